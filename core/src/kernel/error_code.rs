@@ -1,0 +1,379 @@
+//! Every error code of the product, in one table: code, kind and the sentence a developer reads.
+//!
+//! A code is unique and stable; its sentence may change. [`Error`](super::Error) adds the field and the particulars.
+
+use super::ErrorKind;
+
+macro_rules! codes {
+    ($($variant:ident $code:literal $kind:ident $message:literal;)*) => {
+        /// A stable, documented error code. The wire form is its `snake_case` text.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ErrorCode { $($variant,)* }
+
+        impl ErrorCode {
+            /// All codes, in the order of this file.
+            pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$variant,)*];
+
+            /// The wire form, for example `email_invalid`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $code,)* }
+            }
+
+            /// The kind that drives handling.
+            pub const fn kind(self) -> ErrorKind {
+                match self { $(ErrorCode::$variant => ErrorKind::$kind,)* }
+            }
+
+            /// The sentence for people who read logs.
+            pub const fn message(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $message,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // kernel
+    ActorSuspended "actor_suspended" Forbidden "Actor suspended.";
+    CannotChangeSelf "cannot_change_self" Forbidden "Cannot change self.";
+    ColorChannelOutOfRange "color_channel_out_of_range" Validation "Color channel out of range.";
+    ColorInvalid "color_invalid" Validation "Color invalid.";
+    ColorRequired "color_required" Validation "Color required.";
+    ConfirmationMismatch "confirmation_mismatch" Validation "Confirmation mismatch.";
+    CorruptData "corrupt_data" CorruptData "Corrupt data.";
+    CurrencyInvalid "currency_invalid" Validation "Currency invalid.";
+    CurrencyMismatch "currency_mismatch" Validation "Currency mismatch.";
+    CursorInvalid "cursor_invalid" Validation "Cursor invalid.";
+    CursorMismatch "cursor_mismatch" Validation "Cursor mismatch.";
+    CustomFieldFixed "custom_field_fixed" Validation "Custom field fixed.";
+    CustomFieldKeyInvalid "custom_field_key_invalid" Validation "Custom field key invalid.";
+    CustomFieldKeyRequired "custom_field_key_required" Validation "Custom field key required.";
+    CustomFieldLimit "custom_field_limit" LimitExceeded "Custom field limit.";
+    CustomFieldNotFound "custom_field_not_found" NotFound "Custom field not found.";
+    CustomFieldReadOnly "custom_field_read_only" Validation "Custom field read only.";
+    CustomFieldRequired "custom_field_required" Validation "Custom field required.";
+    CustomFieldSystem "custom_field_system" Validation "Custom field system.";
+    CustomFieldTypeInvalid "custom_field_type_invalid" Validation "Custom field type invalid.";
+    CustomFieldTypeMismatch "custom_field_type_mismatch" Validation "Custom field type mismatch.";
+    CustomFieldUndefined "custom_field_undefined" Validation "Custom field undefined.";
+    CustomFieldValueInvalid "custom_field_value_invalid" Validation "Custom field value invalid.";
+    EmailInvalid "email_invalid" Validation "Email invalid.";
+    EmailRequired "email_required" Validation "Email required.";
+    EmailTooLong "email_too_long" Validation "Email too long.";
+    EnumUnknown "enum_unknown" Validation "Enum unknown.";
+    ExportLimit "export_limit" LimitExceeded "Export limit.";
+    External "external" External "External.";
+    FieldRequired "field_required" Validation "Field required.";
+    FilterFieldUnknown "filter_field_unknown" Validation "Filter field unknown.";
+    FilterOpUnsupported "filter_op_unsupported" Validation "Filter op unsupported.";
+    IdInvalid "id_invalid" Validation "Id invalid.";
+    IdNil "id_nil" Validation "Id nil.";
+    IdempotencyKeyReused "idempotency_key_reused" Conflict "Idempotency key reused.";
+    Internal "internal" Internal "Internal.";
+    InvalidState "invalid_state" InvalidState "Invalid state.";
+    JsonKeyInvalid "json_key_invalid" Validation "Json key invalid.";
+    JsonNotObject "json_not_object" Validation "Json not object.";
+    JsonTooDeep "json_too_deep" Validation "Json too deep.";
+    JsonTooLarge "json_too_large" Validation "Json too large.";
+    LanguageInvalid "language_invalid" Validation "Language invalid.";
+    LimitOutOfRange "limit_out_of_range" Validation "Limit out of range.";
+    MimeInvalid "mime_invalid" Validation "Mime invalid.";
+    MimeRequired "mime_required" Validation "Mime required.";
+    MimeUnsupported "mime_unsupported" Validation "Mime unsupported.";
+    MoneyNegative "money_negative" Validation "Money negative.";
+    MoneyOverflow "money_overflow" Validation "Money overflow.";
+    MoneyPrecision "money_precision" Validation "Money precision.";
+    NameRequired "name_required" Validation "Name required.";
+    NameTooLong "name_too_long" Validation "Name too long.";
+    NameTooShort "name_too_short" Validation "Name too short.";
+    NotAMember "not_a_member" Forbidden "Not a member.";
+    PayloadTooLarge "payload_too_large" LimitExceeded "Payload too large.";
+    PeriodInvalid "period_invalid" Validation "Period invalid.";
+    PermissionDenied "permission_denied" Forbidden "Permission denied.";
+    PermissionUnknown "permission_unknown" Validation "Permission unknown.";
+    PhoneInvalid "phone_invalid" Validation "Phone invalid.";
+    PhoneRegionRequired "phone_region_required" Validation "Phone region required.";
+    RateLimited "rate_limited" LimitExceeded "Rate limited.";
+    ReasonRequired "reason_required" Validation "Reason required.";
+    RegionInvalid "region_invalid" Validation "Region invalid.";
+    ReservedId "reserved_id" Validation "Reserved id.";
+    SessionTimeoutOutOfRange "session_timeout_out_of_range" Validation "Session timeout out of range.";
+    SortFieldUnknown "sort_field_unknown" Validation "Sort field unknown.";
+    TagInvalid "tag_invalid" Validation "Tag invalid.";
+    TagLimit "tag_limit" LimitExceeded "Tag limit.";
+    TextControlChar "text_control_char" Validation "Text control char.";
+    Timeout "timeout" Timeout "Timeout.";
+    TimestampInFuture "timestamp_in_future" Validation "Timestamp in future.";
+    TimezoneInvalid "timezone_invalid" Validation "Timezone invalid.";
+    Unauthenticated "unauthenticated" Unauthenticated "Unauthenticated.";
+    Unavailable "unavailable" Unavailable "Unavailable.";
+    UnknownField "unknown_field" Validation "Unknown field.";
+    UrlCredentials "url_credentials" Validation "Url credentials.";
+    UrlInvalid "url_invalid" Validation "Url invalid.";
+    UrlNotPublic "url_not_public" Validation "Url not public.";
+    UrlSchemeUnsupported "url_scheme_unsupported" Validation "Url scheme unsupported.";
+    VersionConflict "version_conflict" Conflict "Version conflict.";
+    // event_log
+    CommitTooLarge "commit_too_large" LimitExceeded "Commit too large.";
+    ConsumerBehind "consumer_behind" InvalidState "Consumer behind.";
+    EventIdConflict "event_id_conflict" Conflict "Event id conflict.";
+    EventNotFound "event_not_found" NotFound "Event not found.";
+    EventSchemaViolation "event_schema_violation" Validation "Event schema violation.";
+    EventTooLarge "event_too_large" LimitExceeded "Event too large.";
+    EventTypeUnknown "event_type_unknown" Validation "Event type unknown.";
+    LogStateMismatch "log_state_mismatch" Internal "Log state mismatch.";
+    RetentionLocked "retention_locked" InvalidState "Retention locked.";
+    StreamTooShort "stream_too_short" InvalidState "Stream too short.";
+    UnknownEventVersion "unknown_event_version" InvalidState "Unknown event version.";
+    // outbox
+    BuiltinProtected "builtin_protected" InvalidState "Builtin protected.";
+    ConsumerExists "consumer_exists" Conflict "Consumer exists.";
+    ConsumerNotFound "consumer_not_found" NotFound "Consumer not found.";
+    DeadLetterNotFound "dead_letter_not_found" NotFound "Dead letter not found.";
+    JobBacklogFull "job_backlog_full" LimitExceeded "Job backlog full.";
+    JobExists "job_exists" Conflict "Job exists.";
+    JobKindUnknown "job_kind_unknown" Validation "Job kind unknown.";
+    JobNotFound "job_not_found" NotFound "Job not found.";
+    LeaseLost "lease_lost" Conflict "Lease lost.";
+    SeqPruned "seq_pruned" InvalidState "Seq pruned.";
+    // user
+    ApiKeyExpired "api_key_expired" Unauthenticated "Api key expired.";
+    ApiKeyExpiryInvalid "api_key_expiry_invalid" Validation "Api key expiry invalid.";
+    ApiKeyInvalid "api_key_invalid" Unauthenticated "Api key invalid.";
+    ApiKeyLimit "api_key_limit" LimitExceeded "Api key limit.";
+    ApiKeyNotFound "api_key_not_found" NotFound "Api key not found.";
+    EmailMismatch "email_mismatch" Validation "Email mismatch.";
+    IdentityLimit "identity_limit" LimitExceeded "Identity limit.";
+    IdentityNotFound "identity_not_found" NotFound "Identity not found.";
+    IdentityTaken "identity_taken" Conflict "Identity taken.";
+    LastLoginMethod "last_login_method" InvalidState "Last login method.";
+    LastPlatformAdmin "last_platform_admin" InvalidState "Last platform admin.";
+    LoginInvalid "login_invalid" Unauthenticated "Login invalid.";
+    PasswordWeak "password_weak" Validation "Password weak.";
+    UserEmailTaken "user_email_taken" Conflict "User email taken.";
+    UserNotDeleted "user_not_deleted" InvalidState "User not deleted.";
+    UserNotFound "user_not_found" NotFound "User not found.";
+    UserOwnsBillingAccounts "user_owns_billing_accounts" InvalidState "User owns billing accounts.";
+    UserOwnsProjects "user_owns_projects" InvalidState "User owns projects.";
+    // project
+    AgentAlreadyInAssignment "agent_already_in_assignment" Conflict "Agent already in assignment.";
+    AgentNotAssignable "agent_not_assignable" Validation "Agent not assignable.";
+    AgentNotInAssignment "agent_not_in_assignment" NotFound "Agent not in assignment.";
+    AssignmentAgentsRequired "assignment_agents_required" Validation "Assignment agents required.";
+    AssignmentNotEnabled "assignment_not_enabled" InvalidState "Assignment not enabled.";
+    BillingAccountNotActive "billing_account_not_active" InvalidState "Billing account not active.";
+    BillingAccountRequired "billing_account_required" Validation "Billing account required.";
+    BusinessHoursInvalid "business_hours_invalid" Validation "Business hours invalid.";
+    CustomFieldDefinitionLimit "custom_field_definition_limit" LimitExceeded "Custom field definition limit.";
+    CustomFieldExists "custom_field_exists" Conflict "Custom field exists.";
+    CustomFieldOptionsRequired "custom_field_options_required" Validation "Custom field options required.";
+    CustomFieldTypeImmutable "custom_field_type_immutable" InvalidState "Custom field type immutable.";
+    NoEligibleAgent "no_eligible_agent" NotFound "No eligible agent.";
+    OwnerMustBeAdminMember "owner_must_be_admin_member" InvalidState "Owner must be admin member.";
+    ProjectInactive "project_inactive" InvalidState "Project inactive.";
+    ProjectNotFound "project_not_found" NotFound "Project not found.";
+    ProjectSlugTaken "project_slug_taken" Conflict "Project slug taken.";
+    ProjectSuspended "project_suspended" InvalidState "Project suspended.";
+    PurgeTooEarly "purge_too_early" InvalidState "Purge too early.";
+    PurgeWindowPassed "purge_window_passed" InvalidState "Purge window passed.";
+    ReassignmentRuleLimit "reassignment_rule_limit" LimitExceeded "Reassignment rule limit.";
+    ReassignmentTimeoutInvalid "reassignment_timeout_invalid" Validation "Reassignment timeout invalid.";
+    RetentionOutOfRange "retention_out_of_range" Validation "Retention out of range.";
+    SlugInvalid "slug_invalid" Validation "Slug invalid.";
+    VirtualAgentsCannotAttend "virtual_agents_cannot_attend" Validation "Virtual agents cannot attend.";
+    // project_member
+    AccessExpiryInPast "access_expiry_in_past" Validation "Access expiry in past.";
+    CannotGrantUnheld "cannot_grant_unheld" Forbidden "Cannot grant unheld.";
+    InvitationAlreadyOpen "invitation_already_open" Conflict "Invitation already open.";
+    InvitationEmailMismatch "invitation_email_mismatch" Forbidden "Invitation email mismatch.";
+    InvitationExpired "invitation_expired" InvalidState "Invitation expired.";
+    InvitationNotFound "invitation_not_found" NotFound "Invitation not found.";
+    InvitationResendLimit "invitation_resend_limit" LimitExceeded "Invitation resend limit.";
+    InvitationTtlOutOfRange "invitation_ttl_out_of_range" Validation "Invitation ttl out of range.";
+    LastAdmin "last_admin" InvalidState "Last admin.";
+    MemberAlreadyExists "member_already_exists" Conflict "Member already exists.";
+    MemberNotFound "member_not_found" NotFound "Member not found.";
+    OwnerMembershipProtected "owner_membership_protected" InvalidState "Owner membership protected.";
+    PermissionNotGrantable "permission_not_grantable" Forbidden "Permission not grantable.";
+    PermissionOverlap "permission_overlap" Validation "Permission overlap.";
+    // channel_type
+    ChannelTypeNotFound "channel_type_not_found" NotFound "Channel type not found.";
+    ChannelTypeCodeTaken "channel_type_code_taken" Conflict "Channel type code taken.";
+    ChannelTypeLegacyIdTaken "channel_type_legacy_id_taken" Conflict "Channel type legacy id taken.";
+    ChannelTypeAlreadyActive "channel_type_already_active" Conflict "Channel type already active.";
+    ChannelTypeAlreadyInactive "channel_type_already_inactive" Conflict "Channel type already inactive.";
+    ChannelTypeBuiltIn "channel_type_built_in" InvalidState "Channel type built in.";
+    ChannelTypeInUse "channel_type_in_use" InvalidState "Channel type in use.";
+    ChannelTypeCodeInvalid "channel_type_code_invalid" Validation "Channel type code invalid.";
+    ChannelTypeLegacyIdInvalid "channel_type_legacy_id_invalid" Validation "Channel type legacy id invalid.";
+    ConfigSchemaInvalid "config_schema_invalid" Validation "Config schema invalid.";
+    ConnectionModeInvalid "connection_mode_invalid" Validation "Connection mode invalid.";
+    CapabilitiesInvalid "capabilities_invalid" Validation "Capabilities invalid.";
+    ConfigFieldMissing "config_field_missing" Validation "Config field missing.";
+    ConfigFieldUnknown "config_field_unknown" Validation "Config field unknown.";
+    ConfigFieldInvalid "config_field_invalid" Validation "Config field invalid.";
+    ConfigFieldSecret "config_field_secret" Validation "Config field secret.";
+    // channel
+    ChannelNotFound "channel_not_found" NotFound "Channel not found.";
+    ChannelLabelNotFound "channel_label_not_found" NotFound "Channel label not found.";
+    ChannelNameTaken "channel_name_taken" Conflict "Channel name taken.";
+    ChannelExternalIdTaken "channel_external_id_taken" Conflict "Channel external id taken.";
+    ChannelAlreadyActive "channel_already_active" Conflict "Channel already active.";
+    ChannelAlreadyActivating "channel_already_activating" Conflict "Channel already activating.";
+    ChannelAlreadyInactive "channel_already_inactive" Conflict "Channel already inactive.";
+    ChannelNotActive "channel_not_active" InvalidState "Channel not active.";
+    ChannelTypeInactive "channel_type_inactive" InvalidState "Channel type inactive.";
+    HistoryImportNotEnabled "history_import_not_enabled" InvalidState "History import not enabled.";
+    QrNotAvailable "qr_not_available" InvalidState "Qr not available.";
+    ConnectionModeUnsupported "connection_mode_unsupported" Validation "Connection mode unsupported.";
+    ChannelDebounceOutOfRange "channel_debounce_out_of_range" Validation "Channel debounce out of range.";
+    AiRequired "ai_required" Validation "Ai required.";
+    AiProcessingInvalid "ai_processing_invalid" Validation "Ai processing invalid.";
+    LabelsNotSupported "labels_not_supported" Validation "Labels not supported.";
+    ChannelLabelInvalid "channel_label_invalid" Validation "Channel label invalid.";
+    GroupsNotSupported "groups_not_supported" Validation "Groups not supported.";
+    NewslettersNotSupported "newsletters_not_supported" Validation "Newsletters not supported.";
+    ImportLimitInvalid "import_limit_invalid" Validation "Import limit invalid.";
+    QrNotSupported "qr_not_supported" Validation "Qr not supported.";
+    ChannelLabelLimit "channel_label_limit" LimitExceeded "Channel label limit.";
+    // gateway_port
+    GatewayNotRegistered "gateway_not_registered" InvalidState "Gateway not registered.";
+    CapabilityMissing "capability_missing" Validation "Capability missing.";
+    // inbound
+    InboundItemInvalid "inbound_item_invalid" Validation "Inbound item invalid.";
+    TimeRangeDaysRequired "time_range_days_required" Validation "Time range days required.";
+    InboundItemNotFound "inbound_item_not_found" NotFound "Inbound item not found.";
+    ImportJobNotFound "import_job_not_found" NotFound "Import job not found.";
+    ImportRunning "import_running" Conflict "Import running.";
+    ImportNotSupported "import_not_supported" InvalidState "Import not supported.";
+    ImportNotRunning "import_not_running" InvalidState "Import not running.";
+    // contact
+    ContactNameRequired "contact_name_required" Validation "Contact name required.";
+    ContactNameInvalid "contact_name_invalid" Validation "Contact name invalid.";
+    WhatsappIdInvalid "whatsapp_id_invalid" Validation "Whatsapp id invalid.";
+    WhatsappGroupId "whatsapp_group_id" Validation "Whatsapp group id.";
+    IdentifierRequired "identifier_required" Validation "Identifier required.";
+    CustomFieldReserved "custom_field_reserved" Validation "Custom field reserved.";
+    AddressInvalid "address_invalid" Validation "Address invalid.";
+    BirthdayInvalid "birthday_invalid" Validation "Birthday invalid.";
+    ScoreOutOfRange "score_out_of_range" Validation "Score out of range.";
+    ConsentSourceRequired "consent_source_required" Validation "Consent source required.";
+    MergeSelf "merge_self" Validation "Merge self.";
+    MergeTooMany "merge_too_many" Validation "Merge too many.";
+    MergeDuplicateId "merge_duplicate_id" Validation "Merge duplicate id.";
+    ImportHeaderMissing "import_header_missing" Validation "Import header missing.";
+    ImportFormatInvalid "import_format_invalid" Validation "Import format invalid.";
+    ImportTooManyErrors "import_too_many_errors" Validation "Import too many errors.";
+    ContactNotFound "contact_not_found" NotFound "Contact not found.";
+    IdentifierNotFound "identifier_not_found" NotFound "Identifier not found.";
+    IdentifierTaken "identifier_taken" Conflict "Identifier taken.";
+    AmbiguousMatch "ambiguous_match" Conflict "Ambiguous match.";
+    UnmergeIdentifierTaken "unmerge_identifier_taken" Conflict "Unmerge identifier taken.";
+    ContactNotActive "contact_not_active" InvalidState "Contact not active.";
+    ContactDeleted "contact_deleted" InvalidState "Contact deleted.";
+    ContactMerged "contact_merged" InvalidState "Contact merged.";
+    ContactErased "contact_erased" InvalidState "Contact erased.";
+    UnmergeWindowClosed "unmerge_window_closed" InvalidState "Unmerge window closed.";
+    UnmergeSurvivorNotActive "unmerge_survivor_not_active" InvalidState "Unmerge survivor not active.";
+    IdentifierLimit "identifier_limit" LimitExceeded "Identifier limit.";
+    AddressLimit "address_limit" LimitExceeded "Address limit.";
+    // message
+    MessageAgentRequired "message_agent_required" Validation "Message agent required.";
+    TextRequired "text_required" Validation "Text required.";
+    TextTooLong "text_too_long" Validation "Text too long.";
+    MediaRequired "media_required" Validation "Media required.";
+    MediaUrlInsecure "media_url_insecure" Validation "Media url insecure.";
+    LocationRequired "location_required" Validation "Location required.";
+    CoordinatesOutOfRange "coordinates_out_of_range" Validation "Coordinates out of range.";
+    ContactCardRequired "contact_card_required" Validation "Contact card required.";
+    VcardInvalid "vcard_invalid" Validation "Vcard invalid.";
+    TemplateRequired "template_required" Validation "Template required.";
+    TemplateVariableInvalid "template_variable_invalid" Validation "Template variable invalid.";
+    ContentNotAllowed "content_not_allowed" Validation "Content not allowed.";
+    ContentTypeNotSupported "content_type_not_supported" Validation "Content type not supported.";
+    ReplyTargetMismatch "reply_target_mismatch" Validation "Reply target mismatch.";
+    MessageContactMismatch "message_contact_mismatch" Validation "Message contact mismatch.";
+    ScheduleInPast "schedule_in_past" Validation "Schedule in past.";
+    ExpiryInvalid "expiry_invalid" Validation "Expiry invalid.";
+    EmojiInvalid "emoji_invalid" Validation "Emoji invalid.";
+    MessageNotFound "message_not_found" NotFound "Message not found.";
+    ChannelMessageIdTaken "channel_message_id_taken" Conflict "Channel message id taken.";
+    ClientTokenReused "client_token_reused" Conflict "Client token reused.";
+    ReplyWindowClosed "reply_window_closed" InvalidState "Reply window closed.";
+    EditWindowClosed "edit_window_closed" InvalidState "Edit window closed.";
+    RevokeWindowClosed "revoke_window_closed" InvalidState "Revoke window closed.";
+    MessageNotEditable "message_not_editable" InvalidState "Message not editable.";
+    MessageNotForwardable "message_not_forwardable" InvalidState "Message not forwardable.";
+    RecipientUnreachable "recipient_unreachable" InvalidState "Recipient unreachable.";
+    RejectedByPolicy "rejected_by_policy" Forbidden "Rejected by policy.";
+    // session
+    SessionContactRequired "session_contact_required" Validation "Session contact required.";
+    AgentCannotAttend "agent_cannot_attend" Validation "Agent cannot attend.";
+    SessionContactMismatch "session_contact_mismatch" Validation "Session contact mismatch.";
+    TimeoutOutOfRange "timeout_out_of_range" Validation "Timeout out of range.";
+    ExtensionInPast "extension_in_past" Validation "Extension in past.";
+    ExtensionTooLong "extension_too_long" Validation "Extension too long.";
+    SentimentScoreOutOfRange "sentiment_score_out_of_range" Validation "Sentiment score out of range.";
+    EscalationLevelInvalid "escalation_level_invalid" Validation "Escalation level invalid.";
+    SessionNotFound "session_not_found" NotFound "Session not found.";
+    ActiveSessionExists "active_session_exists" Conflict "Active session exists.";
+    SessionNotActive "session_not_active" InvalidState "Session not active.";
+    SessionActive "session_active" InvalidState "Session active.";
+    NewerSessionExists "newer_session_exists" InvalidState "Newer session exists.";
+    SessionNotEscalated "session_not_escalated" InvalidState "Session not escalated.";
+    SummaryNotApplicable "summary_not_applicable" InvalidState "Summary not applicable.";
+    OutcomeTagLimit "outcome_tag_limit" LimitExceeded "Outcome tag limit.";
+    // chat
+    ChatContactRequired "chat_contact_required" Validation "Chat contact required.";
+    IndividualContactLimit "individual_contact_limit" Validation "Individual contact limit.";
+    ChatSubjectRequired "chat_subject_required" Validation "Chat subject required.";
+    ChatSubjectTooLong "chat_subject_too_long" Validation "Chat subject too long.";
+    ChatCreatorRequired "chat_creator_required" Validation "Chat creator required.";
+    IndividualHasNoSubject "individual_has_no_subject" Validation "Individual has no subject.";
+    ChatLabelInvalid "chat_label_invalid" Validation "Chat label invalid.";
+    MuteInPast "mute_in_past" Validation "Mute in past.";
+    ChatNotFound "chat_not_found" NotFound "Chat not found.";
+    ParticipantNotFound "participant_not_found" NotFound "Participant not found.";
+    ChatLabelNotFound "chat_label_not_found" NotFound "Chat label not found.";
+    ParticipantExists "participant_exists" Conflict "Participant exists.";
+    ChatExternalIdTaken "chat_external_id_taken" Conflict "Chat external id taken.";
+    ChatClosed "chat_closed" InvalidState "Chat closed.";
+    CannotRemoveContact "cannot_remove_contact" InvalidState "Cannot remove contact.";
+    NotAGroup "not_a_group" InvalidState "Not a group.";
+    ChatLastAdmin "chat_last_admin" InvalidState "Chat last admin.";
+    ChannelMembershipUntracked "channel_membership_untracked" InvalidState "Channel membership untracked.";
+    ChatExternalIdImmutable "chat_external_id_immutable" InvalidState "Chat external id immutable.";
+    ChatParticipantLimit "chat_participant_limit" LimitExceeded "Chat participant limit.";
+    ChatLabelLimit "chat_label_limit" LimitExceeded "Chat label limit.";
+    // contact_list
+    FilterValueRequired "filter_value_required" Validation "Filter value required.";
+    FilterValueNotAllowed "filter_value_not_allowed" Validation "Filter value not allowed.";
+    FilterValueNotList "filter_value_not_list" Validation "Filter value not list.";
+    FilterValueMismatch "filter_value_mismatch" Validation "Filter value mismatch.";
+    ContactListNotFound "contact_list_not_found" NotFound "Contact list not found.";
+    RuleNotFound "rule_not_found" NotFound "Rule not found.";
+    FilterTooDeep "filter_too_deep" LimitExceeded "Filter too deep.";
+    FilterTooLarge "filter_too_large" LimitExceeded "Filter too large.";
+    // pipeline
+    PipelineNotFound "pipeline_not_found" NotFound "Pipeline not found.";
+    StatusNotFound "status_not_found" NotFound "Status not found.";
+    // agent
+    AgentNotFound "agent_not_found" NotFound "Agent not found.";
+    // credential
+    CredentialNotFound "credential_not_found" NotFound "Credential not found.";
+    EncryptionKeyNotFound "encryption_key_not_found" NotFound "Encryption key not found.";
+    // security
+    // engine and bindings
+    StoreLocked "store_locked" Unavailable "Store locked.";
+    SchemaTooNew "schema_too_new" Unavailable "Schema too new.";
+    Forked "forked" Internal "Forked.";
+    Closed "closed" Unavailable "Closed.";
+    Cancelled "cancelled" Timeout "Cancelled.";
+    InputInvalid "input_invalid" Validation "Input invalid.";
+    ValueOutOfRange "value_out_of_range" Validation "Value out of range.";
+    OperationUnknown "operation_unknown" NotFound "Operation unknown.";
+    TextTooShort "text_too_short" Validation "Text too short.";
+    Conflict "conflict" Conflict "Conflict.";
+    BatchTooLarge "batch_too_large" LimitExceeded "Batch too large.";
+    UniqueTaken "unique_taken" Conflict "Unique taken.";
+}

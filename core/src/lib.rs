@@ -1,0 +1,3 @@
+//! Ventros: a CRM that lives inside your program.
+
+pub mod kernel;
