@@ -1,3 +1,4 @@
 //! Ventros: a CRM that lives inside your program.
 
 pub mod kernel;
+pub mod storage;

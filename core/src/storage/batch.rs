@@ -1,0 +1,110 @@
+//! Everything a unit of work decided, to be written at once.
+
+use super::{ConsumerProgress, EventRecord, IdempotencyRecord, Index, JobRecord, JobState, UniqueKey};
+use crate::kernel::{Error, Kind, ProjectId, Subject, Timestamp};
+use uuid::Uuid;
+
+/// One atomic write.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    pub snapshots: Vec<SnapshotWrite>,
+    /// In log order; `seq` and `position` are assigned by the store.
+    pub events: Vec<EventRecord>,
+    pub jobs: Vec<JobWrite>,
+    pub idempotency: Option<IdempotencyRecord>,
+    /// The checkpoint of the reaction that this batch is the effect of.
+    pub consumer: Option<ConsumerProgress>,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.snapshots.is_empty()
+            && self.events.is_empty()
+            && self.jobs.is_empty()
+            && self.idempotency.is_none()
+            && self.consumer.is_none()
+    }
+}
+
+/// One snapshot to insert (`loaded_revision` 0) or to replace.
+#[derive(Debug, Clone)]
+pub struct SnapshotWrite {
+    pub project_id: ProjectId,
+    pub kind: Kind,
+    pub id: Uuid,
+    /// The revision it was loaded with; the write fails as stale when the store has another.
+    pub loaded_revision: u64,
+    pub revision: u64,
+    pub version: u64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub state: String,
+    pub index: Index,
+    /// What of the index differs from the loaded one; the rest need not be touched.
+    pub changed: IndexChange,
+}
+
+/// The parts of an index that a write has to touch.
+#[derive(Debug, Clone, Default)]
+pub struct IndexChange {
+    pub keys_added: Vec<UniqueKey>,
+    pub keys_removed: Vec<UniqueKey>,
+    pub attributes: bool,
+    pub search: bool,
+}
+
+/// One change to the jobs.
+#[derive(Debug, Clone)]
+pub enum JobWrite {
+    /// Inserts; an open job with the same unique key stays as it is.
+    Enqueue(JobRecord),
+    /// Inserts, or moves the open job of the same unique key to this time and payload.
+    Schedule(JobRecord),
+    /// Cancels the open job of this key, if any.
+    Cancel { project_id: ProjectId, unique_key: String },
+    /// Ends or puts back a claimed job; nothing of the batch is written when the token is no longer current.
+    Finish {
+        id: Uuid,
+        lease_token: u64,
+        state: JobState,
+        run_at: Option<Timestamp>,
+        attempt: u32,
+        error: Option<String>,
+        result: Option<String>,
+        at: Timestamp,
+    },
+    /// Puts parked or dead jobs back to work.
+    Release { project_id: ProjectId, ids: Vec<Uuid>, run_at: Timestamp },
+    /// Removes finished jobs that are older than this.
+    Purge { finished_before: Timestamp },
+}
+
+/// What the store made of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The newest `seq` of each project that was written to.
+    pub heads: Vec<(ProjectId, u64)>,
+}
+
+/// Why a batch was not written. Nothing of it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CommitError {
+    /// Somebody else wrote this aggregate since it was loaded.
+    Stale(Subject),
+    /// A unique key is held by another aggregate.
+    Taken {
+        key: UniqueKey,
+        holder: Subject,
+    },
+    /// The job or consumer was given to somebody else meanwhile.
+    LeaseLost,
+    /// The idempotency key was used by a commit that came first.
+    KeyUsed,
+    Store(Error),
+}
+
+impl From<Error> for CommitError {
+    fn from(error: Error) -> Self {
+        CommitError::Store(error)
+    }
+}

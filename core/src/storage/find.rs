@@ -1,0 +1,90 @@
+//! Filters, orders and pages, already checked against the aggregate's fields.
+
+use super::{FieldKind, Snapshot, Value};
+use uuid::Uuid;
+
+/// A filter whose fields, operators and values fit the aggregate. Truth is two-valued: a missing value satisfies no
+/// positive comparison, and a negative operator is exactly the negation of its positive one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filter {
+    /// Empty = true.
+    All(Vec<Filter>),
+    /// Empty = false.
+    Any(Vec<Filter>),
+    Not(Box<Filter>),
+    Leaf(Leaf),
+}
+
+impl Filter {
+    /// Satisfied by everything.
+    pub const fn everything() -> Self {
+        Filter::All(Vec::new())
+    }
+
+    pub fn eq(field: &str, kind: FieldKind, value: impl Into<Value>) -> Self {
+        Filter::Leaf(Leaf { field: field.to_owned(), kind, is_attribute: false, test: Test::Equal(value.into()) })
+    }
+}
+
+/// One comparison. Negations are [`Filter::Not`] around it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Leaf {
+    pub field: String,
+    pub kind: FieldKind,
+    /// The field is a set or custom field in the attribute rows, not a column.
+    pub is_attribute: bool,
+    pub test: Test,
+}
+
+/// A positive comparison. Text values are folded already.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    Equal(Value),
+    Less(Value),
+    LessOrEqual(Value),
+    Greater(Value),
+    GreaterOrEqual(Value),
+    Contains(String),
+    StartsWith(String),
+    EndsWith(String),
+    /// Equal to one of them; for sets: any of them is an element.
+    In(Vec<Value>),
+    Missing,
+}
+
+/// One sort key; nulls come last in both directions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sort {
+    pub field: String,
+    pub kind: FieldKind,
+    pub descending: bool,
+}
+
+/// One page request on snapshots. Ties are broken by id, in the direction of the last sort key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Find {
+    pub filter: Filter,
+    pub sort: Vec<Sort>,
+    /// The row to start after: its sort values and id.
+    pub after: Option<(Vec<Value>, Uuid)>,
+    /// Read towards the start instead; rows still come in the order of `sort`.
+    pub backward: bool,
+    pub limit: usize,
+    pub include_hidden: bool,
+    pub with_total: bool,
+}
+
+/// One page of snapshots with the sort values that make its cursors.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Found {
+    pub rows: Vec<FoundRow>,
+    /// More rows follow in the direction of reading.
+    pub more: bool,
+    pub total: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundRow {
+    pub snapshot: Snapshot,
+    pub keys: Vec<Value>,
+}

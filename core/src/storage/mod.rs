@@ -1,0 +1,136 @@
+//! The storage port: what an adapter promises, in words that know nothing of the domain.
+//!
+//! Four small repositories and one atomic [`commit`](Storage::commit). Every read takes a [`Scope`], so that no query can
+//! forget the tenant. An adapter never looks into a snapshot or an event: it stores text, and the [`Index`] beside it.
+
+mod batch;
+mod find;
+mod index;
+mod records;
+
+pub use batch::*;
+pub use find::*;
+pub use index::*;
+pub use records::*;
+
+use crate::kernel::{Kind, ProjectId, Result, Timestamp};
+use async_trait::async_trait;
+use uuid::Uuid;
+
+/// Which rows a read may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One project, or the system log when it is [`ProjectId::SYSTEM`].
+    Project(ProjectId),
+    /// Every project: for the engine itself and for platform operators, never for a project's own calls.
+    Installation,
+}
+
+/// Snapshots of aggregates, found by id, unique key, filter or text.
+#[async_trait]
+pub trait SnapshotRepository: Send + Sync {
+    /// The snapshots of `ids` that exist in `scope`, in no particular order. Hidden ones are included.
+    async fn get(&self, scope: Scope, kind: Kind, ids: &[Uuid]) -> Result<Vec<Snapshot>>;
+
+    /// The owners of unique keys, for those `keys` that are taken.
+    async fn find_keys(&self, scope: Scope, space: &str, keys: &[KeyRef<'_>]) -> Result<Vec<KeyOwner>>;
+
+    /// One page of the snapshots that satisfy `find`, in its order.
+    async fn find(&self, scope: Scope, kind: Kind, find: &Find) -> Result<Found>;
+
+    /// How many snapshots satisfy `filter`.
+    async fn count(&self, scope: Scope, kind: Kind, filter: &Filter, include_hidden: bool) -> Result<u64>;
+
+    /// The next `limit` snapshots in id order, hidden ones included; for rebuilds and exports.
+    async fn scan(&self, scope: Scope, kind: Kind, after: Option<Uuid>, limit: usize) -> Result<Vec<Snapshot>>;
+
+    /// Full-text hits, best first. `text` is folded by the caller; every word must match, as a prefix.
+    async fn search(&self, scope: Scope, kind: Kind, text: &str, limit: usize) -> Result<Vec<SearchHit>>;
+}
+
+/// The append-only log.
+#[async_trait]
+pub trait EventRepository: Send + Sync {
+    /// Events of one project in `seq` order, or of one subject, stream or flow.
+    async fn events(&self, scope: Scope, query: &EventQuery) -> Result<Vec<EventRecord>>;
+
+    /// The number of the newest event of a project; 0 when it has none.
+    async fn head(&self, project: ProjectId) -> Result<u64>;
+
+    /// All projects that have events, with their newest number, in id order.
+    async fn heads(&self) -> Result<Vec<(ProjectId, u64)>>;
+}
+
+/// Durable readers of the log: checkpoints, leases, dead letters.
+#[async_trait]
+pub trait ConsumerRepository: Send + Sync {
+    /// Creates the consumer if it is new; a known one keeps its checkpoint and takes over the new settings.
+    async fn open_consumer(&self, consumer: &ConsumerRecord) -> Result<ConsumerRecord>;
+
+    async fn consumers(&self, scope: Scope) -> Result<Vec<ConsumerRecord>>;
+
+    /// Takes the lease if it is free or expired and nothing holds the consumer back until later; the token grows with every claim.
+    async fn claim_consumer(
+        &self,
+        project: ProjectId,
+        name: &str,
+        owner: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<ConsumerRecord>>;
+
+    /// Moves the checkpoint or records a failure; fails with `lease_lost` when `token` is not the current one.
+    async fn update_consumer(&self, progress: &ConsumerProgress) -> Result<()>;
+
+    async fn delete_consumer(&self, project: ProjectId, name: &str) -> Result<bool>;
+
+    /// Dead letters of a consumer, oldest first.
+    async fn dead_letters(&self, project: ProjectId, name: &str, limit: usize) -> Result<Vec<DeadLetter>>;
+
+    /// Removes dead letters, after a successful retry or on purpose.
+    async fn remove_dead_letters(&self, project: ProjectId, name: &str, event_ids: &[Uuid]) -> Result<u64>;
+}
+
+/// Durable jobs and timers.
+#[async_trait]
+pub trait JobRepository: Send + Sync {
+    /// Claims up to `limit` due jobs of `queue`: earliest first, one running job per order key, fenced by a token.
+    async fn claim_jobs(
+        &self,
+        queue: &str,
+        owner: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<JobRecord>>;
+
+    async fn job(&self, scope: Scope, id: Uuid) -> Result<Option<JobRecord>>;
+
+    /// Jobs by state, kind or key prefix, newest first.
+    async fn jobs(&self, scope: Scope, query: &JobQuery) -> Result<Vec<JobRecord>>;
+
+    /// The earliest moment at which a job of `queue` becomes due.
+    async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>>;
+}
+
+/// All of a store, with the one way to change it.
+#[async_trait]
+pub trait Storage: SnapshotRepository + EventRepository + ConsumerRepository + JobRepository {
+    /// Makes the store ready for these aggregates: creates and migrates tables, adds and back-fills derived columns.
+    /// Idempotent, and safe while other processes do the same.
+    async fn prepare(&self, tables: &[Table]) -> Result<()>;
+
+    /// Writes everything a unit of work decided, or nothing. Assigns each project's dense `seq` in commit order.
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
+
+    /// The stored outcome of an idempotency key that has not expired.
+    async fn idempotent(&self, scope: Uuid, key: &str, now: Timestamp) -> Result<Option<IdempotencyRecord>>;
+
+    /// True when somebody else may have committed since the last call. A hint: polling stays the truth.
+    fn changed_elsewhere(&self) -> bool {
+        false
+    }
+
+    /// Releases files, connections and locks. Further calls fail with `closed`. Idempotent.
+    async fn close(&self) -> Result<()>;
+}

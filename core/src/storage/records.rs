@@ -1,0 +1,226 @@
+//! Rows as they leave and enter a store.
+
+use crate::kernel::{Kind, ProjectId, Subject, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+/// The stored state of one aggregate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    pub project_id: ProjectId,
+    pub id: Uuid,
+    pub revision: u64,
+    /// The whole state as JSON text.
+    pub state: String,
+}
+
+/// One event with its envelope, as stored. Its JSON form is the public one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EventRecord {
+    pub id: Uuid,
+    #[serde(rename = "type")]
+    pub event_type: String,
+    pub schema_version: u16,
+    pub aggregate_kind: Kind,
+    pub aggregate_id: Uuid,
+    pub aggregate_version: u64,
+    pub project_id: ProjectIdOrNil,
+    /// Dense number in the project's log; assigned by the commit, 0 before.
+    pub seq: u64,
+    /// Unique over the whole store; assigned by the commit, 0 before.
+    pub position: u64,
+    pub commit_id: Uuid,
+    pub occurred_at: Timestamp,
+    pub recorded_at: Timestamp,
+    /// The full actor as JSON.
+    pub actor: Box<RawValue>,
+    pub source: String,
+    pub command: Option<String>,
+    pub correlation_id: Uuid,
+    pub causation_id: Option<Uuid>,
+    /// What the event is about, its own aggregate first.
+    pub subjects: Vec<Subject>,
+    /// The event with its `type`, as JSON.
+    pub data: Box<RawValue>,
+    pub metadata: Option<Box<RawValue>>,
+}
+
+/// A project id that may be the nil one of the system log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProjectIdOrNil(pub ProjectId);
+
+impl Serialize for ProjectIdOrNil {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProjectIdOrNil {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Uuid::deserialize(deserializer).map(|id| ProjectIdOrNil(ProjectId::from_uuid(id)))
+    }
+}
+
+/// Which events to read. All conditions hold together.
+#[derive(Debug, Clone, Default)]
+pub struct EventQuery {
+    /// Only events with a greater `seq` (or `position`, in [`Scope::Installation`](super::Scope::Installation)).
+    pub after: u64,
+    /// Only events up to and including this `seq` or `position`.
+    pub until: Option<u64>,
+    pub subject: Option<Subject>,
+    /// Only this aggregate's own events.
+    pub stream: Option<Subject>,
+    pub correlation_id: Option<Uuid>,
+    /// Types (`contact.created`) or prefixes (`contact.*`, `*`); empty = all.
+    pub types: Vec<String>,
+    pub ids: Vec<Uuid>,
+    /// Newest first instead of oldest first; `after` then means "below" when it is not 0.
+    pub backward: bool,
+    pub limit: usize,
+}
+
+/// A durable reader of one project's log and where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConsumerRecord {
+    pub project_id: ProjectIdOrNil,
+    pub name: String,
+    /// Types or prefixes it hears; empty = all.
+    pub events: Vec<String>,
+    pub max_attempts: u32,
+    /// The last event it is done with.
+    pub checkpoint: u64,
+    /// Failed tries at the event after the checkpoint.
+    pub attempts: u32,
+    pub next_attempt_at: Option<Timestamp>,
+    pub last_error: Option<String>,
+    pub lease_token: u64,
+    pub lease_owner: Option<Uuid>,
+    pub lease_until: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
+/// What a worker did with its lease on a consumer.
+#[derive(Debug, Clone)]
+pub struct ConsumerProgress {
+    pub project_id: ProjectId,
+    pub name: String,
+    pub lease_token: u64,
+    pub checkpoint: u64,
+    pub attempts: u32,
+    pub next_attempt_at: Option<Timestamp>,
+    pub last_error: Option<String>,
+    /// Gives the lease back; otherwise it is extended to `lease_until`.
+    pub release: bool,
+    pub lease_until: Option<Timestamp>,
+    /// The event that is given up on, if any.
+    pub dead_letter: Option<DeadLetter>,
+}
+
+/// An event that a consumer gave up on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    pub event_id: Uuid,
+    pub seq: u64,
+    pub attempts: u32,
+    pub error: String,
+    pub failed_at: Timestamp,
+}
+
+/// Where a job is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Waits for its time or its turn.
+    Scheduled,
+    /// Waits for something to happen; ends at `run_at`.
+    Parked,
+    Running,
+    Succeeded,
+    Dead,
+    Cancelled,
+}
+
+impl JobState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            JobState::Scheduled => "scheduled",
+            JobState::Parked => "parked",
+            JobState::Running => "running",
+            JobState::Succeeded => "succeeded",
+            JobState::Dead => "dead",
+            JobState::Cancelled => "cancelled",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Scheduled, Self::Parked, Self::Running, Self::Succeeded, Self::Dead, Self::Cancelled]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+    }
+
+    /// Open jobs hold their unique key.
+    pub const fn is_open(self) -> bool {
+        matches!(self, JobState::Scheduled | JobState::Parked | JobState::Running)
+    }
+}
+
+/// One durable job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    pub id: Uuid,
+    pub project_id: ProjectIdOrNil,
+    /// The pool that works it off: `timer`, `inbound`, `parked`, ...
+    pub queue: String,
+    pub kind: String,
+    /// Unique per project among open jobs: the name to move or cancel it by, and its protection against doubles.
+    pub unique_key: Option<String>,
+    /// Jobs of one key run one at a time, in id order.
+    pub order_key: Option<String>,
+    pub payload: String,
+    pub run_at: Timestamp,
+    pub state: JobState,
+    pub attempt: u32,
+    pub lease_token: u64,
+    pub lease_until: Option<Timestamp>,
+    pub last_error: Option<String>,
+    pub result: Option<String>,
+    pub created_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+}
+
+/// Which jobs to show.
+#[derive(Debug, Clone, Default)]
+pub struct JobQuery {
+    pub queue: Option<String>,
+    pub kind: Option<String>,
+    pub states: Vec<JobState>,
+    /// Jobs whose unique key starts with this.
+    pub unique_key_prefix: Option<String>,
+    /// Only jobs with a smaller id, for paging newest first.
+    pub before: Option<Uuid>,
+    pub limit: usize,
+}
+
+/// The stored outcome of a command with an idempotency key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IdempotencyRecord {
+    /// The project, or the actor for commands outside a project.
+    pub scope: Uuid,
+    pub key: String,
+    pub command: String,
+    pub request_hash: [u8; 32],
+    /// The command's output as JSON.
+    pub result: String,
+    pub expires_at: Timestamp,
+}
+
+/// A full-text hit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchHit {
+    pub snapshot: Snapshot,
+    pub score: f64,
+    /// The declared field that matched best.
+    pub field: String,
+}
