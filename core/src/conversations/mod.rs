@@ -1,0 +1,3 @@
+//! Conversations: what is said, in which chat and session, and how it gets in and out.
+
+pub mod content;
