@@ -1,6 +1,9 @@
 //! Ventros: a CRM that lives inside your program.
 
+pub mod catalogue;
 pub mod channels;
 pub mod conversations;
+pub mod engine;
 pub mod kernel;
 pub mod storage;
+pub mod tenancy;

@@ -1,0 +1,148 @@
+//! The list of aggregates: adding one adds one line here.
+
+use crate::engine::{Aggregate, EventSet, Meta, Stored, begin, decode, index_of};
+use crate::kernel::{Error, ErrorCode, Kind, Result, Subject};
+use crate::storage::{Column, Index, Table};
+use schemars::{Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What the engine must know of an aggregate's type.
+pub struct AggregateType {
+    pub kind: Kind,
+    pub not_found: ErrorCode,
+    pub columns: &'static [Column],
+    pub sets: &'static [&'static str],
+    pub custom: Option<&'static str>,
+    pub decode: fn(&str) -> Result<Box<dyn Stored>>,
+    pub create: fn(&Event, &Meta<'_>) -> Option<Box<dyn Stored>>,
+    pub observes: fn(&Event) -> bool,
+    pub table: fn() -> Table,
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    pub event_types: &'static [(&'static str, u16)],
+    pub event_schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+fn index_text<A: Aggregate>(state: &str) -> Result<Index> {
+    decode::<A>(state).map(|state| index_of(&state))
+}
+
+fn table<A: Aggregate>() -> Table {
+    Table {
+        kind: A::KIND,
+        columns: A::COLUMNS,
+        indexes: A::INDEXES,
+        index: index_text::<A>,
+        version: A::INDEX_VERSION,
+    }
+}
+
+macro_rules! aggregates {
+    ($($variant:ident: $state:ty, $events:ty;)*) => {
+        /// Everything that can happen. Its JSON form is tagged by `type`.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Event {
+            $($variant($events),)*
+            /// Recorded by the host; type `custom.*`.
+            Custom(CustomEvent),
+        }
+
+        impl Event {
+            pub fn kind(&self) -> Kind {
+                match self { $(Event::$variant(_) => Kind::$variant,)* Event::Custom(_) => Kind::Custom }
+            }
+
+            pub fn type_name(&self) -> &str {
+                match self { $(Event::$variant(event) => event.type_name(),)* Event::Custom(event) => &event.event_type }
+            }
+
+            /// The aggregates it is about beside its own.
+            pub fn subjects(&self, about: &mut Vec<Subject>) {
+                match self {
+                    $(Event::$variant(event) => event.subjects(about),)*
+                    Event::Custom(event) => about.extend(event.subjects.iter().copied()),
+                }
+            }
+
+            /// Reads stored event data of an aggregate kind.
+            pub fn decode(kind: Kind, data: &str) -> Result<Event> {
+                let broken = |e: serde_json::Error| Error::corrupt(format!("a stored event of {kind} cannot be read: {e}"));
+                match kind {
+                    $(Kind::$variant => serde_json::from_str::<$events>(data).map(Event::$variant).map_err(broken),)*
+                    Kind::Custom => CustomEvent::decode(data).map(Event::Custom),
+                    _ => Err(Error::new(ErrorCode::UnknownEventVersion).with("kind", kind.as_str())),
+                }
+            }
+        }
+
+        impl Serialize for Event {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+                match self { $(Event::$variant(event) => event.serialize(serializer),)* Event::Custom(event) => event.serialize(serializer) }
+            }
+        }
+
+        $(impl From<$events> for Event { fn from(event: $events) -> Event { Event::$variant(event) } })*
+
+        /// All aggregates, in the order of their declaration.
+        pub const AGGREGATES: &[AggregateType] = &[$(
+            AggregateType {
+                kind: Kind::$variant,
+                not_found: <$state as Aggregate>::NOT_FOUND,
+                columns: <$state as Aggregate>::COLUMNS,
+                sets: <$state as Aggregate>::SETS,
+                custom: <$state as Aggregate>::CUSTOM,
+                decode: |state| Ok(Box::new(decode::<$state>(state)?)),
+                create: |event, meta| begin::<$state>(event, meta).map(|state| Box::new(state) as Box<dyn Stored>),
+                observes: <$state as Aggregate>::observes,
+                table: table::<$state>,
+                schema: |generator| generator.subschema_for::<$state>(),
+                event_types: <$events as EventSet>::TYPES,
+                event_schema: |generator| <$events as schemars::JsonSchema>::json_schema(generator),
+            },
+        )*];
+    };
+}
+
+aggregates! {
+
+}
+
+/// The type of an aggregate, if its kind is part of this build.
+pub fn aggregate_type(kind: Kind) -> Option<&'static AggregateType> {
+    AGGREGATES.iter().find(|aggregate| aggregate.kind == kind)
+}
+
+/// A free event of the host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CustomEvent {
+    /// Starts with `custom.`.
+    pub event_type: String,
+    pub data: Map<String, Value>,
+    pub subjects: Vec<Subject>,
+}
+
+impl CustomEvent {
+    fn decode(data: &str) -> Result<CustomEvent> {
+        #[derive(Deserialize)]
+        struct Wire {
+            #[serde(rename = "type")]
+            event_type: String,
+            #[serde(flatten)]
+            data: Map<String, Value>,
+        }
+        let wire: Wire = serde_json::from_str(data).map_err(|e| Error::corrupt(format!("a stored custom event cannot be read: {e}")))?;
+        Ok(CustomEvent { event_type: wire.event_type, data: wire.data, subjects: Vec::new() })
+    }
+}
+
+impl Serialize for CustomEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(Some(self.data.len() + 1))?;
+        map.serialize_entry("type", &self.event_type)?;
+        for (key, value) in &self.data {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}

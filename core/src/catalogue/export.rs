@@ -1,0 +1,184 @@
+//! The catalogue as serialisable data: what code generators, reference pages and coverage checks read.
+
+use super::{AGGREGATES, operations};
+use crate::engine::{OperationKind, OperationScope};
+use crate::kernel::{ErrorCode, Kind};
+use crate::storage::FieldKind;
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The whole product as data.
+#[derive(Debug, Serialize)]
+pub struct Catalogue {
+    pub version: &'static str,
+    pub operations: Vec<OperationDoc>,
+    pub events: Vec<EventDoc>,
+    pub errors: Vec<ErrorDoc>,
+    pub aggregates: Vec<AggregateDoc>,
+    /// Named schemas that the others refer to by `#/definitions/<name>`.
+    pub definitions: Map<String, Value>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct OperationDoc {
+    pub name: &'static str,
+    pub kind: OperationKind,
+    pub permission: &'static str,
+    pub scope: OperationScope,
+    /// Markdown, from the doc comment.
+    pub doc: String,
+    pub input: Value,
+    pub output: Value,
+    pub errors: Vec<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct EventDoc {
+    #[serde(rename = "type")]
+    pub event_type: String,
+    pub aggregate_kind: &'static str,
+    pub schema_version: u16,
+    pub doc: String,
+    pub data: Value,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ErrorDoc {
+    pub code: &'static str,
+    pub kind: &'static str,
+    pub message: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub struct AggregateDoc {
+    pub kind: &'static str,
+    pub collection: &'static str,
+    /// The schema of its state.
+    pub state: Value,
+    pub filterable: Vec<String>,
+    pub sortable: Vec<String>,
+    pub fields: Vec<FieldDoc>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct FieldDoc {
+    pub name: String,
+    pub kind: FieldKind,
+}
+
+impl Catalogue {
+    /// Gathers everything from the registered rooms; sorted, so that the same product gives the same bytes.
+    pub fn build() -> Catalogue {
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.definitions_path = "/definitions".into();
+        settings.meta_schema = None;
+        let mut generator = settings.into_generator();
+        let mut operations: Vec<OperationDoc> = operations().map(|operation| operation_doc(operation, &mut generator)).collect();
+        operations.sort_by_key(|operation| operation.name);
+        let mut events = Vec::new();
+        let mut aggregates = Vec::new();
+        for aggregate in AGGREGATES {
+            events.extend(event_docs(aggregate, &mut generator));
+            aggregates.push(aggregate_doc(aggregate, &mut generator));
+        }
+        events.sort_by(|a, b| a.event_type.cmp(&b.event_type));
+        let mut errors: Vec<ErrorDoc> = ErrorCode::ALL
+            .iter()
+            .map(|code| ErrorDoc { code: code.as_str(), kind: code.kind().as_str(), message: code.message() })
+            .collect();
+        errors.sort_by_key(|error| error.code);
+        let mut definitions: Vec<(String, Value)> =
+            generator.take_definitions(true).into_iter().collect();
+        definitions.sort_by(|a, b| a.0.cmp(&b.0));
+        Catalogue {
+            version: env!("CARGO_PKG_VERSION"),
+            operations,
+            events,
+            errors,
+            aggregates,
+            definitions: definitions.into_iter().collect(),
+        }
+    }
+}
+
+fn operation_doc(operation: &crate::engine::Operation, generator: &mut SchemaGenerator) -> OperationDoc {
+    let mut input = (operation.input)(generator).to_value();
+    let doc = take_description(&mut input);
+    let mut errors: Vec<&'static str> = operation.errors.iter().map(|code| code.as_str()).collect();
+    if operation.kind == OperationKind::Command {
+        errors.extend(["idempotency_key_reused", "version_conflict"]);
+    }
+    errors.push("permission_denied");
+    errors.sort_unstable();
+    errors.dedup();
+    OperationDoc {
+        name: operation.name,
+        kind: operation.kind,
+        permission: operation.permission.as_str(),
+        scope: operation.scope,
+        doc,
+        input,
+        output: (operation.output)(generator).to_value(),
+        errors,
+    }
+}
+
+fn event_docs(aggregate: &super::AggregateType, generator: &mut SchemaGenerator) -> Vec<EventDoc> {
+    let schema: Schema = (aggregate.event_schema)(generator);
+    let variants = schema.get("oneOf").and_then(Value::as_array).cloned().unwrap_or_default();
+    let version = |name: &str| aggregate.event_types.iter().find(|(known, _)| *known == name).map_or(1, |(_, v)| *v);
+    variants
+        .into_iter()
+        .filter_map(|mut data| {
+            let name = data.pointer("/properties/type/const").and_then(Value::as_str)?.to_owned();
+            let doc = take_description(&mut data);
+            Some(EventDoc {
+                schema_version: version(&name),
+                event_type: name,
+                aggregate_kind: aggregate.kind.as_str(),
+                doc,
+                data,
+            })
+        })
+        .collect()
+}
+
+fn aggregate_doc(aggregate: &super::AggregateType, generator: &mut SchemaGenerator) -> AggregateDoc {
+    let columns = aggregate.columns;
+    let mut filterable: Vec<String> = columns.iter().filter(|c| c.filterable).map(|c| c.field.to_owned()).collect();
+    filterable.extend(aggregate.sets.iter().map(|set| (*set).to_owned()));
+    filterable.extend(aggregate.custom.map(|prefix| format!("{prefix}*")));
+    let mut fields: Vec<FieldDoc> =
+        columns.iter().map(|column| FieldDoc { name: column.field.to_owned(), kind: column.kind }).collect();
+    fields.extend(aggregate.sets.iter().map(|set| FieldDoc { name: (*set).to_owned(), kind: FieldKind::Set }));
+    AggregateDoc {
+        kind: aggregate.kind.as_str(),
+        collection: collection(aggregate.kind),
+        state: (aggregate.schema)(generator).to_value(),
+        filterable,
+        sortable: columns.iter().filter(|c| c.sortable).map(|c| c.field.to_owned()).collect(),
+        fields,
+    }
+}
+
+/// The collection that an aggregate's operations are named after.
+pub const fn collection(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ProjectMember => "members",
+        Kind::ContactEvent => "timeline",
+        Kind::ContactList => "lists",
+        Kind::Tracking => "tracking",
+        Kind::MessageEnrichment => "enrichments",
+        Kind::PipelineMembership => "pipeline_members",
+        other => other.plural(),
+    }
+}
+
+fn take_description(schema: &mut Value) -> String {
+    match schema.as_object_mut().and_then(|object| object.remove("description")) {
+        Some(Value::String(text)) => text,
+        _ => String::new(),
+    }
+}

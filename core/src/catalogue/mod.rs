@@ -1,0 +1,44 @@
+//! Everything the product consists of, as data: aggregates, operations, events, errors, reactions and jobs.
+//!
+//! These lists are the one place where a new room is registered.
+
+mod aggregates;
+mod export;
+
+pub use aggregates::{AGGREGATES, AggregateType, CustomEvent, Event, aggregate_type};
+pub use export::*;
+
+use crate::engine::{Crm, JobType, Operation, Reaction};
+use crate::kernel::Result;
+
+/// The operation tables of all rooms.
+const OPERATIONS: &[&[Operation]] = &[];
+
+/// Library code that follows events.
+pub const REACTIONS: &[Reaction] = &[];
+
+/// Kinds of durable jobs.
+pub const JOBS: &[JobType] = &[];
+
+/// What every installation has, written at every opening where it is missing.
+pub(crate) async fn seed(_crm: &Crm) -> Result<()> {
+    Ok(())
+}
+
+/// All operations, in the order of their declaration.
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().flat_map(|table| table.iter())
+}
+
+/// The operation of a name.
+pub fn operation(name: &str) -> Option<&'static Operation> {
+    use std::collections::HashMap;
+    use std::sync::OnceLock;
+    static BY_NAME: OnceLock<HashMap<&'static str, &'static Operation>> = OnceLock::new();
+    BY_NAME.get_or_init(|| operations().map(|operation| (operation.name, operation)).collect()).get(name).copied()
+}
+
+/// All event types with their schema versions; `custom.*` is not listed.
+pub fn event_types() -> impl Iterator<Item = (&'static str, u16)> {
+    AGGREGATES.iter().flat_map(|aggregate| aggregate.event_types.iter().copied())
+}

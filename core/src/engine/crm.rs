@@ -1,0 +1,366 @@
+//! The handle that a host holds, and the executor behind it: actor, permission, idempotency key, run, commit, and on a
+//! lost race load and decide again.
+
+use super::aggregate::encode;
+use super::context::Context;
+use super::operation::{Command, Operation, OperationScope, Query};
+use super::reader::Reader;
+use super::work::UnitOfWork;
+use crate::kernel::{
+    ActorRef, Clock, Component, Error, ErrorCode, IdGenerator, ProjectId, Result, Subject, Timestamp, parse_uuid,
+};
+use crate::storage::{Batch, CommitError, Committed, IdempotencyRecord, Storage, UniqueKey};
+use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, Mutex, Weak};
+use uuid::Uuid;
+
+/// How often a command is decided again after losing a race.
+pub const MAX_RETRIES: u32 = 5;
+/// How long an idempotency key is remembered, in seconds.
+pub const IDEMPOTENCY_SECONDS: i64 = 24 * 3600;
+
+/// Rung after every commit that may interest somebody. It carries nothing; who hears it looks at the log.
+pub type Doorbell = dyn Fn() + Send + Sync;
+
+/// What a [`Crm`] is opened with.
+pub struct Settings {
+    pub storage: Arc<dyn Storage>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn IdGenerator>,
+}
+
+/// The shared inside of all handles.
+pub struct Core {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdGenerator>,
+    /// Names this process to leases.
+    pub(crate) owner: Uuid,
+    doorbells: Mutex<Vec<Weak<Doorbell>>>,
+}
+
+impl Core {
+    /// Wakes everybody who waits for events or due work.
+    pub fn ring(&self) {
+        let Ok(mut doorbells) = self.doorbells.lock() else { return };
+        let live: Vec<Arc<Doorbell>> = doorbells.iter().filter_map(Weak::upgrade).collect();
+        doorbells.retain(|doorbell| doorbell.strong_count() > 0);
+        drop(doorbells);
+        live.iter().for_each(|doorbell| doorbell());
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// An open Ventros. Cheap to clone; all clones are the same installation.
+#[derive(Clone)]
+pub struct Crm {
+    pub(crate) core: Arc<Core>,
+}
+
+impl Crm {
+    /// Prepares the store (tables, columns, back-fill) and seeds what every installation has.
+    pub async fn open(settings: Settings) -> Result<Crm> {
+        let Settings { storage, clock, ids } = settings;
+        let tables: Vec<_> = crate::catalogue::AGGREGATES.iter().map(|aggregate| (aggregate.table)()).collect();
+        storage.prepare(&tables).await?;
+        let owner = ids.uuid(clock.now());
+        let crm = Crm { core: Arc::new(Core { storage, clock, ids, owner, doorbells: Mutex::new(Vec::new()) }) };
+        crate::catalogue::seed(&crm).await?;
+        Ok(crm)
+    }
+
+    /// Everything through this handle carries the project; its actor is the host program unless changed.
+    pub fn project(&self, id: ProjectId) -> Project {
+        Project { crm: self.clone(), id, actor: ActorRef::system(Component::Host) }
+    }
+
+    pub fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Calls `doorbell` after every commit of this process, for as long as the returned handle lives.
+    pub fn on_commit(&self, doorbell: Arc<Doorbell>) -> Arc<Doorbell> {
+        if let Ok(mut doorbells) = self.core.doorbells.lock() {
+            doorbells.push(Arc::downgrade(&doorbell));
+        }
+        doorbell
+    }
+
+    /// Closes the store. Further calls fail with `closed`.
+    pub async fn close(&self) -> Result<()> {
+        self.core.storage.close().await?;
+        self.core.ring();
+        Ok(())
+    }
+
+    /// Runs a command outside a project, as the host.
+    pub async fn execute<C: Command>(&self, command: C) -> Result<C::Output> {
+        self.execute_in(Context::new(None, ActorRef::system(Component::Host)), command).await
+    }
+
+    /// Runs a query outside a project, as the host.
+    pub async fn query<Q: Query>(&self, query: Q) -> Result<Q::Output> {
+        self.ask(Context::new(None, ActorRef::system(Component::Host)), query).await
+    }
+
+    /// Runs a command under any circumstances.
+    pub async fn execute_in<C: Command>(&self, context: Context, command: C) -> Result<C::Output> {
+        let json = self.run_command(context, command).await?;
+        match json {
+            Outcome::Fresh(output) => Ok(output),
+            Outcome::Stored(text) => serde_json::from_str(&text)
+                .map_err(|e| Error::corrupt(format!("a stored result of {} cannot be read: {e}", C::NAME))),
+        }
+    }
+
+    pub(crate) async fn execute_json<C: Command>(&self, context: Context, command: C) -> Result<String> {
+        match self.run_command(context, command).await? {
+            Outcome::Fresh(output) => encode(&output),
+            Outcome::Stored(text) => Ok(text),
+        }
+    }
+
+    async fn run_command<C: Command>(&self, mut context: Context, command: C) -> Result<Outcome<C::Output>> {
+        context.command = C::NAME.to_owned();
+        check_scope(C::NAME, C::SCOPE, &context)?;
+        let request_hash = match &context.idempotency_key {
+            Some(_) => Some(hash(C::NAME, encode(&command)?.as_bytes())),
+            None => None,
+        };
+        self.transaction(context, request_hash, &|work| {
+            let command = command.clone();
+            Box::pin(async move {
+                crate::tenancy::access::authorise(work.reader(), C::PERMISSION).await?;
+                command.run(work).await
+            })
+        })
+        .await
+    }
+
+    /// Runs a query under any circumstances.
+    pub async fn ask<Q: Query>(&self, mut context: Context, query: Q) -> Result<Q::Output> {
+        context.command = Q::NAME.to_owned();
+        check_scope(Q::NAME, Q::SCOPE, &context)?;
+        let reader = Reader::new(&self.core, Arc::new(context), self.core.now());
+        crate::tenancy::access::authorise(&reader, Q::PERMISSION).await?;
+        query.run(&reader).await
+    }
+
+    /// Runs any operation by name with JSON input; what every binding calls.
+    pub async fn call(&self, operation: &str, context: Context, input: &[u8]) -> Result<String> {
+        let operation = find_operation(operation)?;
+        (operation.call)(self, context, input).await
+    }
+
+    /// Runs several commands in one commit and returns their outputs in order: all or nothing.
+    pub async fn transact(&self, mut context: Context, steps: &[Step]) -> Result<Vec<Box<RawValue>>> {
+        context.command = "transact".to_owned();
+        let mut parts = Vec::with_capacity(steps.len());
+        let mut hasher = Vec::new();
+        for (number, step) in steps.iter().enumerate() {
+            let operation = find_operation(&step.operation).map_err(|e| e.at(format!("[{number}].operation")))?;
+            let Some(run_in) = operation.run_in else {
+                return Err(Error::new(ErrorCode::OperationUnknown)
+                    .message("only commands can be part of a transaction")
+                    .at(format!("[{number}].operation")));
+            };
+            check_scope(operation.name, operation.scope, &context)?;
+            hasher.extend_from_slice(operation.name.as_bytes());
+            hasher.extend_from_slice(step.input.get().as_bytes());
+            parts.push((operation, run_in, step.input.get().as_bytes()));
+        }
+        let request_hash = context.idempotency_key.as_ref().map(|_| hash("transact", &hasher));
+        let parts = &parts;
+        let outcome = self
+            .transaction(context, request_hash, &|work| {
+                Box::pin(async move {
+                    let mut outputs = Vec::with_capacity(parts.len());
+                    for (number, (operation, run_in, input)) in parts.iter().enumerate() {
+                        crate::tenancy::access::authorise(work.reader(), operation.permission).await?;
+                        let output = run_in(work, input).await.map_err(|e| e.at(format!("[{number}].input")))?;
+                        outputs.push(RawValue::from_string(output).map_err(|e| Error::internal(e.to_string()))?);
+                    }
+                    Ok(outputs)
+                })
+            })
+            .await?;
+        match outcome {
+            Outcome::Fresh(outputs) => Ok(outputs),
+            Outcome::Stored(text) => serde_json::from_str(&text).map_err(|e| Error::corrupt(e.to_string())),
+        }
+    }
+
+    /// Decides, commits, and decides again after a lost race. The one way to change anything.
+    pub(crate) async fn transaction<T: serde::Serialize>(
+        &self,
+        context: Context,
+        request_hash: Option<[u8; 32]>,
+        run: &(dyn for<'a, 'e> Fn(&'a mut UnitOfWork<'e>) -> BoxFuture<'a, Result<T>> + Sync),
+    ) -> Result<Outcome<T>> {
+        check_context(&context)?;
+        let context = Arc::new(context);
+        let mut taken: Option<UniqueKey> = None;
+        let mut lost = Subject::new(crate::kernel::Kind::Custom, Uuid::nil());
+        for _ in 0..=MAX_RETRIES {
+            let now = self.core.now();
+            let key = context.idempotency_key.as_deref().zip(request_hash);
+            if let Some((key, hash)) = key
+                && let Some(stored) = self.core.storage.idempotent(idempotency_scope(&context), key, now).await?
+            {
+                if stored.request_hash != hash || stored.command != context.command {
+                    return Err(Error::new(ErrorCode::IdempotencyKeyReused).at("idempotency_key"));
+                }
+                return Ok(Outcome::Stored(stored.result));
+            }
+            let mut work = UnitOfWork::new(&self.core, context.clone(), now);
+            let output = run(&mut work).await?;
+            let idempotency = match key {
+                Some((key, request_hash)) => Some(IdempotencyRecord {
+                    scope: idempotency_scope(&context),
+                    key: key.to_owned(),
+                    command: context.command.clone(),
+                    request_hash,
+                    result: encode(&output)?,
+                    expires_at: now.plus_seconds(IDEMPOTENCY_SECONDS),
+                }),
+                None => None,
+            };
+            let batch = work.finish(idempotency, None).await?;
+            match self.commit(batch).await {
+                Ok(_) => return Ok(Outcome::Fresh(output)),
+                Err(CommitError::Stale(subject)) => lost = subject,
+                Err(CommitError::Taken { key, holder }) => {
+                    // A command that looks the key up finds it the second time; one that relies on the store does not.
+                    if taken.as_ref() == Some(&key) {
+                        return Err(key_taken(&key, holder));
+                    }
+                    lost = holder;
+                    taken = Some(key);
+                }
+                Err(CommitError::KeyUsed) => {}
+                Err(CommitError::LeaseLost) => return Err(ErrorCode::LeaseLost.into()),
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+        Err(Error::new(ErrorCode::VersionConflict)
+            .message("other writers kept changing the same things; try again")
+            .with("resource", lost.kind.as_str())
+            .with("id", lost.id.to_string()))
+    }
+
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        if batch.is_empty() {
+            return Ok(Committed::default());
+        }
+        let committed = self.core.storage.commit(batch).await?;
+        self.core.ring();
+        Ok(committed)
+    }
+}
+
+/// A command's outcome: decided now, or remembered by its idempotency key.
+pub(crate) enum Outcome<T> {
+    Fresh(T),
+    Stored(String),
+}
+
+/// One command of a [`transact`](Crm::transact).
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Step {
+    pub operation: String,
+    pub input: Box<RawValue>,
+}
+
+/// A handle bound to one project and one actor.
+#[derive(Clone)]
+pub struct Project {
+    crm: Crm,
+    id: ProjectId,
+    actor: ActorRef,
+}
+
+impl Project {
+    /// The same project, acting as somebody else.
+    #[must_use]
+    pub fn acting_as(&self, actor: ActorRef) -> Project {
+        Project { actor, ..self.clone() }
+    }
+
+    pub fn id(&self) -> ProjectId {
+        self.id
+    }
+
+    pub fn crm(&self) -> &Crm {
+        &self.crm
+    }
+
+    /// The circumstances of a plain call; change what you need and use [`Crm::execute_in`].
+    pub fn context(&self) -> Context {
+        Context::new(Some(self.id), self.actor.clone())
+    }
+
+    pub async fn execute<C: Command>(&self, command: C) -> Result<C::Output> {
+        self.crm.execute_in(self.context(), command).await
+    }
+
+    pub async fn query<Q: Query>(&self, query: Q) -> Result<Q::Output> {
+        self.crm.ask(self.context(), query).await
+    }
+}
+
+fn find_operation(name: &str) -> Result<&'static Operation> {
+    crate::catalogue::operation(name).ok_or_else(|| {
+        Error::new(ErrorCode::OperationUnknown).message(format!("there is no operation named {name:?}")).with("operation", name)
+    })
+}
+
+fn check_scope(name: &str, scope: OperationScope, context: &Context) -> Result<()> {
+    match (scope, context.project) {
+        (OperationScope::Project, None) => Err(Error::new(ErrorCode::ProjectNotFound)
+            .message(format!("{name} runs inside a project: call it through project(id)"))),
+        _ => Ok(()),
+    }
+}
+
+fn check_context(context: &Context) -> Result<()> {
+    if let Some(key) = &context.idempotency_key {
+        let length = key.chars().count();
+        if length == 0 || length > 128 {
+            return Err(Error::new(ErrorCode::InputInvalid).message("an idempotency key has 1 to 128 characters").at("idempotency_key"));
+        }
+    }
+    if let Some(metadata) = &context.metadata {
+        let size = encode(metadata)?.len();
+        if size > 4096 {
+            return Err(Error::new(ErrorCode::JsonTooLarge).at("metadata").with("max", 4096).with("current", size));
+        }
+    }
+    Ok(())
+}
+
+fn idempotency_scope(context: &Context) -> Uuid {
+    match context.project {
+        Some(project) => project.uuid(),
+        None => context.actor.id().unwrap_or_else(Uuid::nil),
+    }
+}
+
+fn hash(name: &str, input: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(name).chain_update([0]).chain_update(input).finalize().into()
+}
+
+fn key_taken(key: &UniqueKey, holder: Subject) -> Error {
+    let error = Error::new(key.code).with("resource", holder.kind.as_str());
+    // Over all projects the holder may be somebody else's: say nothing about it.
+    if key.global { error } else { error.with("id", holder.id.to_string()) }
+}
+
+/// Reads an id that a caller gave as text.
+pub fn parse_project(text: &str) -> Result<ProjectId> {
+    parse_uuid(text).map(ProjectId::from_uuid)
+}

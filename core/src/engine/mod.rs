@@ -1,0 +1,21 @@
+//! How anything runs: aggregates and their roots, units of work, the executor, feeds of events and background work.
+
+mod aggregate;
+mod context;
+mod crm;
+mod event;
+mod feeds;
+mod operation;
+mod reader;
+mod work;
+mod worker;
+
+pub use aggregate::*;
+pub use context::Context;
+pub use crm::*;
+pub use event::{Event, EventSet, Meta};
+pub use feeds::*;
+pub use operation::*;
+pub use reader::Reader;
+pub use work::*;
+pub use worker::*;

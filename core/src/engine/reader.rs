@@ -1,0 +1,125 @@
+//! Reads of committed state, bound to the project and the moment of one call.
+
+use super::aggregate::{Aggregate, decode};
+use super::context::Context;
+use super::crm::Core;
+use super::work::{is_system, not_found};
+use crate::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Timestamp};
+use crate::storage::{Fields, Filter, KeyRef, Page, PageRequest, Scope, SearchHit, Storage};
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub struct Reader<'e> {
+    core: &'e Core,
+    context: Arc<Context>,
+    project: ProjectId,
+    now: Timestamp,
+}
+
+impl<'e> Reader<'e> {
+    pub(crate) fn new(core: &'e Core, context: Arc<Context>, now: Timestamp) -> Self {
+        let project = context.project.unwrap_or(ProjectId::SYSTEM);
+        Reader { core, context, project, now }
+    }
+
+    pub fn storage(&self) -> &'e dyn Storage {
+        &*self.core.storage
+    }
+
+    pub fn core(&self) -> &'e Core {
+        self.core
+    }
+
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn project(&self) -> ProjectId {
+        self.project
+    }
+
+    pub(crate) fn enter_project(&mut self, project: ProjectId) {
+        self.project = project;
+    }
+
+    /// Where snapshots of a kind are looked up in this call.
+    pub fn scope_of(&self, kind: Kind) -> Scope {
+        Scope::Project(if is_system(kind) { ProjectId::SYSTEM } else { self.project })
+    }
+
+    /// The state of an aggregate that exists and is not hidden.
+    pub async fn get<A: Aggregate>(&self, id: A::Id) -> Result<A> {
+        self.find_any(id).await?.filter(|state: &A| !state.is_hidden()).ok_or_else(|| not_found::<A>(id))
+    }
+
+    /// The state of an aggregate, hidden or not.
+    pub async fn find_any<A: Aggregate>(&self, id: A::Id) -> Result<Option<A>> {
+        Ok(self.get_many::<A>(&[id]).await?.pop())
+    }
+
+    /// Those of `ids` that exist, in no particular order, hidden ones included.
+    pub async fn get_many<A: Aggregate>(&self, ids: &[A::Id]) -> Result<Vec<A>> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| (*id).into()).collect();
+        let found = self.storage().get(self.scope_of(A::KIND), A::KIND, &ids).await?;
+        found.iter().map(|snapshot| decode(&snapshot.state)).collect()
+    }
+
+    /// The holder of a unique key, if it is not hidden.
+    pub async fn by_key<A: Aggregate>(&self, space: &str, scope: &str, key: &str) -> Result<Option<A>> {
+        self.by_key_in(self.scope_of(A::KIND), space, scope, key).await
+    }
+
+    /// As [`by_key`](Self::by_key), in a named scope; for keys that are unique over all projects.
+    pub async fn by_key_in<A: Aggregate>(&self, at: Scope, space: &str, scope: &str, key: &str) -> Result<Option<A>> {
+        let owners = self.storage().find_keys(at, space, &[KeyRef { scope, key }]).await?;
+        let Some(owner) = owners.into_iter().find(|owner| owner.kind == A::KIND) else { return Ok(None) };
+        let found = self.storage().get(at, A::KIND, &[owner.id]).await?;
+        found.first().map(|snapshot| decode(&snapshot.state)).transpose()
+    }
+
+    /// One page of states by a caller's request.
+    pub async fn page<A: Aggregate>(&self, request: &PageRequest) -> Result<Page<A>> {
+        self.page_where::<A>(request, Filter::everything()).await
+    }
+
+    /// One page of states that also satisfy `always`, which no request can undo.
+    pub async fn page_where<A: Aggregate>(&self, request: &PageRequest, always: Filter) -> Result<Page<A>> {
+        self.page_in(self.scope_of(A::KIND), request, always).await
+    }
+
+    /// As [`page_where`](Self::page_where), in a named scope.
+    pub async fn page_in<A: Aggregate>(&self, scope: Scope, request: &PageRequest, always: Filter) -> Result<Page<A>> {
+        let fields = Fields::of::<A>();
+        let mut find = request.find(&fields, self.now)?;
+        if always != Filter::everything() {
+            find.filter = Filter::All(vec![always, find.filter]);
+        }
+        let found = self.storage().find(scope, A::KIND, &find).await?;
+        request.page(&find, found, |snapshot| decode::<A>(&snapshot.state))
+    }
+
+    pub async fn count<A: Aggregate>(&self, filter: Option<&crate::storage::FilterExpression>, always: Filter) -> Result<u64> {
+        let checked = match filter {
+            Some(filter) => filter.check(&Fields::of::<A>(), self.now).map_err(|e| e.at("filter"))?,
+            None => Filter::everything(),
+        };
+        self.storage().count(self.scope_of(A::KIND), A::KIND, &Filter::All(vec![always, checked]), false).await
+    }
+
+    /// Full-text hits with their states, best first. Fewer than 2 characters find nothing.
+    pub async fn search<A: Aggregate>(&self, text: &str, limit: usize) -> Result<Vec<(A, SearchHit)>> {
+        if !(1..=100).contains(&limit) {
+            return Err(Error::new(ErrorCode::LimitOutOfRange).at("limit").with("min", 1).with("max", 100));
+        }
+        let folded = crate::kernel::fold(text);
+        if folded.chars().count() < 2 {
+            return Ok(Vec::new());
+        }
+        let hits = self.storage().search(self.scope_of(A::KIND), A::KIND, &folded, limit).await?;
+        hits.into_iter().map(|hit| Ok((decode::<A>(&hit.snapshot.state)?, hit))).collect()
+    }
+}

@@ -1,0 +1,490 @@
+//! The unit of work of one command: it loads each aggregate once, gathers events, folds them into everything that
+//! observes them, and hands the storage one batch.
+
+use super::aggregate::{Aggregate, Recorded, Recorder, Root, Stored, decode, encode};
+use super::context::Context;
+use super::crm::Core;
+use super::event::Event;
+use super::reader::Reader;
+use crate::catalogue::{AggregateType, aggregate_type};
+use crate::kernel::{ActorRef, CommitId, CorrelationId, Error, ErrorCode, Id, JobId, Kind, ProjectId, Result, Subject, Timestamp};
+use crate::storage::{
+    Batch, ConsumerProgress, EventRecord, IdempotencyRecord, Index, IndexChange, JobRecord, JobState, JobWrite, KeyRef,
+    ProjectIdOrNil, Scope, Snapshot, SnapshotWrite,
+};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The most events of one commit.
+pub const MAX_EVENTS: usize = 1_000;
+/// The most events of one commit that runs as an import.
+pub const MAX_IMPORT_EVENTS: usize = 10_000;
+/// The most bytes of one event's data.
+pub const MAX_EVENT_BYTES: usize = 256 * 1024;
+
+/// One aggregate as this unit of work sees it.
+struct Entry {
+    value: Box<dyn Stored>,
+    kind: &'static AggregateType,
+    /// The revision in the store; 0 when it is new.
+    loaded: u64,
+    /// The index of the loaded state, taken just before the first change.
+    before: Option<Index>,
+    dirty: bool,
+}
+
+impl Entry {
+    fn touch(&mut self) {
+        if !self.dirty {
+            self.dirty = true;
+            self.before = (self.loaded > 0).then(|| self.value.index());
+        }
+    }
+}
+
+/// A job or timer to put into the commit.
+#[derive(Debug, Clone)]
+pub struct JobRequest {
+    pub queue: &'static str,
+    pub kind: &'static str,
+    pub unique_key: Option<String>,
+    pub order_key: Option<String>,
+    pub payload: String,
+    pub run_at: Timestamp,
+    pub parked: bool,
+}
+
+pub struct UnitOfWork<'e> {
+    reader: Reader<'e>,
+    recorder: Arc<Recorder>,
+    entries: BTreeMap<(Kind, Uuid), Entry>,
+    log: Vec<Recorded>,
+    /// Events that unloaded aggregates observe: indexes into `log`, in order.
+    waiting: BTreeMap<(Kind, Uuid), Vec<usize>>,
+    jobs: Vec<JobWrite>,
+    expected_version: Option<u64>,
+    import: bool,
+}
+
+impl<'e> UnitOfWork<'e> {
+    pub(crate) fn new(core: &'e Core, context: Arc<Context>, now: Timestamp) -> Self {
+        let recorder = Arc::new(Recorder { now, ids: core.ids.clone(), actor: context.actor.clone() });
+        UnitOfWork {
+            expected_version: context.expected_version,
+            reader: Reader::new(core, context, now),
+            recorder,
+            entries: BTreeMap::new(),
+            log: Vec::new(),
+            waiting: BTreeMap::new(),
+            jobs: Vec::new(),
+            import: false,
+        }
+    }
+
+    /// Reads that see only what is committed.
+    pub fn reader(&self) -> &Reader<'e> {
+        &self.reader
+    }
+
+    pub fn context(&self) -> &Context {
+        self.reader.context()
+    }
+
+    /// The one moment of the command.
+    pub fn now(&self) -> Timestamp {
+        self.recorder.now
+    }
+
+    pub fn actor(&self) -> &ActorRef {
+        &self.recorder.actor
+    }
+
+    /// The project of the call; the system log for calls outside a project.
+    pub fn project(&self) -> ProjectId {
+        self.reader.project()
+    }
+
+    pub fn new_id<I: Id>(&self) -> I {
+        I::from(self.recorder.ids.uuid(self.recorder.now))
+    }
+
+    pub fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.recorder.ids.random(&mut bytes);
+        bytes
+    }
+
+    /// Raises the limit on events per commit, for imports.
+    pub fn import_mode(&mut self) {
+        self.import = true;
+    }
+
+    /// From now on works in this project: for commands that create one.
+    pub fn enter_project(&mut self, project: ProjectId) {
+        self.reader.enter_project(project);
+    }
+
+    /// Leaves what follows without a check of `expected_version`; for composed commands.
+    pub fn take_expected_version(&mut self) -> Option<u64> {
+        self.expected_version.take()
+    }
+
+    /// Starts a new aggregate in the project of the call; [`save`](Self::save) it afterwards.
+    pub fn create<A: Aggregate>(&self, id: A::Id, event: impl Into<Event>) -> Result<Root<A>> {
+        self.create_in(self.home::<A>(), id, event)
+    }
+
+    /// As [`create`](Self::create), in a named project.
+    pub fn create_in<A: Aggregate>(&self, project: ProjectId, id: A::Id, event: impl Into<Event>) -> Result<Root<A>> {
+        Root::start(&self.recorder, project, id, event, self.recorder.now)
+    }
+
+    /// Loads an aggregate that exists and is not hidden; else its `<kind>_not_found`.
+    ///
+    /// The first load of a command checks the caller's `expected_version`.
+    pub async fn load<A: Aggregate>(&mut self, id: A::Id) -> Result<Root<A>> {
+        match self.find::<A>(id).await? {
+            Some(root) if !root.is_hidden() => {
+                if let Some(expected) = self.expected_version.take() {
+                    let actual = root.base().version;
+                    if expected != actual {
+                        return Err(Error::new(ErrorCode::VersionConflict)
+                            .with("resource", A::KIND.as_str())
+                            .with("id", id.to_string())
+                            .with("expected_version", expected)
+                            .with("actual_version", actual));
+                    }
+                }
+                Ok(root)
+            }
+            _ => Err(not_found::<A>(id)),
+        }
+    }
+
+    /// Loads an aggregate in any state, hidden ones included.
+    pub async fn find<A: Aggregate>(&mut self, id: A::Id) -> Result<Option<Root<A>>> {
+        let key = (A::KIND, id.into());
+        if !self.entries.contains_key(&key) {
+            let scope = self.scope_of(A::KIND);
+            let found = self.reader.storage().get(scope, A::KIND, &[key.1]).await?;
+            match found.into_iter().next() {
+                Some(snapshot) => self.insert::<A>(snapshot)?,
+                None => return Ok(None),
+            }
+        }
+        Ok(self.peek::<A>(id).map(|state| self.check_out(state.clone())))
+    }
+
+    /// The aggregate that holds a unique key, as this unit of work sees it: its own unsaved changes count.
+    pub async fn by_key<A: Aggregate>(&mut self, space: &'static str, scope: &str, key: &str) -> Result<Option<Root<A>>> {
+        let mine = self.entries.iter().find_map(|((kind, id), entry)| {
+            let holds = *kind == A::KIND
+                && entry.dirty
+                && entry.value.index().keys.iter().any(|k| k.space == space && k.scope == scope && k.key == key);
+            holds.then_some(*id)
+        });
+        let id = match mine {
+            Some(id) => Some(id),
+            None => {
+                let owners = self.reader.storage().find_keys(self.scope_of(A::KIND), space, &[KeyRef { scope, key }]).await?;
+                owners.into_iter().find(|owner| owner.kind == A::KIND).map(|owner| owner.id)
+            }
+        };
+        let Some(id) = id else { return Ok(None) };
+        let root = self.find::<A>(A::Id::from(id)).await?;
+        // A change of this very unit of work may have given the key up.
+        Ok(root.filter(|root| mine.is_some() || super::aggregate::index_of(root.state()).keys.iter().any(|k| k.space == space && k.scope == scope && k.key == key)))
+    }
+
+    /// Loads several snapshots of one kind in one read, so that later [`load`](Self::load)s cost nothing.
+    pub async fn prefetch<A: Aggregate>(&mut self, ids: &[A::Id]) -> Result<()> {
+        let missing: Vec<Uuid> =
+            ids.iter().map(|id| (*id).into()).filter(|id| !self.entries.contains_key(&(A::KIND, *id))).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for snapshot in self.reader.storage().get(self.scope_of(A::KIND), A::KIND, &missing).await? {
+            self.insert::<A>(snapshot)?;
+        }
+        Ok(())
+    }
+
+    /// Takes an aggregate back and returns its state. Its events enter the log; what observes them is folded.
+    pub fn save<A: Aggregate>(&mut self, root: Root<A>) -> Result<A> {
+        let Root { state, recorded, checked_out, .. } = root;
+        let base = state.base();
+        let key = (A::KIND, base.id);
+        if recorded.is_empty() {
+            return Ok(state);
+        }
+        match self.entries.get_mut(&key) {
+            Some(entry) => {
+                if entry.value.base().revision != checked_out {
+                    return Err(Error::internal(format!("a {} was saved after somebody else changed it", A::KIND)));
+                }
+                entry.touch();
+                entry.value = Box::new(state.clone());
+            }
+            None => {
+                let kind = aggregate_type(A::KIND).ok_or_else(|| Error::internal("an aggregate is not registered"))?;
+                let entry = Entry { value: Box::new(state.clone()), kind, loaded: 0, before: None, dirty: true };
+                self.entries.insert(key, entry);
+            }
+        }
+        for event in recorded {
+            self.enter(event);
+        }
+        Ok(state)
+    }
+
+    /// Records a free event of the host.
+    pub fn record_custom(&mut self, event: crate::catalogue::CustomEvent, at: Timestamp) -> Result<Uuid> {
+        let id = self.recorder.ids.uuid(self.recorder.now);
+        let event = Event::Custom(event);
+        let mut subjects = vec![Subject::new(Kind::Custom, id)];
+        event.subjects(&mut subjects);
+        let event_id = self.new_id();
+        self.enter(Recorded {
+            id: event_id,
+            kind: Kind::Custom,
+            aggregate_id: id,
+            project_id: self.project(),
+            version: 1,
+            occurred_at: at,
+            subjects,
+            event,
+        });
+        Ok(event_id.uuid())
+    }
+
+    /// Puts a job into the commit; an open job with the same unique key stays as it is.
+    pub fn enqueue(&mut self, request: JobRequest) -> JobId {
+        let job = self.job(request);
+        let id = JobId::from_uuid(job.id);
+        self.jobs.push(JobWrite::Enqueue(job));
+        id
+    }
+
+    /// Puts a job into the commit, or moves the open one of the same unique key.
+    pub fn schedule(&mut self, request: JobRequest) {
+        let job = self.job(request);
+        self.jobs.push(JobWrite::Schedule(job));
+    }
+
+    /// Cancels the open job of a unique key.
+    pub fn cancel_job(&mut self, unique_key: impl Into<String>) {
+        self.jobs.push(JobWrite::Cancel { project_id: self.project(), unique_key: unique_key.into() });
+    }
+
+    /// Adds any other change of jobs to the commit.
+    pub fn write_job(&mut self, write: JobWrite) {
+        self.jobs.push(write);
+    }
+
+    /// The events recorded so far.
+    pub fn recorded(&self) -> &[Recorded] {
+        &self.log
+    }
+
+    fn job(&self, request: JobRequest) -> JobRecord {
+        JobRecord {
+            id: self.recorder.ids.uuid(self.recorder.now),
+            project_id: ProjectIdOrNil(self.project()),
+            queue: request.queue.to_owned(),
+            kind: request.kind.to_owned(),
+            unique_key: request.unique_key,
+            order_key: request.order_key,
+            payload: request.payload,
+            run_at: request.run_at,
+            state: if request.parked { JobState::Parked } else { JobState::Scheduled },
+            attempt: 0,
+            lease_token: 0,
+            lease_until: None,
+            last_error: None,
+            result: None,
+            created_at: self.recorder.now,
+            finished_at: None,
+        }
+    }
+
+    fn enter(&mut self, event: Recorded) {
+        let number = self.log.len();
+        for subject in &event.subjects {
+            if subject.kind == event.kind && subject.id == event.aggregate_id {
+                continue;
+            }
+            let Some(kind) = aggregate_type(subject.kind) else { continue };
+            if !(kind.observes)(&event.event) {
+                continue;
+            }
+            let key = (subject.kind, subject.id);
+            match self.entries.get_mut(&key) {
+                Some(entry) => {
+                    entry.touch();
+                    entry.value.fold(&event.event, &event.meta(&self.recorder.actor));
+                }
+                None => self.waiting.entry(key).or_default().push(number),
+            }
+        }
+        self.log.push(event);
+    }
+
+    fn insert<A: Aggregate>(&mut self, snapshot: Snapshot) -> Result<()> {
+        let kind = aggregate_type(A::KIND).ok_or_else(|| Error::internal("an aggregate is not registered"))?;
+        let value: Box<dyn Stored> = Box::new(decode::<A>(&snapshot.state)?);
+        self.insert_stored(kind, snapshot, value);
+        Ok(())
+    }
+
+    fn insert_stored(&mut self, kind: &'static AggregateType, snapshot: Snapshot, value: Box<dyn Stored>) {
+        let key = (kind.kind, snapshot.id);
+        let mut entry = Entry { value, kind, loaded: snapshot.revision, before: None, dirty: false };
+        if let Some(events) = self.waiting.remove(&key) {
+            entry.touch();
+            for number in events {
+                let event = &self.log[number];
+                entry.value.fold(&event.event, &event.meta(&self.recorder.actor));
+            }
+        }
+        self.entries.insert(key, entry);
+    }
+
+    fn peek<A: Aggregate>(&self, id: A::Id) -> Option<&A> {
+        self.entries.get(&(A::KIND, id.into())).and_then(|entry| entry.value.as_any().downcast_ref::<A>())
+    }
+
+    fn check_out<A: Aggregate>(&self, state: A) -> Root<A> {
+        let checked_out = state.base().revision;
+        Root { state, recorder: self.recorder.clone(), recorded: Vec::new(), checked_out }
+    }
+
+    fn home<A: Aggregate>(&self) -> ProjectId {
+        if is_system(A::KIND) { ProjectId::SYSTEM } else { self.project() }
+    }
+
+    fn scope_of(&self, kind: Kind) -> Scope {
+        self.reader.scope_of(kind)
+    }
+
+    /// Folds what is still waiting and turns everything into one batch.
+    pub(crate) async fn finish(
+        mut self,
+        idempotency: Option<IdempotencyRecord>,
+        consumer: Option<ConsumerProgress>,
+    ) -> Result<Batch> {
+        let mut missing: BTreeMap<Kind, Vec<Uuid>> = BTreeMap::new();
+        for (kind, id) in self.waiting.keys() {
+            missing.entry(*kind).or_default().push(*id);
+        }
+        for (kind, ids) in missing {
+            let Some(aggregate) = aggregate_type(kind) else { continue };
+            for snapshot in self.reader.storage().get(self.scope_of(kind), kind, &ids).await? {
+                let value = (aggregate.decode)(&snapshot.state)?;
+                self.insert_stored(aggregate, snapshot, value);
+            }
+        }
+        let limit = if self.import { MAX_IMPORT_EVENTS } else { MAX_EVENTS };
+        if self.log.len() > limit {
+            return Err(Error::new(ErrorCode::CommitTooLarge).with("max", limit).with("current", self.log.len()));
+        }
+        let commit_id: CommitId = self.new_id();
+        let context = self.reader.context();
+        let actor = raw(&self.recorder.actor)?;
+        let metadata = context.metadata.as_ref().map(raw).transpose()?;
+        let correlation_id = context.correlation_id.unwrap_or_else(|| CorrelationId::from_uuid(commit_id.uuid()));
+        let mut events = Vec::with_capacity(self.log.len());
+        for event in &self.log {
+            let data = encode(&event.event)?;
+            if data.len() > MAX_EVENT_BYTES {
+                return Err(Error::new(ErrorCode::EventTooLarge).with("max", MAX_EVENT_BYTES).with("current", data.len()));
+            }
+            events.push(EventRecord {
+                id: event.id.uuid(),
+                event_type: event.event.type_name().to_owned(),
+                schema_version: 1,
+                aggregate_kind: event.kind,
+                aggregate_id: event.aggregate_id,
+                aggregate_version: event.version,
+                project_id: ProjectIdOrNil(event.project_id),
+                seq: 0,
+                position: 0,
+                commit_id: commit_id.uuid(),
+                occurred_at: event.occurred_at,
+                recorded_at: self.recorder.now,
+                actor: actor.clone(),
+                source: context.source.as_str().to_owned(),
+                command: Some(context.command.clone()).filter(|name| !name.is_empty()),
+                correlation_id: correlation_id.uuid(),
+                causation_id: context.causation_id.map(|id| id.uuid()),
+                subjects: event.subjects.clone(),
+                data: RawValue::from_string(data).map_err(|e| Error::internal(e.to_string()))?,
+                metadata: metadata.clone(),
+            });
+        }
+        let mut snapshots = Vec::new();
+        for ((kind, id), entry) in self.entries {
+            if !entry.dirty {
+                continue;
+            }
+            let base = entry.value.base();
+            let index = entry.value.index();
+            let changed = difference(entry.before.as_ref(), &index);
+            snapshots.push(SnapshotWrite {
+                project_id: base.project_id,
+                kind,
+                id,
+                loaded_revision: entry.loaded,
+                revision: base.revision,
+                version: base.version,
+                created_at: base.created_at,
+                updated_at: base.updated_at,
+                state: entry.value.encode()?,
+                index,
+                changed,
+            });
+            debug_assert_eq!(entry.kind.kind, kind);
+        }
+        Ok(Batch { snapshots, events, jobs: self.jobs, idempotency, consumer })
+    }
+}
+
+/// Kinds whose aggregates live in the system log.
+pub const fn is_system(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::User
+            | Kind::ChannelType
+            | Kind::BillingAccount
+            | Kind::Subscription
+            | Kind::Invoice
+            | Kind::UsageMeter
+            | Kind::Product
+    )
+}
+
+pub(crate) fn not_found<A: Aggregate>(id: A::Id) -> Error {
+    Error::new(A::NOT_FOUND).with("resource", A::KIND.as_str()).with("id", id.to_string())
+}
+
+fn raw<T: serde::Serialize>(value: &T) -> Result<Box<RawValue>> {
+    RawValue::from_string(encode(value)?).map_err(|e| Error::internal(e.to_string()))
+}
+
+fn difference(before: Option<&Index>, after: &Index) -> IndexChange {
+    let Some(before) = before else {
+        return IndexChange {
+            keys_added: after.keys.clone(),
+            keys_removed: Vec::new(),
+            attributes: !after.attributes.is_empty(),
+            search: !after.search.is_empty(),
+        };
+    };
+    IndexChange {
+        keys_added: after.keys.iter().filter(|key| !before.keys.contains(key)).cloned().collect(),
+        keys_removed: before.keys.iter().filter(|key| !after.keys.contains(key)).cloned().collect(),
+        attributes: before.attributes != after.attributes,
+        search: before.search != after.search || before.hidden != after.hidden,
+    }
+}

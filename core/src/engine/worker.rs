@@ -1,0 +1,319 @@
+//! Background work without threads of its own: reactions, timers and jobs, run when the host says so.
+
+use super::context::Context;
+use super::crm::Crm;
+use super::event::Event;
+use super::feeds::{LEASE_SECONDS, backoff_micros, progress};
+use super::work::UnitOfWork;
+use crate::kernel::{ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp};
+use crate::storage::{
+    Batch, CommitError, ConsumerRecord, DeadLetter, EventQuery, EventRecord, JobRecord, JobState, JobWrite,
+    ProjectIdOrNil, Scope,
+};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+
+/// Library code that follows events with writes of its own. Its effects and its checkpoint commit together: exactly once.
+pub struct Reaction {
+    /// Starts with `ventros.`; its checkpoint hangs on it.
+    pub name: &'static str,
+    /// Types or prefixes.
+    pub events: &'static [&'static str],
+    pub component: Component,
+    pub run: for<'a, 'e> fn(&'a mut UnitOfWork<'e>, &'a EventRecord, &'a Event) -> BoxFuture<'a, Result<()>>,
+}
+
+/// A kind of durable job.
+pub struct JobType {
+    pub kind: &'static str,
+    pub queue: &'static str,
+    pub component: Component,
+    pub max_attempts: u32,
+    pub run: for<'a, 'e> fn(&'a mut UnitOfWork<'e>, &'a JobRecord) -> BoxFuture<'a, Result<JobOutcome>>,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobOutcome {
+    Done { result: Option<String> },
+    /// Not yet: come again then. Does not count as a failure.
+    Again(Timestamp),
+    /// Waits for something else to happen, at most until then.
+    Parked { until: Timestamp, reason: String },
+    /// It can never work.
+    Dead { error: String },
+}
+
+/// What one [`run_pending`](Crm::run_pending) did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct RunReport {
+    /// Jobs and timers that were run.
+    pub jobs: u64,
+    /// Events that reactions were run for.
+    pub reactions: u64,
+    /// Runs that failed and will be tried again, or were given up on.
+    pub failures: u64,
+}
+
+const QUEUES: &[&str] = &["timer", "inbound", "parked"];
+const BATCH: usize = 100;
+
+impl Crm {
+    /// Runs everything that is due now: reactions to new events, timers, jobs. Returns when nothing is left to do.
+    pub async fn run_pending(&self) -> Result<RunReport> {
+        let mut report = RunReport::default();
+        loop {
+            let before = report.clone();
+            self.run_reactions(&mut report).await?;
+            for queue in QUEUES {
+                self.run_queue(queue, &mut report).await?;
+            }
+            if report == before {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// The next moment at which something becomes due, if it is known.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>> {
+        let mut next: Option<Timestamp> = None;
+        for queue in QUEUES {
+            let due = self.core.storage.next_due(queue).await?;
+            next = match (next, due) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+        Ok(next)
+    }
+
+    async fn run_reactions(&self, report: &mut RunReport) -> Result<()> {
+        for (project, head) in self.core.storage.heads().await? {
+            let known = self.core.storage.consumers(Scope::Project(project)).await?;
+            for reaction in crate::catalogue::REACTIONS {
+                let checkpoint = known.iter().find(|consumer| consumer.name == reaction.name).map(|c| c.checkpoint);
+                match checkpoint {
+                    Some(checkpoint) if checkpoint >= head => continue,
+                    Some(_) => {}
+                    None => self.open_reaction(project, reaction).await?,
+                }
+                self.run_reaction(project, reaction, head, report).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_reaction(&self, project: ProjectId, reaction: &Reaction) -> Result<()> {
+        let consumer = ConsumerRecord {
+            project_id: ProjectIdOrNil(project),
+            name: reaction.name.to_owned(),
+            events: reaction.events.iter().map(|pattern| (*pattern).to_owned()).collect(),
+            max_attempts: super::feeds::DEFAULT_ATTEMPTS,
+            checkpoint: 0,
+            attempts: 0,
+            next_attempt_at: None,
+            last_error: None,
+            lease_token: 0,
+            lease_owner: None,
+            lease_until: None,
+            created_at: self.core.now(),
+        };
+        self.core.storage.open_consumer(&consumer).await.map(|_| ())
+    }
+
+    async fn run_reaction(&self, project: ProjectId, reaction: &Reaction, head: u64, report: &mut RunReport) -> Result<()> {
+        let now = self.core.now();
+        let until = now.plus_seconds(LEASE_SECONDS);
+        let storage = &self.core.storage;
+        let Some(mut lease) = storage.claim_consumer(project, reaction.name, self.core.owner, now, until).await? else {
+            return Ok(());
+        };
+        loop {
+            let query = EventQuery {
+                after: lease.checkpoint,
+                until: Some(head),
+                types: lease.events.clone(),
+                limit: BATCH,
+                ..EventQuery::default()
+            };
+            let events = storage.events(Scope::Project(project), &query).await?;
+            if events.is_empty() {
+                lease.checkpoint = lease.checkpoint.max(head);
+                return storage.update_consumer(&progress(self.core.now(), &lease, true, None)).await;
+            }
+            for event in &events {
+                match self.react(project, reaction, &lease, event).await {
+                    Ok(()) => {
+                        lease.checkpoint = event.seq;
+                        lease.attempts = 0;
+                        report.reactions += 1;
+                    }
+                    Err(error) if error.code() == ErrorCode::LeaseLost => return Ok(()),
+                    Err(error) => {
+                        report.failures += 1;
+                        return self.reaction_failed(lease, event, &error).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Decides and commits one reaction together with its checkpoint, again after a lost race.
+    async fn react(&self, project: ProjectId, reaction: &Reaction, lease: &ConsumerRecord, record: &EventRecord) -> Result<()> {
+        let event = Event::decode(record.aggregate_kind, record.data.get())?;
+        let mut context = Context::new(Some(project).filter(|p| !p.is_system()), ActorRef::system(reaction.component));
+        context.source = Source::Workflow;
+        context.command = reaction.name.to_owned();
+        context.correlation_id = Some(CorrelationId::from_uuid(record.correlation_id));
+        context.causation_id = Some(EventId::from_uuid(record.id));
+        let context = Arc::new(context);
+        let mut lease = lease.clone();
+        lease.checkpoint = record.seq;
+        lease.attempts = 0;
+        lease.last_error = None;
+        lease.next_attempt_at = None;
+        let mut attempt = 0;
+        loop {
+            let now = self.core.now();
+            let mut work = UnitOfWork::new(&self.core, context.clone(), now);
+            (reaction.run)(&mut work, record, &event).await?;
+            let batch = work.finish(None, Some(progress(now, &lease, false, None))).await?;
+            match self.commit(batch).await {
+                Ok(_) => return Ok(()),
+                Err(error) => {
+                    attempt += 1;
+                    again(error, attempt)?;
+                }
+            }
+        }
+    }
+
+    async fn reaction_failed(&self, mut lease: ConsumerRecord, event: &EventRecord, error: &Error) -> Result<()> {
+        let now = self.core.now();
+        let text: String = format!("{error:?}").chars().take(2_000).collect();
+        lease.attempts += 1;
+        let dead = (lease.attempts >= lease.max_attempts).then(|| DeadLetter {
+            event_id: event.id,
+            seq: event.seq,
+            attempts: lease.attempts,
+            error: text.clone(),
+            failed_at: now,
+        });
+        if dead.is_some() {
+            lease.checkpoint = event.seq;
+            lease.attempts = 0;
+            lease.next_attempt_at = None;
+        } else {
+            lease.next_attempt_at = Some(now.plus_micros(backoff_micros(&self.core, lease.attempts, 1, 300)));
+        }
+        lease.last_error = Some(text);
+        self.core.storage.update_consumer(&progress(now, &lease, true, dead)).await
+    }
+
+    async fn run_queue(&self, queue: &'static str, report: &mut RunReport) -> Result<()> {
+        loop {
+            let now = self.core.now();
+            let until = now.plus_seconds(LEASE_SECONDS);
+            let jobs = self.core.storage.claim_jobs(queue, self.core.owner, now, until, BATCH).await?;
+            if jobs.is_empty() {
+                return Ok(());
+            }
+            for job in &jobs {
+                report.jobs += 1;
+                if !self.run_job(job).await? {
+                    report.failures += 1;
+                }
+            }
+        }
+    }
+
+    /// Runs one claimed job; false when it failed. Effects and the job's end commit together.
+    async fn run_job(&self, job: &JobRecord) -> Result<bool> {
+        let Some(kind) = crate::catalogue::JOBS.iter().find(|kind| kind.kind == job.kind) else {
+            self.end_job(job, JobState::Dead, None, Some(ErrorCode::JobKindUnknown.as_str().to_owned())).await?;
+            return Ok(false);
+        };
+        match self.try_job(kind, job).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.code() == ErrorCode::LeaseLost => Ok(true),
+            Err(error) => {
+                let text: String = format!("{error:?}").chars().take(2_000).collect();
+                if job.attempt >= kind.max_attempts {
+                    self.end_job(job, JobState::Dead, None, Some(text)).await?;
+                } else {
+                    let delay = backoff_micros(&self.core, job.attempt.max(1), 1, 300);
+                    let at = self.core.now().plus_micros(delay);
+                    self.end_job(job, JobState::Scheduled, Some(at), Some(text)).await?;
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    async fn try_job(&self, kind: &JobType, job: &JobRecord) -> Result<()> {
+        let project = Some(job.project_id.0).filter(|project| !project.is_system());
+        let mut context = Context::new(project, ActorRef::system(kind.component));
+        context.source = Source::Workflow;
+        context.command = kind.kind.to_owned();
+        context.correlation_id = Some(CorrelationId::from_uuid(job.id));
+        let context = Arc::new(context);
+        let mut attempt = 0;
+        loop {
+            let mut work = UnitOfWork::new(&self.core, context.clone(), self.core.now());
+            let outcome = (kind.run)(&mut work, job).await?;
+            let now = work.now();
+            let (state, run_at, error, result) = match outcome {
+                JobOutcome::Done { result } => (JobState::Succeeded, None, None, result),
+                JobOutcome::Again(at) => (JobState::Scheduled, Some(at), None, None),
+                JobOutcome::Parked { until, reason } => (JobState::Parked, Some(until), Some(reason), None),
+                JobOutcome::Dead { error } => (JobState::Dead, None, Some(error), None),
+            };
+            let attempts = if state == JobState::Scheduled { job.attempt.saturating_sub(1) } else { job.attempt };
+            work.write_job(JobWrite::Finish {
+                id: job.id,
+                lease_token: job.lease_token,
+                state,
+                run_at,
+                attempt: attempts,
+                error,
+                result,
+                at: now,
+            });
+            match self.commit(work.finish(None, None).await?).await {
+                Ok(_) => return Ok(()),
+                Err(error) => {
+                    attempt += 1;
+                    again(error, attempt)?;
+                }
+            }
+        }
+    }
+
+    async fn end_job(&self, job: &JobRecord, state: JobState, run_at: Option<Timestamp>, error: Option<String>) -> Result<()> {
+        let finish = JobWrite::Finish {
+            id: job.id,
+            lease_token: job.lease_token,
+            state,
+            run_at,
+            attempt: job.attempt,
+            error,
+            result: None,
+            at: self.core.now(),
+        };
+        match self.commit(Batch { jobs: vec![finish], ..Batch::default() }).await {
+            Ok(_) | Err(CommitError::LeaseLost) => Ok(()),
+            Err(CommitError::Store(error)) => Err(error),
+            Err(other) => Err(Error::internal(format!("a job could not be ended: {other:?}"))),
+        }
+    }
+}
+
+/// Whether to decide again after a failed commit.
+fn again(error: CommitError, attempt: u32) -> Result<()> {
+    match error {
+        CommitError::Stale(_) | CommitError::Taken { .. } | CommitError::KeyUsed if attempt <= super::crm::MAX_RETRIES => Ok(()),
+        CommitError::LeaseLost => Err(ErrorCode::LeaseLost.into()),
+        CommitError::Store(error) => Err(error),
+        _ => Err(ErrorCode::VersionConflict.into()),
+    }
+}

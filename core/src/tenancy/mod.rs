@@ -1,0 +1,3 @@
+//! Who may do what: users, projects, members, and the rules that decide.
+
+pub mod access;
