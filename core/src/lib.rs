@@ -7,3 +7,5 @@ pub mod engine;
 pub mod kernel;
 pub mod storage;
 pub mod tenancy;
+#[cfg(feature = "testing")]
+pub mod testing;

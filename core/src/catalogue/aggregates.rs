@@ -28,13 +28,7 @@ fn index_text<A: Aggregate>(state: &str) -> Result<Index> {
 }
 
 fn table<A: Aggregate>() -> Table {
-    Table {
-        kind: A::KIND,
-        columns: A::COLUMNS,
-        indexes: A::INDEXES,
-        index: index_text::<A>,
-        version: A::INDEX_VERSION,
-    }
+    Table { kind: A::KIND, columns: A::COLUMNS, indexes: A::INDEXES, index: index_text::<A>, version: A::INDEX_VERSION }
 }
 
 macro_rules! aggregates {
@@ -103,9 +97,7 @@ macro_rules! aggregates {
     };
 }
 
-aggregates! {
-
-}
+aggregates! {}
 
 /// The type of an aggregate, if its kind is part of this build.
 pub fn aggregate_type(kind: Kind) -> Option<&'static AggregateType> {
@@ -130,7 +122,8 @@ impl CustomEvent {
             #[serde(flatten)]
             data: Map<String, Value>,
         }
-        let wire: Wire = serde_json::from_str(data).map_err(|e| Error::corrupt(format!("a stored custom event cannot be read: {e}")))?;
+        let wire: Wire = serde_json::from_str(data)
+            .map_err(|e| Error::corrupt(format!("a stored custom event cannot be read: {e}")))?;
         Ok(CustomEvent { event_type: wire.event_type, data: wire.data, subjects: Vec::new() })
     }
 }

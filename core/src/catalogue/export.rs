@@ -75,7 +75,8 @@ impl Catalogue {
         settings.definitions_path = "/definitions".into();
         settings.meta_schema = None;
         let mut generator = settings.into_generator();
-        let mut operations: Vec<OperationDoc> = operations().map(|operation| operation_doc(operation, &mut generator)).collect();
+        let mut operations: Vec<OperationDoc> =
+            operations().map(|operation| operation_doc(operation, &mut generator)).collect();
         operations.sort_by_key(|operation| operation.name);
         let mut events = Vec::new();
         let mut aggregates = Vec::new();
@@ -89,8 +90,7 @@ impl Catalogue {
             .map(|code| ErrorDoc { code: code.as_str(), kind: code.kind().as_str(), message: code.message() })
             .collect();
         errors.sort_by_key(|error| error.code);
-        let mut definitions: Vec<(String, Value)> =
-            generator.take_definitions(true).into_iter().collect();
+        let mut definitions: Vec<(String, Value)> = generator.take_definitions(true).into_iter().collect();
         definitions.sort_by(|a, b| a.0.cmp(&b.0));
         Catalogue {
             version: env!("CARGO_PKG_VERSION"),

@@ -207,11 +207,18 @@ pub struct Root<A: Aggregate> {
 
 impl<A: Aggregate> Root<A> {
     /// Starts a life with `event`, which must be one that [`Aggregate::create`] knows.
-    pub fn start(recorder: &Arc<Recorder>, project: ProjectId, id: A::Id, event: impl Into<Event>, at: Timestamp) -> Result<Self> {
+    pub fn start(
+        recorder: &Arc<Recorder>,
+        project: ProjectId,
+        id: A::Id,
+        event: impl Into<Event>,
+        at: Timestamp,
+    ) -> Result<Self> {
         let event = event.into();
         let recorded = Self::note(recorder, project, id.into(), 1, event, at);
-        let state = begin::<A>(&recorded.event, &recorded.meta(&recorder.actor))
-            .ok_or_else(|| crate::kernel::Error::internal(format!("no {} starts with {}", A::KIND, recorded.event.type_name())))?;
+        let state = begin::<A>(&recorded.event, &recorded.meta(&recorder.actor)).ok_or_else(|| {
+            crate::kernel::Error::internal(format!("no {} starts with {}", A::KIND, recorded.event.type_name()))
+        })?;
         Ok(Root { state, recorder: recorder.clone(), recorded: vec![recorded], checked_out: 0 })
     }
 
@@ -228,7 +235,14 @@ impl<A: Aggregate> Root<A> {
         self.recorded.push(recorded);
     }
 
-    fn note(recorder: &Recorder, project_id: ProjectId, id: Uuid, version: u64, event: Event, at: Timestamp) -> Recorded {
+    fn note(
+        recorder: &Recorder,
+        project_id: ProjectId,
+        id: Uuid,
+        version: u64,
+        event: Event,
+        at: Timestamp,
+    ) -> Recorded {
         let own = Subject::new(A::KIND, id);
         let mut subjects = vec![own];
         event.subjects(&mut subjects);

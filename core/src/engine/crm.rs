@@ -132,14 +132,7 @@ impl Crm {
             Some(_) => Some(hash(C::NAME, encode(&command)?.as_bytes())),
             None => None,
         };
-        self.transaction(context, request_hash, &|work| {
-            let command = command.clone();
-            Box::pin(async move {
-                crate::tenancy::access::authorise(work.reader(), C::PERMISSION).await?;
-                command.run(work).await
-            })
-        })
-        .await
+        self.transaction(context, request_hash, &Single(command)).await
     }
 
     /// Runs a query under any circumstances.
@@ -175,20 +168,7 @@ impl Crm {
             parts.push((operation, run_in, step.input.get().as_bytes()));
         }
         let request_hash = context.idempotency_key.as_ref().map(|_| hash("transact", &hasher));
-        let parts = &parts;
-        let outcome = self
-            .transaction(context, request_hash, &|work| {
-                Box::pin(async move {
-                    let mut outputs = Vec::with_capacity(parts.len());
-                    for (number, (operation, run_in, input)) in parts.iter().enumerate() {
-                        crate::tenancy::access::authorise(work.reader(), operation.permission).await?;
-                        let output = run_in(work, input).await.map_err(|e| e.at(format!("[{number}].input")))?;
-                        outputs.push(RawValue::from_string(output).map_err(|e| Error::internal(e.to_string()))?);
-                    }
-                    Ok(outputs)
-                })
-            })
-            .await?;
+        let outcome = self.transaction(context, request_hash, &Several(parts)).await?;
         match outcome {
             Outcome::Fresh(outputs) => Ok(outputs),
             Outcome::Stored(text) => serde_json::from_str(&text).map_err(|e| Error::corrupt(e.to_string())),
@@ -200,7 +180,7 @@ impl Crm {
         &self,
         context: Context,
         request_hash: Option<[u8; 32]>,
-        run: &(dyn for<'a, 'e> Fn(&'a mut UnitOfWork<'e>) -> BoxFuture<'a, Result<T>> + Sync),
+        decision: &dyn Decision<T>,
     ) -> Result<Outcome<T>> {
         check_context(&context)?;
         let context = Arc::new(context);
@@ -218,7 +198,7 @@ impl Crm {
                 return Ok(Outcome::Stored(stored.result));
             }
             let mut work = UnitOfWork::new(&self.core, context.clone(), now);
-            let output = run(&mut work).await?;
+            let output = decision.decide(&mut work).await?;
             let idempotency = match key {
                 Some((key, request_hash)) => Some(IdempotencyRecord {
                     scope: idempotency_scope(&context),
@@ -260,6 +240,39 @@ impl Crm {
         let committed = self.core.storage.commit(batch).await?;
         self.core.ring();
         Ok(committed)
+    }
+}
+
+/// What a transaction runs, possibly several times.
+pub(crate) trait Decision<T>: Sync {
+    fn decide<'a>(&'a self, work: &'a mut UnitOfWork<'_>) -> BoxFuture<'a, Result<T>>;
+}
+
+struct Single<C>(C);
+
+impl<C: Command> Decision<C::Output> for Single<C> {
+    fn decide<'a>(&'a self, work: &'a mut UnitOfWork<'_>) -> BoxFuture<'a, Result<C::Output>> {
+        Box::pin(async move {
+            crate::tenancy::access::authorise(work.reader(), C::PERMISSION).await?;
+            self.0.clone().run(work).await
+        })
+    }
+}
+
+/// Operation, its entry point and its input, in order.
+struct Several<'s>(Vec<(&'static Operation, super::operation::RunIn, &'s [u8])>);
+
+impl Decision<Vec<Box<RawValue>>> for Several<'_> {
+    fn decide<'a>(&'a self, work: &'a mut UnitOfWork<'_>) -> BoxFuture<'a, Result<Vec<Box<RawValue>>>> {
+        Box::pin(async move {
+            let mut outputs = Vec::with_capacity(self.0.len());
+            for (number, (operation, run_in, input)) in self.0.iter().enumerate() {
+                crate::tenancy::access::authorise(work.reader(), operation.permission).await?;
+                let output = run_in(work, input).await.map_err(|e| e.at(format!("[{number}].input")))?;
+                outputs.push(RawValue::from_string(output).map_err(|e| Error::internal(e.to_string()))?);
+            }
+            Ok(outputs)
+        })
     }
 }
 
@@ -315,7 +328,9 @@ impl Project {
 
 fn find_operation(name: &str) -> Result<&'static Operation> {
     crate::catalogue::operation(name).ok_or_else(|| {
-        Error::new(ErrorCode::OperationUnknown).message(format!("there is no operation named {name:?}")).with("operation", name)
+        Error::new(ErrorCode::OperationUnknown)
+            .message(format!("there is no operation named {name:?}"))
+            .with("operation", name)
     })
 }
 
@@ -331,7 +346,9 @@ fn check_context(context: &Context) -> Result<()> {
     if let Some(key) = &context.idempotency_key {
         let length = key.chars().count();
         if length == 0 || length > 128 {
-            return Err(Error::new(ErrorCode::InputInvalid).message("an idempotency key has 1 to 128 characters").at("idempotency_key"));
+            return Err(Error::new(ErrorCode::InputInvalid)
+                .message("an idempotency key has 1 to 128 characters")
+                .at("idempotency_key"));
         }
     }
     if let Some(metadata) = &context.metadata {

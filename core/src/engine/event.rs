@@ -17,7 +17,9 @@ pub struct Meta<'a> {
 }
 
 /// The enum of one aggregate's events; declared with [`events!`](crate::events).
-pub trait EventSet: serde::Serialize + serde::de::DeserializeOwned + schemars::JsonSchema + Clone + Into<Event> {
+pub trait EventSet:
+    serde::Serialize + serde::de::DeserializeOwned + schemars::JsonSchema + Clone + Into<Event>
+{
     const KIND: Kind;
     /// Every type with its schema version.
     const TYPES: &'static [(&'static str, u16)];

@@ -32,7 +32,13 @@ impl LiveFeed {
             let seen = self.seen.entry(project).or_insert(0);
             while *seen < head && events.len() < limit {
                 let room = limit - events.len();
-                let query = EventQuery { after: *seen, until: Some(head), types: self.patterns.clone(), limit: room, ..EventQuery::default() };
+                let query = EventQuery {
+                    after: *seen,
+                    until: Some(head),
+                    types: self.patterns.clone(),
+                    limit: room,
+                    ..EventQuery::default()
+                };
                 let page = self.core.storage.events(Scope::Project(project), &query).await?;
                 *seen = if page.len() < room { head } else { page.last().map_or(head, |event| event.seq) };
                 events.extend(page);
@@ -181,7 +187,12 @@ impl Durable {
     }
 }
 
-pub(crate) fn progress(now: Timestamp, lease: &ConsumerRecord, release: bool, dead_letter: Option<DeadLetter>) -> ConsumerProgress {
+pub(crate) fn progress(
+    now: Timestamp,
+    lease: &ConsumerRecord,
+    release: bool,
+    dead_letter: Option<DeadLetter>,
+) -> ConsumerProgress {
     ConsumerProgress {
         project_id: lease.project_id.0,
         name: lease.name.clone(),
@@ -272,7 +283,9 @@ fn check_patterns(patterns: &[String]) -> Result<()> {
         let known = pattern == "*"
             || stem == "custom"
             || stem.starts_with("custom.")
-            || crate::catalogue::event_types().any(|(name, _)| name == stem || (pattern != stem && name.starts_with(stem) && name[stem.len()..].starts_with('.')));
+            || crate::catalogue::event_types().any(|(name, _)| {
+                name == stem || (pattern != stem && name.starts_with(stem) && name[stem.len()..].starts_with('.'))
+            });
         if !known {
             return Err(Error::new(ErrorCode::EventTypeUnknown).at("events").with("pattern", pattern.as_str()));
         }

@@ -1,7 +1,7 @@
 //! What a command and a query are, and the table that names them all.
 
-use super::crm::Crm;
 use super::context::Context;
+use super::crm::Crm;
 use super::reader::Reader;
 use super::work::UnitOfWork;
 use crate::kernel::{ErrorCode, Permission, Result};
@@ -51,7 +51,7 @@ pub enum OperationKind {
     Query,
 }
 
-type RunIn = for<'a, 'e> fn(&'a mut UnitOfWork<'e>, &'a [u8]) -> BoxFuture<'a, Result<String>>;
+pub(crate) type RunIn = for<'a> fn(&'a mut UnitOfWork<'_>, &'a [u8]) -> BoxFuture<'a, Result<String>>;
 type Call = for<'a> fn(&'a Crm, Context, &'a [u8]) -> BoxFuture<'a, Result<String>>;
 
 /// One row of the operation table: an operation that any language can call by name with JSON.

@@ -93,7 +93,7 @@ impl<'e> Reader<'e> {
 
     /// As [`page_where`](Self::page_where), in a named scope.
     pub async fn page_in<A: Aggregate>(&self, scope: Scope, request: &PageRequest, always: Filter) -> Result<Page<A>> {
-        let fields = Fields::of::<A>();
+        let fields = Fields::new(A::COLUMNS, A::SETS, A::CUSTOM);
         let mut find = request.find(&fields, self.now)?;
         if always != Filter::everything() {
             find.filter = Filter::All(vec![always, find.filter]);
@@ -102,9 +102,15 @@ impl<'e> Reader<'e> {
         request.page(&find, found, |snapshot| decode::<A>(&snapshot.state))
     }
 
-    pub async fn count<A: Aggregate>(&self, filter: Option<&crate::storage::FilterExpression>, always: Filter) -> Result<u64> {
+    pub async fn count<A: Aggregate>(
+        &self,
+        filter: Option<&crate::storage::FilterExpression>,
+        always: Filter,
+    ) -> Result<u64> {
         let checked = match filter {
-            Some(filter) => filter.check(&Fields::of::<A>(), self.now).map_err(|e| e.at("filter"))?,
+            Some(filter) => {
+                filter.check(&Fields::new(A::COLUMNS, A::SETS, A::CUSTOM), self.now).map_err(|e| e.at("filter"))?
+            }
             None => Filter::everything(),
         };
         self.storage().count(self.scope_of(A::KIND), A::KIND, &Filter::All(vec![always, checked]), false).await

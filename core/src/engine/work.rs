@@ -7,7 +7,9 @@ use super::crm::Core;
 use super::event::Event;
 use super::reader::Reader;
 use crate::catalogue::{AggregateType, aggregate_type};
-use crate::kernel::{ActorRef, CommitId, CorrelationId, Error, ErrorCode, Id, JobId, Kind, ProjectId, Result, Subject, Timestamp};
+use crate::kernel::{
+    ActorRef, CommitId, CorrelationId, Error, ErrorCode, Id, JobId, Kind, ProjectId, Result, Subject, Timestamp,
+};
 use crate::storage::{
     Batch, ConsumerProgress, EventRecord, IdempotencyRecord, Index, IndexChange, JobRecord, JobState, JobWrite, KeyRef,
     ProjectIdOrNil, Scope, Snapshot, SnapshotWrite,
@@ -178,7 +180,12 @@ impl<'e> UnitOfWork<'e> {
     }
 
     /// The aggregate that holds a unique key, as this unit of work sees it: its own unsaved changes count.
-    pub async fn by_key<A: Aggregate>(&mut self, space: &'static str, scope: &str, key: &str) -> Result<Option<Root<A>>> {
+    pub async fn by_key<A: Aggregate>(
+        &mut self,
+        space: &'static str,
+        scope: &str,
+        key: &str,
+    ) -> Result<Option<Root<A>>> {
         let mine = self.entries.iter().find_map(|((kind, id), entry)| {
             let holds = *kind == A::KIND
                 && entry.dirty
@@ -188,14 +195,21 @@ impl<'e> UnitOfWork<'e> {
         let id = match mine {
             Some(id) => Some(id),
             None => {
-                let owners = self.reader.storage().find_keys(self.scope_of(A::KIND), space, &[KeyRef { scope, key }]).await?;
+                let owners =
+                    self.reader.storage().find_keys(self.scope_of(A::KIND), space, &[KeyRef { scope, key }]).await?;
                 owners.into_iter().find(|owner| owner.kind == A::KIND).map(|owner| owner.id)
             }
         };
         let Some(id) = id else { return Ok(None) };
         let root = self.find::<A>(A::Id::from(id)).await?;
         // A change of this very unit of work may have given the key up.
-        Ok(root.filter(|root| mine.is_some() || super::aggregate::index_of(root.state()).keys.iter().any(|k| k.space == space && k.scope == scope && k.key == key)))
+        Ok(root.filter(|root| {
+            mine.is_some()
+                || super::aggregate::index_of(root.state())
+                    .keys
+                    .iter()
+                    .any(|k| k.space == space && k.scope == scope && k.key == key)
+        }))
     }
 
     /// Loads several snapshots of one kind in one read, so that later [`load`](Self::load)s cost nothing.
@@ -398,7 +412,9 @@ impl<'e> UnitOfWork<'e> {
         for event in &self.log {
             let data = encode(&event.event)?;
             if data.len() > MAX_EVENT_BYTES {
-                return Err(Error::new(ErrorCode::EventTooLarge).with("max", MAX_EVENT_BYTES).with("current", data.len()));
+                return Err(Error::new(ErrorCode::EventTooLarge)
+                    .with("max", MAX_EVENT_BYTES)
+                    .with("current", data.len()));
             }
             events.push(EventRecord {
                 id: event.id.uuid(),

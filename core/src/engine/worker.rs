@@ -5,7 +5,9 @@ use super::crm::Crm;
 use super::event::Event;
 use super::feeds::{LEASE_SECONDS, backoff_micros, progress};
 use super::work::UnitOfWork;
-use crate::kernel::{ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp};
+use crate::kernel::{
+    ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp,
+};
 use crate::storage::{
     Batch, CommitError, ConsumerRecord, DeadLetter, EventQuery, EventRecord, JobRecord, JobState, JobWrite,
     ProjectIdOrNil, Scope,
@@ -20,7 +22,7 @@ pub struct Reaction {
     /// Types or prefixes.
     pub events: &'static [&'static str],
     pub component: Component,
-    pub run: for<'a, 'e> fn(&'a mut UnitOfWork<'e>, &'a EventRecord, &'a Event) -> BoxFuture<'a, Result<()>>,
+    pub run: for<'a> fn(&'a mut UnitOfWork<'_>, &'a EventRecord, &'a Event) -> BoxFuture<'a, Result<()>>,
 }
 
 /// A kind of durable job.
@@ -29,19 +31,26 @@ pub struct JobType {
     pub queue: &'static str,
     pub component: Component,
     pub max_attempts: u32,
-    pub run: for<'a, 'e> fn(&'a mut UnitOfWork<'e>, &'a JobRecord) -> BoxFuture<'a, Result<JobOutcome>>,
+    pub run: for<'a> fn(&'a mut UnitOfWork<'_>, &'a JobRecord) -> BoxFuture<'a, Result<JobOutcome>>,
 }
 
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobOutcome {
-    Done { result: Option<String> },
+    Done {
+        result: Option<String>,
+    },
     /// Not yet: come again then. Does not count as a failure.
     Again(Timestamp),
     /// Waits for something else to happen, at most until then.
-    Parked { until: Timestamp, reason: String },
+    Parked {
+        until: Timestamp,
+        reason: String,
+    },
     /// It can never work.
-    Dead { error: String },
+    Dead {
+        error: String,
+    },
 }
 
 /// What one [`run_pending`](Crm::run_pending) did.
@@ -121,7 +130,13 @@ impl Crm {
         self.core.storage.open_consumer(&consumer).await.map(|_| ())
     }
 
-    async fn run_reaction(&self, project: ProjectId, reaction: &Reaction, head: u64, report: &mut RunReport) -> Result<()> {
+    async fn run_reaction(
+        &self,
+        project: ProjectId,
+        reaction: &Reaction,
+        head: u64,
+        report: &mut RunReport,
+    ) -> Result<()> {
         let now = self.core.now();
         let until = now.plus_seconds(LEASE_SECONDS);
         let storage = &self.core.storage;
@@ -159,7 +174,13 @@ impl Crm {
     }
 
     /// Decides and commits one reaction together with its checkpoint, again after a lost race.
-    async fn react(&self, project: ProjectId, reaction: &Reaction, lease: &ConsumerRecord, record: &EventRecord) -> Result<()> {
+    async fn react(
+        &self,
+        project: ProjectId,
+        reaction: &Reaction,
+        lease: &ConsumerRecord,
+        record: &EventRecord,
+    ) -> Result<()> {
         let event = Event::decode(record.aggregate_kind, record.data.get())?;
         let mut context = Context::new(Some(project).filter(|p| !p.is_system()), ActorRef::system(reaction.component));
         context.source = Source::Workflow;
@@ -289,7 +310,13 @@ impl Crm {
         }
     }
 
-    async fn end_job(&self, job: &JobRecord, state: JobState, run_at: Option<Timestamp>, error: Option<String>) -> Result<()> {
+    async fn end_job(
+        &self,
+        job: &JobRecord,
+        state: JobState,
+        run_at: Option<Timestamp>,
+        error: Option<String>,
+    ) -> Result<()> {
         let finish = JobWrite::Finish {
             id: job.id,
             lease_token: job.lease_token,
@@ -311,7 +338,11 @@ impl Crm {
 /// Whether to decide again after a failed commit.
 fn again(error: CommitError, attempt: u32) -> Result<()> {
     match error {
-        CommitError::Stale(_) | CommitError::Taken { .. } | CommitError::KeyUsed if attempt <= super::crm::MAX_RETRIES => Ok(()),
+        CommitError::Stale(_) | CommitError::Taken { .. } | CommitError::KeyUsed
+            if attempt <= super::crm::MAX_RETRIES =>
+        {
+            Ok(())
+        }
         CommitError::LeaseLost => Err(ErrorCode::LeaseLost.into()),
         CommitError::Store(error) => Err(error),
         _ => Err(ErrorCode::VersionConflict.into()),

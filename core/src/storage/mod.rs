@@ -6,7 +6,9 @@
 mod batch;
 mod find;
 mod index;
+mod page;
 mod records;
+pub use page::*;
 
 pub use batch::*;
 pub use find::*;

@@ -1,0 +1,123 @@
+//! For tests of hosts and adapters: a clock moved by hand, ids from a seed, and a store in memory. Feature `testing`.
+
+use crate::engine::{Crm, Settings};
+use crate::kernel::{Clock, IdGenerator, Result, Timestamp};
+use crate::storage::Storage;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use uuid::Uuid;
+
+/// A clock that stands still until it is moved.
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// Starts at an RFC 3339 instant.
+    pub fn at(text: &str) -> Arc<Self> {
+        let start = Timestamp::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        Arc::new(ManualClock(AtomicI64::new(start.micros())))
+    }
+
+    pub fn advance_seconds(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    pub fn set(&self, text: &str) {
+        let to = Timestamp::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        self.0.store(to.micros(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst)).expect("a manual clock stays inside the calendar")
+    }
+}
+
+/// Ids and random bytes that depend on the seed and the order of calls alone.
+#[derive(Debug)]
+pub struct SeededIds {
+    state: Mutex<u64>,
+    counter: AtomicU64,
+}
+
+impl SeededIds {
+    pub fn new(seed: u64) -> Arc<Self> {
+        Arc::new(SeededIds { state: Mutex::new(seed), counter: AtomicU64::new(0) })
+    }
+
+    fn next(&self) -> u64 {
+        let mut state = self.state.lock().expect("no test panics while it draws a number");
+        *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = *state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+impl IdGenerator for SeededIds {
+    fn uuid(&self, now: Timestamp) -> Uuid {
+        let count = self.counter.fetch_add(1, Ordering::SeqCst);
+        let millis = u64::try_from(now.micros() / 1_000).unwrap_or(0);
+        let mut bytes = [0u8; 10];
+        bytes[..6].copy_from_slice(&count.to_be_bytes()[2..]);
+        bytes[6..].copy_from_slice(&self.next().to_be_bytes()[..4]);
+        uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_be_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// Waits for a future on this thread, without a runtime.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// An installation for one test.
+pub struct World {
+    pub crm: Crm,
+    pub clock: Arc<ManualClock>,
+}
+
+impl World {
+    /// In memory, at 2025-01-06T09:00:00Z (a Monday), seed 1.
+    pub fn new() -> World {
+        World::on(Arc::new(crate::storage::MemoryStorage::default())).expect("a fresh store in memory opens")
+    }
+
+    /// On any store, with the same clock and seed.
+    pub fn on(storage: Arc<dyn Storage>) -> Result<World> {
+        let clock = ManualClock::at("2025-01-06T09:00:00Z");
+        let settings = Settings { storage, clock: clock.clone(), ids: SeededIds::new(1) };
+        Ok(World { crm: block_on(Crm::open(settings))?, clock })
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        World::new()
+    }
+}
