@@ -97,7 +97,9 @@ macro_rules! aggregates {
     };
 }
 
-aggregates! {}
+aggregates! {
+    Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
+}
 
 /// The type of an aggregate, if its kind is part of this build.
 pub fn aggregate_type(kind: Kind) -> Option<&'static AggregateType> {

@@ -1,3 +1,7 @@
 //! Conversations: what is said, in which chat and session, and how it gets in and out.
 
 pub mod content;
+pub mod message;
+mod metrics;
+
+pub use metrics::{Awaiting, SessionMetrics};

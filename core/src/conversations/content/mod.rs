@@ -258,6 +258,33 @@ impl Content {
         }
     }
 
+    /// The file, to be replaced when its stored copy is known.
+    pub fn media_mut(&mut self) -> Option<&mut Media> {
+        match self {
+            Content::Image { media, .. }
+            | Content::Video { media, .. }
+            | Content::Audio { media, .. }
+            | Content::Voice { media, .. }
+            | Content::Document { media, .. }
+            | Content::Sticker { media, .. } => Some(media),
+            _ => None,
+        }
+    }
+
+    /// Replaces the body of a text or the caption of a file; other contents have no words.
+    pub fn set_words(&mut self, words: &str) {
+        match self {
+            Content::Text { body } => words.clone_into(body),
+            Content::Image { caption, .. }
+            | Content::Video { caption, .. }
+            | Content::Audio { caption, .. }
+            | Content::Voice { caption, .. }
+            | Content::Document { caption, .. }
+            | Content::Sticker { caption, .. } => *caption = Some(words.to_owned()),
+            _ => {}
+        }
+    }
+
     /// Makes a received content storable: trailing NULs go, and words beyond [`MAX_INBOUND_TEXT`] are cut.
     /// Returns the length before the cut, in characters, when there was one.
     pub fn fit_inbound(&mut self) -> Option<usize> {
