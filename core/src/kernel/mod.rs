@@ -4,22 +4,38 @@
 mod text_enum;
 
 mod actor;
+mod email;
 pub mod error;
 mod error_code;
 mod id;
 pub mod input;
 mod kind;
+mod language;
+mod language_codes;
 mod patch;
 mod permission;
+mod phone;
 pub mod pii;
+mod region;
+mod tag;
 pub mod text;
 mod time;
+mod timezone;
+mod timezone_links;
+mod url;
 
 pub use actor::{Actor, ActorKind, ActorRef, Component, Source, Via, refuse_reserved};
+pub use email::Email;
 pub use error::{Error, ErrorCode, ErrorKind, Errors, Result};
 pub use id::*;
 pub use kind::{Kind, Subject};
+pub use language::Language;
 pub use patch::Patch;
 pub use permission::{AgentPreset, MemberRole, Permission, PermissionSet, PlatformRole};
+pub use phone::{ParsedPhone, Phone, PhoneKind};
+pub use region::Region;
+pub use tag::{Tag, TagSet};
 pub use text::{ExternalId, fold, name};
 pub use time::{Clock, IdGenerator, Timestamp};
+pub use timezone::Timezone;
+pub use url::{Url, is_public_address};
