@@ -121,7 +121,7 @@ mod tests {
         #[test]
         fn reading_what_was_written_gives_the_same(text in "[a-zA-Z0-9.+_-]{1,12}@[a-zA-Zäß0-9-]{1,8}\\.[a-zA-Z]{2,4}") {
             if let Ok(email) = Email::parse(&text) {
-                prop_assert_eq!(Email::parse(&email.to_string()).unwrap(), email);
+                prop_assert_eq!(Email::parse(email.as_str()).unwrap(), email);
             }
         }
     }

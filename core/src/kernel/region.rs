@@ -64,7 +64,7 @@ mod tests {
             assert_eq!(Region::parse(text).unwrap_err().code(), ErrorCode::RegionInvalid, "{text}");
         }
         for region in Region::all() {
-            assert_eq!(Region::parse(&region.to_string()).unwrap(), region);
+            assert_eq!(Region::parse(region.as_str()).unwrap(), region);
         }
     }
 }

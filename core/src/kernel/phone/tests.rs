@@ -135,7 +135,7 @@ fn the_example_of_every_plan_is_read_at_home_and_abroad() {
         }
         let phone = Phone::from_e164(&international).unwrap();
         assert_eq!(Phone::from_provider(phone.digits()).unwrap(), phone);
-        assert_eq!(Phone::parse(&phone.to_string(), None).unwrap().phone, phone);
+        assert_eq!(Phone::parse(phone.as_str(), None).unwrap().phone, phone);
         read += 1;
     }
     assert!(read > 800, "{read}");
