@@ -98,6 +98,7 @@ macro_rules! aggregates {
 }
 
 aggregates! {
+    Chat: crate::conversations::chat::Chat, crate::conversations::chat::ChatEvent;
     Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
 }
 

@@ -1,5 +1,6 @@
 //! Conversations: what is said, in which chat and session, and how it gets in and out.
 
+pub mod chat;
 pub mod content;
 pub mod message;
 mod metrics;
