@@ -28,7 +28,15 @@ fn index_text<A: Aggregate>(state: &str) -> Result<Index> {
 }
 
 fn table<A: Aggregate>() -> Table {
-    Table { kind: A::KIND, columns: A::COLUMNS, indexes: A::INDEXES, index: index_text::<A>, version: A::INDEX_VERSION }
+    Table {
+        kind: A::KIND,
+        columns: A::COLUMNS,
+        sets: A::SETS,
+        custom: A::CUSTOM,
+        indexes: A::INDEXES,
+        index: index_text::<A>,
+        version: A::INDEX_VERSION,
+    }
 }
 
 macro_rules! aggregates {

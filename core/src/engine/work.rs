@@ -289,7 +289,7 @@ impl<'e> UnitOfWork<'e> {
 
     /// Cancels the open job of a unique key.
     pub fn cancel_job(&mut self, unique_key: impl Into<String>) {
-        self.jobs.push(JobWrite::Cancel { project_id: self.project(), unique_key: unique_key.into() });
+        self.jobs.push(JobWrite::Cancel { project_id: self.project(), unique_key: unique_key.into(), at: self.now() });
     }
 
     /// Adds any other change of jobs to the commit.

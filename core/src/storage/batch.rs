@@ -40,7 +40,7 @@ pub struct SnapshotWrite {
     pub updated_at: Timestamp,
     pub state: String,
     pub index: Index,
-    /// What of the index differs from the loaded one; the rest need not be touched.
+    /// What of the index differs from the loaded one; the rest need not be touched. An insert writes everything.
     pub changed: IndexChange,
 }
 
@@ -58,10 +58,11 @@ pub struct IndexChange {
 pub enum JobWrite {
     /// Inserts; an open job with the same unique key stays as it is.
     Enqueue(JobRecord),
-    /// Inserts, or moves the open job of the same unique key to this time and payload.
+    /// Inserts, or moves the open job of the same unique key to this time and payload. A running one is taken from its
+    /// worker, whose token is void from then on; but what this batch itself finishes is finished first.
     Schedule(JobRecord),
-    /// Cancels the open job of this key, if any.
-    Cancel { project_id: ProjectId, unique_key: String },
+    /// Cancels the open job of this key, if any; the token of a running one is void from then on.
+    Cancel { project_id: ProjectId, unique_key: String, at: Timestamp },
     /// Ends or puts back a claimed job; nothing of the batch is written when the token is no longer current.
     Finish {
         id: Uuid,
@@ -73,9 +74,10 @@ pub enum JobWrite {
         result: Option<String>,
         at: Timestamp,
     },
-    /// Puts parked or dead jobs back to work.
+    /// Puts parked or dead jobs back to work; dead ones start with attempt 0. A dead job whose unique key has been taken by
+    /// an open one stays as it is.
     Release { project_id: ProjectId, ids: Vec<Uuid>, run_at: Timestamp },
-    /// Removes finished jobs that are older than this.
+    /// Removes jobs that ended before this moment, and idempotency keys that expired before it.
     Purge { finished_before: Timestamp },
 }
 

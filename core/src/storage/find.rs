@@ -21,8 +21,32 @@ impl Filter {
         Filter::All(Vec::new())
     }
 
+    /// False where `self` is true.
+    #[must_use]
+    pub fn negate(self) -> Self {
+        match self {
+            Filter::Not(part) => *part,
+            other => Filter::Not(Box::new(other)),
+        }
+    }
+
+    /// Both are true.
+    #[must_use]
+    pub fn and(self, other: Filter) -> Self {
+        match self {
+            Filter::All(mut parts) => {
+                parts.push(other);
+                Filter::All(parts)
+            }
+            one => Filter::All(vec![one, other]),
+        }
+    }
+
+    /// A column equals a value; an empty value means that it is missing.
     pub fn eq(field: &str, kind: FieldKind, value: impl Into<Value>) -> Self {
-        Filter::Leaf(Leaf { field: field.to_owned(), kind, is_attribute: false, test: Test::Equal(value.into()) })
+        let value = value.into().comparable(kind);
+        let test = if value.is_null() { Test::Missing } else { Test::Equal(value) };
+        Filter::Leaf(Leaf { field: field.to_owned(), kind, is_attribute: false, test })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The snapshot is the truth; everything here can be thrown away and filled again from it.
 
-use crate::kernel::{ErrorCode, Kind, Timestamp};
+use crate::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Timestamp};
 use uuid::Uuid;
 
 /// How a field compares, in SQL and in memory alike.
@@ -32,11 +32,22 @@ pub struct Column {
     pub kind: FieldKind,
     pub filterable: bool,
     pub sortable: bool,
+    /// Any number of values, in attribute rows instead of a column of the table.
+    pub many: bool,
 }
 
 impl Column {
     pub const fn new(field: &'static str, kind: FieldKind) -> Self {
-        Column { field, kind, filterable: true, sortable: false }
+        Column { field, kind, filterable: true, sortable: false, many: matches!(kind, FieldKind::Set) }
+    }
+
+    /// A field with any number of values, such as `address.city`: a comparison is true when one value satisfies it.
+    /// A name that ends with `.*` stands for all fields of that prefix.
+    #[must_use]
+    pub const fn many(mut self) -> Self {
+        self.many = true;
+        self.sortable = false;
+        self
     }
 
     #[must_use]
@@ -51,19 +62,76 @@ impl Column {
         self.filterable = false;
         self
     }
+
+    /// Its values are given by [`Index::attribute`].
+    pub const fn is_attribute(&self) -> bool {
+        self.many
+    }
+
+    /// True for its own name and, when it ends with `.*`, for names of its prefix.
+    pub fn covers(&self, name: &str) -> bool {
+        match self.field.strip_suffix('*') {
+            Some(prefix) => name.len() > prefix.len() && name.starts_with(prefix),
+            None => self.field == name,
+        }
+    }
 }
 
 /// What a store must know of one aggregate to prepare its table.
 ///
-/// `version` grows whenever `columns` change meaning, so that the adapter fills them again.
+/// `version` grows whenever `index` changes meaning, so that the adapter fills everything derived again. Every table also
+/// has the columns of [`BUILT_IN`](super::BUILT_IN), which come from the write itself; declaring them changes nothing.
+#[derive(Clone, Copy)]
 pub struct Table {
     pub kind: Kind,
     pub columns: &'static [Column],
+    /// Set-valued fields beside the columns, such as `tags`: their elements are attributes of that name.
+    pub sets: &'static [&'static str],
+    /// The prefix of custom fields with its dot, such as `custom.`: their values are attributes.
+    pub custom: Option<&'static str>,
     /// Field lists that documented queries need, beside (project, id): each becomes an index led by the project.
     pub indexes: &'static [&'static [&'static str]],
     /// Computes the index of a stored state, for back-filling.
-    pub index: fn(state: &str) -> crate::kernel::Result<Index>,
+    pub index: fn(state: &str) -> Result<Index>,
     pub version: u32,
+}
+
+impl Table {
+    /// The declared fields without those that every table has anyway.
+    pub fn own_columns(&self) -> impl Iterator<Item = &'static Column> + Clone + use<> {
+        let built_in = |column: &&Column| super::BUILT_IN.iter().any(|other| other.field == column.field);
+        self.columns.iter().filter(move |column| !built_in(column))
+    }
+
+    /// True when what is derived for `other` is also right for this declaration.
+    pub fn same_shape(&self, other: &Table) -> bool {
+        let columns = |table: &Table| -> Vec<_> { table.own_columns().map(|c| (c.field, c.kind, c.many)).collect() };
+        self.version == other.version && columns(self) == columns(other)
+    }
+}
+
+/// Refuses declarations that no adapter could serve: a defect of the aggregate.
+pub fn check_tables(tables: &[Table]) -> Result<()> {
+    for table in tables {
+        let mut seen = ["row", "project_id", "revision", "hidden", "state"].map(str::to_owned).to_vec();
+        for column in super::BUILT_IN.iter().chain(table.own_columns()) {
+            let name = column.field.replace('.', "_");
+            let plain =
+                name.trim_end_matches('*').bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            if seen.contains(&name) || !plain || name.is_empty() {
+                return Err(Error::internal(format!("{} cannot have a column {}", table.kind, column.field)));
+            }
+            seen.push(name);
+        }
+        let declared = |field: &str| {
+            super::BUILT_IN.iter().any(|column| column.field == field)
+                || table.columns.iter().any(|column| column.field == field && !column.is_attribute())
+        };
+        if let Some(field) = table.indexes.iter().flat_map(|fields| fields.iter()).find(|field| !declared(field)) {
+            return Err(Error::internal(format!("{} has an index on {field}, which is no column", table.kind)));
+        }
+    }
+    Ok(())
 }
 
 /// A typed value of a column or attribute.
@@ -80,6 +148,42 @@ pub enum Value {
 impl Value {
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
+    }
+
+    /// True when a column of this kind can hold it.
+    pub const fn fits(&self, kind: FieldKind) -> bool {
+        match self {
+            Value::Null => true,
+            Value::Text(_) => {
+                matches!(kind, FieldKind::Text | FieldKind::Date | FieldKind::Enum | FieldKind::Set | FieldKind::Json)
+            }
+            Value::Number(_) => matches!(kind, FieldKind::Number),
+            Value::Instant(_) => matches!(kind, FieldKind::Instant),
+            Value::Bool(_) => matches!(kind, FieldKind::Bool | FieldKind::Json),
+            Value::Id(_) => matches!(kind, FieldKind::Id | FieldKind::Set),
+        }
+    }
+
+    /// The form in which a column of this kind compares: text is folded, and nothing is left of an empty one.
+    #[must_use]
+    pub fn comparable(&self, kind: FieldKind) -> Value {
+        match self {
+            Value::Text(text) if kind == FieldKind::Text => Value::from(super::fold(text)),
+            Value::Text(text) => Value::from(text.as_str()),
+            Value::Number(number) if number.is_nan() => Value::Null,
+            other => other.clone(),
+        }
+    }
+
+    /// The form in which an attribute compares: all text is folded, and an id is its text.
+    #[must_use]
+    pub fn comparable_attribute(&self) -> Value {
+        match self {
+            Value::Text(text) => Value::from(super::fold(text)),
+            Value::Id(id) => Value::Text(id.to_string()),
+            Value::Number(number) if number.is_nan() => Value::Null,
+            other => other.clone(),
+        }
     }
 }
 
@@ -134,6 +238,7 @@ pub struct KeyRef<'a> {
 pub struct KeyOwner {
     pub scope: String,
     pub key: String,
+    pub project_id: ProjectId,
     pub kind: Kind,
     pub id: Uuid,
 }
@@ -191,5 +296,29 @@ impl Index {
         if !text.trim().is_empty() {
             self.search.push(SearchText { field, weight, text });
         }
+    }
+
+    /// The value of a declared column; null when the aggregate gave none.
+    pub fn value(&self, field: &str) -> &Value {
+        self.columns.iter().find(|(name, _)| *name == field).map_or(&Value::Null, |(_, value)| value)
+    }
+
+    /// Fails when a value was given for a column that is not declared, or of another kind: a defect of the aggregate.
+    pub fn check(&self, table: &Table) -> Result<()> {
+        for (field, value) in &self.columns {
+            let column = table.columns.iter().find(|column| column.field == *field && !column.is_attribute());
+            if !column.is_some_and(|column| value.fits(column.kind)) {
+                return Err(Error::internal(format!("{} gives no such value to column {field}", table.kind)));
+            }
+        }
+        for (field, _) in &self.attributes {
+            let declared = table.sets.contains(&field.as_str())
+                || table.custom.is_some_and(|prefix| field.starts_with(prefix))
+                || table.columns.iter().any(|column| column.is_attribute() && column.covers(field));
+            if !declared {
+                return Err(Error::internal(format!("{} does not declare the attribute {field}", table.kind)));
+            }
+        }
+        Ok(())
     }
 }

@@ -4,16 +4,28 @@
 //! forget the tenant. An adapter never looks into a snapshot or an event: it stores text, and the [`Index`] beside it.
 
 mod batch;
+mod fields;
+mod filter;
 mod find;
 mod index;
+mod matching;
+mod memory;
 mod page;
 mod records;
-pub use page::*;
+mod words;
 
 pub use batch::*;
+pub use fields::*;
+pub use filter::*;
 pub use find::*;
 pub use index::*;
+pub use matching::*;
+pub use memory::MemoryStorage;
+pub use page::*;
 pub use records::*;
+pub use words::*;
+
+pub(crate) use crate::kernel::fold;
 
 use crate::kernel::{Kind, ProjectId, Result, Timestamp};
 use async_trait::async_trait;
@@ -26,6 +38,16 @@ pub enum Scope {
     Project(ProjectId),
     /// Every project: for the engine itself and for platform operators, never for a project's own calls.
     Installation,
+}
+
+impl Scope {
+    /// True when rows of `project` belong to this scope.
+    pub fn sees(self, project: ProjectId) -> bool {
+        match self {
+            Scope::Project(own) => own == project,
+            Scope::Installation => true,
+        }
+    }
 }
 
 /// Snapshots of aggregates, found by id, unique key, filter or text.
@@ -46,7 +68,9 @@ pub trait SnapshotRepository: Send + Sync {
     /// The next `limit` snapshots in id order, hidden ones included; for rebuilds and exports.
     async fn scan(&self, scope: Scope, kind: Kind, after: Option<Uuid>, limit: usize) -> Result<Vec<Snapshot>>;
 
-    /// Full-text hits, best first. `text` is folded by the caller; every word must match, as a prefix.
+    /// Full-text hits, best first. Every word of `text` must begin some word of the snapshot, without case and accents; in
+    /// phone numbers any run of digits counts as a beginning. Hidden ones are left out. When more than
+    /// [`SEARCH_CANDIDATES`] snapshots match, the newest of them are ranked.
     async fn search(&self, scope: Scope, kind: Kind, text: &str, limit: usize) -> Result<Vec<SearchHit>>;
 }
 
@@ -97,6 +121,10 @@ pub trait ConsumerRepository: Send + Sync {
 #[async_trait]
 pub trait JobRepository: Send + Sync {
     /// Claims up to `limit` due jobs of `queue`: earliest first, one running job per order key, fenced by a token.
+    ///
+    /// Due are scheduled and parked jobs whose time has come, and running ones whose lease expired. Every claim counts as an
+    /// attempt. The scheduled jobs of one order key and project run in id order: the first one holds back the others,
+    /// even while it waits for its next attempt. Parked jobs hold nobody back.
     async fn claim_jobs(
         &self,
         queue: &str,
@@ -111,7 +139,7 @@ pub trait JobRepository: Send + Sync {
     /// Jobs by state, kind or key prefix, newest first.
     async fn jobs(&self, scope: Scope, query: &JobQuery) -> Result<Vec<JobRecord>>;
 
-    /// The earliest moment at which a job of `queue` becomes due.
+    /// The earliest moment at which a job of `queue` becomes due; jobs held back by their order key do not count.
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>>;
 }
 
@@ -125,7 +153,7 @@ pub trait Storage: SnapshotRepository + EventRepository + ConsumerRepository + J
     /// Writes everything a unit of work decided, or nothing. Assigns each project's dense `seq` in commit order.
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
 
-    /// The stored outcome of an idempotency key that has not expired.
+    /// The stored outcome of an idempotency key. One that has expired is removed, so that the key can be used again.
     async fn idempotent(&self, scope: Uuid, key: &str, now: Timestamp) -> Result<Option<IdempotencyRecord>>;
 
     /// True when somebody else may have committed since the last call. A hint: polling stays the truth.

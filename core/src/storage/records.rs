@@ -81,6 +81,14 @@ pub struct EventQuery {
     pub limit: usize,
 }
 
+/// True when an event type is named by `pattern`: the type itself, a prefix that ends with `*`, or `*` alone.
+pub fn type_matches(pattern: &str, event_type: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => event_type.starts_with(prefix),
+        None => event_type == pattern,
+    }
+}
+
 /// A durable reader of one project's log and where it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConsumerRecord {

@@ -1,0 +1,189 @@
+//! Jobs in memory.
+
+use super::super::{JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
+use super::{Contents, MemoryStorage};
+use crate::kernel::{Error, ProjectId, Result, Timestamp};
+use async_trait::async_trait;
+use uuid::Uuid;
+
+impl Contents {
+    /// True when `write` may be done: its lease is current and its id is new.
+    pub(super) fn lease_is_current(&self, write: &JobWrite) -> bool {
+        match write {
+            JobWrite::Finish { id, lease_token, .. } => {
+                self.jobs.get(id).is_some_and(|job| job.lease_token == *lease_token && job.state == JobState::Running)
+            }
+            _ => true,
+        }
+    }
+
+    pub(super) fn job_id_is_new(&self, write: &JobWrite) -> Result<()> {
+        match write {
+            JobWrite::Enqueue(job) | JobWrite::Schedule(job) if self.jobs.contains_key(&job.id) => {
+                Err(Error::internal("a job of this id exists"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What must come first: a worker's own job ends before its key is used again.
+    pub(super) fn finish_job(&mut self, write: &JobWrite) {
+        let JobWrite::Finish { id, state, run_at, attempt, error, result, at, .. } = write else { return };
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        job.state = *state;
+        job.run_at = run_at.unwrap_or(job.run_at);
+        job.attempt = *attempt;
+        job.last_error.clone_from(error);
+        job.result.clone_from(result);
+        job.lease_until = None;
+        job.finished_at = if state.is_open() { None } else { Some(*at) };
+    }
+
+    pub(super) fn write_job(&mut self, write: JobWrite) {
+        match write {
+            JobWrite::Finish { .. } => {}
+            JobWrite::Enqueue(job) => {
+                if self.open_job(job.project_id.0, job.unique_key.as_deref()).is_none() {
+                    self.jobs.insert(job.id, job);
+                }
+            }
+            JobWrite::Schedule(job) => match self.open_job(job.project_id.0, job.unique_key.as_deref()) {
+                None => {
+                    self.jobs.insert(job.id, job);
+                }
+                Some(open) => {
+                    revoke(open);
+                    open.state = JobState::Scheduled;
+                    open.run_at = job.run_at;
+                    open.payload = job.payload;
+                }
+            },
+            JobWrite::Cancel { project_id, unique_key, at } => {
+                if let Some(open) = self.open_job(project_id, Some(&unique_key)) {
+                    revoke(open);
+                    open.state = JobState::Cancelled;
+                    open.finished_at = Some(at);
+                }
+            }
+            JobWrite::Release { project_id, ids, run_at } => {
+                for id in ids {
+                    self.release_job(project_id, id, run_at);
+                }
+            }
+            JobWrite::Purge { finished_before } => {
+                self.jobs.retain(|_, job| job.finished_at.is_none_or(|at| at >= finished_before));
+                self.idempotency.retain(|_, record| record.expires_at >= finished_before);
+            }
+        }
+    }
+
+    fn open_job(&mut self, project: ProjectId, key: Option<&str>) -> Option<&mut JobRecord> {
+        let key = key?;
+        self.jobs
+            .values_mut()
+            .find(|job| job.project_id.0 == project && job.unique_key.as_deref() == Some(key) && job.state.is_open())
+    }
+
+    fn release_job(&mut self, project: ProjectId, id: Uuid, run_at: Timestamp) {
+        let Some(job) = self.jobs.get(&id).filter(|job| job.project_id.0 == project) else { return };
+        let is_dead = job.state == JobState::Dead;
+        let key = job.unique_key.clone();
+        let is_taken = is_dead && self.open_job(project, key.as_deref()).is_some();
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if is_taken || !(is_dead || job.state == JobState::Parked) {
+            return;
+        }
+        if is_dead {
+            job.attempt = 0;
+        }
+        job.state = JobState::Scheduled;
+        job.run_at = run_at;
+        job.finished_at = None;
+    }
+
+    /// When a job may be claimed: never while another of its order key is in the way.
+    fn due_at(&self, job: &JobRecord) -> Option<Timestamp> {
+        let same_line = |other: &&JobRecord| {
+            job.order_key.is_some()
+                && other.id != job.id
+                && other.project_id == job.project_id
+                && other.order_key == job.order_key
+        };
+        let mut line = self.jobs.values().filter(same_line);
+        let is_held = match job.state {
+            JobState::Running => false,
+            JobState::Parked => line.any(|other| other.state == JobState::Running),
+            _ => line.any(|other| {
+                other.state == JobState::Running || (other.state == JobState::Scheduled && other.id < job.id)
+            }),
+        };
+        match job.state {
+            JobState::Running => job.lease_until,
+            JobState::Scheduled | JobState::Parked if !is_held => Some(job.run_at),
+            _ => None,
+        }
+    }
+}
+
+fn revoke(job: &mut JobRecord) {
+    if job.state == JobState::Running {
+        job.lease_token += 1;
+        job.lease_until = None;
+    }
+}
+
+#[async_trait]
+impl JobRepository for MemoryStorage {
+    async fn claim_jobs(
+        &self,
+        queue: &str,
+        _owner: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<JobRecord>> {
+        let mut contents = self.contents()?;
+        let queued = contents.jobs.values().filter(|job| job.queue == queue);
+        let due = queued.filter_map(|job| Some((contents.due_at(job)?, job.id)));
+        let mut due: Vec<(Timestamp, Uuid)> = due.filter(|(at, _)| *at <= now).collect();
+        due.sort();
+        let mut claimed = Vec::new();
+        for (_, id) in due {
+            // A claim before this one may have taken the turn of its order key.
+            let is_due = contents.jobs.get(&id).and_then(|job| contents.due_at(job)).is_some_and(|at| at <= now);
+            let Some(job) = contents.jobs.get_mut(&id).filter(|_| is_due && claimed.len() < limit) else { continue };
+            job.attempt += 1;
+            job.state = JobState::Running;
+            job.lease_token += 1;
+            job.lease_until = Some(until);
+            claimed.push(job.clone());
+        }
+        Ok(claimed)
+    }
+
+    async fn job(&self, scope: Scope, id: Uuid) -> Result<Option<JobRecord>> {
+        Ok(self.contents()?.jobs.get(&id).filter(|job| scope.sees(job.project_id.0)).cloned())
+    }
+
+    async fn jobs(&self, scope: Scope, query: &JobQuery) -> Result<Vec<JobRecord>> {
+        let contents = self.contents()?;
+        let wanted = |job: &&JobRecord| {
+            let key = job.unique_key.as_deref().unwrap_or_default();
+            scope.sees(job.project_id.0)
+                && query.queue.as_ref().is_none_or(|queue| job.queue == *queue)
+                && query.kind.as_ref().is_none_or(|kind| job.kind == *kind)
+                && (query.states.is_empty() || query.states.contains(&job.state))
+                && query
+                    .unique_key_prefix
+                    .as_ref()
+                    .is_none_or(|prefix| job.unique_key.is_some() && key.starts_with(prefix.as_str()))
+                && query.before.is_none_or(|before| job.id < before)
+        };
+        Ok(contents.jobs.values().rev().filter(wanted).take(query.limit).cloned().collect())
+    }
+
+    async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>> {
+        let contents = self.contents()?;
+        Ok(contents.jobs.values().filter(|job| job.queue == queue).filter_map(|job| contents.due_at(job)).min())
+    }
+}
