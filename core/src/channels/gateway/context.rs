@@ -1,6 +1,6 @@
 //! What an adapter is told about the channel that it reads for.
 
-use crate::kernel::Timestamp;
+use crate::kernel::{Phone, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ pub struct OwnIdentity {
     pub wid: Option<String>,
     pub lid: Option<String>,
     pub jid: Option<String>,
+    pub phone: Option<Phone>,
     pub username: Option<String>,
     pub display_name: Option<String>,
     pub about: Option<String>,

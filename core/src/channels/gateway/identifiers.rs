@@ -1,5 +1,6 @@
 //! Who and where at the provider: people by every id they are known under, chats by theirs.
 
+use crate::kernel::Phone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,9 @@ pub struct ChannelUser {
 /// Every id and name under which a provider knows a person. Ids come without domain and device part.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Identifiers {
+    /// Only from ids that are phones.
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "phone"))]
+    pub phone: Option<Phone>,
     /// WhatsApp's phone-based id, digits; what messages are sent to. Not always the number that people dial.
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "phone"))]
     pub wid: Option<String>,
@@ -98,7 +102,8 @@ pub struct Identifiers {
 impl Identifiers {
     /// Some id is known; names do not count.
     pub fn has_id(&self) -> bool {
-        self.wid.is_some()
+        self.phone.is_some()
+            || self.wid.is_some()
             || self.lid.is_some()
             || self.jid.is_some()
             || self.channel_user.is_some()

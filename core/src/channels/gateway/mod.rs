@@ -33,7 +33,7 @@ pub trait ChannelAdapter: Send + Sync {
     fn normalise(&self, context: &GatewayContext, headers: &Headers, body: &[u8]) -> Normalised;
 }
 
-static ADAPTERS: &[&dyn ChannelAdapter] = &[];
+static ADAPTERS: &[&dyn ChannelAdapter] = &[&super::waha::Waha];
 
 /// The adapter registered under a channel type's gateway name.
 pub fn adapter(gateway_name: &str) -> Option<&'static dyn ChannelAdapter> {

@@ -31,5 +31,6 @@ fn schemas_mark_personal_data() {
 
 #[test]
 fn adapters_are_found_by_the_gateway_name() {
+    assert_eq!(adapter("waha").map(ChannelAdapter::code), Some("waha"));
     assert!(adapter("carrier_pigeon").is_none());
 }

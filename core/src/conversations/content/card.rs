@@ -1,6 +1,6 @@
 //! Shared contact cards: the card as text, and what was read from it.
 
-use crate::kernel::{Error, ErrorCode, Result};
+use crate::kernel::{Error, ErrorCode, Phone, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,24 @@ pub struct CardPhone {
     /// The WhatsApp id that the card names for it, digits only.
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "phone"))]
     pub wid: Option<String>,
+    /// The number itself, where the card names it with its country.
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "phone"))]
+    pub phone: Option<Phone>,
+}
+
+impl CardPhone {
+    /// A number as it stands on a card, with the WhatsApp id beside it.
+    pub fn new(raw: impl Into<String>, wid: Option<String>) -> Self {
+        let raw = raw.into();
+        let written = || {
+            raw.trim_start()
+                .starts_with('+')
+                .then(|| Phone::parse(&raw, None).ok().map(|parsed| parsed.phone))
+                .flatten()
+        };
+        let phone = wid.as_deref().and_then(|wid| Phone::from_provider(wid).ok()).or_else(written);
+        CardPhone { raw, wid, phone }
+    }
 }
 
 /// Somebody's card. When sending, `name` and `phone` (with `email` and `company`) may be given in place of `vcard`.
@@ -74,7 +92,7 @@ impl ContactCard {
         ContactCard {
             display_name: name.to_owned(),
             vcard: lines.join("\n"),
-            phones: vec![CardPhone { raw: phone.to_owned(), wid }],
+            phones: vec![CardPhone::new(phone, wid)],
             emails: email.map(str::to_owned).into_iter().collect(),
             company: company.map(str::to_owned),
         }
