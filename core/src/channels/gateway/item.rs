@@ -106,6 +106,7 @@ impl InboundItem {
 
 /// A message came further.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundAck {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -120,6 +121,7 @@ pub struct InboundAck {
 
 /// Somebody reacted to a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundReaction {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -135,6 +137,7 @@ pub struct InboundReaction {
 
 /// The author changed the text of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundEdit {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -157,6 +160,7 @@ pub enum RevokeReach {
 
 /// The author, or an admin of the group, took a message back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundRevoke {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -188,6 +192,7 @@ pub enum ConnectionState {
 
 /// The connection changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundConnectionStatus {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -209,6 +214,7 @@ pub struct ProviderLabel {
 
 /// A label was made, changed or deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundLabelChange {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -227,6 +233,7 @@ pub enum LabelAssignment {
 
 /// A label was put on a chat or taken off it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundChatLabelChange {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -273,6 +280,7 @@ pub struct GroupParticipant {
 
 /// A group, or who is in it, changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundGroupChange {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -299,6 +307,7 @@ pub enum InboundCallState {
 
 /// Somebody called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundCall {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -341,6 +350,7 @@ impl std::fmt::Debug for Challenge {
 
 /// The provider asks for pairing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundChallenge {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -349,6 +359,7 @@ pub struct InboundChallenge {
 
 /// Our own line is known under other ids or another name than before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundIdentity {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -357,6 +368,7 @@ pub struct InboundIdentity {
 
 /// Somebody changed their profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundContactProfile {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -379,6 +391,7 @@ pub enum PresenceState {
 
 /// Somebody is there, or types. Handed to the host, never stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundPresence {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -390,6 +403,7 @@ pub struct InboundPresence {
 
 /// Somebody voted in a poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundPollVote {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -406,6 +420,7 @@ pub struct InboundPollVote {
 
 /// A chat was archived or fetched back on the phone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundChatArchive {
     #[serde(default)]
     pub provider: ProviderEvent,
@@ -430,6 +445,7 @@ pub enum UnknownReason {
 
 /// Something that cannot be read; its raw form is kept by the intake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundUnknown {
     #[serde(default)]
     pub provider: ProviderEvent,

@@ -66,6 +66,7 @@ pub struct MediaRef {
 
 /// A message as a channel delivers it, inbound or written on our own device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct InboundMessage {
     #[serde(default)]
     pub provider: ProviderEvent,

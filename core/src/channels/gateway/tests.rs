@@ -34,3 +34,11 @@ fn adapters_are_found_by_the_gateway_name() {
     assert_eq!(adapter("waha").map(ChannelAdapter::code), Some("waha"));
     assert!(adapter("carrier_pigeon").is_none());
 }
+
+#[test]
+fn every_kind_of_item_is_one_flat_object_in_the_schema() {
+    let schema = serde_json::to_value(schemars::schema_for!(InboundItem)).expect("a schema");
+    let kinds = schema["oneOf"].as_array().expect("variants");
+    assert_eq!(kinds.len(), 17);
+    assert!(kinds.iter().all(|kind| kind.get("$ref").is_none() && kind["properties"]["provider"].is_object()));
+}

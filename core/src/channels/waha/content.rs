@@ -75,6 +75,9 @@ pub(super) fn read<'p, 'a>(payload: &'p Json<'a>, base_urls: &[String]) -> Optio
     let (content, media_ref) = from_node(payload, node, base_urls, &mut metadata)
         .or_else(|| from_fields(payload, node, base_urls, &mut metadata))
         .or_else(|| unsupported(payload, node))?;
+    if wrapped("edited") || flag("IsEdit") {
+        metadata.insert("edited".to_owned(), true.into());
+    }
     let once = node.members().iter().any(|(_, inner)| inner.get("viewOnce").is_true());
     Some(Found {
         content,

@@ -1,5 +1,6 @@
 //! Shared contact cards: the card as text, and what was read from it.
 
+use super::values::or_default;
 use crate::kernel::{Error, ErrorCode, Phone, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,17 +55,25 @@ pub struct ContactCard {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContactCardInput {
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "name"))]
     pub display_name: Option<String>,
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
     pub vcard: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "phone"))]
     pub phones: Vec<CardPhone>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "email"))]
     pub emails: Vec<String>,
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "name"))]
     pub company: Option<String>,
     /// Written on a card that is built; also the display name.
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "name"))]
     pub name: Option<String>,
     /// Written on a card that is built, with `+` and country code.
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "phone"))]
     pub phone: Option<String>,
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "email"))]
     pub email: Option<String>,
 }
 

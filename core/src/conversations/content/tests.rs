@@ -126,3 +126,12 @@ fn content_round_trips_and_names_its_kind() {
     let error = parse::<Content>(br#"{"type":"text","body":"Oi","bold":true}"#).expect_err("unknown field");
     assert_eq!(error.code(), ErrorCode::UnknownField);
 }
+
+#[test]
+fn erased_parts_read_as_nothing() {
+    let card: ContactCard = serde_json::from_str(r#"{"display_name":null,"vcard":null,"phones":null,"emails":null}"#)
+        .expect("an erased card");
+    assert_eq!((card.display_name.as_str(), card.phones.len()), ("", 0));
+    let notice: SystemNotice = serde_json::from_str(r#"{"kind":"other","params":null}"#).expect("an erased notice");
+    assert!(notice.params.is_empty());
+}

@@ -2,7 +2,7 @@
 
 use crate::kernel::{ContactId, MessageId};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -96,7 +96,7 @@ pub enum NoticeKind {
 pub struct SystemNotice {
     pub kind: NoticeKind,
     /// Particulars of the kind, for example `{"video": true}` for a call.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
     pub params: Map<String, Value>,
 }
@@ -109,7 +109,7 @@ pub struct TemplateRef {
     pub language: Option<String>,
     /// Names match `[A-Za-z_][A-Za-z0-9_]*`, at most 50 characters; values are texts of at most 1 000 characters,
     /// numbers or booleans.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "text"))]
     pub variables: BTreeMap<String, Value>,
 }
@@ -140,4 +140,9 @@ pub struct Interactive {
     pub kind: InteractiveKind,
     /// 1 to 10.
     pub options: Vec<InteractiveOption>,
+}
+
+/// Reads null as empty: erased personal data reads as null.
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(reader: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(reader)?.unwrap_or_default())
 }

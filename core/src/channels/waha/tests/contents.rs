@@ -168,6 +168,8 @@ fn kinds_by_node() {
         json!({}),
     ));
     assert!(once.view_once && once.ephemeral);
+    let edited = json!({"editedMessage": {"message": {"conversation": "13h"}}});
+    assert_eq!(message(&inbound(edited, json!({}))).metadata["edited"], true);
 }
 
 #[test]
