@@ -4,6 +4,8 @@
 mod text_enum;
 
 mod actor;
+mod custom_field;
+mod date;
 mod email;
 pub mod error;
 mod error_code;
@@ -25,6 +27,11 @@ mod timezone_links;
 mod url;
 
 pub use actor::{Actor, ActorKind, ActorRef, Component, Source, Via, refuse_reserved};
+pub use custom_field::{
+    CustomField, CustomFieldDefinition, CustomFieldInput, CustomFieldKey, CustomFieldRules, CustomFieldType,
+    CustomFields, CustomValue, DateValue,
+};
+pub use date::CalendarDate;
 pub use email::Email;
 pub use error::{Error, ErrorCode, ErrorKind, Errors, Result};
 pub use id::*;
