@@ -291,10 +291,10 @@ impl From<ActorRef> for Wire {
 }
 
 impl TryFrom<Wire> for ActorRef {
-    type Error = Carried;
+    type Error = super::input::Carried;
 
-    fn try_from(wire: Wire) -> Result<Self, Carried> {
-        let missing = |field: &str| Carried(Error::new(ErrorCode::FieldRequired).at(field));
+    fn try_from(wire: Wire) -> Result<Self, Self::Error> {
+        let missing = |field: &str| Self::Error::from(Error::new(ErrorCode::FieldRequired).at(field));
         let id = || wire.id.filter(|id| !id.is_nil()).ok_or_else(|| missing("id"));
         let actor = match wire.kind {
             ActorKind::User => Actor::User(id()?.into()),
@@ -305,16 +305,6 @@ impl TryFrom<Wire> for ActorRef {
         };
         let on_behalf_of = wire.on_behalf_of.map(|other| ActorRef::try_from(*other)).transpose()?.map(Box::new);
         Ok(ActorRef { actor, via: wire.via, api_key_id: wire.api_key_id, elevated: wire.elevated, on_behalf_of })
-    }
-}
-
-/// A domain error on its way through serde's `try_from`, which only keeps the text.
-struct Carried(Error);
-
-impl std::fmt::Display for Carried {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let carried: serde::de::value::Error = super::input::carry(self.0.clone());
-        write!(f, "{carried}")
     }
 }
 

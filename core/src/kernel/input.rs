@@ -15,6 +15,23 @@ pub fn carry<E: serde::de::Error>(error: Error) -> E {
     E::custom(format!("{MARK}{}\u{1}{field}\u{1}{}\u{1}{details}", error.code().as_str(), error.text()))
 }
 
+/// As [`carry`], for `#[serde(try_from)]`, which keeps the text of an error only.
+#[derive(Debug)]
+pub struct Carried(Error);
+
+impl From<Error> for Carried {
+    fn from(error: Error) -> Self {
+        Carried(error)
+    }
+}
+
+impl std::fmt::Display for Carried {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let carried: serde::de::value::Error = carry(self.0.clone());
+        write!(f, "{carried}")
+    }
+}
+
 /// Reads `json` as `T`. Unknown fields, wrong types and missing fields are validation errors with the path of the field.
 pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
     let mut reader = serde_json::Deserializer::from_slice(json);

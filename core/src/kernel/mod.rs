@@ -4,6 +4,7 @@
 mod text_enum;
 
 mod actor;
+mod color;
 mod custom_field;
 mod date;
 mod email;
@@ -14,6 +15,9 @@ pub mod input;
 mod kind;
 mod language;
 mod language_codes;
+mod mime;
+mod mime_registry;
+mod money;
 mod patch;
 mod permission;
 mod phone;
@@ -27,6 +31,7 @@ mod timezone_links;
 mod url;
 
 pub use actor::{Actor, ActorKind, ActorRef, Component, Source, Via, refuse_reserved};
+pub use color::HexColor;
 pub use custom_field::{
     CustomField, CustomFieldDefinition, CustomFieldInput, CustomFieldKey, CustomFieldRules, CustomFieldType,
     CustomFields, CustomValue, DateValue,
@@ -37,6 +42,8 @@ pub use error::{Error, ErrorCode, ErrorKind, Errors, Result};
 pub use id::*;
 pub use kind::{Kind, Subject};
 pub use language::Language;
+pub use mime::{MimeAnalysis, MimeCategory, MimeInfo, MimeType};
+pub use money::{Currency, Money};
 pub use patch::Patch;
 pub use permission::{AgentPreset, MemberRole, Permission, PermissionSet, PlatformRole};
 pub use phone::{ParsedPhone, Phone, PhoneKind};
