@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod channels;
+pub mod contacts;
 pub mod conversations;
 pub mod engine;
 pub mod kernel;

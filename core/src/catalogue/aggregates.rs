@@ -106,6 +106,7 @@ macro_rules! aggregates {
 }
 
 aggregates! {
+    Contact: crate::contacts::contact::Contact, crate::contacts::contact::ContactEvent;
     Chat: crate::conversations::chat::Chat, crate::conversations::chat::ChatEvent;
     Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
 }

@@ -12,7 +12,7 @@ use crate::engine::{Crm, JobType, Operation, Reaction};
 use crate::kernel::Result;
 
 /// The operation tables of all rooms.
-const OPERATIONS: &[&[Operation]] = &[];
+const OPERATIONS: &[&[Operation]] = &[crate::contacts::contact::commands::COMMANDS];
 
 /// Library code that follows events.
 pub const REACTIONS: &[Reaction] = &[];
