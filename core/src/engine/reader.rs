@@ -102,6 +102,13 @@ impl<'e> Reader<'e> {
         request.page(&find, found, |snapshot| decode::<A>(&snapshot.state))
     }
 
+    /// The states that satisfy a request of the engine's own.
+    pub async fn find_states<A: Aggregate>(&self, find: &crate::storage::Find) -> Result<Vec<A>> {
+        let found = self.storage().find(self.scope_of(A::KIND), A::KIND, find).await?;
+        found.rows.iter().map(|row| decode(&row.snapshot.state)).collect()
+    }
+
+    /// How many visible states satisfy a caller's filter and `always`.
     pub async fn count<A: Aggregate>(
         &self,
         filter: Option<&crate::storage::FilterExpression>,

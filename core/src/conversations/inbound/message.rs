@@ -1,0 +1,307 @@
+//! The main job: a delivered message becomes a contact, a chat, a session and a message, in one commit, exactly once.
+
+use super::intake::Intake;
+use super::outcome::{Created, IgnoredBecause, Outcome, ParkedBecause};
+use super::targets;
+use crate::channels::gateway::{AckSignal, ChatClass, Identifiers, InboundMessage};
+use crate::contacts::contact::resolution as contacts;
+use crate::conversations::chat::resolution::{self as chats, ChatFacts};
+use crate::conversations::chat::{Chat, ChatType};
+use crate::conversations::message::{
+    DeliveryReport, Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Placement, Priority,
+};
+use crate::conversations::session::{Origin, PlacementFacts, SessionKind, place_message};
+use crate::engine::{Event, UnitOfWork};
+use crate::kernel::{AgentId, ChatId, Error, ErrorCode, MessageId, ProjectId, Result, Timestamp};
+use crate::storage::{FieldKind, Filter, Find, Leaf, Scope, Test, Value};
+use serde_json::json;
+use uuid::Uuid;
+
+/// A provider's clock may run ahead by this many seconds.
+const MAX_AHEAD_SECONDS: i64 = 5 * 60;
+/// 2009-01-01T00:00:00Z: nothing that chats is older.
+const EARLIEST_SECONDS: i64 = 1_230_768_000;
+/// For this long a message of ours from another device may turn out to be a send of ours.
+const ECHO_WINDOW_SECONDS: i64 = 60;
+
+/// Records a live message, or says why not.
+pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundMessage) -> Result<Outcome> {
+    if let Some(reason) = refusal(intake, item) {
+        return Ok(Outcome::Ignored { reason });
+    }
+    if let Err(error) = check(item) {
+        return Ok(Outcome::Rejected { code: error.code().as_str().to_owned(), message: error.to_string() });
+    }
+    let channel_key = intake.channel.id.to_string();
+    if let Some(known) = work.by_key::<Message>("message.external", &channel_key, &item.channel_message_id).await? {
+        return again(work, known);
+    }
+    if item.from_me && !intake.last_try && own_send_in_flight(work, intake, item).await? {
+        return Ok(Outcome::Parked { reason: ParkedBecause::OwnSendInFlight });
+    }
+    let (timestamp, adjusted) = clamp(item.timestamp, work.now(), intake.received_at);
+    let mut created = Created::default();
+
+    let mut contact_id = None;
+    if let Some(who) = author(item) {
+        let resolved = contacts::resolve(work, &intake.line(), who, timestamp).await?;
+        if resolved.contact.blocked && !item.from_me {
+            return Ok(Outcome::Ignored { reason: IgnoredBecause::ContactBlocked });
+        }
+        created.contact = resolved.created;
+        contact_id = Some(resolved.contact.id);
+    }
+
+    let sender_external_id = external_id(&item.sender);
+    let chat = chats::resolve(
+        work,
+        &ChatFacts {
+            channel_id: intake.channel.id,
+            chat: &item.chat,
+            contact: contact_id,
+            external_sender: sender_external_id.as_deref(),
+            at: timestamp,
+            unarchive: !item.from_me,
+        },
+    )
+    .await?;
+    created.chat = chat.created;
+    let chat = chat.chat;
+
+    let id: MessageId = work.new_id();
+    let source = if item.from_me { MessageSource::Device } else { MessageSource::Contact };
+    let mut session_id = None;
+    let mut placement = None;
+    if chat.chat_type != ChatType::Channel {
+        let (timeout_seconds, timeout_source) = intake.timeout();
+        let facts = PlacementFacts {
+            chat_id: chat.id,
+            channel_id: intake.channel.id,
+            channel_type: intake.channel.channel_type.clone(),
+            kind: if chat.chat_type == ChatType::Group { SessionKind::Group } else { SessionKind::Direct },
+            contact_id: contact_id.filter(|_| chat.chat_type == ChatType::Individual),
+            pipeline_id: intake.channel.pipeline_id,
+            timestamp,
+            timeout_seconds,
+            timeout_source,
+            origin: if item.from_me { Origin::Outbound } else { Origin::Inbound },
+            opens_session: source.opens_session(),
+            message_id: id,
+        };
+        if let Some(placed) = place_message(work, &facts).await? {
+            session_id = Some(placed.session_id);
+            created.session = placed.created;
+            placement = Some(placed.placement);
+        }
+    }
+
+    let mut content = item.content.clone();
+    let mut metadata = item.metadata.clone();
+    if let Some(length) = content.fit_inbound() {
+        metadata.insert("text_truncated_from".to_owned(), json!(length));
+    }
+    if let crate::conversations::content::Content::Unsupported { raw_type } = &content {
+        metadata.insert("raw_type".to_owned(), json!(raw_type));
+    }
+    if adjusted {
+        metadata.insert("provider_timestamp".to_owned(), json!(item.timestamp));
+        metadata.insert("clock_adjusted".to_owned(), json!(true));
+    }
+    let reply_to_id = match &item.reply_to_channel_message_id {
+        Some(quoted) => {
+            let quoted = work.by_key::<Message>("message.external", &channel_key, quoted).await?;
+            quoted.filter(|quoted| quoted.chat_id == chat.id).map(|quoted| quoted.id)
+        }
+        None => None,
+    };
+    let status = initial_status(item);
+    let unread_after = match item.from_me {
+        true => Some(unread_after(work, &chat, timestamp).await?).filter(|unread| *unread > 0),
+        false => None,
+    };
+    let direction = if item.from_me { Direction::Outbound } else { Direction::Inbound };
+    let climbed = |from: MessageStatus| (item.from_me && status.rank() >= from.rank()).then_some(timestamp);
+    let new = NewMessage {
+        channel_id: intake.channel.id,
+        channel_type: intake.channel.channel_type.clone(),
+        chat_id: chat.id,
+        contact_id: contact_id.filter(|_| !item.from_me || chat.chat_type == ChatType::Individual),
+        session_id,
+        direction,
+        source,
+        agent_id: item.from_me.then(|| intake.channel.default_agent_id.unwrap_or_else(|| system_agent(work.project(), source))),
+        sender_external_id,
+        sender_name: item.sender.display_name.clone().filter(|_| !item.from_me),
+        content,
+        channel_message_id: Some(item.channel_message_id.clone()),
+        client_token: None,
+        reply_to_id,
+        reply_to_channel_message_id: item.reply_to_channel_message_id.clone(),
+        forward: item.forward.clone(),
+        mentions: item.mentions.clone(),
+        status,
+        timestamp,
+        sent_at: climbed(MessageStatus::Sent),
+        delivered_at: climbed(MessageStatus::Delivered),
+        read_at: climbed(MessageStatus::Read),
+        played_at: climbed(MessageStatus::Played),
+        failed_at: None,
+        failure: None,
+        priority: Priority::Normal,
+        scheduled_at: None,
+        expires_at: None,
+        language: None,
+        attribution: item.attribution.clone().filter(|found| !found.is_empty()),
+        tracking_code: None,
+        historical: false,
+        origin: None,
+        metadata,
+        placement: placement.map(|placement: Placement| placement),
+        unread_after,
+        import_id: None,
+    };
+    let event = if item.from_me { MessageEvent::Created(Box::new(new)) } else { MessageEvent::Received(Box::new(new)) };
+    let mut message = work.create::<Message>(id, event)?;
+    if !item.from_me && session_id.is_some() && intake.wants_ai(message.content.content_type(), message.content.media()) {
+        message.request_ai();
+    }
+    work.save(message)?;
+    targets::apply_waiting(work, intake, &item.channel_message_id, id).await?;
+    Ok(Outcome::Recorded { message_id: id, contact_id, chat_id: chat.id, session_id, created })
+}
+
+fn refusal(intake: &Intake<'_>, item: &InboundMessage) -> Option<IgnoredBecause> {
+    match item.chat.class {
+        ChatClass::Status => Some(IgnoredBecause::StatusBroadcast),
+        ChatClass::Group if !intake.channel.allow_groups => Some(IgnoredBecause::GroupDisabled),
+        ChatClass::Channel if !intake.channel.allow_newsletters => Some(IgnoredBecause::NewsletterDisabled),
+        _ => None,
+    }
+}
+
+/// The shape that an adapter promises and a host may get wrong.
+fn check(item: &InboundMessage) -> Result<()> {
+    let invalid = |field: &str, why: &str| Err(Error::new(ErrorCode::InboundItemInvalid).message(why).at(field));
+    let fits = |id: &str| (1..=255).contains(&id.chars().count()) && !id.chars().any(char::is_control);
+    if !fits(&item.channel_message_id) {
+        return invalid("channel_message_id", "has 1 to 255 characters and no control characters");
+    }
+    if !fits(&item.chat.external_id) {
+        return invalid("chat.external_id", "has 1 to 255 characters and no control characters");
+    }
+    if item.mentions.len() > 256 {
+        return invalid("mentions", "at most 256");
+    }
+    if serde_json::to_string(&item.metadata).map_or(0, |text| text.len()) > 16 * 1024 || item.metadata.len() > 64 {
+        return invalid("metadata", "at most 64 keys and 16 KiB");
+    }
+    match (item.chat.class, author(item)) {
+        (ChatClass::Individual, None) => invalid("peer", "an individual chat needs an id of its other side"),
+        (_, Some(who)) if !who.has_id() => invalid("sender", "at least one id of the author is needed"),
+        (ChatClass::Group, None) if !item.from_me => invalid("sender", "at least one id of the author is needed"),
+        _ => Ok(()),
+    }
+}
+
+/// Whose contact the message belongs to: the sender, or the other side of an individual chat of ours.
+fn author(item: &InboundMessage) -> Option<&Identifiers> {
+    match (item.chat.class, item.from_me) {
+        (ChatClass::Individual, false) => item.peer.as_ref().filter(|peer| peer.has_id()).or(Some(&item.sender)),
+        (ChatClass::Individual, true) => item.peer.as_ref(),
+        (ChatClass::Group, false) => Some(&item.sender),
+        _ => None,
+    }
+}
+
+fn external_id(who: &Identifiers) -> Option<String> {
+    let channel_user = who.channel_user.as_ref().map(|user| &user.value);
+    let id = who.wid.as_ref().or(who.jid.as_ref()).or(who.lid.as_ref()).or(channel_user).or(who.external_id.as_ref());
+    id.map(|id| id.chars().take(128).collect())
+}
+
+/// The same external id again: a duplicate, or the echo that confirms a send of ours.
+fn again(work: &mut UnitOfWork<'_>, mut known: crate::engine::Root<Message>) -> Result<Outcome> {
+    let message_id = known.id;
+    if matches!(known.status, MessageStatus::Queued | MessageStatus::Sending) {
+        let at = known.now();
+        known.acknowledge(&DeliveryReport { signal: AckSignal::Sent, at, participant: None, failure: None }, None);
+        work.save(known)?;
+        return Ok(Outcome::Echo { message_id });
+    }
+    Ok(Outcome::Duplicate { message_id })
+}
+
+/// An outbound message of this chat is on its way and its id at the provider is not known yet.
+async fn own_send_in_flight(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundMessage) -> Result<bool> {
+    let chat = chats::find_by_external_id(work, intake.channel.id, &item.chat.external_id).await?;
+    let Some(chat) = chat else { return Ok(false) };
+    let since = work.now().plus_seconds(-ECHO_WINDOW_SECONDS);
+    let one_of = |words: &[&str]| Test::In(words.iter().map(|word| Value::from(*word)).collect());
+    let filter = Filter::All(vec![
+        Filter::eq("chat_id", FieldKind::Id, chat.id.uuid()),
+        Filter::eq("direction", FieldKind::Enum, Direction::Outbound.as_str()),
+        leaf("status", FieldKind::Enum, one_of(&["sending", "sent"])),
+        leaf("timestamp", FieldKind::Instant, Test::GreaterOrEqual(Value::Instant(since))),
+    ]);
+    let find = Find { filter, sort: Vec::new(), after: None, backward: false, limit: 20, include_hidden: false, with_total: false };
+    let found = work.reader().find_states::<Message>(&find).await?;
+    Ok(found.iter().any(|message| message.channel_message_id.is_none()))
+}
+
+/// Inbound messages of the chat that are newer than a response of ours at `at`.
+async fn unread_after(work: &UnitOfWork<'_>, chat: &Chat, at: Timestamp) -> Result<u32> {
+    if chat.last_inbound_at.is_none_or(|last| last <= at) {
+        return Ok(0);
+    }
+    let stored = count_inbound_after(work, chat.id, at).await?;
+    let fresh = work.recorded().iter().filter(|recorded| match &recorded.event {
+        Event::Message(MessageEvent::Received(new)) => new.chat_id == chat.id && new.timestamp > at,
+        _ => false,
+    });
+    Ok(stored.saturating_add(u32::try_from(fresh.count()).unwrap_or(u32::MAX)))
+}
+
+/// Committed inbound messages of a chat that are newer than `at`, hidden ones included.
+pub async fn count_inbound_after(work: &UnitOfWork<'_>, chat: ChatId, at: Timestamp) -> Result<u32> {
+    let filter = Filter::All(vec![
+        Filter::eq("chat_id", FieldKind::Id, chat.uuid()),
+        leaf("timestamp", FieldKind::Instant, Test::Greater(Value::Instant(at))),
+        Filter::eq("direction", FieldKind::Enum, Direction::Inbound.as_str()),
+        Filter::eq("historical", FieldKind::Bool, false),
+    ]);
+    let scope = Scope::Project(work.project());
+    let count = work.reader().storage().count(scope, crate::kernel::Kind::Message, &filter, true).await?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+fn leaf(field: &str, kind: FieldKind, test: Test) -> Filter {
+    Filter::Leaf(Leaf { field: field.to_owned(), kind, is_attribute: false, test })
+}
+
+/// How far a message of ours had come when it was delivered; live inbound ones are simply received.
+fn initial_status(item: &InboundMessage) -> MessageStatus {
+    match (item.from_me, item.initial_ack) {
+        (false, _) => MessageStatus::Received,
+        (true, Some(AckSignal::Failed)) => MessageStatus::Failed,
+        (true, Some(AckSignal::Delivered)) => MessageStatus::Delivered,
+        (true, Some(AckSignal::Read)) => MessageStatus::Read,
+        (true, Some(AckSignal::Played)) => MessageStatus::Played,
+        (true, _) => MessageStatus::Sent,
+    }
+}
+
+/// A time that cannot be is replaced: the future by now, prehistory by the time of delivery.
+pub fn clamp(at: Timestamp, now: Timestamp, received_at: Timestamp) -> (Timestamp, bool) {
+    if at > now.plus_seconds(MAX_AHEAD_SECONDS) {
+        (now, true)
+    } else if at.micros() < EARLIEST_SECONDS * 1_000_000 {
+        (received_at, true)
+    } else {
+        (at, false)
+    }
+}
+
+/// The project's system agent that messages of a source are attributed to: a UUIDv5 of project and code.
+pub fn system_agent(project: ProjectId, source: MessageSource) -> AgentId {
+    AgentId::from_uuid(Uuid::new_v5(&project.uuid(), source.system_agent().as_bytes()))
+}

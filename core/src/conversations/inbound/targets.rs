@@ -1,0 +1,183 @@
+//! Acknowledgements, reactions, edits and revocations: they name a message, which may not have arrived yet. Then they
+//! wait as parked jobs, are applied with the message when it appears, and are dropped when it never does.
+
+use super::intake::Intake;
+use super::outcome::{Outcome, ParkedBecause};
+use crate::channels::gateway::{ChatClass, Identifiers, InboundItem, RevokeReach};
+use crate::contacts::contact::resolution as contacts;
+use crate::conversations::message::{DeliveryReport, Message, Party};
+use crate::engine::{JobRequest, Root, UnitOfWork};
+use crate::kernel::{ChannelId, Error, MessageId, Result, Timestamp};
+use crate::storage::{JobQuery, JobState, Scope};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The queue of what waits for a message.
+pub const QUEUE: &str = "parked";
+/// The kind of these jobs.
+pub const KIND: &str = "inbound.target";
+/// How long an acknowledgement waits, in seconds: 7 days.
+const ACK_WAIT_SECONDS: i64 = 7 * 24 * 3600;
+/// How long anything else waits, in seconds: 24 hours.
+const TARGET_WAIT_SECONDS: i64 = 24 * 3600;
+/// The first look again, in case the message was committed at the same moment; doubled up to an hour.
+const FIRST_LOOK_SECONDS: i64 = 5;
+const LAST_LOOK_SECONDS: i64 = 3600;
+/// More than this is never waiting for one message.
+const MAX_WAITING: usize = 100;
+
+/// What waits, as kept in the job.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Waiting {
+    pub channel_id: ChannelId,
+    pub item: InboundItem,
+    pub received_at: Timestamp,
+    pub until: Timestamp,
+}
+
+/// The external id that an item is about; none for items that are about no message.
+pub fn target(item: &InboundItem) -> Option<&str> {
+    match item {
+        InboundItem::Ack(ack) => Some(&ack.channel_message_id),
+        InboundItem::Reaction(reaction) => Some(&reaction.target_channel_message_id),
+        InboundItem::Edit(edit) => Some(&edit.target_channel_message_id),
+        InboundItem::Revoke(revoke) => Some(&revoke.target_channel_message_id),
+        _ => None,
+    }
+}
+
+/// Applies an item to its message, or parks it.
+pub async fn apply_or_park(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem) -> Result<Outcome> {
+    let Some(external_id) = target(item) else {
+        return Err(Error::internal("this item is about no message"));
+    };
+    let channel = intake.channel.id.to_string();
+    match work.by_key::<Message>("message.external", &channel, external_id).await? {
+        Some(message) => {
+            apply(work, intake, message, item).await?;
+            Ok(Outcome::Applied {})
+        }
+        None => {
+            park(work, intake, item, external_id)?;
+            Ok(Outcome::Parked { reason: ParkedBecause::TargetUnknown })
+        }
+    }
+}
+
+/// Applies what waited for a message that was recorded just now.
+pub async fn apply_waiting(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, external_id: &str, id: MessageId) -> Result<()> {
+    let query = JobQuery {
+        queue: Some(QUEUE.to_owned()),
+        states: vec![JobState::Parked, JobState::Scheduled],
+        unique_key_prefix: Some(prefix(intake.channel.id, external_id)),
+        limit: MAX_WAITING,
+        ..JobQuery::default()
+    };
+    let mut waiting = work.reader().storage().jobs(Scope::Project(work.project()), &query).await?;
+    waiting.sort_by_key(|job| job.id);
+    for job in waiting {
+        let parked: Waiting = serde_json::from_str(&job.payload).map_err(|e| Error::corrupt(e.to_string()))?;
+        let message = work.load::<Message>(id).await?;
+        apply(work, intake, message, &parked.item).await?;
+        if let Some(key) = job.unique_key {
+            work.cancel_job(key);
+        }
+    }
+    Ok(())
+}
+
+/// When a waiting item is looked at again: often at first, then hourly, at last when its time is over.
+pub fn next_look(parked: &Waiting, now: Timestamp) -> Option<Timestamp> {
+    if now >= parked.until {
+        return None;
+    }
+    let waited = now.seconds_since(parked.received_at).clamp(FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS);
+    Some(now.plus_seconds(waited).min(parked.until))
+}
+
+fn park(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem, external_id: &str) -> Result<()> {
+    let wait = if matches!(item, InboundItem::Ack(_)) { ACK_WAIT_SECONDS } else { TARGET_WAIT_SECONDS };
+    let item_text = serde_json::to_string(item).map_err(|e| Error::internal(e.to_string()))?;
+    let digest = Sha256::digest(item_text.as_bytes());
+    let parked = Waiting {
+        channel_id: intake.channel.id,
+        item: item.clone(),
+        received_at: intake.received_at,
+        until: intake.received_at.plus_seconds(wait),
+    };
+    let unique_key = format!("{}{}", prefix(intake.channel.id, external_id), crate::channels::gateway::hex(&digest[..12]));
+    work.enqueue(JobRequest {
+        queue: QUEUE,
+        kind: KIND,
+        unique_key: Some(unique_key),
+        order_key: None,
+        payload: serde_json::to_string(&parked).map_err(|e| Error::internal(e.to_string()))?,
+        run_at: work.now().plus_seconds(FIRST_LOOK_SECONDS),
+        parked: false,
+    });
+    Ok(())
+}
+
+fn prefix(channel: ChannelId, external_id: &str) -> String {
+    // Hashed: external ids may be long, and keys have at most 200 characters.
+    let digest = Sha256::digest(external_id.as_bytes());
+    format!("target:{channel}:{}:", crate::channels::gateway::hex(&digest[..16]))
+}
+
+/// Applies an item to its message.
+pub async fn apply(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, mut message: Root<Message>, item: &InboundItem) -> Result<()> {
+    match item {
+        InboundItem::Ack(ack) => {
+            let participant = ack.participant.as_ref().and_then(|who| who.wid.clone().or_else(|| who.lid.clone()));
+            let report = DeliveryReport { signal: ack.signal, at: ack.at.min(work.now()), participant, failure: None };
+            message.acknowledge(&report, None);
+        }
+        InboundItem::Reaction(reaction) => {
+            let by = party(work, intake, &message, reaction.from_me, &reaction.by, reaction.at).await?;
+            let Some(by) = by else { return Ok(()) };
+            message = work.load::<Message>(message.id).await?;
+            // An emoji that is none is the provider's mistake, not ours to refuse.
+            if let Err(error) = message.react(by, reaction.emoji.as_deref(), reaction.at)
+                && error.code() != crate::kernel::ErrorCode::EmojiInvalid
+            {
+                return Err(error);
+            }
+        }
+        InboundItem::Edit(edit) => {
+            let by = party(work, intake, &message, edit.from_me, &edit.by, edit.at).await?.unwrap_or(Party::System);
+            message.edit(&edit.text, edit.at, by);
+        }
+        InboundItem::Revoke(revoke) if revoke.reach == RevokeReach::Everyone => {
+            let by = party(work, intake, &message, revoke.from_me, &revoke.by, revoke.at).await?.unwrap_or(Party::System);
+            message.revoke(revoke.at, by);
+        }
+        _ => {}
+    }
+    work.save(message)?;
+    Ok(())
+}
+
+/// Who did it: our own device, or a contact. In an individual chat that is the contact of the message.
+async fn party(
+    work: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    message: &Message,
+    from_me: bool,
+    by: &Identifiers,
+    at: Timestamp,
+) -> Result<Option<Party>> {
+    if from_me {
+        return Ok(Some(Party::Device));
+    }
+    let chat = work.load::<crate::conversations::chat::Chat>(message.chat_id).await?;
+    if crate::conversations::chat::Chat::type_of(ChatClass::Individual) == chat.chat_type
+        && let Some(id) = chat.contact_id
+    {
+        return Ok(Some(Party::Contact { id }));
+    }
+    if !by.has_id() {
+        return Ok(None);
+    }
+    let resolved = contacts::resolve(work, &intake.line(), by, at).await?;
+    Ok(Some(Party::Contact { id: resolved.contact.id }))
+}
