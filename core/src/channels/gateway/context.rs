@@ -43,8 +43,8 @@ impl Drop for SecretBytes {
 /// A snapshot of the channel for one call.
 #[derive(Clone)]
 pub struct GatewayContext {
-    /// The channel's name at the provider; for WAHA the session.
-    pub external_id: String,
+    /// The channel's name at the provider; for WAHA the session. None while nobody said which: any will do.
+    pub external_id: Option<String>,
     pub identity: OwnIdentity,
     /// Addresses of the gateway itself: files below them are fetched with its credentials.
     pub base_urls: Vec<String>,
@@ -57,12 +57,19 @@ pub struct GatewayContext {
 impl GatewayContext {
     pub fn new(external_id: impl Into<String>, now: Timestamp) -> Self {
         GatewayContext {
-            external_id: external_id.into(),
+            external_id: Some(external_id.into()),
             identity: OwnIdentity::default(),
             base_urls: Vec::new(),
             webhook_hmac_key: None,
             now,
         }
+    }
+}
+
+impl GatewayContext {
+    /// For a line whose name at the provider is not known yet.
+    pub fn any(now: Timestamp) -> Self {
+        GatewayContext { external_id: None, ..GatewayContext::new(String::new(), now) }
     }
 }
 

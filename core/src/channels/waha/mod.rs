@@ -55,7 +55,7 @@ fn read(context: &GatewayContext, headers: &Headers, body: &[u8], json: &Json<'_
         out.unknown(ProviderEvent::default(), UnknownReason::Unparseable);
         return out;
     };
-    if json.get("session").text() != Some(context.external_id.as_str()) {
+    if context.external_id.is_some() && json.get("session").text() != context.external_id.as_deref() {
         out.ignore(event, IgnoredReason::WrongSession);
         return out;
     }

@@ -2,13 +2,13 @@
 
 use super::intake::Intake;
 use super::outcome::{Created, IgnoredBecause, Outcome, ParkedBecause};
-use super::targets;
+use super::{changes, targets};
 use crate::channels::gateway::{AckSignal, ChatClass, Identifiers, InboundMessage};
 use crate::contacts::contact::resolution as contacts;
 use crate::conversations::chat::resolution::{self as chats, ChatFacts};
 use crate::conversations::chat::{Chat, ChatType};
 use crate::conversations::message::{
-    DeliveryReport, Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Placement, Priority,
+    DeliveryReport, Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority,
 };
 use crate::conversations::session::{Origin, PlacementFacts, SessionKind, place_message};
 use crate::engine::{Event, UnitOfWork};
@@ -66,6 +66,9 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
     )
     .await?;
     created.chat = chat.created;
+    if chat.created {
+        changes::apply_waiting(work, intake, &item.chat).await?;
+    }
     let chat = chat.chat;
 
     let id: MessageId = work.new_id();
@@ -156,7 +159,7 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         historical: false,
         origin: None,
         metadata,
-        placement: placement.map(|placement: Placement| placement),
+        placement,
         unread_after,
         import_id: None,
     };

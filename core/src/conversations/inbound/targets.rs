@@ -46,6 +46,17 @@ pub fn target(item: &InboundItem) -> Option<&str> {
     }
 }
 
+/// Applies an item whose message or chat has appeared; false while it has not.
+pub async fn apply_known(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem) -> Result<bool> {
+    let channel = intake.channel.id.to_string();
+    if let Some(external_id) = target(item) {
+        let Some(message) = work.by_key::<Message>("message.external", &channel, external_id).await? else { return Ok(false) };
+        apply(work, intake, message, item).await?;
+        return Ok(true);
+    }
+    super::changes::apply_to_known_chat(work, intake, item).await
+}
+
 /// Applies an item to its message, or parks it.
 pub async fn apply_or_park(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem) -> Result<Outcome> {
     let Some(external_id) = target(item) else {
@@ -58,7 +69,7 @@ pub async fn apply_or_park(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item:
             Ok(Outcome::Applied {})
         }
         None => {
-            park(work, intake, item, external_id)?;
+            park(work, intake, item, &prefix("message", intake.channel.id, external_id))?;
             Ok(Outcome::Parked { reason: ParkedBecause::TargetUnknown })
         }
     }
@@ -66,24 +77,33 @@ pub async fn apply_or_park(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item:
 
 /// Applies what waited for a message that was recorded just now.
 pub async fn apply_waiting(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, external_id: &str, id: MessageId) -> Result<()> {
+    for item in take_waiting(work, &prefix("message", intake.channel.id, external_id)).await? {
+        let message = work.load::<Message>(id).await?;
+        apply(work, intake, message, &item).await?;
+    }
+    Ok(())
+}
+
+/// Takes out what waits under a key, oldest first; the commit that applies it ends the waiting.
+pub async fn take_waiting(work: &mut UnitOfWork<'_>, key_prefix: &str) -> Result<Vec<InboundItem>> {
     let query = JobQuery {
         queue: Some(QUEUE.to_owned()),
         states: vec![JobState::Parked, JobState::Scheduled],
-        unique_key_prefix: Some(prefix(intake.channel.id, external_id)),
+        unique_key_prefix: Some(key_prefix.to_owned()),
         limit: MAX_WAITING,
         ..JobQuery::default()
     };
     let mut waiting = work.reader().storage().jobs(Scope::Project(work.project()), &query).await?;
     waiting.sort_by_key(|job| job.id);
+    let mut items = Vec::with_capacity(waiting.len());
     for job in waiting {
         let parked: Waiting = serde_json::from_str(&job.payload).map_err(|e| Error::corrupt(e.to_string()))?;
-        let message = work.load::<Message>(id).await?;
-        apply(work, intake, message, &parked.item).await?;
+        items.push(parked.item);
         if let Some(key) = job.unique_key {
             work.cancel_job(key);
         }
     }
-    Ok(())
+    Ok(items)
 }
 
 /// When a waiting item is looked at again: often at first, then hourly, at last when its time is over.
@@ -95,7 +115,8 @@ pub fn next_look(parked: &Waiting, now: Timestamp) -> Option<Timestamp> {
     Some(now.plus_seconds(waited).min(parked.until))
 }
 
-fn park(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem, external_id: &str) -> Result<()> {
+/// Keeps an item until what it is about appears, under a key that a repetition finds again.
+pub fn park(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem, key_prefix: &str) -> Result<()> {
     let wait = if matches!(item, InboundItem::Ack(_)) { ACK_WAIT_SECONDS } else { TARGET_WAIT_SECONDS };
     let item_text = serde_json::to_string(item).map_err(|e| Error::internal(e.to_string()))?;
     let digest = Sha256::digest(item_text.as_bytes());
@@ -105,7 +126,7 @@ fn park(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem, exte
         received_at: intake.received_at,
         until: intake.received_at.plus_seconds(wait),
     };
-    let unique_key = format!("{}{}", prefix(intake.channel.id, external_id), crate::channels::gateway::hex(&digest[..12]));
+    let unique_key = format!("{key_prefix}{}", crate::channels::gateway::hex(&digest[..12]));
     work.enqueue(JobRequest {
         queue: QUEUE,
         kind: KIND,
@@ -118,10 +139,11 @@ fn park(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem, exte
     Ok(())
 }
 
-fn prefix(channel: ChannelId, external_id: &str) -> String {
+/// The key under which items wait for a message or a chat of the channel.
+pub fn prefix(what: &str, channel: ChannelId, external_id: &str) -> String {
     // Hashed: external ids may be long, and keys have at most 200 characters.
     let digest = Sha256::digest(external_id.as_bytes());
-    format!("target:{channel}:{}:", crate::channels::gateway::hex(&digest[..16]))
+    format!("{what}:{channel}:{}:", crate::channels::gateway::hex(&digest[..16]))
 }
 
 /// Applies an item to its message.
@@ -135,7 +157,6 @@ pub async fn apply(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, mut message: 
         InboundItem::Reaction(reaction) => {
             let by = party(work, intake, &message, reaction.from_me, &reaction.by, reaction.at).await?;
             let Some(by) = by else { return Ok(()) };
-            message = work.load::<Message>(message.id).await?;
             // An emoji that is none is the provider's mistake, not ours to refuse.
             if let Err(error) = message.react(by, reaction.emoji.as_deref(), reaction.at)
                 && error.code() != crate::kernel::ErrorCode::EmojiInvalid

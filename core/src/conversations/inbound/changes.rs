@@ -1,0 +1,292 @@
+//! Items that are no message and name none: groups, labels, calls, archives, profiles and the line itself.
+
+use super::intake::Intake;
+use super::message::{clamp, system_agent};
+use super::outcome::{IgnoredBecause, Outcome, ParkedBecause};
+use super::targets;
+use crate::channels::channel::intake as line;
+use crate::channels::gateway::{
+    ChatClass, ChatKind, ChatRef, GroupAction, GroupParticipant, GroupRole, Identifiers, InboundCall, InboundCallState,
+    InboundChatArchive, InboundChatLabelChange, InboundGroupChange, InboundItem, LabelAssignment,
+};
+use crate::contacts::contact::resolution as contacts;
+use crate::conversations::chat::resolution::{self as chats, ChatFacts};
+use crate::conversations::chat::{Chat, ChatEvent, ChatReason, ChatStatus, ParticipantRole};
+use crate::conversations::content::{Content, NoticeKind, SystemNotice};
+use crate::conversations::message::{Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority};
+use crate::engine::{Root, UnitOfWork};
+use crate::kernel::{ContactId, MessageId, Result, Timestamp};
+use serde_json::{Map, Value, json};
+
+/// Labels a chat can hold; further ones of the provider are left out.
+const MAX_LABELS: usize = 50;
+
+/// Takes in an item that is neither a message nor about one.
+pub async fn apply(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem) -> Result<Outcome> {
+    match item {
+        InboundItem::ConnectionStatus(status) => {
+            line::report_connection(work, intake.channel.id, status.state, status.reason.as_deref()).await?;
+        }
+        InboundItem::Identity(known) => line::update_identity(work, intake.channel.id, &known.identity).await?,
+        InboundItem::LabelChange(change) => match &change.label {
+            Some(label) => line::upsert_label(work, intake.channel.id, label).await?,
+            None => line::delete_label(work, intake.channel.id, &change.label_id).await?,
+        },
+        InboundItem::ChatLabelChange(change) => return label(work, intake, item, change).await,
+        InboundItem::GroupChange(change) => return group(work, intake, change).await,
+        InboundItem::Call(call) => return self::call(work, intake, call).await,
+        InboundItem::ChatArchive(change) => return archive(work, intake, change).await,
+        InboundItem::ContactProfile(profile) if profile.identifiers.has_id() => {
+            contacts::resolve(work, &intake.line(), &profile.identifiers, work.now()).await?;
+        }
+        _ => return Ok(Outcome::Ignored { reason: IgnoredBecause::ProtocolMessage }),
+    }
+    Ok(Outcome::Applied {})
+}
+
+async fn label(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem, change: &InboundChatLabelChange) -> Result<Outcome> {
+    if let Some(label) = &change.label {
+        line::upsert_label(work, intake.channel.id, label).await?;
+    }
+    let chat = chats::find_by_external_id(work, intake.channel.id, &change.chat.external_id).await?;
+    let Some(mut chat) = chat else {
+        targets::park(work, intake, item, &targets::prefix("chat", intake.channel.id, &change.chat.external_id))?;
+        return Ok(Outcome::Parked { reason: ParkedBecause::TargetUnknown });
+    };
+    label_chat(&mut chat, change);
+    work.save(chat)?;
+    Ok(Outcome::Applied {})
+}
+
+fn label_chat(chat: &mut Root<Chat>, change: &InboundChatLabelChange) {
+    let label_id = change.label_id.clone();
+    match (change.change, chat.labels.contains(&label_id)) {
+        (LabelAssignment::Added, false) if chat.labels.len() < MAX_LABELS => chat.record(ChatEvent::LabelAdded { label_id }),
+        (LabelAssignment::Removed, true) => chat.record(ChatEvent::LabelRemoved { label_id }),
+        _ => {}
+    }
+}
+
+/// Applies a label change whose chat has appeared; false while it has not.
+pub async fn apply_to_known_chat(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem) -> Result<bool> {
+    let InboundItem::ChatLabelChange(change) = item else { return Ok(true) };
+    let chat = chats::find_by_external_id(work, intake.channel.id, &change.chat.external_id).await?;
+    let Some(mut chat) = chat else { return Ok(false) };
+    label_chat(&mut chat, change);
+    work.save(chat)?;
+    Ok(true)
+}
+
+/// Applies what waited for a chat that was opened just now.
+pub async fn apply_waiting(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, chat: &ChatRef) -> Result<()> {
+    for item in targets::take_waiting(work, &targets::prefix("chat", intake.channel.id, &chat.external_id)).await? {
+        if let InboundItem::ChatLabelChange(change) = &item
+            && let Some(mut chat) = chats::find_by_external_id(work, intake.channel.id, &chat.external_id).await?
+        {
+            label_chat(&mut chat, change);
+            work.save(chat)?;
+        }
+    }
+    Ok(())
+}
+
+async fn archive(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, change: &InboundChatArchive) -> Result<Outcome> {
+    let chat = chats::find_by_external_id(work, intake.channel.id, &change.chat.external_id).await?;
+    let Some(mut chat) = chat else { return Ok(Outcome::Ignored { reason: IgnoredBecause::NothingToChange }) };
+    let (previous_status, at, reason) = (chat.status, chat.now(), Some(ChatReason::Provider));
+    match (change.archived, chat.status) {
+        (true, ChatStatus::Active) => chat.record(ChatEvent::Archived { reason, previous_status, at }),
+        (false, ChatStatus::Archived) => chat.record(ChatEvent::Unarchived { reason, previous_status, at }),
+        _ => {}
+    }
+    work.save(chat)?;
+    Ok(Outcome::Applied {})
+}
+
+async fn group(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, change: &InboundGroupChange) -> Result<Outcome> {
+    if !intake.channel.allow_groups {
+        return Ok(Outcome::Ignored { reason: IgnoredBecause::GroupDisabled });
+    }
+    let (at, _) = clamp(change.at, work.now(), intake.received_at);
+    let named = ChatRef { subject: change.subject.clone().or_else(|| change.chat.subject.clone()), ..change.chat.clone() };
+    let facts = ChatFacts { channel_id: intake.channel.id, chat: &named, contact: None, external_sender: None, at, unarchive: false };
+    let opened = chats::resolve(work, &facts).await?;
+    if opened.created {
+        apply_waiting(work, intake, &named).await?;
+    }
+    let mut members = Vec::new();
+    for participant in change.participants.iter().filter(|participant| participant.identifiers.has_id()) {
+        let resolved = contacts::resolve(work, &intake.line(), &participant.identifiers, at).await?;
+        members.push((resolved.contact.id, participant));
+    }
+    let mut chat = work.load::<Chat>(opened.chat.id).await?;
+    let before = chat.subject.clone();
+    if let Some(subject) = named.subject.as_deref().map(str::trim).filter(|subject| !subject.is_empty()) {
+        let subject: String = subject.chars().take(255).collect();
+        if chat.subject.as_deref() != Some(&subject) {
+            chat.record(ChatEvent::SubjectUpdated { subject, previous_subject: before.clone() });
+        }
+    }
+    if let Some(description) = &change.description {
+        let description: String = description.chars().take(4096).collect();
+        if chat.description.as_deref().unwrap_or_default() != description {
+            let previous_description = chat.description.clone();
+            let description = Some(description).filter(|text| !text.is_empty());
+            chat.record(ChatEvent::DescriptionUpdated { description, previous_description });
+        }
+    }
+    for (contact, participant) in &members {
+        change_member(&mut chat, change.action, *contact, participant, at);
+    }
+    let renamed = !opened.created && chat.subject != before;
+    let chat = work.save(chat)?;
+    let notice = match change.action {
+        GroupAction::ParticipantsJoined => Some(NoticeKind::ParticipantJoined),
+        GroupAction::ParticipantsLeft => Some(NoticeKind::ParticipantLeft),
+        GroupAction::Updated if renamed => Some(NoticeKind::SubjectChanged),
+        _ => None,
+    };
+    if let (Some(kind), Some(event)) = (notice, &change.provider.provider_event_id) {
+        let mut params = Map::new();
+        if renamed {
+            params.insert("subject".to_owned(), json!(chat.subject));
+        } else {
+            params.insert("contact_ids".to_owned(), members.iter().map(|(id, _)| Value::from(id.to_string())).collect());
+        }
+        self::notice(work, intake, &chat, kind, params, &format!("notice:{event}"), at).await?;
+    }
+    Ok(Outcome::Applied {})
+}
+
+fn change_member(chat: &mut Root<Chat>, action: GroupAction, id: ContactId, participant: &GroupParticipant, at: Timestamp) {
+    let external_id = participant.identifiers.wid.as_deref().or(participant.identifiers.lid.as_deref());
+    let known = chat.participant(id).cloned();
+    let is_current = known.as_ref().is_some_and(|known| known.is_current());
+    let leaves = action == GroupAction::ParticipantsLeft || participant.role == GroupRole::Left;
+    if leaves {
+        if is_current {
+            let kind = crate::conversations::chat::ParticipantType::Contact;
+            chat.record(ChatEvent::ParticipantRemoved { participant_id: id.uuid(), kind, left_at: at, reason: None });
+        }
+        return;
+    }
+    if !is_current {
+        chat.welcome(id, external_id, at);
+    }
+    let previous_role = known.filter(|known| known.is_current()).map_or(ParticipantRole::Member, |known| known.role);
+    let role = match (action, participant.role) {
+        (GroupAction::ParticipantsPromoted, _) | (_, GroupRole::Admin) => ParticipantRole::Admin,
+        (_, GroupRole::Superadmin) => ParticipantRole::Owner,
+        (GroupAction::ParticipantsDemoted | GroupAction::Joined, _) => ParticipantRole::Member,
+        _ => previous_role,
+    };
+    let participant_id = id.uuid();
+    if role != previous_role && chat.participant(id).is_some_and(|known| known.is_current()) {
+        chat.record(match role {
+            ParticipantRole::Member => ChatEvent::ParticipantDemoted { participant_id, role, previous_role },
+            _ => ChatEvent::ParticipantPromoted { participant_id, role, previous_role },
+        });
+    }
+}
+
+async fn call(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, call: &InboundCall) -> Result<Outcome> {
+    if call.group || !call.from.has_id() {
+        return Ok(Outcome::Ignored { reason: IgnoredBecause::ProtocolMessage });
+    }
+    let (at, _) = clamp(call.at, work.now(), intake.received_at);
+    let resolved = contacts::resolve(work, &intake.line(), &call.from, at).await?;
+    let named = ChatRef::new(chat_id_of(&call.from), ChatKind::Direct);
+    debug_assert_eq!(named.class, ChatClass::Individual);
+    let facts = ChatFacts {
+        channel_id: intake.channel.id,
+        chat: &named,
+        contact: Some(resolved.contact.id),
+        external_sender: None,
+        at,
+        unarchive: false,
+    };
+    let opened = chats::resolve(work, &facts).await?;
+    if opened.created {
+        apply_waiting(work, intake, &named).await?;
+    }
+    let (kind, state) = match call.state {
+        InboundCallState::Received => (NoticeKind::CallReceived, "received"),
+        InboundCallState::Accepted => (NoticeKind::CallAccepted, "accepted"),
+        InboundCallState::Rejected => (NoticeKind::CallRejected, "rejected"),
+        InboundCallState::Missed => (NoticeKind::CallRejected, "missed"),
+    };
+    let mut params = Map::new();
+    params.insert("call_id".to_owned(), json!(call.call_id));
+    params.insert("video".to_owned(), json!(call.video));
+    params.insert("contact_id".to_owned(), json!(resolved.contact.id));
+    notice(work, intake, &opened.chat, kind, params, &format!("call:{}:{state}", call.call_id), at).await?;
+    Ok(Outcome::Applied {})
+}
+
+/// The chat that a person's own id names.
+fn chat_id_of(who: &Identifiers) -> String {
+    match (&who.wid, &who.jid, &who.lid) {
+        (Some(id), _, _) | (None, Some(id), _) => format!("{id}@c.us"),
+        (None, None, Some(lid)) => format!("{lid}@lid"),
+        _ => who.external_id.clone().or_else(|| who.channel_user.as_ref().map(|user| user.value.clone())).unwrap_or_default(),
+    }
+}
+
+/// Writes a system notice into a chat, once per key.
+async fn notice(
+    work: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    chat: &Chat,
+    kind: NoticeKind,
+    params: Map<String, Value>,
+    key: &str,
+    at: Timestamp,
+) -> Result<()> {
+    let key: String = key.chars().take(255).collect();
+    if work.by_key::<Message>("message.external", &intake.channel.id.to_string(), &key).await?.is_some() {
+        return Ok(());
+    }
+    let id: MessageId = work.new_id();
+    let new = NewMessage {
+        channel_id: intake.channel.id,
+        channel_type: intake.channel.channel_type.clone(),
+        chat_id: chat.id,
+        contact_id: None,
+        session_id: None,
+        direction: Direction::Internal,
+        source: MessageSource::System,
+        agent_id: Some(system_agent(work.project(), MessageSource::System)),
+        sender_external_id: None,
+        sender_name: None,
+        content: Content::System { notice: SystemNotice { kind, params } },
+        channel_message_id: Some(key),
+        client_token: None,
+        reply_to_id: None,
+        reply_to_channel_message_id: None,
+        forward: None,
+        mentions: Vec::new(),
+        status: MessageStatus::Received,
+        timestamp: at,
+        sent_at: None,
+        delivered_at: None,
+        read_at: None,
+        played_at: None,
+        failed_at: None,
+        failure: None,
+        priority: Priority::Normal,
+        scheduled_at: None,
+        expires_at: None,
+        language: None,
+        attribution: None,
+        tracking_code: None,
+        historical: false,
+        origin: None,
+        metadata: Map::new(),
+        placement: None,
+        unread_after: None,
+        import_id: None,
+    };
+    let message = work.create::<Message>(id, MessageEvent::Created(Box::new(new)))?;
+    work.save(message)?;
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The way in: what a channel delivers becomes facts, exactly once, whatever the order it arrives in.
+
+mod changes;
+mod ingest;
+mod intake;
+mod message;
+mod outcome;
+mod targets;
+
+pub use ingest::*;
+pub use intake::Intake;
+pub use message::{clamp, count_inbound_after, system_agent};
+pub use outcome::*;
