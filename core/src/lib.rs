@@ -7,6 +7,8 @@ pub mod conversations;
 pub mod engine;
 pub mod kernel;
 pub mod storage;
+#[cfg(feature = "system")]
+pub mod system;
 pub mod tenancy;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -108,6 +108,16 @@ impl World {
         World::on(Arc::new(crate::storage::MemoryStorage::default())).expect("a fresh store in memory opens")
     }
 
+    /// Panics unless every snapshot is the fold of the log, byte for byte.
+    #[track_caller]
+    pub fn assert_log_matches(&self) {
+        let heads = block_on(self.crm.core().storage().heads()).expect("the heads are readable");
+        for (project, _) in heads {
+            let differences = block_on(self.crm.differences(project)).expect("the log is readable");
+            assert!(differences.is_empty(), "snapshots differ from the log: {differences:#?}");
+        }
+    }
+
     /// On any store, with the same clock and seed.
     pub fn on(storage: Arc<dyn Storage>) -> Result<World> {
         let clock = ManualClock::at("2025-01-06T09:00:00Z");

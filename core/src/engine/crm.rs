@@ -54,6 +54,11 @@ impl Core {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+
+    /// The store itself, for engines, tools and tests; hosts have no need of it.
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
 }
 
 /// An open Ventros. Cheap to clone; all clones are the same installation.

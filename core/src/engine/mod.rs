@@ -7,6 +7,7 @@ mod event;
 mod feeds;
 mod operation;
 mod reader;
+mod rebuild;
 mod work;
 mod worker;
 
@@ -17,5 +18,6 @@ pub use event::{Event, EventSet, Meta};
 pub use feeds::*;
 pub use operation::*;
 pub use reader::Reader;
+pub use rebuild::Difference;
 pub use work::*;
 pub use worker::*;

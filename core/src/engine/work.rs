@@ -15,7 +15,7 @@ use crate::storage::{
     ProjectIdOrNil, Scope, Snapshot, SnapshotWrite,
 };
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -46,6 +46,13 @@ impl Entry {
     }
 }
 
+/// What a unit of work knows of a unique key.
+#[derive(Clone, Copy)]
+enum KeyKnown {
+    Free,
+    Held(Uuid),
+}
+
 /// A job or timer to put into the commit.
 #[derive(Debug, Clone)]
 pub struct JobRequest {
@@ -66,6 +73,8 @@ pub struct UnitOfWork<'e> {
     /// Events that unloaded aggregates observe: indexes into `log`, in order.
     waiting: BTreeMap<(Kind, Uuid), Vec<usize>>,
     jobs: Vec<JobWrite>,
+    /// Who holds a unique key, as far as this unit of work knows: its own changes first, then what it looked up.
+    keys: HashMap<(&'static str, String, String), KeyKnown>,
     expected_version: Option<u64>,
     import: bool,
 }
@@ -81,6 +90,7 @@ impl<'e> UnitOfWork<'e> {
             log: Vec::new(),
             waiting: BTreeMap::new(),
             jobs: Vec::new(),
+            keys: HashMap::new(),
             import: false,
         }
     }
@@ -186,30 +196,27 @@ impl<'e> UnitOfWork<'e> {
         scope: &str,
         key: &str,
     ) -> Result<Option<Root<A>>> {
-        let mine = self.entries.iter().find_map(|((kind, id), entry)| {
-            let holds = *kind == A::KIND
-                && entry.dirty
-                && entry.value.index().keys.iter().any(|k| k.space == space && k.scope == scope && k.key == key);
-            holds.then_some(*id)
-        });
-        let id = match mine {
-            Some(id) => Some(id),
+        let name = (space, scope.to_owned(), key.to_owned());
+        let known = match self.keys.get(&name) {
+            Some(known) => *known,
             None => {
                 let owners =
                     self.reader.storage().find_keys(self.scope_of(A::KIND), space, &[KeyRef { scope, key }]).await?;
-                owners.into_iter().find(|owner| owner.kind == A::KIND).map(|owner| owner.id)
+                let owner = owners.into_iter().find(|owner| owner.kind == A::KIND).map(|owner| owner.id);
+                let known = owner.map_or(KeyKnown::Free, KeyKnown::Held);
+                self.keys.insert(name, known);
+                known
             }
         };
-        let Some(id) = id else { return Ok(None) };
+        let KeyKnown::Held(id) = known else { return Ok(None) };
         let root = self.find::<A>(A::Id::from(id)).await?;
         // A change of this very unit of work may have given the key up.
-        Ok(root.filter(|root| {
-            mine.is_some()
-                || super::aggregate::index_of(root.state())
-                    .keys
-                    .iter()
-                    .any(|k| k.space == space && k.scope == scope && k.key == key)
-        }))
+        let is_touched = self.entries.get(&(A::KIND, id)).is_some_and(|entry| entry.dirty);
+        let holds = |root: &Root<A>| {
+            let index = super::aggregate::index_of(root.state());
+            index.keys.iter().any(|held| held.space == space && held.scope == scope && held.key == key)
+        };
+        Ok(root.filter(|root| !is_touched || holds(root)))
     }
 
     /// Loads several snapshots of one kind in one read, so that later [`load`](Self::load)s cost nothing.
@@ -246,6 +253,9 @@ impl<'e> UnitOfWork<'e> {
                 let entry = Entry { value: Box::new(state.clone()), kind, loaded: 0, before: None, dirty: true };
                 self.entries.insert(key, entry);
             }
+        }
+        for held in super::aggregate::index_of(&state).keys {
+            self.keys.insert((held.space, held.scope, held.key), KeyKnown::Held(base.id));
         }
         for event in recorded {
             self.enter(event);

@@ -1,9 +1,7 @@
 //! What may happen to a message, and in which order: acknowledgements that only climb, reactions and edits that find
 //! their place whatever the order of their arrival.
 
-use super::{
-    AiRequest, Direction, Failure, FailureCode, Message, MessageEvent, MessageStatus, Metrics, Party, Reader,
-};
+use super::{AiRequest, Direction, Failure, FailureCode, Message, MessageEvent, MessageStatus, Metrics, Party, Reader};
 use crate::channels::gateway::AckSignal;
 use crate::conversations::content::ContentType;
 use crate::engine::Root;
@@ -78,8 +76,12 @@ impl Root<Message> {
         let participant = report.participant.clone();
         let implied_delivered_at = self.delivered_at.is_none().then_some(at);
         self.record(match signal {
-            AckSignal::Sent => MessageEvent::Sent { channel_message_id: None, sent_at: at, session_id, session_metrics },
-            AckSignal::Delivered => MessageEvent::Delivered { delivered_at: at, participant, session_id, session_metrics },
+            AckSignal::Sent => {
+                MessageEvent::Sent { channel_message_id: None, sent_at: at, session_id, session_metrics }
+            }
+            AckSignal::Delivered => {
+                MessageEvent::Delivered { delivered_at: at, participant, session_id, session_metrics }
+            }
             AckSignal::Read => MessageEvent::Read {
                 read_at: at,
                 implied_delivered_at,
