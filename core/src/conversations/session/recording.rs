@@ -1,0 +1,212 @@
+//! What one message changes in its session: counters, activity, extent.
+//!
+//! Counts, firsts and lasts do not depend on the order in which messages arrive. The response times and whose turn it is do:
+//! they are exact when messages arrive in their own order, and when a late one falls into the newest exchange. A late one
+//! further back leaves them alone; recomputing from all messages ([`SessionMetrics::of`]) makes them exact again.
+
+use super::{EndReason, Session, SessionStatus};
+use crate::conversations::message::{Direction, Message, MessageEvent, MessageSource, NewMessage, Placement, QueuedCause};
+use crate::conversations::{Awaiting, SessionMetrics};
+use crate::kernel::{MessageId, Timestamp};
+
+/// Who wrote a message that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    Contact,
+    /// Our side: a person or a bot that answers, or something automatic.
+    Agent { is_response: bool, is_human: bool },
+}
+
+/// What counters need of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    pub at: Timestamp,
+    pub by: Writer,
+}
+
+impl Counted {
+    /// `None` for a notice, which counts nowhere.
+    pub fn new(at: Timestamp, direction: Direction, source: MessageSource) -> Option<Counted> {
+        let by = match direction {
+            Direction::Inbound => Writer::Contact,
+            Direction::Outbound => {
+                Writer::Agent { is_response: source.is_response(), is_human: source.is_human_response() }
+            }
+            Direction::Internal => return None,
+        };
+        Some(Counted { at, by })
+    }
+
+    /// As it counts now: a message that failed or was withdrawn does not.
+    pub fn of(message: &Message) -> Option<Counted> {
+        let counts = message.status.counts() && message.superseded_by.is_none();
+        counts.then(|| Counted::new(message.timestamp, message.direction, message.source)).flatten()
+    }
+}
+
+impl SessionMetrics {
+    /// Counts all messages of a session from scratch, in any order. `late_count` is history and is handed over.
+    pub fn of(messages: impl IntoIterator<Item = (MessageId, Counted)>, late_count: u32) -> SessionMetrics {
+        let mut messages: Vec<(MessageId, Counted)> = messages.into_iter().collect();
+        messages.sort_by_key(|(id, message)| (message.at, *id));
+        let mut metrics = SessionMetrics { late_count, ..SessionMetrics::default() };
+        for (_, message) in messages {
+            metrics.count(message);
+        }
+        metrics
+    }
+
+    /// Counts one message.
+    pub fn count(&mut self, message: Counted) {
+        let at = message.at;
+        self.message_count = self.message_count.saturating_add(1);
+        match message.by {
+            Writer::Contact => {
+                self.contact_turn(at);
+                self.messages_from_contact = self.messages_from_contact.saturating_add(1);
+                self.first_contact_message_at = earliest(self.first_contact_message_at, at);
+                self.last_contact_message_at = self.last_contact_message_at.max(Some(at));
+            }
+            Writer::Agent { is_response, is_human } => {
+                self.messages_from_agent = self.messages_from_agent.saturating_add(1);
+                if is_response {
+                    self.agent_turn(at);
+                    self.first_agent_response_at = earliest(self.first_agent_response_at, at);
+                    self.last_agent_message_at = self.last_agent_message_at.max(Some(at));
+                }
+                if is_human {
+                    self.first_human_response_at = earliest(self.first_human_response_at, at);
+                }
+            }
+        }
+        self.measure();
+    }
+
+    /// The newest message is the contact's: since the oldest unanswered one, we are awaited.
+    fn contact_turn(&mut self, at: Timestamp) {
+        if self.last_agent_message_at.is_some_and(|last| at < last) {
+            return;
+        }
+        self.awaiting_since = match self.awaiting {
+            Awaiting::Agent => earliest(self.awaiting_since, at),
+            _ => Some(at),
+        };
+        self.awaiting = Awaiting::Agent;
+    }
+
+    fn agent_turn(&mut self, at: Timestamp) {
+        let last_contact = self.last_contact_message_at;
+        match (self.awaiting, self.awaiting_since) {
+            (Awaiting::Agent, Some(since)) if at < since => {}
+            (Awaiting::Agent, Some(since)) => {
+                let waited = seconds_between(since, at);
+                self.response_count = self.response_count.saturating_add(1);
+                self.response_time_total_seconds += u64::from(waited);
+                self.response_time_max_seconds = self.response_time_max_seconds.max(waited);
+                // The contact wrote again after this response, which arrived late.
+                let unanswered = last_contact.filter(|last| *last > at);
+                self.awaiting = if unanswered.is_some() { Awaiting::Agent } else { Awaiting::Contact };
+                self.awaiting_since = unanswered.or(Some(at));
+            }
+            _ if last_contact.is_some_and(|last| at < last) => {}
+            _ => {
+                self.awaiting = Awaiting::Contact;
+                self.awaiting_since = earliest(self.awaiting_since, at);
+            }
+        }
+    }
+
+    fn measure(&mut self) {
+        let contact = self.first_contact_message_at;
+        let answered = |by: Option<Timestamp>| {
+            let (asked, answer) = contact.zip(by)?;
+            (asked <= answer).then(|| seconds_between(asked, answer))
+        };
+        self.agent_response_time_seconds = answered(self.first_agent_response_at);
+        self.human_response_time_seconds = answered(self.first_human_response_at);
+        self.contact_wait_time_seconds = contact
+            .zip(self.first_agent_response_at)
+            .and_then(|(contact, agent)| (agent < contact).then(|| seconds_between(agent, contact)));
+    }
+}
+
+impl Session {
+    /// Takes in a message event that names this session.
+    pub(super) fn observe(&mut self, id: MessageId, event: &MessageEvent) {
+        match event {
+            MessageEvent::Received(new) | MessageEvent::Created(new) => {
+                if !new.is_scheduled() {
+                    self.take(id, new);
+                }
+            }
+            // Without a placement a re-cut follows, which counts it.
+            MessageEvent::Imported(new) if new.placement.is_some() => self.take(id, new),
+            MessageEvent::Queued { queued_at, cause, placement, session_metrics, .. } => {
+                let released = Counted::new(*queued_at, Direction::Outbound, MessageSource::Scheduled);
+                if *cause == QueuedCause::Released
+                    && let Some(counted) = released
+                {
+                    self.record(id, counted, true, placement.as_ref());
+                }
+                self.replace_metrics(session_metrics.as_ref());
+            }
+            MessageEvent::Sent { session_metrics, .. }
+            | MessageEvent::Delivered { session_metrics, .. }
+            | MessageEvent::Read { session_metrics, .. }
+            | MessageEvent::Played { session_metrics, .. }
+            | MessageEvent::Failed { session_metrics, .. }
+            | MessageEvent::Cancelled { session_metrics, .. }
+            | MessageEvent::Expired { session_metrics, .. }
+            | MessageEvent::Superseded { session_metrics, .. } => self.replace_metrics(session_metrics.as_ref()),
+            _ => {}
+        }
+    }
+
+    fn replace_metrics(&mut self, metrics: Option<&SessionMetrics>) {
+        if let Some(metrics) = metrics {
+            self.metrics = metrics.clone();
+        }
+    }
+
+    fn take(&mut self, id: MessageId, new: &NewMessage) {
+        let Some(counted) = Counted::new(new.timestamp, new.direction, new.source) else { return };
+        let is_conversation = new.source.opens_session() || new.source == MessageSource::HistoryImport;
+        self.record(id, counted, is_conversation, new.placement.as_ref());
+    }
+
+    /// Automatic sends keep an active session awake, but do not move the end of one that is over.
+    fn record(&mut self, id: MessageId, message: Counted, is_conversation: bool, placement: Option<&Placement>) {
+        self.metrics.count(message);
+        if let Some(placement) = placement {
+            self.metrics.late_count = self.metrics.late_count.saturating_add(u32::from(placement.late));
+            self.started_at = placement.started_at.map_or(self.started_at, |start| start.min(self.started_at));
+            if self.end_reason == Some(EndReason::InactivityTimeout) {
+                self.ended_at = self.ended_at.max(placement.ended_at);
+            }
+        }
+        if is_conversation || self.status == SessionStatus::Active {
+            self.last_activity_at = self.last_activity_at.max(message.at);
+        }
+        if self.first_message_at.is_none_or(|first| message.at < first) {
+            self.first_message_at = Some(message.at);
+            self.first_message_id = Some(id);
+        }
+        if self.last_message_at.is_none_or(|last| message.at >= last) {
+            self.last_message_at = Some(message.at);
+            self.last_message_id = Some(id);
+        }
+        self.measure_duration();
+    }
+
+    pub(super) fn measure_duration(&mut self) {
+        self.duration_seconds = seconds_between(self.started_at, self.last_activity_at);
+    }
+}
+
+fn earliest(known: Option<Timestamp>, at: Timestamp) -> Option<Timestamp> {
+    Some(known.map_or(at, |known| known.min(at)))
+}
+
+pub(super) fn seconds_between(from: Timestamp, to: Timestamp) -> u32 {
+    u32::try_from(to.seconds_since(from)).unwrap_or(if to < from { 0 } else { u32::MAX })
+}

@@ -1,0 +1,249 @@
+//! The step of the conversation flow that finds or opens the session of a message.
+
+use super::ending::{Ending, end_session, want_summary};
+use super::placement::{Placement, SessionSpan, place};
+use super::state::{ACTIVE_IN_CHAT, ACTIVE_WITH_CONTACT};
+use super::timer::enqueue_timer;
+use super::{EndReason, ReopenCause, Session, SessionEvent, SessionKind, SessionOrigin, SessionStart, TimeoutSource};
+use crate::conversations::message::Placement as MessagePlacement;
+use crate::engine::{Event, Root, UnitOfWork};
+use crate::kernel::{
+    ChannelId, ChatId, ContactId, Error, ErrorCode, Kind, MessageId, PipelineId, Result, SessionId, Timestamp,
+};
+use crate::storage::{FieldKind, Filter, Find, Leaf, Sort, Test, Value, id_value};
+
+/// What the flow knows of a message that needs a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlacementFacts {
+    pub chat_id: ChatId,
+    pub channel_id: ChannelId,
+    pub channel_type: String,
+    pub kind: SessionKind,
+    /// Required in direct chats, left away in groups.
+    pub contact_id: Option<ContactId>,
+    /// Message time, already clamped.
+    pub timestamp: Timestamp,
+    /// Of a session that would start now.
+    pub timeout_seconds: u32,
+    pub timeout_source: TimeoutSource,
+    pub pipeline_id: Option<PipelineId>,
+    pub origin: SessionOrigin,
+    /// Automatic sends join a session that is there, and neither open, reopen nor lengthen one that is over.
+    pub opens_session: bool,
+    pub message_id: MessageId,
+}
+
+/// Where a message went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    pub session_id: SessionId,
+    /// What the message event carries, so that the session can fold it.
+    pub placement: MessagePlacement,
+    /// The session was opened for this message.
+    pub is_new: bool,
+}
+
+impl Placed {
+    fn into(session_id: SessionId) -> Placed {
+        let placement = MessagePlacement { late: false, started_at: None, ended_at: None };
+        Placed { session_id, placement, is_new: false }
+    }
+
+    fn opening(session_id: SessionId) -> Placed {
+        Placed { is_new: true, ..Placed::into(session_id) }
+    }
+
+    fn late(session_id: SessionId, started_at: Option<Timestamp>, ended_at: Option<Timestamp>) -> Placed {
+        let placement = MessagePlacement { late: true, started_at, ended_at };
+        Placed { session_id, placement, is_new: false }
+    }
+}
+
+/// Finds or opens the session of a message and records what that takes: `session.ended` with its companions,
+/// `session.started`, `session.reopened`, the timer. The message event must follow in the same unit of work.
+///
+/// `None` when the message has no session and does not open one.
+///
+/// # Errors
+/// `session_contact_required` when a direct session would start without a contact.
+pub async fn place_message(work: &mut UnitOfWork<'_>, facts: &PlacementFacts) -> Result<Option<Placed>> {
+    let ts = facts.timestamp;
+    let active = work.by_key::<Session>(ACTIVE_IN_CHAT, "", &facts.chat_id.to_string()).await?;
+    let around = match active.as_ref().and_then(|session| session.span()) {
+        // Nothing in the chat is newer than its active session.
+        Some(span) if span.started_at <= ts => vec![span],
+        active => neighbours(work, facts.chat_id, ts, active).await?,
+    };
+    let placement = place(ts, work.now(), facts.timeout_seconds, &around);
+    if !facts.opens_session {
+        return Ok(join(placement));
+    }
+    let placed = match placement {
+        Placement::Record { id } => Placed::into(id),
+        Placement::RecordMovingStart { id, started_at } => Placed::late(id, Some(started_at), None),
+        Placement::Late { id, started_at, ended_at } => Placed::late(id, started_at, ended_at),
+        Placement::Reopen { id } => {
+            reopen(work, id, ts).await?;
+            Placed::into(id)
+        }
+        Placement::EndAndStart { end, .. } => {
+            let mut over = work.load::<Session>(end).await?;
+            end_by_silence(work, &mut over).await?;
+            work.save(over)?;
+            Placed::opening(start(work, facts, None).await?)
+        }
+        Placement::Start => Placed::opening(start(work, facts, None).await?),
+        Placement::StartEnded { ended_at } => Placed::opening(start(work, facts, Some(ended_at)).await?),
+    };
+    Ok(Some(placed))
+}
+
+/// What an automatic send does: it counts where it falls into a session.
+fn join(placement: Placement) -> Option<Placed> {
+    match placement {
+        Placement::Record { id } => Some(Placed::into(id)),
+        Placement::Reopen { id } | Placement::Late { id, started_at: None, .. } => Some(Placed::late(id, None, None)),
+        _ => None,
+    }
+}
+
+/// Ends a session at its deadline, with everything that follows from it.
+pub(super) async fn end_by_silence(work: &mut UnitOfWork<'_>, session: &mut Root<Session>) -> Result<()> {
+    let ending = Ending::silence(session);
+    end_session(work, session, ending).await?;
+    want_summary(session);
+    Ok(())
+}
+
+/// Opens a session for a message; with `ended_at` one that is over already.
+async fn start(work: &mut UnitOfWork<'_>, facts: &PlacementFacts, ended_at: Option<Timestamp>) -> Result<SessionId> {
+    if ended_at.is_none() {
+        end_elsewhere(work, facts).await?;
+    }
+    let mut session = open(work, facts)?;
+    let id = session.id;
+    match ended_at {
+        Some(ended_at) => {
+            let ending = Ending { ended_at, ..Ending::silence(&session) };
+            end_session(work, &mut session, ending).await?;
+        }
+        None => enqueue_timer(work, id, session.deadline()),
+    }
+    work.save(session)?;
+    Ok(id)
+}
+
+fn open(work: &UnitOfWork<'_>, facts: &PlacementFacts) -> Result<Root<Session>> {
+    let contact_id = facts.contact_id.filter(|_| facts.kind == SessionKind::Direct);
+    if facts.kind == SessionKind::Direct && contact_id.is_none() {
+        return Err(Error::new(ErrorCode::SessionContactRequired).at("contact_id"));
+    }
+    let start = SessionStart {
+        chat_id: facts.chat_id,
+        channel_id: facts.channel_id,
+        channel_type: facts.channel_type.clone(),
+        kind: facts.kind,
+        contact_id,
+        pipeline_id: facts.pipeline_id,
+        origin: facts.origin,
+        started_at: facts.timestamp,
+        timeout_seconds: facts.timeout_seconds,
+        timeout_source: facts.timeout_source,
+        trigger_message_id: Some(facts.message_id),
+    };
+    work.create::<Session>(work.new_id(), SessionEvent::Started(Box::new(start)))
+}
+
+/// A contact has one active direct session per channel: one left behind in another chat of theirs, which is closed by now,
+/// ends before a new one starts.
+async fn end_elsewhere(work: &mut UnitOfWork<'_>, facts: &PlacementFacts) -> Result<()> {
+    let Some(contact) = facts.contact_id.filter(|_| facts.kind == SessionKind::Direct) else { return Ok(()) };
+    let channel = facts.channel_id.to_string();
+    let Some(mut other) = work.by_key::<Session>(ACTIVE_WITH_CONTACT, &channel, &contact.to_string()).await? else {
+        return Ok(());
+    };
+    if work.now() > other.deadline() {
+        end_by_silence(work, &mut other).await?;
+    } else {
+        let ending = Ending::decision(&other, EndReason::ChatClosed, work);
+        end_session(work, &mut other, ending).await?;
+        want_summary(&mut other);
+    }
+    work.save(other)?;
+    Ok(())
+}
+
+async fn reopen(work: &mut UnitOfWork<'_>, id: SessionId, ts: Timestamp) -> Result<()> {
+    let mut session = work.load::<Session>(id).await?;
+    let reopened = SessionEvent::Reopened {
+        chat_id: session.chat_id,
+        contact_id: session.contact_id,
+        cause: ReopenCause::LateMessage,
+        reason: None,
+        previous_ended_at: session.ended_at,
+        previous_end_reason: session.end_reason,
+        extended_until: None,
+    };
+    session.record(reopened);
+    let timeout = i64::from(session.timeout_seconds);
+    enqueue_timer(work, id, session.deadline().max(ts.plus_seconds(timeout)));
+    work.save(session)?;
+    Ok(())
+}
+
+/// The sessions that a message outside the active one can touch: the last that started before it and the first after it.
+async fn neighbours(
+    work: &mut UnitOfWork<'_>,
+    chat: ChatId,
+    ts: Timestamp,
+    active: Option<SessionSpan>,
+) -> Result<Vec<SessionSpan>> {
+    let newest = nearest(work, chat, None).await?;
+    let mut ids: Vec<SessionId> = newest.iter().map(|(id, _)| *id).collect();
+    if newest.is_some_and(|(_, started_at)| started_at > ts) {
+        ids.extend(nearest(work, chat, Some(Test::LessOrEqual(Value::Instant(ts)))).await?.map(|(id, _)| id));
+        ids.extend(nearest(work, chat, Some(Test::Greater(Value::Instant(ts)))).await?.map(|(id, _)| id));
+    }
+    ids.extend(started_here(work, chat));
+    ids.extend(active.map(|span| span.id));
+    ids.sort_unstable();
+    ids.dedup();
+    let mut around = Vec::with_capacity(ids.len());
+    for id in ids {
+        let session = work.find::<Session>(id).await?;
+        around.extend(session.and_then(|session| session.span()));
+    }
+    Ok(around)
+}
+
+/// Sessions of the chat that this unit of work opened, which no query finds yet.
+fn started_here(work: &UnitOfWork<'_>, chat: ChatId) -> Vec<SessionId> {
+    let started = work.recorded().iter().filter(
+        |recorded| matches!(&recorded.event, Event::Session(SessionEvent::Started(start)) if start.chat_id == chat),
+    );
+    started.map(|recorded| SessionId::from_uuid(recorded.aggregate_id)).collect()
+}
+
+/// The newest committed session of a chat, or the one that is nearest on one side of a moment.
+async fn nearest(work: &UnitOfWork<'_>, chat: ChatId, side: Option<Test>) -> Result<Option<(SessionId, Timestamp)>> {
+    let descending = !matches!(side, Some(Test::Greater(_)));
+    let started_at = |test| {
+        Filter::Leaf(Leaf { field: "started_at".to_owned(), kind: FieldKind::Instant, is_attribute: false, test })
+    };
+    let mut filter = vec![Filter::eq("chat_id", FieldKind::Id, id_value(chat))];
+    filter.extend(side.map(started_at));
+    let find = Find {
+        filter: Filter::All(filter),
+        sort: vec![Sort { field: "started_at".to_owned(), kind: FieldKind::Instant, descending }],
+        after: None,
+        backward: false,
+        limit: 1,
+        include_hidden: false,
+        with_total: false,
+    };
+    let scope = work.reader().scope_of(Kind::Session);
+    let found = work.reader().storage().find(scope, Kind::Session, &find).await?;
+    let Some(row) = found.rows.first() else { return Ok(None) };
+    let session = work.reader().read::<Session>(&row.snapshot)?;
+    Ok(Some((session.id, session.started_at)))
+}
