@@ -109,6 +109,7 @@ aggregates! {
     Contact: crate::contacts::contact::Contact, crate::contacts::contact::ContactEvent;
     Chat: crate::conversations::chat::Chat, crate::conversations::chat::ChatEvent;
     Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
+    Session: crate::conversations::session::Session, crate::conversations::session::SessionEvent;
 }
 
 /// The type of an aggregate, if its kind is part of this build.

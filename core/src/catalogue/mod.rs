@@ -18,7 +18,7 @@ const OPERATIONS: &[&[Operation]] = &[crate::contacts::contact::commands::COMMAN
 pub const REACTIONS: &[Reaction] = &[];
 
 /// Kinds of durable jobs.
-pub const JOBS: &[JobType] = &[];
+pub const JOBS: &[JobType] = &[crate::conversations::session::SESSION_TIMEOUT];
 
 /// What every installation has, written at every opening where it is missing.
 pub(crate) async fn seed(_crm: &Crm) -> Result<()> {

@@ -4,5 +4,6 @@ pub mod chat;
 pub mod content;
 pub mod message;
 mod metrics;
+pub mod session;
 
 pub use metrics::{Awaiting, SessionMetrics};

@@ -16,6 +16,8 @@ pub use placement::{Placement, SessionSpan, SpanEnd, place};
 pub use recording::{Counted, Writer};
 pub use state::{ACTIVE_IN_CHAT, ACTIVE_WITH_CONTACT, Session};
 pub use step::{Placed, PlacementFacts, place_message};
-pub use timeout::{DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, MIN_TIMEOUT_SECONDS, Timeout, TimeoutSettings};
+pub use timeout::{
+    DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, MIN_TIMEOUT_SECONDS, Timeout, TimeoutSettings, check_timeout,
+};
 pub use timer::SESSION_TIMEOUT;
 pub use values::*;

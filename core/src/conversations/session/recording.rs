@@ -5,7 +5,9 @@
 //! further back leaves them alone; recomputing from all messages ([`SessionMetrics::of`]) makes them exact again.
 
 use super::{EndReason, Session, SessionStatus};
-use crate::conversations::message::{Direction, Message, MessageEvent, MessageSource, NewMessage, Placement, QueuedCause};
+use crate::conversations::message::{
+    Direction, Message, MessageEvent, MessageSource, NewMessage, Placement, QueuedCause,
+};
 use crate::conversations::{Awaiting, SessionMetrics};
 use crate::kernel::{MessageId, Timestamp};
 
@@ -14,7 +16,10 @@ use crate::kernel::{MessageId, Timestamp};
 pub enum Writer {
     Contact,
     /// Our side: a person or a bot that answers, or something automatic.
-    Agent { is_response: bool, is_human: bool },
+    Agent {
+        is_response: bool,
+        is_human: bool,
+    },
 }
 
 /// What counters need of a message.
@@ -187,11 +192,11 @@ impl Session {
         if is_conversation || self.status == SessionStatus::Active {
             self.last_activity_at = self.last_activity_at.max(message.at);
         }
-        if self.first_message_at.is_none_or(|first| message.at < first) {
+        if self.first_message_at.is_none_or(|first| (message.at, Some(id)) < (first, self.first_message_id)) {
             self.first_message_at = Some(message.at);
             self.first_message_id = Some(id);
         }
-        if self.last_message_at.is_none_or(|last| message.at >= last) {
+        if self.last_message_at.is_none_or(|last| (message.at, Some(id)) > (last, self.last_message_id)) {
             self.last_message_at = Some(message.at);
             self.last_message_id = Some(id);
         }

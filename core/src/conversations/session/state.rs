@@ -258,8 +258,6 @@ impl Aggregate for Session {
         Column::new("resolved", FieldKind::Bool),
         Column::new("escalated", FieldKind::Bool),
         Column::new("abandoned", FieldKind::Bool),
-        Column::new("created_at", FieldKind::Instant),
-        Column::new("updated_at", FieldKind::Instant),
     ];
     const INDEXES: &'static [&'static [&'static str]] = &[
         &["status", "started_at"],
@@ -370,16 +368,14 @@ impl Aggregate for Session {
         index.column("resolved", self.resolved);
         index.column("escalated", self.escalated);
         index.column("abandoned", self.abandoned);
-        index.column("created_at", self.created_at);
-        index.column("updated_at", self.updated_at);
         for agent in &self.agent_ids {
             index.attribute("agent_ids", agent.to_string());
         }
         for topic in &self.topics {
-            index.attribute("topics", crate::kernel::fold(topic));
+            index.attribute("topics", topic.as_str());
         }
         for tag in &self.outcome_tags {
-            index.attribute("outcome_tags", crate::kernel::fold(tag));
+            index.attribute("outcome_tags", tag.as_str());
         }
         if self.is_active() {
             index.unique(ACTIVE_IN_CHAT, "", self.chat_id.to_string(), ErrorCode::ActiveSessionExists);

@@ -243,7 +243,8 @@ async fn nearest(work: &UnitOfWork<'_>, chat: ChatId, side: Option<Test>) -> Res
     };
     let scope = work.reader().scope_of(Kind::Session);
     let found = work.reader().storage().find(scope, Kind::Session, &find).await?;
-    let Some(row) = found.rows.first() else { return Ok(None) };
-    let session = work.reader().read::<Session>(&row.snapshot)?;
-    Ok(Some((session.id, session.started_at)))
+    Ok(found.rows.first().and_then(|row| match row.keys.first() {
+        Some(Value::Instant(started_at)) => Some((SessionId::from_uuid(row.snapshot.id), *started_at)),
+        _ => None,
+    }))
 }
