@@ -21,3 +21,6 @@ pub use timeout::{
 };
 pub use timer::SESSION_TIMEOUT;
 pub use values::*;
+
+#[cfg(test)]
+mod placement_tests;
