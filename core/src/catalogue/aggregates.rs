@@ -107,6 +107,7 @@ macro_rules! aggregates {
 
 aggregates! {
     Contact: crate::contacts::contact::Contact, crate::contacts::contact::ContactEvent;
+    Project: crate::tenancy::project::Project, crate::tenancy::project::ProjectEvent;
     Chat: crate::conversations::chat::Chat, crate::conversations::chat::ChatEvent;
     Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
     Session: crate::conversations::session::Session, crate::conversations::session::SessionEvent;

@@ -12,7 +12,11 @@ use crate::engine::{Crm, JobType, Operation, Reaction};
 use crate::kernel::Result;
 
 /// The operation tables of all rooms.
-const OPERATIONS: &[&[Operation]] = &[crate::contacts::contact::commands::COMMANDS];
+const OPERATIONS: &[&[Operation]] = &[
+    crate::tenancy::project::commands::COMMANDS,
+    crate::tenancy::project::queries::QUERIES,
+    crate::contacts::contact::commands::COMMANDS,
+];
 
 /// Library code that follows events.
 pub const REACTIONS: &[Reaction] = &[];

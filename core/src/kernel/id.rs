@@ -67,6 +67,8 @@ typed_id!(
     MemberId,
     /// An API key of a user.
     ApiKeyId,
+    /// Who pays for projects.
+    BillingAccountId,
     /// A sealed set of secrets.
     CredentialId,
     /// A person of a project.

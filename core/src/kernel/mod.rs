@@ -50,6 +50,7 @@ pub use phone::{ParsedPhone, Phone, PhoneKind};
 pub use region::Region;
 pub use tag::{Tag, TagSet};
 pub use text::{ExternalId, fold, name};
+pub(crate) use text_enum::text_value;
 pub use time::{Clock, IdGenerator, Timestamp};
 pub use timezone::Timezone;
 pub use url::{Url, is_public_address};

@@ -1,0 +1,15 @@
+//! The tenant: status, locale, session timeout, assignment of agents, retention.
+
+mod assignment;
+mod business_hours;
+pub mod commands;
+mod events;
+pub mod queries;
+mod settings;
+mod state;
+
+pub use assignment::*;
+pub use business_hours::{BusinessDayException, BusinessHours, OpenInterval, TimeOfDay, WeeklyHours};
+pub use events::{NewProject, ProjectEvent};
+pub use settings::*;
+pub use state::Project;
