@@ -1,8 +1,6 @@
 //! What can happen to a session. What its messages change is observed from message events instead.
 
-use super::{
-    AbandonStage, AssignmentSource, EndReason, ReopenCause, Sentiment, SessionKind, SessionOrigin, TimeoutSource,
-};
+use super::{AbandonStage, AssignmentSource, EndReason, Origin, ReopenCause, Sentiment, SessionKind, TimeoutSource};
 use crate::conversations::{Awaiting, SessionMetrics};
 use crate::events;
 use crate::kernel::{
@@ -22,7 +20,7 @@ pub struct SessionStart {
     pub kind: SessionKind,
     pub contact_id: Option<ContactId>,
     pub pipeline_id: Option<PipelineId>,
-    pub origin: SessionOrigin,
+    pub origin: Origin,
     pub started_at: Timestamp,
     pub timeout_seconds: u32,
     pub timeout_source: TimeoutSource,

@@ -3,7 +3,7 @@
 use super::placement::{SessionSpan, SpanEnd};
 use super::recording::seconds_between;
 use super::{
-    EndReason, Escalation, Sentiment, SessionEnd, SessionEvent, SessionKind, SessionOrigin, SessionRecut, SessionStart,
+    EndReason, Escalation, Origin, Sentiment, SessionEnd, SessionEvent, SessionKind, SessionRecut, SessionStart,
     SessionStatus, SessionSummary, TimeoutSource,
 };
 use crate::base_fields;
@@ -42,7 +42,7 @@ pub struct Session {
     /// Set in direct sessions, never in groups.
     pub contact_id: Option<ContactId>,
     pub pipeline_id: Option<PipelineId>,
-    pub origin: SessionOrigin,
+    pub origin: Origin,
     pub status: SessionStatus,
     /// Time of the first message; an older message that arrives late moves it back.
     pub started_at: Timestamp,

@@ -4,7 +4,7 @@ use super::ending::{Ending, end_session, want_summary};
 use super::placement::{Placement, SessionSpan, place};
 use super::state::{ACTIVE_IN_CHAT, ACTIVE_WITH_CONTACT};
 use super::timer::enqueue_timer;
-use super::{EndReason, ReopenCause, Session, SessionEvent, SessionKind, SessionOrigin, SessionStart, TimeoutSource};
+use super::{EndReason, Origin, ReopenCause, Session, SessionEvent, SessionKind, SessionStart, TimeoutSource};
 use crate::conversations::message::Placement as MessagePlacement;
 use crate::engine::{Event, Root, UnitOfWork};
 use crate::kernel::{
@@ -27,7 +27,7 @@ pub struct PlacementFacts {
     pub timeout_seconds: u32,
     pub timeout_source: TimeoutSource,
     pub pipeline_id: Option<PipelineId>,
-    pub origin: SessionOrigin,
+    pub origin: Origin,
     /// Automatic sends join a session that is there, and neither open, reopen nor lengthen one that is over.
     pub opens_session: bool,
     pub message_id: MessageId,
@@ -40,22 +40,22 @@ pub struct Placed {
     /// What the message event carries, so that the session can fold it.
     pub placement: MessagePlacement,
     /// The session was opened for this message.
-    pub is_new: bool,
+    pub created: bool,
 }
 
 impl Placed {
     fn into(session_id: SessionId) -> Placed {
         let placement = MessagePlacement { late: false, started_at: None, ended_at: None };
-        Placed { session_id, placement, is_new: false }
+        Placed { session_id, placement, created: false }
     }
 
     fn opening(session_id: SessionId) -> Placed {
-        Placed { is_new: true, ..Placed::into(session_id) }
+        Placed { created: true, ..Placed::into(session_id) }
     }
 
     fn late(session_id: SessionId, started_at: Option<Timestamp>, ended_at: Option<Timestamp>) -> Placed {
         let placement = MessagePlacement { late: true, started_at, ended_at };
-        Placed { session_id, placement, is_new: false }
+        Placed { session_id, placement, created: false }
     }
 }
 

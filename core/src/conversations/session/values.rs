@@ -69,7 +69,7 @@ text_enum! {
 
 text_enum! {
     /// Who opened it.
-    pub enum SessionOrigin {
+    pub enum Origin {
         Inbound = "inbound",
         Outbound = "outbound",
         Import = "import",
