@@ -38,6 +38,7 @@ crate::text_enum! {
         Document = "document",
         /// Speech.
         Transcription = "transcription",
+        /// Nothing to read.
         None = "none",
     }
 }

@@ -3,6 +3,7 @@
 /// Declares an enum whose JSON form is the text beside each variant.
 ///
 /// It gets `ALL`, `as_str`, `parse` (exact; anything else is `enum_unknown` with `allowed`), `Display`, serde and a schema.
+/// Describe all variants or none: the schema then has one shape.
 ///
 /// ```
 /// ventros::text_enum! {
@@ -10,6 +11,7 @@
 ///     pub enum Urgency {
 ///         /// Whenever somebody is free.
 ///         Low = "low",
+///         /// Today.
 ///         High = "high",
 ///     }
 /// }

@@ -1,4 +1,7 @@
 //! The custom fields of one entity, and the rules by which they change.
+//!
+//! A command asks [`CustomFields::change`] or [`CustomFields::removal`] what its input means and records that as an event; folding
+//! the event calls [`CustomFields::put`] or [`CustomFields::take`], which never fail.
 
 use super::{CustomFieldDefinition, CustomFieldKey, CustomFieldType, CustomValue};
 use crate::kernel::{Error, ErrorCode, Region, Result};
@@ -103,11 +106,9 @@ impl<'a> CustomFieldRules<'a> {
 }
 
 /// The custom fields of an entity, ordered by key. JSON: `{"plan": {"type": "text", "value": "x"}}`.
-///
-/// A command asks [`CustomFields::change`] or [`CustomFields::removal`] what its input means and records that as an event; folding
-/// the event calls [`CustomFields::put`] or [`CustomFields::take`], which never fail.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
+#[schemars(with = "BTreeMap<String, CustomValue>")]
 pub struct CustomFields(BTreeMap<CustomFieldKey, CustomValue>);
 
 impl CustomFields {

@@ -18,6 +18,7 @@ crate::text_enum! {
         Text = "text",
         /// A decimal of at most 28 digits, stored exactly.
         Number = "number",
+        /// True or false.
         Boolean = "boolean",
         /// A day or an instant; compares as an instant, a day as its midnight in UTC.
         Date = "date",
@@ -27,9 +28,11 @@ crate::text_enum! {
         MultiSelect = "multi_select",
         /// Ids of labels of the owning channel.
         Label = "label",
+        /// A web address.
         Url = "url",
+        /// An e-mail address.
         Email = "email",
-        /// Read with the project's region.
+        /// A telephone number; a national one is read with the project's region.
         Phone = "phone",
         /// Any object or list.
         Json = "json",

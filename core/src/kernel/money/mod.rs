@@ -82,6 +82,7 @@ impl Money {
 
     /// # Errors
     /// `currency_mismatch`, `money_overflow`.
+    #[expect(clippy::should_implement_trait, reason = "the operator cannot fail")]
     pub fn add(self, other: Money) -> Result<Money> {
         self.same_currency(other)?;
         Self::from_minor(self.amount_minor + other.amount_minor, self.currency)

