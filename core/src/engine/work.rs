@@ -456,7 +456,7 @@ impl<'e> UnitOfWork<'e> {
             }
             let base = entry.value.base();
             let index = entry.value.index();
-            let changed = difference(entry.before.as_ref(), &index);
+            let changed = IndexChange::between(entry.before.as_ref(), &index);
             snapshots.push(SnapshotWrite {
                 project_id: base.project_id,
                 kind,
@@ -496,21 +496,4 @@ pub(crate) fn not_found<A: Aggregate>(id: A::Id) -> Error {
 
 fn raw<T: serde::Serialize>(value: &T) -> Result<Box<RawValue>> {
     RawValue::from_string(encode(value)?).map_err(|e| Error::internal(e.to_string()))
-}
-
-fn difference(before: Option<&Index>, after: &Index) -> IndexChange {
-    let Some(before) = before else {
-        return IndexChange {
-            keys_added: after.keys.clone(),
-            keys_removed: Vec::new(),
-            attributes: !after.attributes.is_empty(),
-            search: !after.search.is_empty(),
-        };
-    };
-    IndexChange {
-        keys_added: after.keys.iter().filter(|key| !before.keys.contains(key)).cloned().collect(),
-        keys_removed: before.keys.iter().filter(|key| !after.keys.contains(key)).cloned().collect(),
-        attributes: before.attributes != after.attributes,
-        search: before.search != after.search || before.hidden != after.hidden,
-    }
 }

@@ -47,10 +47,35 @@ pub struct SnapshotWrite {
 /// The parts of an index that a write has to touch.
 #[derive(Debug, Clone, Default)]
 pub struct IndexChange {
+    /// Declared columns whose value is another one.
+    pub columns: Vec<&'static str>,
+    pub hidden: bool,
     pub keys_added: Vec<UniqueKey>,
     pub keys_removed: Vec<UniqueKey>,
     pub attributes: bool,
+    /// The search text, or whether it is hidden.
     pub search: bool,
+}
+
+impl IndexChange {
+    /// What has to be touched to come from `before` to `after`; everything when nothing is known of before.
+    pub fn between(before: Option<&Index>, after: &Index) -> Self {
+        let none = Index::default();
+        let old = before.unwrap_or(&none);
+        let given = old.columns.iter().chain(&after.columns).map(|(field, _)| *field);
+        let mut columns: Vec<&'static str> =
+            given.filter(|field| before.is_none() || old.value(field) != after.value(field)).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        IndexChange {
+            columns,
+            hidden: before.is_none_or(|before| before.hidden != after.hidden),
+            keys_added: after.keys.iter().filter(|key| !old.keys.contains(key)).cloned().collect(),
+            keys_removed: old.keys.iter().filter(|key| !after.keys.contains(key)).cloned().collect(),
+            attributes: before.is_none_or(|before| before.attributes != after.attributes),
+            search: before.is_none_or(|before| before.search != after.search || before.hidden != after.hidden),
+        }
+    }
 }
 
 /// One change to the jobs.

@@ -12,6 +12,9 @@ mod matching;
 mod memory;
 mod page;
 mod records;
+#[cfg(any(test, feature = "testing"))]
+#[expect(clippy::unwrap_used, reason = "these are tests that other crates run")]
+pub mod testing;
 mod words;
 
 pub use batch::*;

@@ -19,7 +19,7 @@ impl SnapshotWrite {
 }
 
 impl Key {
-    fn of(project: ProjectId, key: &UniqueKey) -> Self {
+    pub(super) fn of(project: ProjectId, key: &UniqueKey) -> Self {
         Key {
             space: key.space.to_owned(),
             scope: key.scope.clone(),

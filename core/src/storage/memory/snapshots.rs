@@ -4,8 +4,8 @@ use super::super::{
     Document, Filter, Find, Found, FoundRow, KeyOwner, KeyRef, SEARCH_CANDIDATES, Scope, SearchHit, Snapshot,
     SnapshotRepository, Table, Value, check_tables, matches, query_words, rank, sort_order,
 };
-use super::{Contents, MemoryStorage, Row};
-use crate::kernel::{Kind, ProjectId, Result};
+use super::{Contents, Key, MemoryStorage, Row};
+use crate::kernel::{Kind, ProjectId, Result, Subject};
 use async_trait::async_trait;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -20,9 +20,15 @@ impl Contents {
             if known.is_some_and(|known| known.same_shape(table)) {
                 continue;
             }
-            for ((kind, ..), row) in &mut self.snapshots {
-                if *kind == table.kind {
-                    row.index = (table.index)(&row.state)?;
+            for ((kind, project, id), row) in &mut self.snapshots {
+                if *kind != table.kind {
+                    continue;
+                }
+                row.index = (table.index)(&row.state)?;
+                for key in &row.index.keys {
+                    // Of two that want a key which is new to both, the first one has it.
+                    let owner = (*project, Subject::new(*kind, *id));
+                    self.keys.entry(Key::of(*project, key)).or_insert(owner);
                 }
             }
         }

@@ -1,0 +1,167 @@
+//! Consumers: a checkpoint that moves with its effect, a lease that one worker has.
+
+use super::*;
+use crate::kernel::{ErrorCode, Kind};
+use crate::storage::{Batch, CommitError, ConsumerProgress, ConsumerRecord, DeadLetter, ProjectIdOrNil, Scope};
+use std::sync::Barrier;
+
+fn consumer(name: &str) -> ConsumerRecord {
+    ConsumerRecord {
+        project_id: ProjectIdOrNil(PROJECT),
+        name: name.to_owned(),
+        events: vec!["contact.*".to_owned()],
+        max_attempts: 5,
+        checkpoint: 0,
+        attempts: 0,
+        next_attempt_at: None,
+        last_error: None,
+        lease_token: 0,
+        lease_owner: None,
+        lease_until: None,
+        created_at: at(0),
+    }
+}
+
+fn progress(token: u64, checkpoint: u64) -> ConsumerProgress {
+    ConsumerProgress {
+        project_id: PROJECT,
+        name: "one".to_owned(),
+        lease_token: token,
+        checkpoint,
+        attempts: 0,
+        next_attempt_at: None,
+        last_error: None,
+        release: false,
+        lease_until: None,
+        dead_letter: None,
+    }
+}
+
+async fn claim(store: &dyn Storage, now: i64, until: i64) -> Option<ConsumerRecord> {
+    store.claim_consumer(PROJECT, "one", id(1), at(now), at(until)).await.unwrap()
+}
+
+pub async fn a_consumer_keeps_its_checkpoint(place: &dyn Place) {
+    let store = place.open().await;
+    assert_eq!(store.open_consumer(&consumer("one")).await.unwrap(), consumer("one"));
+    let lease = claim(&*store, 0, 10).await.unwrap();
+    store.update_consumer(&ConsumerProgress { release: true, ..progress(lease.lease_token, 7) }).await.unwrap();
+    let changed = ConsumerRecord { events: vec!["*".to_owned()], max_attempts: 9, checkpoint: 3, ..consumer("one") };
+    let reopened = store.open_consumer(&changed).await.unwrap();
+    assert_eq!((reopened.checkpoint, reopened.max_attempts, reopened.events), (7, 9, vec!["*".to_owned()]));
+    store.open_consumer(&consumer("two")).await.unwrap();
+    let names = |found: Vec<ConsumerRecord>| found.into_iter().map(|consumer| consumer.name).collect::<Vec<_>>();
+    assert_eq!(names(store.consumers(Scope::Project(PROJECT)).await.unwrap()), ["one", "two"]);
+    assert!(store.consumers(Scope::Project(OTHER_PROJECT)).await.unwrap().is_empty());
+    assert_eq!(store.consumers(Scope::Installation).await.unwrap().len(), 2);
+    assert!(store.delete_consumer(PROJECT, "one").await.unwrap());
+    assert!(!store.delete_consumer(PROJECT, "one").await.unwrap());
+    assert!(claim(&*store, 100, 110).await.is_none());
+}
+
+pub async fn a_lease_excludes_others(place: &dyn Place) {
+    let store = place.open().await;
+    store.open_consumer(&consumer("one")).await.unwrap();
+    let lease = claim(&*store, 0, 10).await.unwrap();
+    assert_eq!((lease.lease_token, lease.lease_owner, lease.lease_until), (1, Some(id(1)), Some(at(10))));
+    assert!(claim(&*store, 9, 20).await.is_none());
+    let extended = ConsumerProgress { lease_until: Some(at(30)), ..progress(1, 1) };
+    store.update_consumer(&extended).await.unwrap();
+    assert!(claim(&*store, 20, 40).await.is_none());
+    store.update_consumer(&ConsumerProgress { release: true, ..progress(1, 2) }).await.unwrap();
+    let again = claim(&*store, 20, 40).await.unwrap();
+    assert_eq!((again.lease_token, again.checkpoint), (2, 2));
+}
+
+pub async fn an_expired_lease_is_taken_over(place: &dyn Place) {
+    let store = place.open().await;
+    store.open_consumer(&consumer("one")).await.unwrap();
+    let slow = claim(&*store, 0, 10).await.unwrap();
+    let fast = claim(&*store, 10, 20).await.unwrap();
+    assert!(fast.lease_token > slow.lease_token);
+    let refused = store.update_consumer(&progress(slow.lease_token, 5)).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::LeaseLost);
+    store.update_consumer(&progress(fast.lease_token, 1)).await.unwrap();
+    assert_eq!(store.consumers(Scope::Installation).await.unwrap()[0].checkpoint, 1);
+}
+
+pub async fn a_failure_holds_back_until_its_time(place: &dyn Place) {
+    let store = place.open().await;
+    store.open_consumer(&consumer("one")).await.unwrap();
+    let lease = claim(&*store, 0, 10).await.unwrap();
+    let failed = ConsumerProgress {
+        attempts: 1,
+        next_attempt_at: Some(at(60)),
+        last_error: Some("boom".to_owned()),
+        release: true,
+        ..progress(lease.lease_token, 0)
+    };
+    store.update_consumer(&failed).await.unwrap();
+    assert!(claim(&*store, 59, 70).await.is_none());
+    let lease = claim(&*store, 60, 70).await.unwrap();
+    assert_eq!((lease.attempts, lease.last_error.as_deref()), (1, Some("boom")));
+}
+
+pub async fn progress_commits_with_its_effect(place: &dyn Place) {
+    let store = place.open().await;
+    store.prepare(&[TABLE]).await.unwrap();
+    store.open_consumer(&consumer("one")).await.unwrap();
+    let lease = claim(&*store, 0, 10).await.unwrap();
+    let batch = |token: u64, number: u128| Batch {
+        consumer: Some(progress(token, 4)),
+        ..snapshots([Sample::named("x").insert(PROJECT, number)])
+    };
+    assert_eq!(store.commit(batch(lease.lease_token + 1, 1)).await, Err(CommitError::LeaseLost));
+    let found = store.get(Scope::Project(PROJECT), Kind::Contact, &[id(1)]).await.unwrap();
+    assert!(found.is_empty());
+    committed(store.commit(batch(lease.lease_token, 1)).await);
+    // A refused effect leaves the checkpoint where it was.
+    let mut refused = batch(lease.lease_token, 1);
+    refused.consumer = Some(progress(lease.lease_token, 9));
+    assert_eq!(store.commit(refused).await, Err(CommitError::Stale(contact(1))));
+    assert_eq!(store.consumers(Scope::Installation).await.unwrap()[0].checkpoint, 4);
+}
+
+pub async fn dead_letters_are_kept_in_order(place: &dyn Place) {
+    let store = place.open().await;
+    store.open_consumer(&consumer("one")).await.unwrap();
+    let lease = claim(&*store, 0, 10).await.unwrap();
+    let letter = |number: u128| DeadLetter {
+        event_id: id(number),
+        seq: number as u64,
+        attempts: 5,
+        error: "boom".to_owned(),
+        failed_at: at(5),
+    };
+    for number in [2, 1, 3] {
+        let dead = ConsumerProgress { dead_letter: Some(letter(number)), ..progress(lease.lease_token, number as u64) };
+        store.update_consumer(&dead).await.unwrap();
+    }
+    assert_eq!(store.dead_letters(PROJECT, "one", 2).await.unwrap(), [letter(1), letter(2)]);
+    assert_eq!(store.remove_dead_letters(PROJECT, "one", &[id(1), id(9)]).await.unwrap(), 1);
+    assert_eq!(store.dead_letters(PROJECT, "one", 9).await.unwrap(), [letter(2), letter(3)]);
+    assert!(store.dead_letters(OTHER_PROJECT, "one", 9).await.unwrap().is_empty());
+    store.delete_consumer(PROJECT, "one").await.unwrap();
+    assert!(store.dead_letters(PROJECT, "one", 9).await.unwrap().is_empty());
+}
+
+pub async fn racing_claims_give_one_lease(place: &dyn Place) {
+    let store = place.open().await;
+    store.open_consumer(&consumer("one")).await.unwrap();
+    for round in 0..5i64 {
+        let barrier = Barrier::new(6);
+        let won: usize = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..6)
+                .map(|_| {
+                    let (store, barrier) = (&store, &barrier);
+                    scope.spawn(move || {
+                        barrier.wait();
+                        usize::from(block_on(claim(&**store, round * 10, round * 10 + 10)).is_some())
+                    })
+                })
+                .collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).sum()
+        });
+        assert_eq!(won, 1);
+    }
+}

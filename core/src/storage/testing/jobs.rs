@@ -1,0 +1,271 @@
+//! Jobs: claimed once, in order, moved by their names.
+
+use super::snapshots::{finish, finish_at};
+use super::*;
+use crate::storage::{Batch, CommitError, JobQuery, JobRecord, JobState, JobWrite, Scope};
+use std::sync::Barrier;
+
+const SCOPE: Scope = Scope::Project(PROJECT);
+
+async fn write(store: &dyn Storage, jobs: impl IntoIterator<Item = JobWrite>) {
+    committed(store.commit(Batch { jobs: jobs.into_iter().collect(), ..Batch::default() }).await);
+}
+
+async fn claim(store: &dyn Storage, now: i64) -> Vec<JobRecord> {
+    store.claim_jobs("timer", id(1), at(now), at(now + 60), 10).await.unwrap()
+}
+
+fn ids(jobs: &[JobRecord]) -> Vec<u128> {
+    jobs.iter().map(|job| job.id.as_u128()).collect()
+}
+
+fn keyed(number: u128, due: i64, key: &str) -> JobRecord {
+    JobRecord { unique_key: Some(key.to_owned()), ..job(number, due) }
+}
+
+fn in_line(number: u128, due: i64, key: &str) -> JobRecord {
+    JobRecord { order_key: Some(key.to_owned()), ..job(number, due) }
+}
+
+fn enqueue(jobs: impl IntoIterator<Item = JobRecord>) -> Vec<JobWrite> {
+    jobs.into_iter().map(JobWrite::Enqueue).collect()
+}
+
+async fn get(store: &dyn Storage, number: u128) -> JobRecord {
+    store.job(SCOPE, id(number)).await.unwrap().unwrap()
+}
+
+pub async fn due_jobs_are_claimed_in_order(place: &dyn Place) {
+    let store = place.open().await;
+    assert_eq!(store.next_due("timer").await.unwrap(), None);
+    let other_queue = JobRecord { queue: "webhook".to_owned(), ..job(9, 0) };
+    write(&*store, enqueue([job(1, 30), job(2, 10), job(3, 10), job(4, 99), other_queue])).await;
+    assert_eq!(get(&*store, 1).await, job(1, 30));
+    assert_eq!(store.next_due("timer").await.unwrap(), Some(at(10)));
+    assert!(claim(&*store, 9).await.is_empty());
+    let first = store.claim_jobs("timer", id(1), at(50), at(110), 2).await.unwrap();
+    assert_eq!(ids(&first), [2, 3]);
+    assert_eq!((first[0].state, first[0].attempt, first[0].lease_token), (JobState::Running, 1, 1));
+    assert_eq!(first[0].lease_until, Some(at(110)));
+    assert_eq!(ids(&claim(&*store, 50).await), [1]);
+    assert_eq!(store.next_due("timer").await.unwrap(), Some(at(99)));
+    assert_eq!(get(&*store, 2).await, first[0]);
+}
+
+pub async fn a_token_fences_out_the_slow(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, enqueue([job(1, 0)])).await;
+    let slow = claim(&*store, 0).await.remove(0);
+    assert!(claim(&*store, 59).await.is_empty());
+    assert_eq!(store.next_due("timer").await.unwrap(), Some(at(60)));
+    let fast = claim(&*store, 60).await.remove(0);
+    assert_eq!((fast.lease_token, fast.attempt), (2, 2));
+    let end = |token: u64| Batch { jobs: vec![finish(1, token, JobState::Succeeded)], ..Batch::default() };
+    assert_eq!(store.commit(end(slow.lease_token)).await, Err(CommitError::LeaseLost));
+    committed(store.commit(end(fast.lease_token)).await);
+    assert_eq!(store.commit(end(fast.lease_token)).await, Err(CommitError::LeaseLost));
+    let done = get(&*store, 1).await;
+    assert_eq!((done.state, done.finished_at, done.lease_until), (JobState::Succeeded, Some(at(100)), None));
+    assert_eq!(store.next_due("timer").await.unwrap(), None);
+}
+
+pub async fn a_unique_key_holds_while_open(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, enqueue([keyed(1, 10, "k")])).await;
+    write(&*store, enqueue([keyed(2, 20, "k"), keyed(3, 20, "other")])).await;
+    assert!(store.job(SCOPE, id(2)).await.unwrap().is_none());
+    assert_eq!(get(&*store, 1).await.run_at, at(10));
+    assert_eq!(ids(&claim(&*store, 10).await), [1]);
+    write(&*store, enqueue([keyed(4, 20, "k")])).await;
+    assert!(store.job(SCOPE, id(4)).await.unwrap().is_none(), "a running job is open");
+    write(&*store, [finish(1, 1, JobState::Succeeded)]).await;
+    write(&*store, enqueue([keyed(5, 20, "k")])).await;
+    assert_eq!(get(&*store, 5).await.state, JobState::Scheduled);
+}
+
+pub async fn a_schedule_moves(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, [JobWrite::Schedule(keyed(1, 10, "k"))]).await;
+    let later = JobRecord { payload: r#"{"n":2}"#.to_owned(), ..keyed(2, 50, "k") };
+    write(&*store, [JobWrite::Schedule(later)]).await;
+    assert!(store.job(SCOPE, id(2)).await.unwrap().is_none());
+    let moved = get(&*store, 1).await;
+    assert_eq!((moved.run_at, moved.payload.as_str()), (at(50), r#"{"n":2}"#));
+    assert_eq!(store.next_due("timer").await.unwrap(), Some(at(50)));
+    write(&*store, [JobWrite::Schedule(keyed(3, 5, "k"))]).await;
+    assert_eq!(ids(&claim(&*store, 5).await), [1]);
+}
+
+pub async fn a_running_job_can_be_moved(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, [JobWrite::Schedule(keyed(1, 10, "k"))]).await;
+    let running = claim(&*store, 10).await.remove(0);
+    write(&*store, [JobWrite::Schedule(keyed(2, 50, "k"))]).await;
+    let late = Batch { jobs: vec![finish(1, running.lease_token, JobState::Succeeded)], ..Batch::default() };
+    assert_eq!(store.commit(late).await, Err(CommitError::LeaseLost));
+    assert_eq!(ids(&claim(&*store, 50).await), [1]);
+}
+
+pub async fn a_job_may_schedule_its_successor(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, [JobWrite::Schedule(keyed(1, 10, "k"))]).await;
+    let running = claim(&*store, 10).await.remove(0);
+    let successor = JobWrite::Schedule(keyed(2, 50, "k"));
+    write(&*store, [successor, finish(1, running.lease_token, JobState::Succeeded)]).await;
+    assert_eq!(get(&*store, 1).await.state, JobState::Succeeded);
+    assert_eq!(ids(&claim(&*store, 50).await), [2]);
+}
+
+pub async fn a_cancelled_job_is_gone(place: &dyn Place) {
+    let store = place.open().await;
+    let cancel = |key: &str| JobWrite::Cancel { project_id: PROJECT, unique_key: key.to_owned(), at: at(3) };
+    write(&*store, enqueue([keyed(1, 10, "k"), keyed(2, 10, "l")])).await;
+    write(&*store, [cancel("k"), cancel("unknown")]).await;
+    let job = get(&*store, 1).await;
+    assert_eq!((job.state, job.finished_at), (JobState::Cancelled, Some(at(3))));
+    let running = claim(&*store, 10).await;
+    assert_eq!(ids(&running), [2]);
+    write(&*store, [cancel("l")]).await;
+    let late = Batch { jobs: vec![finish(2, running[0].lease_token, JobState::Succeeded)], ..Batch::default() };
+    assert_eq!(store.commit(late).await, Err(CommitError::LeaseLost));
+    write(&*store, enqueue([keyed(3, 10, "k")])).await;
+    assert_eq!(ids(&claim(&*store, 10).await), [3]);
+}
+
+pub async fn jobs_of_one_order_key_run_in_turn(place: &dyn Place) {
+    let store = place.open().await;
+    write(
+        &*store,
+        enqueue([in_line(3, 0, "a"), in_line(1, 5, "a"), in_line(2, 0, "a"), in_line(4, 0, "b"), job(5, 0)]),
+    )
+    .await;
+    assert_eq!(ids(&claim(&*store, 4).await), [4, 5]);
+    assert_eq!(store.next_due("timer").await.unwrap(), Some(at(5)));
+    assert_eq!(ids(&claim(&*store, 5).await), [1]);
+    assert!(claim(&*store, 10).await.is_empty());
+    write(&*store, [finish(1, 1, JobState::Succeeded)]).await;
+    assert_eq!(ids(&claim(&*store, 10).await), [2]);
+    write(&*store, [finish(2, 1, JobState::Dead)]).await;
+    assert_eq!(ids(&claim(&*store, 10).await), [3]);
+    // An older one that arrives late waits for the one that runs.
+    write(&*store, enqueue([in_line(0, 0, "a")])).await;
+    assert!(claim(&*store, 10).await.is_empty());
+    let elsewhere = JobRecord { project_id: crate::storage::ProjectIdOrNil(OTHER_PROJECT), ..in_line(6, 0, "a") };
+    write(&*store, enqueue([elsewhere])).await;
+    assert_eq!(ids(&claim(&*store, 10).await), [6]);
+}
+
+pub async fn a_retry_keeps_its_place(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, enqueue([in_line(1, 0, "a"), in_line(2, 0, "a")])).await;
+    assert_eq!(ids(&claim(&*store, 0).await), [1]);
+    write(&*store, [finish_at(1, 1, JobState::Scheduled, Some(at(30)))]).await;
+    assert!(claim(&*store, 29).await.is_empty());
+    assert_eq!(store.next_due("timer").await.unwrap(), Some(at(30)));
+    let retried = claim(&*store, 30).await;
+    assert_eq!((ids(&retried), retried[0].attempt), (vec![1], 2));
+}
+
+pub async fn parked_jobs_hold_nobody_back(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, enqueue([in_line(1, 0, "a"), in_line(2, 0, "a")])).await;
+    assert_eq!(ids(&claim(&*store, 0).await), [1]);
+    write(&*store, [finish_at(1, 1, JobState::Parked, Some(at(500)))]).await;
+    assert_eq!(ids(&claim(&*store, 1).await), [2]);
+    write(&*store, [finish(2, 1, JobState::Succeeded)]).await;
+    assert_eq!(store.next_due("timer").await.unwrap(), Some(at(500)));
+    let release = JobWrite::Release { project_id: PROJECT, ids: vec![id(1), id(2), id(77)], run_at: at(2) };
+    write(&*store, [release]).await;
+    assert_eq!(ids(&claim(&*store, 2).await), [1]);
+    assert_eq!(get(&*store, 2).await.state, JobState::Succeeded);
+    write(&*store, [finish_at(1, 2, JobState::Parked, Some(at(600)))]).await;
+    assert_eq!(ids(&claim(&*store, 600).await), [1], "a parked job comes back at its end");
+}
+
+pub async fn dead_jobs_are_released(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, enqueue([keyed(1, 0, "k")])).await;
+    claim(&*store, 0).await;
+    write(&*store, [finish(1, 1, JobState::Dead)]).await;
+    let release = |project| JobWrite::Release { project_id: project, ids: vec![id(1)], run_at: at(9) };
+    write(&*store, [release(OTHER_PROJECT)]).await;
+    assert_eq!(get(&*store, 1).await.state, JobState::Dead);
+    write(&*store, enqueue([keyed(2, 700, "k")])).await;
+    write(&*store, [release(PROJECT)]).await;
+    assert_eq!(get(&*store, 1).await.state, JobState::Dead, "its key is held by another one");
+    write(&*store, [JobWrite::Cancel { project_id: PROJECT, unique_key: "k".to_owned(), at: at(5) }]).await;
+    write(&*store, [release(PROJECT)]).await;
+    let job = get(&*store, 1).await;
+    assert_eq!((job.state, job.attempt, job.finished_at, job.run_at), (JobState::Scheduled, 0, None, at(9)));
+    assert_eq!(ids(&claim(&*store, 9).await), [1]);
+}
+
+pub async fn jobs_are_listed(place: &dyn Place) {
+    let store = place.open().await;
+    let hook = JobRecord { queue: "webhook".to_owned(), kind: "webhook.send".to_owned(), ..keyed(3, 0, "hook:%:1") };
+    write(&*store, enqueue([job(1, 0), keyed(2, 50, "hook_x"), hook])).await;
+    claim(&*store, 0).await;
+    let list = async |change: fn(&mut JobQuery), wanted: &[u128]| {
+        let mut query = JobQuery { limit: 10, ..JobQuery::default() };
+        change(&mut query);
+        assert_eq!(ids(&store.jobs(SCOPE, &query).await.unwrap()), wanted, "{query:?}");
+    };
+    list(|_| (), &[3, 2, 1]).await;
+    list(|query| query.limit = 2, &[3, 2]).await;
+    list(|query| query.before = Some(id(3)), &[2, 1]).await;
+    list(|query| query.queue = Some("timer".into()), &[2, 1]).await;
+    list(|query| query.kind = Some("webhook.send".into()), &[3]).await;
+    list(|query| query.states = vec![JobState::Running, JobState::Dead], &[1]).await;
+    list(|query| query.states = vec![JobState::Scheduled], &[3, 2]).await;
+    list(|query| query.unique_key_prefix = Some("hook:%".into()), &[3]).await;
+    list(|query| query.unique_key_prefix = Some("hook".into()), &[3, 2]).await;
+}
+
+pub async fn old_jobs_are_purged(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, enqueue([job(1, 0), job(2, 0), job(3, 500)])).await;
+    claim(&*store, 0).await;
+    write(&*store, [finish(1, 1, JobState::Succeeded)]).await;
+    write(&*store, [JobWrite::Purge { finished_before: at(100) }]).await;
+    get(&*store, 1).await;
+    write(&*store, [JobWrite::Purge { finished_before: at(101) }]).await;
+    assert!(store.job(SCOPE, id(1)).await.unwrap().is_none());
+    get(&*store, 2).await;
+    get(&*store, 3).await;
+}
+
+pub async fn racing_workers_share_jobs(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, enqueue((1..=60).map(|number| in_line(number, 0, &format!("line{}", number % 4))))).await;
+    let barrier = Barrier::new(4);
+    let mut done: Vec<u128> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                let (store, barrier) = (&store, &barrier);
+                scope.spawn(move || {
+                    let mut done = Vec::new();
+                    barrier.wait();
+                    loop {
+                        let jobs = block_on(claim(&**store, 0));
+                        for job in &jobs {
+                            block_on(write(&**store, [finish(job.id.as_u128(), job.lease_token, JobState::Succeeded)]));
+                            done.push(job.id.as_u128());
+                        }
+                        // Others may still run what is ahead in its line.
+                        let open = JobQuery {
+                            states: vec![JobState::Scheduled, JobState::Running],
+                            limit: 1,
+                            ..JobQuery::default()
+                        };
+                        if jobs.is_empty() && block_on(store.jobs(SCOPE, &open)).unwrap().is_empty() {
+                            return done;
+                        }
+                    }
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    done.sort_unstable();
+    assert_eq!(done, (1..=60).collect::<Vec<_>>());
+}

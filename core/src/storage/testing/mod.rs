@@ -1,0 +1,103 @@
+//! The conformance suite: the specification of the storage port as tests. An adapter supplies a [`Place`] and gets all of them.
+//!
+//! ```ignore
+//! ventros::conformance_suite!(MyPlace::fresh());
+//! ```
+
+pub mod consumers;
+pub mod events;
+pub mod filters;
+pub mod jobs;
+pub mod keys;
+pub mod life;
+pub mod pages;
+mod sample;
+pub mod search;
+pub mod snapshots;
+
+pub use sample::*;
+
+use super::Storage;
+use crate::testing::block_on;
+use async_trait::async_trait;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// Where a store keeps its data: a file, a database, a buffer. Dropping it removes the data.
+#[async_trait]
+pub trait Place: Send + Sync {
+    /// Opens the store here; the data of earlier handles is there, closed or not.
+    async fn open(&self) -> Arc<dyn Storage>;
+}
+
+/// One test of the suite.
+pub type Case = for<'p> fn(&'p dyn Place) -> Pin<Box<dyn Future<Output = ()> + 'p>>;
+
+/// Runs one test on a fresh place.
+pub fn run(case: Case, place: &dyn Place) {
+    block_on(case(place));
+}
+
+/// Makes every test of the suite a `#[test]`; the argument is an expression that gives a fresh [`Place`] each time.
+#[macro_export]
+macro_rules! conformance_suite {
+    ($fresh:expr) => {
+        $crate::conformance_suite!(@ $fresh;
+            snapshots: get_finds_what_was_written, a_stale_write_changes_nothing, an_update_replaces_the_index,
+                scan_walks_in_id_order, other_projects_are_invisible, a_refused_batch_leaves_nothing,
+                many_ids_are_found_at_once, an_update_may_leave_columns_alone;
+            keys: a_key_has_one_holder, a_key_changes_hands_in_one_commit, a_released_key_is_free, keys_are_scoped,
+                a_global_key_is_unique_everywhere, a_stale_write_is_told_before_a_taken_key, racing_writers_share_a_key_once;
+            filters: every_operator_agrees_with_the_evaluator, random_filters_agree_with_the_evaluator,
+                hidden_ones_are_found_only_when_asked_for, a_filter_cannot_leave_its_project;
+            pages: pages_neither_repeat_nor_skip, pages_lead_back, rows_written_between_pages_do_no_harm,
+                missing_values_come_last, ties_are_broken_by_id, random_orders_agree_with_the_evaluator, totals_count_all;
+            search: words_are_found_without_accents, every_word_is_needed, the_best_field_is_told,
+                digits_of_a_phone_number_are_found, nothing_of_a_query_is_an_operator, search_follows_updates;
+            events: events_are_numbered_densely, racing_writers_leave_no_gap, events_read_back_as_written,
+                events_are_found_by_every_way, positions_grow_over_all_projects, an_event_is_stored_once,
+                a_stream_has_no_fork;
+            consumers: a_consumer_keeps_its_checkpoint, a_lease_excludes_others, an_expired_lease_is_taken_over,
+                a_failure_holds_back_until_its_time, progress_commits_with_its_effect, dead_letters_are_kept_in_order,
+                racing_claims_give_one_lease;
+            jobs: due_jobs_are_claimed_in_order, a_token_fences_out_the_slow, a_unique_key_holds_while_open,
+                a_schedule_moves, a_running_job_can_be_moved, a_job_may_schedule_its_successor, a_cancelled_job_is_gone,
+                jobs_of_one_order_key_run_in_turn, a_retry_keeps_its_place, parked_jobs_hold_nobody_back,
+                dead_jobs_are_released, jobs_are_listed, old_jobs_are_purged, racing_workers_share_jobs;
+            life: data_survives_reopening, a_new_column_is_filled, a_new_version_fills_again, a_closed_store_refuses,
+                preparing_twice_changes_nothing, idempotency_keys_hold_until_they_expire,
+                idempotency_keys_refuse_a_second_commit, two_handles_see_each_other, futures_may_be_dropped;
+        );
+    };
+    (@ $fresh:expr; $($area:ident: $($name:ident),* $(,)?;)*) => {
+        $(mod $area {
+            #[allow(unused_imports, reason = "the expression may need names of the place where the macro is called")]
+            use super::*;
+            $(
+                #[test]
+                fn $name() {
+                    $crate::storage::testing::run(
+                        |place| Box::pin($crate::storage::testing::$area::$name(place)),
+                        &$fresh,
+                    );
+                }
+            )*
+        })*
+    };
+}
+
+#[cfg(test)]
+mod memory {
+    use super::*;
+    use crate::storage::MemoryStorage;
+
+    #[async_trait]
+    impl Place for MemoryStorage {
+        async fn open(&self) -> Arc<dyn Storage> {
+            Arc::new(self.reopen())
+        }
+    }
+
+    crate::conformance_suite!(MemoryStorage::new());
+}

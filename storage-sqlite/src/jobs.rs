@@ -1,0 +1,310 @@
+//! Jobs. `due_at` says when a job may be claimed, so that claiming is one walk along an index however many wait in line: it is
+//! kept right by whoever changes a line, see [`line_up`].
+
+use crate::SqliteStorage;
+use crate::errors::Carry;
+use crate::values::{Read, blob, broken, integer};
+use async_trait::async_trait;
+use rusqlite::types::{Type, Value as Sql};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use uuid::Uuid;
+use ventros::kernel::{Error, ProjectId, Result, Timestamp};
+use ventros::storage::{JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
+
+const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
+    lease_until, last_error, result, created_at, finished_at";
+
+fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
+    let state = JobState::parse(row.get_ref(8)?.as_str()?);
+    Ok(JobRecord {
+        id: row.id(0)?,
+        project_id: row.project_or_nil(1)?,
+        queue: row.get(2)?,
+        kind: row.get(3)?,
+        unique_key: row.get(4)?,
+        order_key: row.get(5)?,
+        payload: row.get(6)?,
+        run_at: row.instant(7)?,
+        state: state.ok_or_else(|| broken(8, Type::Text, "an unknown state of a job"))?,
+        attempt: row.get(9)?,
+        lease_token: row.number(10)?,
+        lease_until: row.optional_instant(11)?,
+        last_error: row.get(12)?,
+        result: row.get(13)?,
+        created_at: row.instant(14)?,
+        finished_at: row.optional_instant(15)?,
+    })
+}
+
+/// Ends or puts back claimed jobs; false when a token is not the current one. It comes before all other changes to jobs.
+pub(crate) fn finish(connection: &Connection, writes: &[JobWrite]) -> Result<bool> {
+    for write in writes {
+        let JobWrite::Finish { id, lease_token, state, run_at, attempt, error, result, at } = write else { continue };
+        let sql =
+            "UPDATE jobs SET state = ?3, run_at = COALESCE(?4, run_at), attempt = ?5, last_error = ?6, result = ?7,
+                finished_at = ?8, lease_until = NULL, lease_owner = NULL,
+                due_at = CASE WHEN ?8 IS NULL THEN COALESCE(?4, run_at) END
+            WHERE id = ?1 AND lease_token = ?2 AND state = 'running' RETURNING project_id, order_key";
+        let values = params![
+            id.as_bytes(),
+            integer(*lease_token),
+            state.as_str(),
+            run_at.map(Timestamp::micros),
+            attempt,
+            error,
+            result,
+            (!state.is_open()).then(|| at.micros()),
+        ];
+        let mut statement = connection.prepare_cached(sql).carry()?;
+        let found = statement.query_row(values, |row| Ok((row.project(0)?, row.get(1)?))).optional().carry()?;
+        let Some((project, order_key)) = found else { return Ok(false) };
+        line_up(connection, project, order_key)?;
+    }
+    Ok(true)
+}
+
+/// All other changes, in their order.
+pub(crate) fn write(connection: &Connection, writes: &[JobWrite]) -> Result<()> {
+    for write in writes {
+        match write {
+            JobWrite::Finish { .. } => {}
+            JobWrite::Enqueue(job) => {
+                insert(connection, job)?;
+            }
+            JobWrite::Schedule(job) => {
+                if !reschedule(connection, job)? {
+                    insert(connection, job)?;
+                }
+            }
+            JobWrite::Cancel { project_id, unique_key, at } => cancel(connection, *project_id, unique_key, *at)?,
+            JobWrite::Release { project_id, ids, run_at } => {
+                for id in ids {
+                    release(connection, *project_id, *id, *run_at)?;
+                }
+            }
+            JobWrite::Purge { finished_before } => purge(connection, *finished_before)?,
+        }
+    }
+    Ok(())
+}
+
+/// Inserts unless its unique key is held by an open job.
+fn insert(connection: &Connection, job: &JobRecord) -> Result<()> {
+    let sql = format!(
+        "INSERT INTO jobs ({COLUMNS}, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (project_id, unique_key) WHERE unique_key IS NOT NULL AND finished_at IS NULL DO NOTHING"
+    );
+    let project = job.project_id.0.uuid();
+    let due_at = match job.state {
+        JobState::Running => job.lease_until,
+        state => state.is_open().then_some(job.run_at),
+    };
+    let values = params![
+        job.id.as_bytes(),
+        project.as_bytes(),
+        job.queue,
+        job.kind,
+        job.unique_key,
+        job.order_key,
+        job.payload,
+        job.run_at.micros(),
+        job.state.as_str(),
+        job.attempt,
+        integer(job.lease_token),
+        job.lease_until.map(Timestamp::micros),
+        job.last_error,
+        job.result,
+        job.created_at.micros(),
+        job.finished_at.map(Timestamp::micros),
+        due_at.map(Timestamp::micros),
+    ];
+    if connection.prepare_cached(&sql).carry()?.execute(values).carry()? == 1 {
+        line_up(connection, job.project_id.0, job.order_key.clone())?;
+    }
+    Ok(())
+}
+
+/// Moves the open job of the same unique key; false when there is none.
+fn reschedule(connection: &Connection, job: &JobRecord) -> Result<bool> {
+    let Some(key) = &job.unique_key else { return Ok(false) };
+    let sql = "UPDATE jobs SET run_at = ?3, due_at = ?3, payload = ?4,
+            lease_token = lease_token + (state = 'running'), lease_until = NULL, lease_owner = NULL, state = 'scheduled'
+        WHERE project_id = ?1 AND unique_key = ?2 AND finished_at IS NULL RETURNING order_key";
+    let project = job.project_id.0.uuid();
+    let values = params![project.as_bytes(), key, job.run_at.micros(), job.payload];
+    let mut statement = connection.prepare_cached(sql).carry()?;
+    let found: Option<Option<String>> = statement.query_row(values, |row| row.get(0)).optional().carry()?;
+    let Some(order_key) = found else { return Ok(false) };
+    line_up(connection, job.project_id.0, order_key)?;
+    Ok(true)
+}
+
+fn cancel(connection: &Connection, project: ProjectId, key: &str, at: Timestamp) -> Result<()> {
+    let sql = "UPDATE jobs SET lease_token = lease_token + (state = 'running'), lease_until = NULL, lease_owner = NULL,
+            state = 'cancelled', finished_at = ?3, due_at = NULL
+        WHERE project_id = ?1 AND unique_key = ?2 AND finished_at IS NULL RETURNING order_key";
+    let id = project.uuid();
+    let mut statement = connection.prepare_cached(sql).carry()?;
+    let values = params![id.as_bytes(), key, at.micros()];
+    let found: Option<Option<String>> = statement.query_row(values, |row| row.get(0)).optional().carry()?;
+    line_up(connection, project, found.flatten())
+}
+
+fn release(connection: &Connection, project: ProjectId, id: Uuid, run_at: Timestamp) -> Result<()> {
+    let sql = "UPDATE jobs AS j SET attempt = CASE state WHEN 'dead' THEN 0 ELSE attempt END,
+            state = 'scheduled', run_at = ?3, due_at = ?3, finished_at = NULL
+        WHERE id = ?2 AND project_id = ?1 AND (state = 'parked' OR state = 'dead' AND NOT EXISTS (
+            SELECT 1 FROM jobs o
+            WHERE o.project_id = j.project_id AND o.unique_key = j.unique_key AND o.finished_at IS NULL))
+        RETURNING order_key";
+    let project_bytes = project.uuid();
+    let mut statement = connection.prepare_cached(sql).carry()?;
+    let values = params![project_bytes.as_bytes(), id.as_bytes(), run_at.micros()];
+    let found: Option<Option<String>> = statement.query_row(values, |row| row.get(0)).optional().carry()?;
+    line_up(connection, project, found.flatten())
+}
+
+fn purge(connection: &Connection, before: Timestamp) -> Result<()> {
+    for sql in ["DELETE FROM jobs WHERE finished_at < ?1", "DELETE FROM idempotency_keys WHERE expires_at < ?1"] {
+        connection.prepare_cached(sql).carry()?.execute([before.micros()]).carry()?;
+    }
+    Ok(())
+}
+
+/// Sets `due_at` along one line: a running job holds back all others, else the first scheduled one holds back the scheduled ones
+/// behind it. No statement here looks at those that wait, however many they are.
+fn line_up(connection: &Connection, project: ProjectId, order_key: Option<String>) -> Result<()> {
+    let Some(order_key) = order_key else { return Ok(()) };
+    let project = project.uuid();
+    let line = params![project.as_bytes(), order_key];
+    let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+        connection.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).carry()
+    };
+    let sql =
+        "SELECT 1 FROM jobs WHERE project_id = ?1 AND order_key = ?2 AND finished_at IS NULL AND state = 'running'";
+    if connection.prepare_cached(sql).carry()?.exists(line).carry()? {
+        let sql = "UPDATE jobs SET due_at = NULL
+            WHERE project_id = ?1 AND order_key = ?2 AND due_at IS NOT NULL AND state <> 'running'";
+        return run(sql, line).map(|_| ());
+    }
+    let sql =
+        "SELECT id FROM jobs WHERE project_id = ?1 AND order_key = ?2 AND finished_at IS NULL AND state = 'scheduled'
+        ORDER BY id LIMIT 1";
+    let first = connection.prepare_cached(sql).carry()?.query_row(line, |row| row.id(0)).optional().carry()?;
+    if let Some(first) = first {
+        let sql = "UPDATE jobs SET due_at = NULL
+            WHERE project_id = ?1 AND order_key = ?2 AND due_at IS NOT NULL AND state = 'scheduled' AND id <> ?3";
+        run(sql, params![project.as_bytes(), order_key, first.as_bytes()])?;
+        run("UPDATE jobs SET due_at = run_at WHERE id = ?1 AND due_at IS NULL", params![first.as_bytes()])?;
+    }
+    let sql = "UPDATE jobs SET due_at = run_at WHERE project_id = ?1 AND order_key = ?2 AND finished_at IS NULL
+        AND state = 'parked' AND due_at IS NULL";
+    run(sql, line).map(|_| ())
+}
+
+/// Takes due jobs one by one, because each one changes what is due in its line.
+fn claim(
+    connection: &Connection,
+    queue: &str,
+    owner: Uuid,
+    now: Timestamp,
+    until: Timestamp,
+    limit: usize,
+) -> Result<Vec<JobRecord>> {
+    let sql = "SELECT row FROM jobs WHERE queue = ?1 AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3";
+    let mut statement = connection.prepare_cached(sql).carry()?;
+    let rows = statement.query_map(params![queue, now.micros(), integer(limit)], |row| row.get(0)).carry()?;
+    let rows: Vec<i64> = rows.collect::<rusqlite::Result<_>>().carry()?;
+    let sql = format!(
+        "UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_token = lease_token + 1, lease_owner = ?2,
+             lease_until = ?3, due_at = ?3 WHERE row = ?1 AND due_at <= ?4 RETURNING {COLUMNS}"
+    );
+    let mut statement = connection.prepare_cached(&sql).carry()?;
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in rows {
+        let values = params![row, owner.as_bytes(), until.micros(), now.micros()];
+        if let Some(job) = statement.query_row(values, record).optional().carry()? {
+            line_up(connection, job.project_id.0, job.order_key.clone())?;
+            claimed.push(job);
+        }
+    }
+    Ok(claimed)
+}
+
+fn next_due(connection: &Connection, queue: &str) -> Result<Option<Timestamp>> {
+    let sql = "SELECT due_at FROM jobs WHERE queue = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1";
+    connection.prepare_cached(sql).carry()?.query_row([queue], |row| row.instant(0)).optional().carry()
+}
+
+/// A query for jobs, with its values.
+pub(crate) fn select(scope: Scope, query: &JobQuery) -> (String, Vec<Sql>) {
+    let mut sql = format!("SELECT {COLUMNS} FROM jobs WHERE 1");
+    let mut values = Vec::new();
+    if let Scope::Project(project) = scope {
+        sql.push_str(" AND project_id = ?");
+        values.push(blob(project.uuid()));
+    }
+    for (column, wanted) in [("queue", &query.queue), ("kind", &query.kind)] {
+        if let Some(wanted) = wanted {
+            // The line by id is the one to walk along, whatever is asked for.
+            sql.push_str(&format!(" AND +{column} = ?"));
+            values.push(Sql::Text(wanted.clone()));
+        }
+    }
+    if !query.states.is_empty() {
+        sql.push_str(&format!(" AND state IN (?{})", ", ?".repeat(query.states.len() - 1)));
+        values.extend(query.states.iter().map(|state| Sql::Text(state.as_str().to_owned())));
+    }
+    if let Some(prefix) = &query.unique_key_prefix {
+        sql.push_str(" AND substr(unique_key, 1, ?) = ?");
+        values.extend([Sql::Integer(integer(prefix.chars().count())), Sql::Text(prefix.clone())]);
+    }
+    if let Some(before) = query.before {
+        sql.push_str(" AND id < ?");
+        values.push(blob(before));
+    }
+    sql.push_str(" ORDER BY id DESC LIMIT ?");
+    values.push(Sql::Integer(integer(query.limit)));
+    (sql, values)
+}
+
+#[async_trait]
+impl JobRepository for SqliteStorage {
+    async fn claim_jobs(
+        &self,
+        queue: &str,
+        owner: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<JobRecord>> {
+        // Workers ask far more often than there is work; asking must not wait for the writer.
+        if !self.read(|connection| next_due(connection, queue))?.is_some_and(|at| at <= now) {
+            return Ok(Vec::new());
+        }
+        let queue = queue.to_owned();
+        let take = move |connection: &Connection| claim(connection, &queue, owner, now, until, limit);
+        self.writer.write::<_, Error>(take).await
+    }
+
+    async fn job(&self, scope: Scope, id: Uuid) -> Result<Option<JobRecord>> {
+        let found = self.read(|connection| {
+            let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1");
+            connection.prepare_cached(&sql).carry()?.query_row([id.as_bytes()], record).optional().carry()
+        })?;
+        Ok(found.filter(|job| scope.sees(job.project_id.0)))
+    }
+
+    async fn jobs(&self, scope: Scope, query: &JobQuery) -> Result<Vec<JobRecord>> {
+        let (sql, values) = select(scope, query);
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&sql).carry()?;
+            let rows = statement.query_map(params_from_iter(values), record).carry()?;
+            rows.collect::<rusqlite::Result<_>>().carry()
+        })
+    }
+
+    async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>> {
+        self.read(|connection| next_due(connection, queue))
+    }
+}
