@@ -106,6 +106,8 @@ macro_rules! aggregates {
 }
 
 aggregates! {
+    Channel: crate::channels::channel::Channel, crate::channels::channel::ChannelEvent;
+    ChannelType: crate::channels::channel_type::ChannelType, crate::channels::channel_type::ChannelTypeEvent;
     Contact: crate::contacts::contact::Contact, crate::contacts::contact::ContactEvent;
     Project: crate::tenancy::project::Project, crate::tenancy::project::ProjectEvent;
     Chat: crate::conversations::chat::Chat, crate::conversations::chat::ChatEvent;

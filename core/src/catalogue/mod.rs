@@ -15,6 +15,10 @@ use crate::kernel::Result;
 const OPERATIONS: &[&[Operation]] = &[
     crate::tenancy::project::commands::COMMANDS,
     crate::tenancy::project::queries::QUERIES,
+    crate::channels::channel::commands::COMMANDS,
+    crate::channels::channel::queries::QUERIES,
+    crate::channels::channel_type::commands::COMMANDS,
+    crate::channels::channel_type::queries::QUERIES,
     crate::contacts::contact::commands::COMMANDS,
 ];
 
@@ -25,8 +29,8 @@ pub const REACTIONS: &[Reaction] = &[];
 pub const JOBS: &[JobType] = &[crate::conversations::session::SESSION_TIMEOUT];
 
 /// What every installation has, written at every opening where it is missing.
-pub(crate) async fn seed(_crm: &Crm) -> Result<()> {
-    Ok(())
+pub(crate) async fn seed(crm: &Crm) -> Result<()> {
+    crate::channels::channel_type::seed(crm).await
 }
 
 /// All operations, in the order of their declaration.

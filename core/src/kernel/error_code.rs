@@ -197,55 +197,55 @@ codes! {
     PermissionNotGrantable "permission_not_grantable" Forbidden "Permission not grantable.";
     PermissionOverlap "permission_overlap" Validation "Permission overlap.";
     // channel_type
-    ChannelTypeNotFound "channel_type_not_found" NotFound "Channel type not found.";
-    ChannelTypeCodeTaken "channel_type_code_taken" Conflict "Channel type code taken.";
-    ChannelTypeLegacyIdTaken "channel_type_legacy_id_taken" Conflict "Channel type legacy id taken.";
-    ChannelTypeAlreadyActive "channel_type_already_active" Conflict "Channel type already active.";
-    ChannelTypeAlreadyInactive "channel_type_already_inactive" Conflict "Channel type already inactive.";
-    ChannelTypeBuiltIn "channel_type_built_in" InvalidState "Channel type built in.";
-    ChannelTypeInUse "channel_type_in_use" InvalidState "Channel type in use.";
-    ChannelTypeCodeInvalid "channel_type_code_invalid" Validation "Channel type code invalid.";
-    ChannelTypeLegacyIdInvalid "channel_type_legacy_id_invalid" Validation "Channel type legacy id invalid.";
-    ConfigSchemaInvalid "config_schema_invalid" Validation "Config schema invalid.";
-    ConnectionModeInvalid "connection_mode_invalid" Validation "Connection mode invalid.";
-    CapabilitiesInvalid "capabilities_invalid" Validation "Capabilities invalid.";
-    ConfigFieldMissing "config_field_missing" Validation "Config field missing.";
-    ConfigFieldUnknown "config_field_unknown" Validation "Config field unknown.";
-    ConfigFieldInvalid "config_field_invalid" Validation "Config field invalid.";
-    ConfigFieldSecret "config_field_secret" Validation "Config field secret.";
+    ChannelTypeNotFound "channel_type_not_found" NotFound "There is no such channel type.";
+    ChannelTypeCodeTaken "channel_type_code_taken" Conflict "Another channel type has this code or alias.";
+    ChannelTypeLegacyIdTaken "channel_type_legacy_id_taken" Conflict "Another channel type has this legacy id.";
+    ChannelTypeAlreadyActive "channel_type_already_active" Conflict "The channel type is active already.";
+    ChannelTypeAlreadyInactive "channel_type_already_inactive" Conflict "The channel type is inactive already.";
+    ChannelTypeBuiltIn "channel_type_built_in" InvalidState "A built-in channel type cannot be deleted.";
+    ChannelTypeInUse "channel_type_in_use" InvalidState "Channels, perhaps deleted ones, are of this type.";
+    ChannelTypeCodeInvalid "channel_type_code_invalid" Validation "A channel type code has 2 to 50 of a-z, 0-9 and _, and starts with a letter.";
+    ChannelTypeLegacyIdInvalid "channel_type_legacy_id_invalid" Validation "A legacy id is greater than 0.";
+    ConfigSchemaInvalid "config_schema_invalid" Validation "The configuration schema contradicts itself.";
+    ConnectionModeInvalid "connection_mode_invalid" Validation "A channel type has at least one mode, and its default mode is one of them.";
+    CapabilitiesInvalid "capabilities_invalid" Validation "These capabilities contradict each other or the modes.";
+    ConfigFieldMissing "config_field_missing" Validation "This field of the configuration is required.";
+    ConfigFieldUnknown "config_field_unknown" Validation "Channels of this type have no such configuration field.";
+    ConfigFieldInvalid "config_field_invalid" Validation "This value does not fit its configuration field.";
+    ConfigFieldSecret "config_field_secret" Validation "Settings of a channel type hold no secrets.";
     // channel
-    ChannelNotFound "channel_not_found" NotFound "Channel not found.";
-    ChannelLabelNotFound "channel_label_not_found" NotFound "Channel label not found.";
-    ChannelNameTaken "channel_name_taken" Conflict "Channel name taken.";
-    ChannelExternalIdTaken "channel_external_id_taken" Conflict "Channel external id taken.";
-    ChannelAlreadyActive "channel_already_active" Conflict "Channel already active.";
-    ChannelAlreadyActivating "channel_already_activating" Conflict "Channel already activating.";
-    ChannelAlreadyInactive "channel_already_inactive" Conflict "Channel already inactive.";
-    ChannelNotActive "channel_not_active" InvalidState "Channel not active.";
-    ChannelTypeInactive "channel_type_inactive" InvalidState "Channel type inactive.";
-    HistoryImportNotEnabled "history_import_not_enabled" InvalidState "History import not enabled.";
-    QrNotAvailable "qr_not_available" InvalidState "Qr not available.";
-    ConnectionModeUnsupported "connection_mode_unsupported" Validation "Connection mode unsupported.";
-    ChannelDebounceOutOfRange "channel_debounce_out_of_range" Validation "Channel debounce out of range.";
-    AiRequired "ai_required" Validation "Ai required.";
-    AiProcessingInvalid "ai_processing_invalid" Validation "Ai processing invalid.";
-    LabelsNotSupported "labels_not_supported" Validation "Labels not supported.";
-    ChannelLabelInvalid "channel_label_invalid" Validation "Channel label invalid.";
-    GroupsNotSupported "groups_not_supported" Validation "Groups not supported.";
-    NewslettersNotSupported "newsletters_not_supported" Validation "Newsletters not supported.";
-    ImportLimitInvalid "import_limit_invalid" Validation "Import limit invalid.";
-    QrNotSupported "qr_not_supported" Validation "Qr not supported.";
-    ChannelLabelLimit "channel_label_limit" LimitExceeded "Channel label limit.";
+    ChannelNotFound "channel_not_found" NotFound "There is no such channel.";
+    ChannelLabelNotFound "channel_label_not_found" NotFound "The channel has no such label.";
+    ChannelNameTaken "channel_name_taken" Conflict "Another channel of the project has this name.";
+    ChannelExternalIdTaken "channel_external_id_taken" Conflict "Another channel of this type has this external id.";
+    ChannelAlreadyActive "channel_already_active" Conflict "The channel is active already.";
+    ChannelAlreadyActivating "channel_already_activating" Conflict "The channel is being switched on already.";
+    ChannelAlreadyInactive "channel_already_inactive" Conflict "The channel is off already.";
+    ChannelNotActive "channel_not_active" InvalidState "The channel is not active.";
+    ChannelTypeInactive "channel_type_inactive" InvalidState "No new channels of this type can be made.";
+    HistoryImportNotEnabled "history_import_not_enabled" InvalidState "History import is not enabled for this channel.";
+    QrNotAvailable "qr_not_available" InvalidState "There is no pairing code now.";
+    ConnectionModeUnsupported "connection_mode_unsupported" Validation "Channels of this type do not have this mode.";
+    ChannelDebounceOutOfRange "channel_debounce_out_of_range" Validation "The waiting time is 0 to 300000 milliseconds.";
+    AiRequired "ai_required" Validation "AI agents may answer only where AI is enabled.";
+    AiProcessingInvalid "ai_processing_invalid" Validation "This AI processing setting is not valid.";
+    LabelsNotSupported "labels_not_supported" Validation "Channels of this type have no labels.";
+    ChannelLabelInvalid "channel_label_invalid" Validation "This is not a valid label.";
+    GroupsNotSupported "groups_not_supported" Validation "Channels of this type have no groups.";
+    NewslettersNotSupported "newsletters_not_supported" Validation "Channels of this type have no newsletters.";
+    ImportLimitInvalid "import_limit_invalid" Validation "A limit of an import is greater than 0.";
+    QrNotSupported "qr_not_supported" Validation "Channels of this type are not paired with a code.";
+    ChannelLabelLimit "channel_label_limit" LimitExceeded "A channel has at most 500 labels.";
     // gateway_port
-    GatewayNotRegistered "gateway_not_registered" InvalidState "Gateway not registered.";
+    GatewayNotRegistered "gateway_not_registered" InvalidState "No adapter is registered for this type of channel.";
     CapabilityMissing "capability_missing" Validation "Capability missing.";
     // inbound
     InboundItemInvalid "inbound_item_invalid" Validation "Inbound item invalid.";
-    TimeRangeDaysRequired "time_range_days_required" Validation "Time range days required.";
+    TimeRangeDaysRequired "time_range_days_required" Validation "An import by time range says how many days.";
     InboundItemNotFound "inbound_item_not_found" NotFound "Inbound item not found.";
     ImportJobNotFound "import_job_not_found" NotFound "Import job not found.";
-    ImportRunning "import_running" Conflict "Import running.";
-    ImportNotSupported "import_not_supported" InvalidState "Import not supported.";
+    ImportRunning "import_running" Conflict "An import of this channel is running.";
+    ImportNotSupported "import_not_supported" InvalidState "Channels of this type have no history to import.";
     ImportNotRunning "import_not_running" InvalidState "Import not running.";
     // contact
     ContactNameRequired "contact_name_required" Validation "Contact name required.";
@@ -361,6 +361,7 @@ codes! {
     AgentNotFound "agent_not_found" NotFound "Agent not found.";
     // credential
     CredentialNotFound "credential_not_found" NotFound "Credential not found.";
+    EncryptionNotConfigured "encryption_not_configured" InvalidState "No vault is configured, so secrets cannot be stored.";
     EncryptionKeyNotFound "encryption_key_not_found" NotFound "Encryption key not found.";
     // security
     // engine and bindings

@@ -108,4 +108,10 @@ impl ProjectId {
     pub fn is_system(self) -> bool {
         self == Self::SYSTEM
     }
+
+    /// Reads the project of a state that may live in the system log. Callers' ids never stand for it, so plain reading
+    /// refuses it; states of system kinds say `#[serde(deserialize_with = "ProjectId::or_system")]`.
+    pub fn or_system<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ProjectId, D::Error> {
+        <Uuid as serde::Deserialize>::deserialize(deserializer).map(ProjectId::from_uuid)
+    }
 }

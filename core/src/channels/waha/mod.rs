@@ -10,7 +10,7 @@ mod events;
 mod groups;
 mod identifiers;
 mod json;
-mod labels;
+pub(crate) mod labels;
 mod media;
 mod message;
 mod parties;
