@@ -81,6 +81,14 @@ impl<'e> Reader<'e> {
         found.first().map(|snapshot| decode(&snapshot.state)).transpose()
     }
 
+    /// The visible holders of several unique keys of one space that have no scope.
+    pub async fn by_keys<A: Aggregate>(&self, space: &str, keys: &[String]) -> Result<Vec<A>> {
+        let keys: Vec<KeyRef<'_>> = keys.iter().map(|key| KeyRef { scope: "", key }).collect();
+        let owners = self.storage().find_keys(self.scope_of(A::KIND), space, &keys).await?;
+        let ids: Vec<A::Id> = owners.into_iter().filter(|o| o.kind == A::KIND).map(|o| A::Id::from(o.id)).collect();
+        Ok(self.get_many::<A>(&ids).await?.into_iter().filter(|state| !state.is_hidden()).collect())
+    }
+
     /// One page of states by a caller's request.
     pub async fn page<A: Aggregate>(&self, request: &PageRequest) -> Result<Page<A>> {
         self.page_where::<A>(request, Filter::everything()).await
