@@ -20,13 +20,21 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::channels::channel_type::commands::COMMANDS,
     crate::channels::channel_type::queries::QUERIES,
     crate::contacts::contact::commands::COMMANDS,
+    crate::conversations::chat::commands::COMMANDS,
+    crate::conversations::chat::queries::QUERIES,
+    crate::conversations::inbound::COMMANDS,
 ];
 
 /// Library code that follows events.
 pub const REACTIONS: &[Reaction] = &[];
 
 /// Kinds of durable jobs.
-pub const JOBS: &[JobType] = &[crate::conversations::session::SESSION_TIMEOUT];
+pub const JOBS: &[&[JobType]] = &[&[crate::conversations::session::SESSION_TIMEOUT], crate::conversations::inbound::JOBS];
+
+/// The kind of job of a name.
+pub fn job_type(kind: &str) -> Option<&'static JobType> {
+    JOBS.iter().flat_map(|table| table.iter()).find(|job| job.kind == kind)
+}
 
 /// What every installation has, written at every opening where it is missing.
 pub(crate) async fn seed(crm: &Crm) -> Result<()> {

@@ -2,6 +2,7 @@
 
 pub mod chat;
 pub mod content;
+pub mod inbound;
 pub mod message;
 mod metrics;
 pub mod session;

@@ -250,7 +250,7 @@ impl Crm {
 
     /// Runs one claimed job; false when it failed. Effects and the job's end commit together.
     async fn run_job(&self, job: &JobRecord) -> Result<bool> {
-        let Some(kind) = crate::catalogue::JOBS.iter().find(|kind| kind.kind == job.kind) else {
+        let Some(kind) = crate::catalogue::job_type(&job.kind) else {
             self.end_job(job, JobState::Dead, None, Some(ErrorCode::JobKindUnknown.as_str().to_owned())).await?;
             return Ok(false);
         };

@@ -8,6 +8,7 @@ mod identifiers;
 mod item;
 mod message;
 pub(crate) mod normalised;
+pub(crate) use normalised::hex;
 
 pub use context::{GatewayContext, Headers, OwnIdentity, SecretBytes};
 pub use identifiers::{ChannelUser, ChatClass, ChatKind, ChatRef, Identifiers};

@@ -1,6 +1,9 @@
 //! The place where messages happen, on one channel.
 
+mod behaviour;
+pub mod commands;
 mod events;
+pub mod queries;
 pub mod resolution;
 mod state;
 mod values;

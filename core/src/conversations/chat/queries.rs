@@ -2,7 +2,8 @@
 
 use super::{Chat, ChatStatus};
 use crate::contacts::contact::Contact;
-use crate::conversations::session::Session;
+use crate::conversations::Awaiting;
+use crate::conversations::session::{ACTIVE_IN_CHAT, Session};
 use crate::engine::{Query, Reader};
 use crate::kernel::{ChannelId, ChatId, ContactId, Error, ErrorCode, Permission, Result, SessionId, Timestamp};
 use crate::operations;
@@ -155,13 +156,13 @@ impl Query for Inbox {
         let contacts: Vec<ContactId> = page.items.iter().filter_map(|chat| chat.contact_id).collect();
         let contacts = read.get_many::<Contact>(&contacts).await?;
         let chats: Vec<String> = page.items.iter().map(|chat| chat.id.to_string()).collect();
-        let sessions = read.by_keys::<Session>("session.active_chat", &chats).await?;
+        let sessions = read.by_keys::<Session>(ACTIVE_IN_CHAT, &chats).await?;
         Ok(page.map(|chat| {
             let session = sessions.iter().find(|session| session.chat_id == chat.id);
             InboxEntry {
                 contact_name: contacts.iter().find(|contact| Some(contact.id) == chat.contact_id).map(|c| c.name.clone()),
                 active_session_id: session.map(|session| session.id),
-                waiting_since: session.and_then(|session| session.waiting_since()),
+                waiting_since: session.filter(|s| s.metrics.awaiting == Awaiting::Agent).and_then(|s| s.metrics.awaiting_since),
                 chat,
             }
         }))

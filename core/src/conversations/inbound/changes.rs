@@ -4,10 +4,10 @@ use super::intake::Intake;
 use super::message::{clamp, system_agent};
 use super::outcome::{IgnoredBecause, Outcome, ParkedBecause};
 use super::targets;
-use crate::channels::channel::intake as line;
+use crate::channels::channel::{Report, change_identity, change_label, record_challenge, report_connection};
 use crate::channels::gateway::{
     ChatClass, ChatKind, ChatRef, GroupAction, GroupParticipant, GroupRole, Identifiers, InboundCall, InboundCallState,
-    InboundChatArchive, InboundChatLabelChange, InboundGroupChange, InboundItem, LabelAssignment,
+    InboundChatArchive, InboundChatLabelChange, InboundGroupChange, InboundItem, InboundLabelChange, LabelAssignment,
 };
 use crate::contacts::contact::resolution as contacts;
 use crate::conversations::chat::resolution::{self as chats, ChatFacts};
@@ -15,7 +15,7 @@ use crate::conversations::chat::{Chat, ChatEvent, ChatReason, ChatStatus, Partic
 use crate::conversations::content::{Content, NoticeKind, SystemNotice};
 use crate::conversations::message::{Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority};
 use crate::engine::{Root, UnitOfWork};
-use crate::kernel::{ContactId, MessageId, Result, Timestamp};
+use crate::kernel::{ContactId, Error, ErrorKind, MessageId, Result, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// Labels a chat can hold; further ones of the provider are left out.
@@ -25,13 +25,21 @@ const MAX_LABELS: usize = 50;
 pub async fn apply(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem) -> Result<Outcome> {
     match item {
         InboundItem::ConnectionStatus(status) => {
-            line::report_connection(work, intake.channel.id, status.state, status.reason.as_deref()).await?;
+            let mut report = Report::connection(status.state);
+            report.reason.clone_from(&status.reason);
+            report_connection(work, intake.channel.id, report).await?;
         }
-        InboundItem::Identity(known) => line::update_identity(work, intake.channel.id, &known.identity).await?,
-        InboundItem::LabelChange(change) => match &change.label {
-            Some(label) => line::upsert_label(work, intake.channel.id, label).await?,
-            None => line::delete_label(work, intake.channel.id, &change.label_id).await?,
-        },
+        InboundItem::Identity(known) => {
+            change_identity(work, intake.channel.id, known).await?;
+        }
+        InboundItem::Challenge(issued) => {
+            record_challenge(work, intake.channel.id, &issued.challenge).await?;
+        }
+        InboundItem::LabelChange(change) => {
+            if let Err(error) = change_label(work, intake.channel.id, change).await {
+                return rejected(error);
+            }
+        }
         InboundItem::ChatLabelChange(change) => return label(work, intake, item, change).await,
         InboundItem::GroupChange(change) => return group(work, intake, change).await,
         InboundItem::Call(call) => return self::call(work, intake, call).await,
@@ -44,9 +52,26 @@ pub async fn apply(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inboun
     Ok(Outcome::Applied {})
 }
 
+/// What a provider tells against the rules is its outcome; anything else is a failure of the call.
+fn rejected(error: Error) -> Result<Outcome> {
+    match error.kind() {
+        ErrorKind::Validation | ErrorKind::LimitExceeded => {
+            Ok(Outcome::Rejected { code: error.code().as_str().to_owned(), message: error.to_string() })
+        }
+        _ => Err(error),
+    }
+}
+
 async fn label(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem, change: &InboundChatLabelChange) -> Result<Outcome> {
     if let Some(label) = &change.label {
-        line::upsert_label(work, intake.channel.id, label).await?;
+        let told = InboundLabelChange { provider: change.provider.clone(), label_id: change.label_id.clone(), label: Some(label.clone()) };
+        // A label that breaks the rules of ours still marks the chat.
+        if let Err(error) = change_label(work, intake.channel.id, &told).await
+            && error.kind() != ErrorKind::Validation
+            && error.kind() != ErrorKind::LimitExceeded
+        {
+            return Err(error);
+        }
     }
     let chat = chats::find_by_external_id(work, intake.channel.id, &change.chat.external_id).await?;
     let Some(mut chat) = chat else {

@@ -187,8 +187,7 @@ impl Command for ReceiveWebhook {
     type Output = WebhookReply;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<WebhookReply> {
-        let digest = crate::channels::gateway::hex(&Sha256::digest(self.token.as_bytes()));
-        let channel = crate::channels::channel::by_webhook_token(work.reader(), &digest).await?;
+        let channel = crate::channels::channel::queries::by_webhook_token(work.reader(), &self.token).await?;
         let Some(channel) = channel else { return Ok(WebhookReply::of(404)) };
         if self.body.0.len() > MAX_BODY_BYTES {
             return Ok(WebhookReply::of(413));
@@ -267,7 +266,7 @@ impl Line {
     pub async fn load(work: &mut UnitOfWork<'_>, id: ChannelId) -> Result<Line> {
         let channel = work.load::<Channel>(id).await?.state().clone();
         let project = work.load::<Project>(work.project()).await?.state().clone();
-        let channel_type = crate::channels::channel_type::of_code(work, &channel.channel_type).await?;
+        let channel_type = crate::channels::channel_type::queries::by_code(work.reader(), &channel.channel_type).await?;
         Ok(Line { project, channel, channel_type })
     }
 

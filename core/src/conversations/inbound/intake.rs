@@ -1,6 +1,6 @@
 //! What every delivered item needs to know about its line.
 
-use crate::channels::channel::Channel;
+use crate::channels::channel::{AiContentType, Channel};
 use crate::channels::channel_type::ChannelType;
 use crate::contacts::contact::resolution::Line;
 use crate::conversations::content::{ContentType, Media};
@@ -37,7 +37,10 @@ impl Intake<'_> {
 
     /// Whether the channel wants this file looked at by AI.
     pub fn wants_ai(&self, content: ContentType, media: Option<&Media>) -> bool {
-        let reachable = media.is_some_and(|media| media.url.is_some() || media.storage_key.is_some());
-        reachable && self.channel.ai_enabled && self.channel.ai_wants(content.as_str(), media.and_then(|media| media.size_bytes))
+        let Some(media) = media else { return false };
+        let Ok(kind) = AiContentType::parse(content.as_str()) else { return false };
+        let wanted = self.channel.ai_for(kind);
+        let is_reachable = media.url.is_some() || media.storage_key.is_some();
+        is_reachable && wanted.enabled && media.size_bytes.is_none_or(|size| size <= wanted.max_size_bytes)
     }
 }

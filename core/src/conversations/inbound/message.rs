@@ -10,7 +10,7 @@ use crate::conversations::chat::{Chat, ChatType};
 use crate::conversations::message::{
     DeliveryReport, Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority,
 };
-use crate::conversations::session::{Origin, PlacementFacts, SessionKind, place_message};
+use crate::conversations::session::{PlacementFacts, SessionKind, SessionOrigin, place_message};
 use crate::engine::{Event, UnitOfWork};
 use crate::kernel::{AgentId, ChatId, Error, ErrorCode, MessageId, ProjectId, Result, Timestamp};
 use crate::storage::{FieldKind, Filter, Find, Leaf, Scope, Test, Value};
@@ -87,13 +87,13 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
             timestamp,
             timeout_seconds,
             timeout_source,
-            origin: if item.from_me { Origin::Outbound } else { Origin::Inbound },
+            origin: if item.from_me { SessionOrigin::Outbound } else { SessionOrigin::Inbound },
             opens_session: source.opens_session(),
             message_id: id,
         };
         if let Some(placed) = place_message(work, &facts).await? {
             session_id = Some(placed.session_id);
-            created.session = placed.created;
+            created.session = placed.is_new;
             placement = Some(placed.placement);
         }
     }
@@ -176,6 +176,8 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
 fn refusal(intake: &Intake<'_>, item: &InboundMessage) -> Option<IgnoredBecause> {
     match item.chat.class {
         ChatClass::Status => Some(IgnoredBecause::StatusBroadcast),
+        // A note to oneself: there is nobody on the other side.
+        ChatClass::Individual if item.from_me && author(item).is_none() => Some(IgnoredBecause::ProtocolMessage),
         ChatClass::Group if !intake.channel.allow_groups => Some(IgnoredBecause::GroupDisabled),
         ChatClass::Channel if !intake.channel.allow_newsletters => Some(IgnoredBecause::NewsletterDisabled),
         _ => None,
