@@ -99,7 +99,7 @@ impl Crm {
     async fn run_reactions(&self, report: &mut RunReport) -> Result<()> {
         for (project, head) in self.core.storage.heads().await? {
             let known = self.core.storage.consumers(Scope::Project(project)).await?;
-            for reaction in crate::catalogue::REACTIONS {
+            for reaction in crate::catalogue::REACTIONS.iter().flat_map(|table| table.iter()) {
                 let checkpoint = known.iter().find(|consumer| consumer.name == reaction.name).map(|c| c.checkpoint);
                 match checkpoint {
                     Some(checkpoint) if checkpoint >= head => continue,

@@ -8,6 +8,8 @@ pub trait Id:
     Copy + Eq + std::hash::Hash + Ord + Into<Uuid> + From<Uuid> + std::fmt::Display + Send + Sync + 'static
 {
     const NAME: &'static str;
+    /// The nil id is a value of its own: the system log.
+    const HAS_NIL: bool;
 }
 
 /// Reads the hyphenated or 32-hex form in any case; the nil id is refused.
@@ -21,12 +23,15 @@ pub fn parse_uuid(text: &str) -> Result<Uuid> {
 /// Declares a typed id. Its JSON form is the lower-case hyphenated text.
 #[macro_export]
 macro_rules! typed_id {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+    ($($(#[$doc:meta])* $name:ident $([$nil:ident])?),* $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(uuid::Uuid);
 
-        impl $crate::kernel::Id for $name { const NAME: &'static str = stringify!($name); }
+        impl $crate::kernel::Id for $name {
+            const NAME: &'static str = stringify!($name);
+            const HAS_NIL: bool = !stringify!($($nil)?).is_empty();
+        }
         impl From<uuid::Uuid> for $name { fn from(id: uuid::Uuid) -> Self { Self(id) } }
         impl From<$name> for uuid::Uuid { fn from(id: $name) -> Self { id.0 } }
         impl $name {
@@ -46,7 +51,12 @@ macro_rules! typed_id {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
-                Self::parse(&text).map_err($crate::kernel::input::carry)
+                match Self::parse(&text) {
+                    Err(error) if error.code() == $crate::kernel::ErrorCode::IdNil && <Self as $crate::kernel::Id>::HAS_NIL => {
+                        Ok(Self(uuid::Uuid::nil()))
+                    }
+                    other => other.map_err($crate::kernel::input::carry),
+                }
             }
         }
         impl schemars::JsonSchema for $name {
@@ -61,8 +71,8 @@ macro_rules! typed_id {
 typed_id!(
     /// A person who can act.
     UserId,
-    /// The tenant.
-    ProjectId,
+    /// The tenant. The nil id is the system log.
+    ProjectId [nil],
     /// A user's membership in a project.
     MemberId,
     /// An API key of a user.

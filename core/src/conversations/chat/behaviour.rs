@@ -1,8 +1,6 @@
 //! What may happen to a chat when a person asks for it.
 
-use super::{
-    Chat, ChatEvent, ChatReason, ChatStatus, ChatType, Participant, ParticipantRole, ParticipantType,
-};
+use super::{Chat, ChatEvent, ChatReason, ChatStatus, ChatType, Participant, ParticipantRole, ParticipantType};
 use crate::engine::Root;
 use crate::kernel::{Error, ErrorCode, Result, Timestamp, Url};
 use serde_json::{Map, Value};
@@ -27,7 +25,10 @@ pub fn check_subject(subject: &str) -> Result<String> {
     }
     let length = subject.chars().count();
     if length > MAX_SUBJECT {
-        return Err(Error::new(ErrorCode::ChatSubjectTooLong).at("subject").with("max", MAX_SUBJECT).with("length", length));
+        return Err(Error::new(ErrorCode::ChatSubjectTooLong)
+            .at("subject")
+            .with("max", MAX_SUBJECT)
+            .with("length", length));
     }
     if subject.chars().any(char::is_control) {
         return Err(Error::new(ErrorCode::TextControlChar).at("subject"));
@@ -85,8 +86,12 @@ impl Root<Chat> {
             return Err(Error::new(ErrorCode::ParticipantExists).at("id").with("id", id.to_string()));
         }
         match (self.chat_type, kind) {
-            (ChatType::Individual, ParticipantType::Contact) => return Err(Error::new(ErrorCode::IndividualContactLimit).at("id")),
-            (ChatType::Channel, ParticipantType::Contact) => return Err(Error::new(ErrorCode::ChannelMembershipUntracked).at("id")),
+            (ChatType::Individual, ParticipantType::Contact) => {
+                return Err(Error::new(ErrorCode::IndividualContactLimit).at("id"));
+            }
+            (ChatType::Channel, ParticipantType::Contact) => {
+                return Err(Error::new(ErrorCode::ChannelMembershipUntracked).at("id"));
+            }
             (ChatType::Individual | ChatType::Channel, _) if role != ParticipantRole::Member => {
                 return Err(Error::new(ErrorCode::NotAGroup).at("role"));
             }
@@ -123,7 +128,8 @@ impl Root<Chat> {
             return Ok(());
         }
         if role == ParticipantRole::Member {
-            let others = self.participants.iter().filter(|p| p.is_current() && p.id != id && p.role != ParticipantRole::Member);
+            let others =
+                self.participants.iter().filter(|p| p.is_current() && p.id != id && p.role != ParticipantRole::Member);
             if others.count() == 0 {
                 return Err(ErrorCode::ChatLastAdmin.into());
             }
@@ -249,8 +255,10 @@ impl Root<Chat> {
 
     pub fn change_metadata(&mut self, set: Map<String, Value>, unset: Vec<String>) -> Result<()> {
         self.require_open()?;
-        let set: Map<String, Value> = set.into_iter().filter(|(key, value)| self.metadata.get(key) != Some(value)).collect();
-        let removed: Vec<String> = unset.into_iter().filter(|key| self.metadata.contains_key(key) && !set.contains_key(key)).collect();
+        let set: Map<String, Value> =
+            set.into_iter().filter(|(key, value)| self.metadata.get(key) != Some(value)).collect();
+        let removed: Vec<String> =
+            unset.into_iter().filter(|key| self.metadata.contains_key(key) && !set.contains_key(key)).collect();
         if set.is_empty() && removed.is_empty() {
             return Ok(());
         }

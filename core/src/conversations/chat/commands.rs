@@ -7,7 +7,9 @@ use crate::contacts::contact::Contact;
 use crate::conversations::inbound::count_inbound_after;
 use crate::conversations::message::Message;
 use crate::engine::{Command, UnitOfWork};
-use crate::kernel::{ChannelId, ChatId, ContactId, Error, ErrorCode, MessageId, Patch, Permission, Result, Timestamp, Url};
+use crate::kernel::{
+    ChannelId, ChatId, ContactId, Error, ErrorCode, MessageId, Patch, Permission, Result, Timestamp, Url,
+};
 use crate::operations;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -279,7 +281,8 @@ impl Command for AddParticipant {
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Chat> {
         let mut chat = work.load::<Chat>(self.id).await?;
         let new = self.participant;
-        chat.add_participant(new.id, new.kind, new.role.unwrap_or(ParticipantRole::Member)).map_err(|e| e.at("participant"))?;
+        chat.add_participant(new.id, new.kind, new.role.unwrap_or(ParticipantRole::Member))
+            .map_err(|e| e.at("participant"))?;
         check_people(work, &[Participant::member(new.id, new.kind, work.now(), None)]).await?;
         work.save(chat)
     }
@@ -298,8 +301,12 @@ pub struct RemoveParticipant {
 impl Command for RemoveParticipant {
     const NAME: &'static str = "chats.remove_participant";
     const PERMISSION: Permission = Permission::ChatsManage;
-    const ERRORS: &'static [ErrorCode] =
-        &[ErrorCode::ChatNotFound, ErrorCode::ChatClosed, ErrorCode::CannotRemoveContact, ErrorCode::ParticipantNotFound];
+    const ERRORS: &'static [ErrorCode] = &[
+        ErrorCode::ChatNotFound,
+        ErrorCode::ChatClosed,
+        ErrorCode::CannotRemoveContact,
+        ErrorCode::ParticipantNotFound,
+    ];
     type Output = Chat;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Chat> {
@@ -386,7 +393,8 @@ pub struct AddLabel {
 impl Command for AddLabel {
     const NAME: &'static str = "chats.add_label";
     const PERMISSION: Permission = Permission::ChatsManage;
-    const ERRORS: &'static [ErrorCode] = &[ErrorCode::ChatNotFound, ErrorCode::ChatLabelInvalid, ErrorCode::ChatLabelLimit];
+    const ERRORS: &'static [ErrorCode] =
+        &[ErrorCode::ChatNotFound, ErrorCode::ChatLabelInvalid, ErrorCode::ChatLabelLimit];
     type Output = Chat;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Chat> {
@@ -439,7 +447,9 @@ impl Command for MarkRead {
             Some(id) => {
                 let message = work.load::<Message>(id).await.map_err(|e| e.at_least("up_to_message_id"))?;
                 if message.chat_id != chat.id {
-                    return Err(Error::new(ErrorCode::MessageNotFound).at("up_to_message_id").with("id", id.to_string()));
+                    return Err(Error::new(ErrorCode::MessageNotFound)
+                        .at("up_to_message_id")
+                        .with("id", id.to_string()));
                 }
                 (Some(id), Some(message.timestamp))
             }
@@ -449,7 +459,9 @@ impl Command for MarkRead {
             return Ok(chat.state().clone());
         }
         let unread_count = match read_up_to {
-            Some(at) if chat.last_inbound_at.is_some_and(|last| last > at) => count_inbound_after(work, chat.id, at).await?,
+            Some(at) if chat.last_inbound_at.is_some_and(|last| last > at) => {
+                count_inbound_after(work, chat.id, at).await?
+            }
             _ => 0,
         };
         if unread_count == chat.unread_count && chat.last_read_message_id == last_read_message_id {

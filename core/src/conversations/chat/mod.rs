@@ -4,6 +4,7 @@ mod behaviour;
 pub mod commands;
 mod events;
 pub mod queries;
+pub mod reactions;
 pub mod resolution;
 mod state;
 mod values;

@@ -51,7 +51,9 @@ impl Query for FindChat {
         match (self.external_id, self.contact_id) {
             (Some(id), None) => read.by_key("chat.external", &channel, &id).await,
             (None, Some(id)) => read.by_key("chat.contact", &channel, &id.to_string()).await,
-            _ => Err(Error::new(ErrorCode::FieldRequired).message("give either external_id or contact_id").at("external_id")),
+            _ => Err(Error::new(ErrorCode::FieldRequired)
+                .message("give either external_id or contact_id")
+                .at("external_id")),
         }
     }
 }
@@ -142,12 +144,22 @@ impl Query for Inbox {
         always.extend(self.channel_id.map(|id| Filter::eq("channel_id", FieldKind::Id, id.uuid())));
         if let Some(label) = &self.label_id {
             let label = crate::storage::Test::In(vec![crate::kernel::fold(label).into()]);
-            let leaf = crate::storage::Leaf { field: "labels".to_owned(), kind: FieldKind::Set, is_attribute: true, test: label };
+            let leaf = crate::storage::Leaf {
+                field: "labels".to_owned(),
+                kind: FieldKind::Set,
+                is_attribute: true,
+                test: label,
+            };
             always.push(Filter::Leaf(leaf));
         }
         if self.unread {
             let test = crate::storage::Test::Greater(0u32.into());
-            let leaf = crate::storage::Leaf { field: "unread_count".to_owned(), kind: FieldKind::Number, is_attribute: false, test };
+            let leaf = crate::storage::Leaf {
+                field: "unread_count".to_owned(),
+                kind: FieldKind::Number,
+                is_attribute: false,
+                test,
+            };
             always.push(Filter::Leaf(leaf));
         }
         let mut request = PageRequest { limit: self.limit, cursor: self.cursor, ..PageRequest::default() };
@@ -160,9 +172,14 @@ impl Query for Inbox {
         Ok(page.map(|chat| {
             let session = sessions.iter().find(|session| session.chat_id == chat.id);
             InboxEntry {
-                contact_name: contacts.iter().find(|contact| Some(contact.id) == chat.contact_id).map(|c| c.name.clone()),
+                contact_name: contacts
+                    .iter()
+                    .find(|contact| Some(contact.id) == chat.contact_id)
+                    .map(|c| c.name.clone()),
                 active_session_id: session.map(|session| session.id),
-                waiting_since: session.filter(|s| s.metrics.awaiting == Awaiting::Agent).and_then(|s| s.metrics.awaiting_since),
+                waiting_since: session
+                    .filter(|s| s.metrics.awaiting == Awaiting::Agent)
+                    .and_then(|s| s.metrics.awaiting_since),
                 chat,
             }
         }))
@@ -206,7 +223,8 @@ impl Query for SearchChats {
         let one_of: Vec<crate::storage::Value> = contacts.iter().map(|(contact, _)| contact.id.uuid().into()).collect();
         if !one_of.is_empty() {
             let test = crate::storage::Test::In(one_of);
-            let leaf = crate::storage::Leaf { field: "contact_id".to_owned(), kind: FieldKind::Id, is_attribute: false, test };
+            let leaf =
+                crate::storage::Leaf { field: "contact_id".to_owned(), kind: FieldKind::Id, is_attribute: false, test };
             let find = crate::storage::Find {
                 filter: Filter::Leaf(leaf),
                 sort: Vec::new(),
@@ -217,7 +235,10 @@ impl Query for SearchChats {
                 with_total: false,
             };
             for chat in read.find_states::<Chat>(&find).await? {
-                let score = contacts.iter().find(|(contact, _)| Some(contact.id) == chat.contact_id).map_or(0.0, |(_, hit)| hit.score);
+                let score = contacts
+                    .iter()
+                    .find(|(contact, _)| Some(contact.id) == chat.contact_id)
+                    .map_or(0.0, |(_, hit)| hit.score);
                 hits.push(ChatHit { chat, score, match_field: "contact".to_owned() });
             }
         }

@@ -13,7 +13,9 @@ use crate::contacts::contact::resolution as contacts;
 use crate::conversations::chat::resolution::{self as chats, ChatFacts};
 use crate::conversations::chat::{Chat, ChatEvent, ChatReason, ChatStatus, ParticipantRole};
 use crate::conversations::content::{Content, NoticeKind, SystemNotice};
-use crate::conversations::message::{Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority};
+use crate::conversations::message::{
+    Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority,
+};
 use crate::engine::{Root, UnitOfWork};
 use crate::kernel::{ContactId, Error, ErrorKind, MessageId, Result, Timestamp};
 use serde_json::{Map, Value, json};
@@ -62,9 +64,18 @@ fn rejected(error: Error) -> Result<Outcome> {
     }
 }
 
-async fn label(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem, change: &InboundChatLabelChange) -> Result<Outcome> {
+async fn label(
+    work: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    item: &InboundItem,
+    change: &InboundChatLabelChange,
+) -> Result<Outcome> {
     if let Some(label) = &change.label {
-        let told = InboundLabelChange { provider: change.provider.clone(), label_id: change.label_id.clone(), label: Some(label.clone()) };
+        let told = InboundLabelChange {
+            provider: change.provider.clone(),
+            label_id: change.label_id.clone(),
+            label: Some(label.clone()),
+        };
         // A label that breaks the rules of ours still marks the chat.
         if let Err(error) = change_label(work, intake.channel.id, &told).await
             && error.kind() != ErrorKind::Validation
@@ -86,7 +97,9 @@ async fn label(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundIte
 fn label_chat(chat: &mut Root<Chat>, change: &InboundChatLabelChange) {
     let label_id = change.label_id.clone();
     match (change.change, chat.labels.contains(&label_id)) {
-        (LabelAssignment::Added, false) if chat.labels.len() < MAX_LABELS => chat.record(ChatEvent::LabelAdded { label_id }),
+        (LabelAssignment::Added, false) if chat.labels.len() < MAX_LABELS => {
+            chat.record(ChatEvent::LabelAdded { label_id })
+        }
         (LabelAssignment::Removed, true) => chat.record(ChatEvent::LabelRemoved { label_id }),
         _ => {}
     }
@@ -133,8 +146,16 @@ async fn group(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, change: &InboundG
         return Ok(Outcome::Ignored { reason: IgnoredBecause::GroupDisabled });
     }
     let (at, _) = clamp(change.at, work.now(), intake.received_at);
-    let named = ChatRef { subject: change.subject.clone().or_else(|| change.chat.subject.clone()), ..change.chat.clone() };
-    let facts = ChatFacts { channel_id: intake.channel.id, chat: &named, contact: None, external_sender: None, at, unarchive: false };
+    let named =
+        ChatRef { subject: change.subject.clone().or_else(|| change.chat.subject.clone()), ..change.chat.clone() };
+    let facts = ChatFacts {
+        channel_id: intake.channel.id,
+        chat: &named,
+        contact: None,
+        external_sender: None,
+        at,
+        unarchive: false,
+    };
     let opened = chats::resolve(work, &facts).await?;
     if opened.created {
         apply_waiting(work, intake, &named).await?;
@@ -176,14 +197,21 @@ async fn group(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, change: &InboundG
         if renamed {
             params.insert("subject".to_owned(), json!(chat.subject));
         } else {
-            params.insert("contact_ids".to_owned(), members.iter().map(|(id, _)| Value::from(id.to_string())).collect());
+            params
+                .insert("contact_ids".to_owned(), members.iter().map(|(id, _)| Value::from(id.to_string())).collect());
         }
         self::notice(work, intake, &chat, kind, params, &format!("notice:{event}"), at).await?;
     }
     Ok(Outcome::Applied {})
 }
 
-fn change_member(chat: &mut Root<Chat>, action: GroupAction, id: ContactId, participant: &GroupParticipant, at: Timestamp) {
+fn change_member(
+    chat: &mut Root<Chat>,
+    action: GroupAction,
+    id: ContactId,
+    participant: &GroupParticipant,
+    at: Timestamp,
+) {
     let external_id = participant.identifiers.wid.as_deref().or(participant.identifiers.lid.as_deref());
     let known = chat.participant(id).cloned();
     let is_current = known.as_ref().is_some_and(|known| known.is_current());
@@ -253,7 +281,11 @@ fn chat_id_of(who: &Identifiers) -> String {
     match (&who.wid, &who.jid, &who.lid) {
         (Some(id), _, _) | (None, Some(id), _) => format!("{id}@c.us"),
         (None, None, Some(lid)) => format!("{lid}@lid"),
-        _ => who.external_id.clone().or_else(|| who.channel_user.as_ref().map(|user| user.value.clone())).unwrap_or_default(),
+        _ => who
+            .external_id
+            .clone()
+            .or_else(|| who.channel_user.as_ref().map(|user| user.value.clone()))
+            .unwrap_or_default(),
     }
 }
 

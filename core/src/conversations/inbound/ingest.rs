@@ -140,7 +140,8 @@ pub struct Accepted {
 impl Command for Accept {
     const NAME: &'static str = "inbound.accept";
     const PERMISSION: Permission = Permission::ChannelsManage;
-    const ERRORS: &'static [ErrorCode] = &[ErrorCode::ChannelNotFound, ErrorCode::PayloadTooLarge, ErrorCode::GatewayNotRegistered];
+    const ERRORS: &'static [ErrorCode] =
+        &[ErrorCode::ChannelNotFound, ErrorCode::PayloadTooLarge, ErrorCode::GatewayNotRegistered];
     type Output = Accepted;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Accepted> {
@@ -266,7 +267,8 @@ impl Line {
     pub async fn load(work: &mut UnitOfWork<'_>, id: ChannelId) -> Result<Line> {
         let channel = work.load::<Channel>(id).await?.state().clone();
         let project = work.load::<Project>(work.project()).await?.state().clone();
-        let channel_type = crate::channels::channel_type::queries::by_code(work.reader(), &channel.channel_type).await?;
+        let channel_type =
+            crate::channels::channel_type::queries::by_code(work.reader(), &channel.channel_type).await?;
         Ok(Line { project, channel, channel_type })
     }
 
@@ -285,16 +287,26 @@ impl Line {
 
     fn read(&self, raw: &str, headers: &Headers, received_at: Timestamp) -> Result<Normalised> {
         if raw.len() > MAX_BODY_BYTES {
-            return Err(Error::new(ErrorCode::PayloadTooLarge).at("raw").with("max", MAX_BODY_BYTES).with("current", raw.len()));
+            return Err(Error::new(ErrorCode::PayloadTooLarge)
+                .at("raw")
+                .with("max", MAX_BODY_BYTES)
+                .with("current", raw.len()));
         }
         let Some(adapter) = adapter(&self.channel_type.gateway) else {
-            return Err(Error::new(ErrorCode::GatewayNotRegistered).at("raw").with("gateway", self.channel_type.gateway.as_str()));
+            return Err(Error::new(ErrorCode::GatewayNotRegistered)
+                .at("raw")
+                .with("gateway", self.channel_type.gateway.as_str()));
         };
         Ok(adapter.normalise(&self.gateway_context(received_at), headers, raw.as_bytes()))
     }
 
     /// Works off what a delivery contained; one outcome for each item and for each part that was left out.
-    async fn take_in(&self, work: &mut UnitOfWork<'_>, normalised: Normalised, received_at: Timestamp) -> Result<Vec<Outcome>> {
+    async fn take_in(
+        &self,
+        work: &mut UnitOfWork<'_>,
+        normalised: Normalised,
+        received_at: Timestamp,
+    ) -> Result<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(normalised.items.len() + normalised.ignored.len());
         for item in &normalised.items {
             outcomes.push(self.take_item(work, item, received_at).await?);
@@ -310,8 +322,15 @@ impl Line {
         Ok(outcomes)
     }
 
-    async fn take_item(&self, work: &mut UnitOfWork<'_>, item: &InboundItem, received_at: Timestamp) -> Result<Outcome> {
-        if !self.channel.accepts_inbound() && !matches!(item, InboundItem::ConnectionStatus(_) | InboundItem::Identity(_)) {
+    async fn take_item(
+        &self,
+        work: &mut UnitOfWork<'_>,
+        item: &InboundItem,
+        received_at: Timestamp,
+    ) -> Result<Outcome> {
+        if !self.channel.accepts_inbound()
+            && !matches!(item, InboundItem::ConnectionStatus(_) | InboundItem::Identity(_))
+        {
             self.keep(work, item, received_at, OFF_WAIT_SECONDS, true)?;
             return Ok(Outcome::Parked { reason: ParkedBecause::ChannelInactive });
         }
@@ -322,7 +341,13 @@ impl Line {
         Ok(outcome)
     }
 
-    async fn apply(&self, work: &mut UnitOfWork<'_>, item: &InboundItem, received_at: Timestamp, last_try: bool) -> Result<Outcome> {
+    async fn apply(
+        &self,
+        work: &mut UnitOfWork<'_>,
+        item: &InboundItem,
+        received_at: Timestamp,
+        last_try: bool,
+    ) -> Result<Outcome> {
         let intake = Intake {
             project: &self.project,
             channel: &self.channel,
@@ -339,7 +364,8 @@ impl Line {
                 Ok(Outcome::Ignored { reason: IgnoredBecause::ProtocolMessage })
             }
             InboundItem::Unknown(unknown) => {
-                let reason = serde_json::to_value(unknown.reason).ok().and_then(|word| word.as_str().map(str::to_owned));
+                let reason =
+                    serde_json::to_value(unknown.reason).ok().and_then(|word| word.as_str().map(str::to_owned));
                 let message = format!("the delivery cannot be read: {}", reason.unwrap_or_default());
                 Ok(Outcome::Rejected { code: ErrorCode::InboundItemInvalid.as_str().to_owned(), message })
             }
@@ -348,7 +374,14 @@ impl Line {
     }
 
     /// Keeps an item for later: for the activation of the line, or for the end of a send.
-    fn keep(&self, work: &mut UnitOfWork<'_>, item: &InboundItem, received_at: Timestamp, seconds: i64, parked: bool) -> Result<()> {
+    fn keep(
+        &self,
+        work: &mut UnitOfWork<'_>,
+        item: &InboundItem,
+        received_at: Timestamp,
+        seconds: i64,
+        parked: bool,
+    ) -> Result<()> {
         let payload = json(&KeptItem { channel_id: self.channel.id, item: item.clone(), received_at })?;
         let digest = crate::channels::gateway::hex(&Sha256::digest(json(item)?.as_bytes())[..16]);
         work.enqueue(JobRequest {
@@ -367,7 +400,12 @@ impl Line {
         let normalised = self.read(&raw.0, &headers, work.now())?;
         let key_digest = Sha256::digest(normalised.dedupe_key.as_bytes());
         let unique_key = format!("delivery:{}:{}", self.channel.id, crate::channels::gateway::hex(&key_digest[..16]));
-        let query = JobQuery { queue: Some(QUEUE.to_owned()), unique_key_prefix: Some(unique_key.clone()), limit: 1, ..JobQuery::default() };
+        let query = JobQuery {
+            queue: Some(QUEUE.to_owned()),
+            unique_key_prefix: Some(unique_key.clone()),
+            limit: 1,
+            ..JobQuery::default()
+        };
         let known = work.reader().storage().jobs(Scope::Project(work.project()), &query).await?;
         if let Some(known) = known.first() {
             return Ok(Accepted { id: JobId::from_uuid(known.id), is_new: false });
@@ -427,7 +465,9 @@ async fn run_item(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobOutco
     let last_try = work.now() >= kept.received_at.plus_seconds(ECHO_WAIT_SECONDS);
     let outcome = line.apply(work, &kept.item, kept.received_at, last_try).await?;
     Ok(match outcome {
-        Outcome::Parked { reason: ParkedBecause::OwnSendInFlight } => JobOutcome::Again(work.now().plus_seconds(ECHO_RETRY_SECONDS)),
+        Outcome::Parked { reason: ParkedBecause::OwnSendInFlight } => {
+            JobOutcome::Again(work.now().plus_seconds(ECHO_RETRY_SECONDS))
+        }
         Outcome::Rejected { code, message } => JobOutcome::Dead { error: format!("{code}: {message}") },
         outcome => JobOutcome::Done { result: Some(json(&outcome)?) },
     })
@@ -466,7 +506,10 @@ async fn load_or_gone(work: &mut UnitOfWork<'_>, id: ChannelId) -> Result<std::r
 }
 
 fn off(now: Timestamp) -> JobOutcome {
-    JobOutcome::Parked { until: now.plus_seconds(OFF_WAIT_SECONDS), reason: ParkedBecause::ChannelInactive.as_str().to_owned() }
+    JobOutcome::Parked {
+        until: now.plus_seconds(OFF_WAIT_SECONDS),
+        reason: ParkedBecause::ChannelInactive.as_str().to_owned(),
+    }
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String> {

@@ -10,7 +10,7 @@ use crate::conversations::chat::{Chat, ChatType};
 use crate::conversations::message::{
     DeliveryReport, Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority,
 };
-use crate::conversations::session::{PlacementFacts, SessionKind, SessionOrigin, place_message};
+use crate::conversations::session::{Origin, PlacementFacts, SessionKind, place_message};
 use crate::engine::{Event, UnitOfWork};
 use crate::kernel::{AgentId, ChatId, Error, ErrorCode, MessageId, ProjectId, Result, Timestamp};
 use crate::storage::{FieldKind, Filter, Find, Leaf, Scope, Test, Value};
@@ -87,13 +87,13 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
             timestamp,
             timeout_seconds,
             timeout_source,
-            origin: if item.from_me { SessionOrigin::Outbound } else { SessionOrigin::Inbound },
+            origin: if item.from_me { Origin::Outbound } else { Origin::Inbound },
             opens_session: source.opens_session(),
             message_id: id,
         };
         if let Some(placed) = place_message(work, &facts).await? {
             session_id = Some(placed.session_id);
-            created.session = placed.is_new;
+            created.session = placed.created;
             placement = Some(placed.placement);
         }
     }
@@ -132,7 +132,9 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         session_id,
         direction,
         source,
-        agent_id: item.from_me.then(|| intake.channel.default_agent_id.unwrap_or_else(|| system_agent(work.project(), source))),
+        agent_id: item
+            .from_me
+            .then(|| intake.channel.default_agent_id.unwrap_or_else(|| system_agent(work.project(), source))),
         sender_external_id,
         sender_name: item.sender.display_name.clone().filter(|_| !item.from_me),
         content,
@@ -165,7 +167,8 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
     };
     let event = if item.from_me { MessageEvent::Created(Box::new(new)) } else { MessageEvent::Received(Box::new(new)) };
     let mut message = work.create::<Message>(id, event)?;
-    if !item.from_me && session_id.is_some() && intake.wants_ai(message.content.content_type(), message.content.media()) {
+    if !item.from_me && session_id.is_some() && intake.wants_ai(message.content.content_type(), message.content.media())
+    {
         message.request_ai();
     }
     work.save(message)?;
@@ -248,7 +251,15 @@ async fn own_send_in_flight(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item
         leaf("status", FieldKind::Enum, one_of(&["sending", "sent"])),
         leaf("timestamp", FieldKind::Instant, Test::GreaterOrEqual(Value::Instant(since))),
     ]);
-    let find = Find { filter, sort: Vec::new(), after: None, backward: false, limit: 20, include_hidden: false, with_total: false };
+    let find = Find {
+        filter,
+        sort: Vec::new(),
+        after: None,
+        backward: false,
+        limit: 20,
+        include_hidden: false,
+        with_total: false,
+    };
     let found = work.reader().find_states::<Message>(&find).await?;
     Ok(found.iter().any(|message| message.channel_message_id.is_none()))
 }

@@ -5,6 +5,7 @@ mod ingest;
 mod intake;
 mod message;
 mod outcome;
+pub mod reactions;
 mod targets;
 
 pub use ingest::*;

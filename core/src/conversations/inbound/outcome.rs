@@ -60,14 +60,25 @@ pub enum Outcome {
         created: Created,
     },
     /// The message was recorded before; nothing was touched.
-    Duplicate { message_id: MessageId },
+    Duplicate {
+        message_id: MessageId,
+    },
     /// One of our own sends came back.
-    Echo { message_id: MessageId },
+    Echo {
+        message_id: MessageId,
+    },
     /// An acknowledgement, reaction, edit, label or the like was taken in, or was known.
     Applied {},
     /// Waits, and is worked off by itself.
-    Parked { reason: ParkedBecause },
-    Ignored { reason: IgnoredBecause },
+    Parked {
+        reason: ParkedBecause,
+    },
+    Ignored {
+        reason: IgnoredBecause,
+    },
     /// It can not be read. `inbound.accept` keeps such a delivery as dead, replayable.
-    Rejected { code: String, message: String },
+    Rejected {
+        code: String,
+        message: String,
+    },
 }

@@ -50,7 +50,9 @@ pub fn target(item: &InboundItem) -> Option<&str> {
 pub async fn apply_known(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem) -> Result<bool> {
     let channel = intake.channel.id.to_string();
     if let Some(external_id) = target(item) {
-        let Some(message) = work.by_key::<Message>("message.external", &channel, external_id).await? else { return Ok(false) };
+        let Some(message) = work.by_key::<Message>("message.external", &channel, external_id).await? else {
+            return Ok(false);
+        };
         apply(work, intake, message, item).await?;
         return Ok(true);
     }
@@ -76,7 +78,12 @@ pub async fn apply_or_park(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item:
 }
 
 /// Applies what waited for a message that was recorded just now.
-pub async fn apply_waiting(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, external_id: &str, id: MessageId) -> Result<()> {
+pub async fn apply_waiting(
+    work: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    external_id: &str,
+    id: MessageId,
+) -> Result<()> {
     for item in take_waiting(work, &prefix("message", intake.channel.id, external_id)).await? {
         let message = work.load::<Message>(id).await?;
         apply(work, intake, message, &item).await?;
@@ -147,7 +154,12 @@ pub fn prefix(what: &str, channel: ChannelId, external_id: &str) -> String {
 }
 
 /// Applies an item to its message.
-pub async fn apply(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, mut message: Root<Message>, item: &InboundItem) -> Result<()> {
+pub async fn apply(
+    work: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    mut message: Root<Message>,
+    item: &InboundItem,
+) -> Result<()> {
     match item {
         InboundItem::Ack(ack) => {
             let participant = ack.participant.as_ref().and_then(|who| who.wid.clone().or_else(|| who.lid.clone()));
@@ -169,7 +181,8 @@ pub async fn apply(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, mut message: 
             message.edit(&edit.text, edit.at, by);
         }
         InboundItem::Revoke(revoke) if revoke.reach == RevokeReach::Everyone => {
-            let by = party(work, intake, &message, revoke.from_me, &revoke.by, revoke.at).await?.unwrap_or(Party::System);
+            let by =
+                party(work, intake, &message, revoke.from_me, &revoke.by, revoke.at).await?.unwrap_or(Party::System);
             message.revoke(revoke.at, by);
         }
         _ => {}
