@@ -351,3 +351,20 @@ fn unread_counts_do_not_depend_on_the_order_of_arrival() {
     assert_eq!(line.one::<Chat>().unread_count, 1);
     line.world.assert_log_matches();
 }
+
+#[test]
+fn a_deleted_contact_closes_its_chat() {
+    let line = Line::new();
+    line.world.clock.set("2025-01-06T10:00:00Z");
+    line.says("A1", "10:00:00", "1");
+    let delete = json!({"id": line.one::<Contact>().id});
+    let delete = input::parse_value::<ventros::contacts::contact::commands::DeleteContact>(delete).unwrap();
+    block_on(line.shop.execute(delete)).unwrap();
+    line.run();
+    assert!(line.one::<Chat>().is_closed());
+    // R13: the next message of the same number opens everything anew.
+    assert!(
+        matches!(line.says("A2", "10:01:00", "2"), Outcome::Recorded { created, .. } if created.contact && created.chat)
+    );
+    line.world.assert_log_matches();
+}

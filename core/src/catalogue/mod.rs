@@ -30,8 +30,11 @@ pub const REACTIONS: &[&[Reaction]] =
     &[crate::conversations::chat::reactions::REACTIONS, crate::conversations::inbound::reactions::REACTIONS];
 
 /// Kinds of durable jobs.
-pub const JOBS: &[&[JobType]] =
-    &[&[crate::conversations::session::SESSION_TIMEOUT], crate::conversations::inbound::JOBS];
+pub const JOBS: &[&[JobType]] = &[
+    &[crate::conversations::session::SESSION_TIMEOUT],
+    crate::conversations::chat::reactions::JOBS,
+    crate::conversations::inbound::JOBS,
+];
 
 /// The kind of job of a name.
 pub fn job_type(kind: &str) -> Option<&'static JobType> {
