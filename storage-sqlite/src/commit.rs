@@ -20,18 +20,18 @@ pub(crate) fn commit(
     layouts: &BTreeMap<Kind, Arc<Layout>>,
     batch: &Batch,
 ) -> Result<Committed, CommitError> {
-    if let Some(progress) = &batch.consumer {
-        if !consumers::progress(connection, progress)? {
-            return Err(CommitError::LeaseLost);
-        }
+    if let Some(progress) = &batch.consumer
+        && !consumers::progress(connection, progress)?
+    {
+        return Err(CommitError::LeaseLost);
     }
     if !jobs::finish(connection, &batch.jobs)? {
         return Err(CommitError::LeaseLost);
     }
-    if let Some(record) = &batch.idempotency {
-        if !remember(connection, record)? {
-            return Err(CommitError::KeyUsed);
-        }
+    if let Some(record) = &batch.idempotency
+        && !remember(connection, record)?
+    {
+        return Err(CommitError::KeyUsed);
     }
     for write in &batch.snapshots {
         let layout = layouts.get(&write.kind).ok_or_else(|| Error::internal("a layout is missing"))?;

@@ -144,7 +144,12 @@ pub(crate) fn select(scope: Scope, query: &EventQuery) -> (String, Vec<Sql>) {
         values.push(Sql::Integer(integer(until)));
     }
     types(query, is_narrow || by_subject, &mut sql, &mut values);
-    sql.push_str(&format!(" ORDER BY {plain}{number} {} LIMIT ?", if query.backward { "DESC" } else { "ASC" }));
+    // Within one stream its own numbers are in the same order, and the index has them.
+    let order = match (scope, query.stream, by_subject) {
+        (Scope::Project(_), Some(_), false) => "e.aggregate_version".to_owned(),
+        _ => format!("{plain}{number}"),
+    };
+    sql.push_str(&format!(" ORDER BY {order} {} LIMIT ?", if query.backward { "DESC" } else { "ASC" }));
     values.push(Sql::Integer(integer(query.limit)));
     (sql, values)
 }

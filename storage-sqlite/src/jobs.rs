@@ -279,7 +279,7 @@ impl JobRepository for SqliteStorage {
         limit: usize,
     ) -> Result<Vec<JobRecord>> {
         // Workers ask far more often than there is work; asking must not wait for the writer.
-        if !self.read(|connection| next_due(connection, queue))?.is_some_and(|at| at <= now) {
+        if self.read(|connection| next_due(connection, queue))?.is_none_or(|at| at > now) {
             return Ok(Vec::new());
         }
         let queue = queue.to_owned();

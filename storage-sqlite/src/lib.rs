@@ -14,6 +14,8 @@ mod fill;
 mod jobs;
 mod layout;
 mod migrations;
+#[cfg(test)]
+mod plans;
 mod query;
 mod readers;
 mod snapshots;

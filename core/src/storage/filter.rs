@@ -240,10 +240,12 @@ impl Comparison<'_> {
         }
         let mut filter = self.leaf(kind, self.test(positive, kind, value)?);
         // Without a definition nobody knows whether a custom field that looks like an instant is one.
-        if self.field.kind.is_none() && kind == FieldKind::Text && positive == Operator::Eq {
-            if let Some(instant) = value.and_then(|value| self.instant(value).ok()) {
-                filter = Filter::Any(vec![filter, self.leaf(FieldKind::Instant, Test::Equal(instant))]);
-            }
+        if self.field.kind.is_none()
+            && kind == FieldKind::Text
+            && positive == Operator::Eq
+            && let Some(instant) = value.and_then(|value| self.instant(value).ok())
+        {
+            filter = Filter::Any(vec![filter, self.leaf(FieldKind::Instant, Test::Equal(instant))]);
         }
         Ok(if positive == self.op { filter } else { filter.negate() })
     }

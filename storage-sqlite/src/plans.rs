@@ -1,0 +1,198 @@
+//! No statement on a hot path walks a whole table. The plans looked at are those of the statements that the calls really run.
+
+use crate::SqliteStorage;
+use rusqlite::Connection;
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
+use std::cell::RefCell;
+use std::future::Future;
+use ventros::kernel::{Kind, Result};
+use ventros::storage::testing::*;
+use ventros::storage::{
+    EventQuery, EventRepository, FieldKind, Filter, Find, JobQuery, JobRepository, JobWrite, KeyRef, Scope,
+    SnapshotRepository, Sort, Storage,
+};
+use ventros::testing::block_on;
+
+thread_local! {
+    static STATEMENTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+fn note(event: TraceEvent<'_>) {
+    if let TraceEvent::Stmt(statement, _) = event {
+        let sql = statement.expanded_sql().unwrap_or_default();
+        STATEMENTS.with_borrow_mut(|statements| statements.push(sql));
+    }
+}
+
+fn store() -> SqliteStorage {
+    let store = SqliteStorage::open_in_memory().unwrap();
+    block_on(store.prepare(&[TABLE])).unwrap();
+    let samples: Vec<Sample> = (0..50)
+        .map(|number| Sample {
+            tags: vec!["vip".into()],
+            status: Some("active".into()),
+            ..Sample::named(&format!("n{number}"))
+        })
+        .collect();
+    block_on(fill(&store, PROJECT, &samples));
+    store
+}
+
+/// The plans of all statements that `call` runs.
+fn plans<T>(store: &SqliteStorage, call: impl Future<Output = Result<T>>) -> Vec<String> {
+    let trace = |to: Option<fn(TraceEvent<'_>)>| {
+        let mut connection = store.writer.connection();
+        connection.as_mut().unwrap().trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, to).unwrap();
+    };
+    STATEMENTS.take();
+    trace(Some(note));
+    block_on(call).map(|_| ()).unwrap();
+    trace(None);
+    let statements = STATEMENTS.take();
+    let explain = |connection: &Connection| {
+        let mut plans = Vec::new();
+        for sql in
+            statements.iter().filter(|sql| ["SELECT", "UPDATE", "DELETE"].iter().any(|verb| sql.starts_with(verb)))
+        {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+            plans.extend(steps.map(|step| format!("{} <- {sql}", step.unwrap())));
+        }
+        Ok(plans)
+    };
+    let plans = store.writer.read(explain).unwrap();
+    assert!(!plans.is_empty(), "nothing was run");
+    plans
+}
+
+#[track_caller]
+fn seeks<T>(store: &SqliteStorage, call: impl Future<Output = Result<T>>) {
+    for plan in plans(store, call) {
+        assert!(!plan.starts_with("SCAN") && !plan.starts_with("USE TEMP B-TREE"), "{plan}");
+    }
+}
+
+const SCOPE: Scope = Scope::Project(PROJECT);
+
+fn find(sort: &str, descending: bool, filter: Filter) -> Find {
+    let kind = fields().sortable(sort).unwrap().kind;
+    Find {
+        filter,
+        sort: vec![Sort { field: sort.to_owned(), kind, descending }],
+        after: None,
+        backward: false,
+        limit: 20,
+        include_hidden: false,
+        with_total: false,
+    }
+}
+
+#[test]
+fn lookups_seek() {
+    let store = store();
+    seeks(&store, store.get(SCOPE, Kind::Contact, &[id(1), id(2)]));
+    seeks(&store, store.find_keys(SCOPE, "contact.phone", &[KeyRef { scope: "", key: "1" }]));
+    seeks(&store, store.find_keys(Scope::Installation, "contact.phone", &[KeyRef { scope: "", key: "1" }]));
+    seeks(&store, store.scan(SCOPE, Kind::Contact, Some(id(3)), 10));
+    seeks(&store, store.idempotent(id(1), "k", at(0)));
+    seeks(&store, store.head(PROJECT));
+}
+
+#[test]
+fn lists_by_declared_indexes_seek() {
+    let store = store();
+    let active = || Filter::eq("status", FieldKind::Enum, "active");
+    for (sort, filter) in [
+        ("created_at", Filter::everything()),
+        ("name", Filter::everything()),
+        ("seen.at", active()),
+        ("id", Filter::eq("owner_id", FieldKind::Id, id(7))),
+    ] {
+        for descending in [false, true] {
+            let first = find(sort, descending, filter.clone());
+            seeks(&store, store.find(SCOPE, Kind::Contact, &first));
+            let page = block_on(store.find(SCOPE, Kind::Contact, &Find { limit: 3, ..first.clone() })).unwrap();
+            let Some(edge) = page.rows.last().map(|row| (row.keys.clone(), row.snapshot.id)) else { continue };
+            for backward in [false, true] {
+                let next = Find { after: Some(edge.clone()), backward, ..first.clone() };
+                seeks(&store, store.find(SCOPE, Kind::Contact, &next));
+            }
+        }
+    }
+    seeks(&store, store.count(SCOPE, Kind::Contact, &active(), false));
+}
+
+#[test]
+fn events_seek() {
+    let store = store();
+    let all = || EventQuery { limit: 10, ..EventQuery::default() };
+    for query in [
+        EventQuery { after: 5, ..all() },
+        EventQuery { backward: true, ..all() },
+        EventQuery { after: 5, types: vec!["contact.created".into()], ..all() },
+        EventQuery { backward: true, types: vec!["contact.created".into()], ..all() },
+        EventQuery { after: 5, types: vec!["contact.*".into(), "chat.created".into()], ..all() },
+        EventQuery { stream: Some(contact(1)), ..all() },
+        EventQuery { subject: Some(contact(1)), ..all() },
+        EventQuery { subject: Some(contact(1)), after: 5, backward: true, ..all() },
+    ] {
+        seeks(&store, store.events(SCOPE, &query));
+    }
+    seeks(&store, store.events(Scope::Installation, &EventQuery { after: 5, ..all() }));
+    // Few rows, which may be sorted; but found by their own index.
+    for query in [EventQuery { correlation_id: Some(id(1)), ..all() }, EventQuery { ids: vec![id(1), id(2)], ..all() }]
+    {
+        for plan in plans(&store, store.events(SCOPE, &query)) {
+            let own = ["events_correlation", "events_id"].iter().any(|index| plan.contains(index));
+            assert!(own || plan.starts_with("USE TEMP B-TREE"), "{plan}");
+        }
+    }
+}
+
+#[test]
+fn jobs_seek() {
+    let store = store();
+    let jobs = (1..40).map(|number| {
+        let order_key = (number % 2 == 0).then(|| "line".to_owned());
+        JobWrite::Enqueue(ventros::storage::JobRecord { order_key, ..job(number, 0) })
+    });
+    let batch = ventros::storage::Batch { jobs: jobs.collect(), ..Default::default() };
+    committed(block_on(store.commit(batch)));
+    seeks(&store, store.next_due("timer"));
+    seeks(&store, store.job(SCOPE, id(1)));
+    seeks(&store, store.jobs(SCOPE, &JobQuery { limit: 10, queue: Some("timer".into()), ..JobQuery::default() }));
+    seeks(&store, store.claim_jobs("timer", id(1), at(0), at(60), 5));
+}
+
+#[test]
+fn writes_seek() {
+    let store = store();
+    let (before, after) = (Sample::named("n0"), Sample { tags: vec!["x".into()], ..Sample::named("n1") });
+    let mut batch = snapshots([after.update(&before, PROJECT, 1, 2)]);
+    batch.events = vec![event(PROJECT, 1, 1, 1, "contact.created")];
+    batch.jobs = vec![
+        JobWrite::Schedule(ventros::storage::JobRecord { unique_key: Some("k".into()), ..job(1, 0) }),
+        JobWrite::Cancel { project_id: PROJECT, unique_key: "k".into(), at: at(0) },
+        JobWrite::Release { project_id: PROJECT, ids: vec![id(1)], run_at: at(0) },
+        JobWrite::Purge { finished_before: at(0) },
+    ];
+    let commit = async {
+        committed(store.commit(batch).await);
+        Ok(())
+    };
+    for plan in plans(&store, commit) {
+        let is_search = plan.contains("VIRTUAL TABLE");
+        assert!(is_search || !plan.starts_with("SCAN"), "{plan}");
+    }
+}
+
+#[test]
+fn a_search_starts_from_its_words() {
+    let store = store();
+    for plan in plans(&store, store.search(SCOPE, Kind::Contact, "n1", 10)) {
+        assert!(
+            plan.starts_with("SCAN s VIRTUAL TABLE") || plan.starts_with("SEARCH t USING INTEGER PRIMARY KEY"),
+            "{plan}"
+        );
+    }
+}
