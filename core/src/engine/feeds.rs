@@ -97,6 +97,9 @@ impl Durable {
     /// The next events, at most `limit`. Empty when there are none, when another process reads, or while a failed event
     /// waits for its next try. Each must be answered by [`ack`](Self::ack) or [`fail`](Self::fail), in order.
     pub async fn next(&mut self, limit: usize) -> Result<Vec<EventRecord>> {
+        if self.lease.is_none() && !self.has_work(limit).await? {
+            return Ok(Vec::new());
+        }
         let Some(mut lease) = self.claim().await? else { return Ok(Vec::new()) };
         let head = self.core.storage.head(self.project).await?;
         let query = EventQuery {
@@ -168,6 +171,26 @@ impl Durable {
     /// The events given up on, oldest first.
     pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
         self.core.storage.dead_letters(self.project, &self.name, limit).await
+    }
+
+    /// Looks before it claims: claiming writes, and most commits concern other readers. A checkpoint that only others'
+    /// events have passed is moved in larger steps.
+    async fn has_work(&self, limit: usize) -> Result<bool> {
+        let known = self.core.storage.consumers(Scope::Project(self.project)).await?;
+        let Some(consumer) = known.into_iter().find(|consumer| consumer.name == self.name) else { return Ok(false) };
+        let head = self.core.storage.head(self.project).await?;
+        if head <= consumer.checkpoint {
+            return Ok(false);
+        }
+        let query = EventQuery {
+            after: consumer.checkpoint,
+            until: Some(head),
+            types: consumer.events,
+            limit: 1,
+            ..EventQuery::default()
+        };
+        let far = head - consumer.checkpoint >= limit as u64;
+        Ok(far || !self.core.storage.events(Scope::Project(self.project), &query).await?.is_empty())
     }
 
     async fn claim(&mut self) -> Result<Option<ConsumerRecord>> {

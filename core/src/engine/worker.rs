@@ -157,6 +157,7 @@ impl Crm {
                 return storage.update_consumer(&progress(self.core.now(), &lease, true, None)).await;
             }
             for event in &events {
+                breathe().await;
                 match self.react(project, reaction, &lease, event).await {
                     Ok(()) => {
                         lease.checkpoint = event.seq;
@@ -240,6 +241,7 @@ impl Crm {
                 return Ok(());
             }
             for job in &jobs {
+                breathe().await;
                 report.jobs += 1;
                 if !self.run_job(job).await? {
                     report.failures += 1;
@@ -333,6 +335,19 @@ impl Crm {
             Err(other) => Err(Error::internal(format!("a job could not be ended: {other:?}"))),
         }
     }
+}
+
+/// Gives the host a moment to break in. A store that never waits would otherwise make one long step of the whole run.
+async fn breathe() {
+    let mut waited = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
 }
 
 /// Whether to decide again after a failed commit.

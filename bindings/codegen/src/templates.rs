@@ -1,0 +1,28 @@
+//! The template engine, strict: a name that is not given is an error.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+use serde_json::Value;
+use std::error::Error;
+
+/// Templates by name.
+pub struct Templates(Environment<'static>);
+
+impl Templates {
+    pub fn new(sources: &[(&'static str, &'static str)]) -> Result<Self, Box<dyn Error>> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_syntax(
+            SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build()?,
+        );
+        for (name, source) in sources {
+            environment.add_template(name, source)?;
+        }
+        Ok(Templates(environment))
+    }
+
+    pub fn write(&self, name: &str, values: Value) -> Result<String, Box<dyn Error>> {
+        Ok(self.0.get_template(name)?.render(minijinja::Value::from(Serde(values)))?)
+    }
+}

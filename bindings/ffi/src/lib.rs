@@ -1,0 +1,301 @@
+//! The engine handle that all languages share: open, call, cancel, subscribe and drain, close.
+//!
+//! Not an API: the bindings convert and nothing else, and the generated clients on top are what people use. The handle
+//! owns the runtime; runtime threads never call into a language, they ring a doorbell that carries nothing.
+
+mod block_on;
+mod clock;
+mod outbox;
+mod subscriptions;
+mod wire;
+
+pub use clock::ManualClock;
+pub use outbox::{Bell, Delivery};
+pub use subscriptions::Settled;
+pub use wire::Failure;
+
+use futures_util::FutureExt;
+use outbox::Outbox;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use subscriptions::Subscriptions;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use ventros::engine::{Crm, Doorbell, RunReport, Settings};
+use ventros::kernel::{Clock, Error, ErrorCode, Result, input};
+use ventros::storage::Storage;
+use ventros::system::{SystemClock, SystemIds};
+use ventros_sqlite::SqliteStorage;
+
+/// How long the worker sleeps when nobody rings: timers, retries and the commits of other processes.
+const NAP: Duration = Duration::from_secs(1);
+/// How long `close` waits for what runs.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// An open engine. Every method may be called from any thread of the process that opened it.
+pub struct Engine {
+    shared: Arc<Shared>,
+    runtime: Mutex<Option<Runtime>>,
+    handle: Handle,
+    /// Submitted calls by token.
+    calls: Arc<Mutex<BTreeMap<u64, AbortHandle>>>,
+    /// Keeps the registration with the engine alive.
+    _doorbell: Arc<Doorbell>,
+}
+
+/// What the runtime's tasks share with the handle.
+struct Shared {
+    crm: Crm,
+    outbox: Outbox,
+    subscriptions: Subscriptions,
+    /// Rings for the worker.
+    work: Notify,
+    /// Read the log and run work one after the other, so that `run_pending` sees the end of it.
+    turn: tokio::sync::Mutex<()>,
+    closed: AtomicBool,
+    process: u32,
+}
+
+impl Engine {
+    /// Opens the store at `location` (a path, `sqlite:///path` or `:memory:`), creating it if there is none.
+    ///
+    /// `options` is JSON: `background` (default true) runs reactions, timers and deliveries on the runtime.
+    pub fn open(location: &str, options: &[u8], clock: Option<Arc<ManualClock>>) -> Result<Engine, Failure> {
+        let options: wire::OpenOptions = input::parse(options)?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("ventros").enable_all().build();
+        let runtime = runtime.map_err(|error| Error::unavailable(format!("no threads for the engine: {error}")))?;
+        let handle = runtime.handle().clone();
+        let clock: Arc<dyn Clock> = match clock {
+            Some(manual) => manual,
+            None => Arc::new(SystemClock),
+        };
+        let crm = here(&handle, &mut || false, open(location, clock))?;
+        let shared = Arc::new(Shared {
+            crm,
+            outbox: Outbox::default(),
+            subscriptions: Subscriptions::default(),
+            work: Notify::new(),
+            turn: tokio::sync::Mutex::new(()),
+            closed: AtomicBool::new(false),
+            process: std::process::id(),
+        });
+        let weak = Arc::downgrade(&shared);
+        let doorbell = shared.crm.on_commit(Arc::new(move || {
+            if let Some(shared) = weak.upgrade() {
+                shared.work.notify_one();
+            }
+        }));
+        if options.background {
+            handle.spawn(worker(shared.clone()));
+        }
+        let calls = Arc::default();
+        Ok(Engine { shared, runtime: Mutex::new(Some(runtime)), handle, calls, _doorbell: doorbell })
+    }
+
+    /// Runs an operation on the calling thread and gives `{"ok": output}` or `{"error": {...}}`.
+    ///
+    /// `interrupted` is asked while the call waits; when it says yes the call is given up. What it had committed stays.
+    pub fn call(&self, operation: &str, input: &[u8], context: &[u8], interrupted: &mut dyn FnMut() -> bool) -> String {
+        let result = self.usable().and_then(|()| {
+            let guarded = AssertUnwindSafe(run(&self.shared, operation, input, context)).catch_unwind();
+            here(&self.handle, interrupted, async { guarded.await.unwrap_or_else(|panic| Err(defect(&*panic))) })
+        });
+        wire::answer(result)
+    }
+
+    /// Runs an operation on the runtime; its answer is delivered as [`Delivery::Completed`].
+    pub fn submit(&self, token: u64, operation: String, input: Vec<u8>, context: Vec<u8>) -> Result<(), Failure> {
+        self.usable()?;
+        let (shared, calls) = (self.shared.clone(), self.calls.clone());
+        let mut running = lock(&self.calls);
+        let task = self.handle.spawn(async move {
+            let guarded = AssertUnwindSafe(run(&shared, &operation, &input, &context)).catch_unwind();
+            let result = guarded.await.unwrap_or_else(|panic| Err(defect(&*panic)));
+            lock(&calls).remove(&token);
+            shared.outbox.push(Delivery::Completed { token, result: wire::answer(result) });
+        });
+        running.insert(token, task.abort_handle());
+        Ok(())
+    }
+
+    /// Ends a submitted call or a subscription; a durable one keeps its place. Unknown tokens are fine.
+    pub fn cancel(&self, token: u64) {
+        if self.usable().is_err() {
+            return;
+        }
+        let call = lock(&self.calls).remove(&token);
+        match call {
+            Some(call) => call.abort(),
+            None => {
+                here(&self.handle, &mut || false, async { Ok(self.shared.subscriptions.remove(token).await) }).ok();
+            }
+        }
+    }
+
+    /// Starts a subscription. `options` is JSON, as the generated clients write it.
+    pub fn subscribe(&self, token: u64, options: &[u8]) -> Result<(), Failure> {
+        self.usable()?;
+        let wanted = input::parse(options)?;
+        here(&self.handle, &mut || false, self.shared.subscriptions.add(&self.shared.crm, token, wanted))?;
+        self.shared.work.notify_one();
+        Ok(())
+    }
+
+    /// Rings `bell` whenever there is something to drain; for hosts that cannot wait in [`listen`](Self::listen).
+    pub fn set_bell(&self, bell: Bell) {
+        self.shared.outbox.set_bell(bell);
+    }
+
+    /// Waits for the doorbell; false when the engine is closed.
+    pub fn listen(&self) -> bool {
+        self.shared.process == std::process::id() && self.shared.outbox.listen()
+    }
+
+    /// Hands back what was done with earlier deliveries and takes what is there, without waiting.
+    pub fn drain(&self, settled: impl IntoIterator<Item = Settled>) -> Result<Vec<Delivery>, Failure> {
+        if self.shared.process != std::process::id() {
+            return Err(ErrorCode::Forked.into());
+        }
+        let settled = self.shared.subscriptions.settle(settled);
+        let taken = self.shared.outbox.take();
+        if settled || !taken.is_empty() {
+            self.shared.work.notify_one();
+        }
+        Ok(taken)
+    }
+
+    /// Ends everything and closes the store. Idempotent; further calls answer `closed`.
+    pub fn close(&self) {
+        if self.shared.process != std::process::id() || self.shared.closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let calls = std::mem::take(&mut *lock(&self.calls));
+        for (token, call) in calls {
+            call.abort();
+            self.shared.outbox.push(Delivery::Completed { token, result: wire::answer(Err(ErrorCode::Closed.into())) });
+        }
+        let shared = self.shared.clone();
+        let goodbye = async move {
+            let _turn = shared.turn.lock().await;
+            shared.subscriptions.pump(&shared.outbox).await;
+            shared.subscriptions.clear().await;
+            shared.crm.close().await
+        };
+        here(&self.handle, &mut || false, async { tokio::time::timeout(FAREWELL, goodbye).await.unwrap_or(Ok(())) })
+            .ok();
+        self.shared.outbox.close();
+        self.shared.work.notify_one();
+        if let Some(runtime) = lock(&self.runtime).take() {
+            runtime.shutdown_timeout(FAREWELL);
+        }
+    }
+
+    fn usable(&self) -> Result<()> {
+        if self.shared.process != std::process::id() {
+            return Err(ErrorCode::Forked.into());
+        }
+        if self.shared.closed.load(Ordering::SeqCst) { Err(ErrorCode::Closed.into()) } else { Ok(()) }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.shared.process == std::process::id() {
+            self.close();
+        } else {
+            // The threads and the connection belong to the parent: this copy must not touch them.
+            std::mem::forget(lock(&self.runtime).take());
+            std::mem::forget(self.shared.clone());
+        }
+    }
+}
+
+async fn open(location: &str, clock: Arc<dyn Clock>) -> Result<Crm> {
+    Crm::open(Settings { storage: storage(location)?, clock, ids: SystemIds::shared() }).await
+}
+
+/// The store that a location names: `:memory:`, a path, or `sqlite:///` before a path (a fourth slash makes it absolute).
+fn storage(location: &str) -> Result<Arc<dyn Storage>> {
+    if location == ":memory:" {
+        return Ok(Arc::new(SqliteStorage::open_in_memory()?));
+    }
+    let path = location.strip_prefix("sqlite:///").unwrap_or(location);
+    if path.is_empty() || path.contains("://") {
+        return Err(Error::new(ErrorCode::InputInvalid)
+            .message("expected a path, sqlite:///path or :memory:")
+            .at("location"));
+    }
+    Ok(Arc::new(SqliteStorage::open(path)?))
+}
+
+/// Names that are no operations of the product but of the handle.
+async fn run(shared: &Shared, operation: &str, input: &[u8], context: &[u8]) -> Result<String> {
+    let context = wire::context(context)?;
+    match operation {
+        "engine.run_pending" => wire::output(&shared.run_pending().await?),
+        "engine.transact" => {
+            let transaction: wire::Transaction = input::parse(input)?;
+            wire::output(&shared.crm.transact(context, &transaction.steps()).await?)
+        }
+        // For the tests of bindings: what a defect and a long call look like from outside.
+        "engine.panic" => panic!("a test asked for it"),
+        "engine.sleep" => {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            wire::output(&())
+        }
+        _ => shared.crm.call(operation, context, input).await,
+    }
+}
+
+/// What a run did, and how many events it hands to callbacks.
+#[derive(serde::Serialize)]
+struct Report {
+    #[serde(flatten)]
+    work: RunReport,
+    delivered: usize,
+}
+
+impl Shared {
+    async fn run_pending(&self) -> Result<Report> {
+        let _turn = self.turn.lock().await;
+        let work = self.crm.run_pending().await?;
+        let delivered = self.subscriptions.pump(&self.outbox).await;
+        Ok(Report { work, delivered })
+    }
+}
+
+/// Works whenever it is rung, and looks by itself now and then.
+async fn worker(shared: Arc<Shared>) {
+    while !shared.closed.load(Ordering::SeqCst) {
+        // What fails is kept by the store and tried again; a store that cannot be reached is tried at the next nap.
+        AssertUnwindSafe(shared.run_pending()).catch_unwind().await.ok();
+        let naps = tokio::time::timeout(NAP, shared.work.notified());
+        naps.await.ok();
+    }
+}
+
+/// Runs `future` on this thread with the runtime's timers and sockets at hand.
+fn here<T>(
+    handle: &Handle,
+    interrupted: &mut dyn FnMut() -> bool,
+    future: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let _guard = handle.enter();
+    block_on::block_on(future, interrupted).unwrap_or_else(|| Err(ErrorCode::Cancelled.into()))
+}
+
+/// A panic is a defect of ours, never the end of the host.
+fn defect(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Error::internal(format!("panic: {}", text.unwrap_or("without a message")))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

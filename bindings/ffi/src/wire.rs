@@ -1,0 +1,151 @@
+//! The JSON that crosses the border: the context of a call, options, answers and errors.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use ventros::engine::{Context, StartAt, Step, SubscribeOptions};
+use ventros::kernel::{
+    ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, input,
+};
+
+/// An error that a method raises instead of answering.
+#[derive(Debug, Clone)]
+pub struct Failure(pub Error);
+
+impl Failure {
+    /// `{kind, code, message, field, details, errors}`
+    pub fn json(&self) -> String {
+        serde_json::to_string(&self.0).unwrap_or_else(|_| UNSPEAKABLE.to_owned())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure(error)
+    }
+}
+
+impl From<ErrorCode> for Failure {
+    fn from(code: ErrorCode) -> Self {
+        Failure(code.into())
+    }
+}
+
+const UNSPEAKABLE: &str = r#"{"kind":"internal","code":"internal","message":"an error could not be written as JSON"}"#;
+
+/// `{"ok": output}` or `{"error": {...}}`.
+pub(crate) fn answer(result: Result<String>) -> String {
+    match result {
+        Ok(output) => format!(r#"{{"ok":{output}}}"#),
+        Err(error) => format!(r#"{{"error":{}}}"#, Failure(error).json()),
+    }
+}
+
+/// A value as the output of a call.
+pub(crate) fn output(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::internal(format!("an output does not serialise: {error}")))
+}
+
+/// What a caller says about the circumstances of a call.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CallContext {
+    project_id: Option<ProjectId>,
+    /// The host itself when absent.
+    actor: Option<ActorRef>,
+    source: Option<Source>,
+    correlation_id: Option<CorrelationId>,
+    causation_id: Option<EventId>,
+    idempotency_key: Option<String>,
+    expected_version: Option<u64>,
+    metadata: Option<Map<String, Value>>,
+}
+
+pub(crate) fn context(json: &[u8]) -> Result<Context> {
+    let given: CallContext = if json.is_empty() { CallContext::default() } else { input::parse(json)? };
+    let actor = given.actor.unwrap_or_else(|| ActorRef::system(Component::Host));
+    let mut context = Context::new(given.project_id, actor);
+    context.source = given.source.unwrap_or(context.source);
+    context.correlation_id = given.correlation_id;
+    context.causation_id = given.causation_id;
+    context.idempotency_key = given.idempotency_key;
+    context.expected_version = given.expected_version;
+    context.metadata = given.metadata;
+    Ok(context)
+}
+
+/// What `open` is told beside the place.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct OpenOptions {
+    /// Whether reactions, timers and deliveries run by themselves.
+    pub background: bool,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions { background: true }
+    }
+}
+
+/// The commands of a transaction.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Transaction {
+    pub commands: Vec<Command>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Command {
+    operation: String,
+    input: Box<RawValue>,
+}
+
+impl Transaction {
+    pub fn steps(self) -> Vec<Step> {
+        self.commands.into_iter().map(|command| Step { operation: command.operation, input: command.input }).collect()
+    }
+}
+
+/// What to hear of.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Wanted {
+    /// What this process sees from now on.
+    Live { project_id: Option<ProjectId>, events: Vec<String> },
+    /// Everything at least once, from a stored place in the log.
+    Durable {
+        project_id: ProjectId,
+        name: String,
+        events: Vec<String>,
+        #[serde(default)]
+        start: Place,
+        #[serde(default)]
+        max_attempts: Option<u32>,
+    },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Place {
+    Start,
+    #[default]
+    Now,
+    After {
+        seq: u64,
+    },
+}
+
+pub(crate) fn options(events: Vec<String>, start: &Place, max_attempts: Option<u32>) -> SubscribeOptions {
+    let defaults = SubscribeOptions::default();
+    SubscribeOptions {
+        events,
+        start: match start {
+            Place::Start => StartAt::Beginning,
+            Place::Now => StartAt::Now,
+            Place::After { seq } => StartAt::After(*seq),
+        },
+        max_attempts: max_attempts.unwrap_or(defaults.max_attempts),
+    }
+}

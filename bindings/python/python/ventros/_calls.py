@@ -1,0 +1,178 @@
+"""How a generated method becomes a call of the engine, blocking or awaited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from ._wire import Page, encode
+from .errors import ErrorBody
+
+T = TypeVar("T")
+
+Actor = Mapping[str, Any] | str
+"""Who acts: the id of a user, or `{"kind": ..., "id": ...}`."""
+
+
+class Scope(Struct, frozen=True):
+    """What every call through one handle carries."""
+
+    project_id: str | None = None
+    actor: dict[str, Any] | None = None
+
+
+def actor_of(actor: Actor | None) -> dict[str, Any] | None:
+    """A plain id is a user's."""
+    if actor is None:
+        return None
+    return {"kind": "user", "id": actor} if isinstance(actor, str) else dict(actor)
+
+
+class _Outcome(Struct, Generic[T]):
+    ok: T | UnsetType = UNSET
+    error: ErrorBody | None = None
+
+
+_decoders: dict[str, msgspec.json.Decoder[_Outcome[Any]]] = {}
+
+
+def decode(operation: str, answer: bytes, result: Any) -> Any:
+    """The result of a call, or its exception."""
+    decoder = _decoders.get(operation)
+    if decoder is None:
+        decoder = _decoders[operation] = msgspec.json.Decoder(_Outcome[result])
+    outcome = decoder.decode(answer)
+    if outcome.error is not None:
+        raise outcome.error.exception()
+    return outcome.ok
+
+
+def context(
+    scope: Scope, idempotency_key: str | None, expected_version: int | None, extra: Mapping[str, Any] | None = None
+) -> bytes:
+    """The context of a call as JSON."""
+    return encode(
+        {
+            "project_id": scope.project_id,
+            "actor": scope.actor,
+            "idempotency_key": idempotency_key,
+            "expected_version": expected_version,
+            **(extra or {}),
+        }
+    )
+
+
+class Caller(Protocol):
+    """Calls the engine and waits."""
+
+    def call(self, operation: str, input: bytes, context: bytes) -> bytes: ...
+
+
+class AsyncCaller(Protocol):
+    """Calls the engine and lets others work meanwhile."""
+
+    async def call(self, operation: str, input: bytes, context: bytes) -> bytes: ...
+
+
+class Collection:
+    """Operations that belong together, bound to a project and an actor."""
+
+    def __init__(self, engine: Caller, scope: Scope) -> None:
+        self._engine = engine
+        self._scope = scope
+
+    def _call(
+        self,
+        operation: str,
+        input: Mapping[str, Any],
+        result: Any,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> Any:
+        answer = self._engine.call(operation, encode(input), context(self._scope, idempotency_key, expected_version))
+        return decode(operation, answer, result)
+
+    def _list(self, operation: str, input: dict[str, Any], result: Any) -> Pager[Any]:
+        return Pager(self, operation, input, result)
+
+
+class Pager(Generic[T]):
+    """A list that fetches its pages while you iterate."""
+
+    def __init__(self, collection: Collection, operation: str, input: dict[str, Any], result: Any) -> None:
+        self._collection = collection
+        self._operation = operation
+        self._input = input
+        self._result = result
+
+    def page(self, cursor: str | None = None) -> Page[T]:
+        """One page: the first, or the one that `cursor` names."""
+        input = self._input if cursor is None else {**self._input, "cursor": cursor}
+        return self._collection._call(self._operation, input, self._result)  # pyright: ignore[reportPrivateUsage]
+
+    def pages(self) -> Iterator[Page[T]]:
+        """All pages."""
+        page = self.page()
+        yield page
+        while page.next_cursor is not None:
+            page = self.page(page.next_cursor)
+            yield page
+
+    def __iter__(self) -> Iterator[T]:
+        for page in self.pages():
+            yield from page.items
+
+
+class AsyncCollection:
+    """Operations that belong together, bound to a project and an actor."""
+
+    def __init__(self, engine: AsyncCaller, scope: Scope) -> None:
+        self._engine = engine
+        self._scope = scope
+
+    async def _call(
+        self,
+        operation: str,
+        input: Mapping[str, Any],
+        result: Any,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> Any:
+        options = context(self._scope, idempotency_key, expected_version)
+        return decode(operation, await self._engine.call(operation, encode(input), options), result)
+
+    def _list(self, operation: str, input: dict[str, Any], result: Any) -> AsyncPager[Any]:
+        return AsyncPager(self, operation, input, result)
+
+
+class AsyncPager(Generic[T]):
+    """A list that fetches its pages while you iterate with `async for`."""
+
+    def __init__(self, collection: AsyncCollection, operation: str, input: dict[str, Any], result: Any) -> None:
+        self._collection = collection
+        self._operation = operation
+        self._input = input
+        self._result = result
+
+    async def page(self, cursor: str | None = None) -> Page[T]:
+        """One page: the first, or the one that `cursor` names."""
+        input = self._input if cursor is None else {**self._input, "cursor": cursor}
+        return await self._collection._call(  # pyright: ignore[reportPrivateUsage]
+            self._operation, input, self._result
+        )
+
+    async def pages(self) -> AsyncIterator[Page[T]]:
+        """All pages."""
+        page = await self.page()
+        yield page
+        while page.next_cursor is not None:
+            page = await self.page(page.next_cursor)
+            yield page
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        async for page in self.pages():
+            for item in page.items:
+                yield item

@@ -1,0 +1,228 @@
+"""The blocking client. Every call completes on the thread that makes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+import msgspec
+from msgspec import Struct
+
+from ._calls import Actor, Scope, actor_of, context, decode
+from ._dispatch import Dispatcher, Subscription
+from ._events import Pattern, durable_options, live_options
+from ._generated.client import ProjectCollections, SystemCollections
+from ._generated.types import ProjectId
+from ._native import Engine, EngineError
+from ._native import ManualClock as NativeClock
+from ._wire import Command, Event, encode
+from .errors import wire_error
+
+E = TypeVar("E", bound=Struct)
+S = TypeVar("S")
+
+Location = str | os.PathLike[str]
+"""Where the data lives: a path, a URL such as `sqlite:///crm.db`, or `:memory:`."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class ManualClock:
+    """A clock that stands still until it is told to move, for tests."""
+
+    def __init__(self, now: datetime) -> None:
+        self.native = NativeClock((now - _EPOCH) // _MICROSECOND)
+
+    def now(self) -> datetime:
+        """The instant it shows."""
+        return _EPOCH + timedelta(microseconds=self.native.now())
+
+    def advance(self, by: timedelta | float) -> None:
+        """Moves it, by a duration or by seconds."""
+        by = by if isinstance(by, timedelta) else timedelta(seconds=by)
+        self.native.advance(by // _MICROSECOND)
+
+
+class RunReport(Struct, frozen=True):
+    """What `run_pending` did."""
+
+    jobs: int = 0
+    """Jobs and timers that were run."""
+    reactions: int = 0
+    """Events that reactions were run for."""
+    failures: int = 0
+    """Runs that failed and will be tried again, or were given up on."""
+    delivered: int = 0
+    """Events handed to callbacks."""
+
+    def __add__(self, other: RunReport) -> RunReport:
+        return RunReport(
+            self.jobs + other.jobs,
+            self.reactions + other.reactions,
+            self.failures + other.failures,
+            self.delivered + other.delivered,
+        )
+
+
+def open_engine(location: Location, clock: ManualClock | None, background: bool, options: dict[str, Any]) -> Engine:
+    """Opens the engine, or raises."""
+    native = None if clock is None else clock.native
+    try:
+        return Engine.open(os.fspath(location), encode({"background": background, **options}), native)
+    except EngineError as error:
+        raise wire_error(error) from None
+
+
+def transaction(commands: Iterable[Command[Any]]) -> tuple[list[Any], bytes]:
+    """The types of the results, and the commands as the engine reads them."""
+    listed = list(commands)
+    calls = [{"operation": c.operation, "input": msgspec.Raw(encode(c.input))} for c in listed]
+    return [c.result for c in listed], encode({"commands": calls})
+
+
+def results(kinds: Sequence[Any], answer: bytes) -> list[Any]:
+    """What each command of a transaction returned."""
+    parts: list[msgspec.Raw] = decode("engine.transact", answer, list[msgspec.Raw])
+    return [msgspec.json.decode(part, type=kind) for part, kind in zip(parts, kinds, strict=True)]
+
+
+def open(
+    location: Location,
+    *,
+    clock: ManualClock | None = None,
+    background: bool = True,
+    actor: Actor | None = None,
+) -> Crm:
+    """Opens a CRM, creating its store if there is none.
+
+    Args:
+        location: A path, a URL such as `sqlite:///crm.db`, or `:memory:`.
+        clock: A clock for tests; the system's without it.
+        background: Whether reactions, timers and callbacks run by themselves. Otherwise call `run_pending`.
+        actor: Who calls by default; without it the host itself, which may do everything.
+    """
+    return Crm(open_engine(location, clock, background, {}), background, actor)
+
+
+class Crm(SystemCollections):
+    """An open CRM. Close it, or use it in a `with` block."""
+
+    def __init__(self, engine: Engine, background: bool, actor: Actor | None) -> None:
+        super().__init__(engine, Scope(actor=actor_of(actor)))
+        self._native = engine
+        self._dispatcher = Dispatcher(engine, background)
+
+    def project(self, id: ProjectId, *, actor: Actor | None = None) -> Project:
+        """The project as `actor` sees it; without one as this handle's actor does."""
+        scope = Scope(project_id=id, actor=self._scope.actor if actor is None else actor_of(actor))
+        return Project(self._native, scope, self._dispatcher)
+
+    def run_pending(self) -> RunReport:
+        """Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left."""
+        total = RunReport()
+
+        def work() -> None:
+            nonlocal total
+            answer = self._native.call("engine.run_pending", b"{}", b"{}")
+            report: RunReport = decode("engine.run_pending", answer, RunReport)
+            total += report
+
+        self._dispatcher.run(work)
+        return total
+
+    def transact(self, commands: Iterable[Command[Any]], *, idempotency_key: str | None = None) -> list[Any]:
+        """Runs several commands of `ventros.commands` in one commit: all or nothing. Returns their results in order."""
+        return _transact(self._native, self._scope, commands, idempotency_key)
+
+    def close(self) -> None:
+        """Ends callbacks and background work and closes the store. Closing twice is fine."""
+        self._dispatcher.close()
+
+    def __enter__(self) -> Crm:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Project(ProjectCollections):
+    """One project of an open CRM, as one actor sees it."""
+
+    def __init__(self, engine: Engine, scope: Scope, dispatcher: Dispatcher) -> None:
+        super().__init__(engine, scope)
+        self._native = engine
+        self._dispatcher = dispatcher
+
+    @property
+    def id(self) -> ProjectId:
+        """The project's id."""
+        return ProjectId(self._scope.project_id or "")
+
+    @overload
+    def on(self, events: type[E], handler: Callable[[Event[E]], object]) -> Subscription: ...
+    @overload
+    def on(self, events: Pattern | Sequence[Pattern], handler: Callable[[Event[Any]], object]) -> Subscription: ...
+    def on(self, events: Any, handler: Callable[[Event[Any]], object]) -> Subscription:
+        """Calls `handler` with what happens from now on, as long as this process lives.
+
+        Args:
+            events: A type (`contact.created`), a prefix (`contact.*`), `*`, a class of `ventros.events`, or several.
+            handler: Runs outside of every call. What it raises is logged.
+        """
+        return self._dispatcher.add(live_options(self._scope.project_id, events), handler)
+
+    @overload
+    def subscribe(
+        self,
+        name: str,
+        handler: Callable[[Event[E]], object],
+        events: type[E],
+        start: str | int = "start",
+        *,
+        max_attempts: int | None = None,
+    ) -> Subscription: ...
+    @overload
+    def subscribe(
+        self,
+        name: str,
+        handler: Callable[[Event[Any]], object],
+        events: Pattern | Sequence[Pattern] = "*",
+        start: str | int = "start",
+        *,
+        max_attempts: int | None = None,
+    ) -> Subscription: ...
+    def subscribe(
+        self,
+        name: str,
+        handler: Callable[[Event[Any]], object],
+        events: Any = "*",
+        start: str | int = "start",
+        *,
+        max_attempts: int | None = None,
+    ) -> Subscription:
+        """Calls `handler` with every event at least once, in order, also with those recorded while nobody listened.
+
+        Args:
+            name: Names the place in the log; the same name goes on where it stopped.
+            handler: Returning acknowledges. Raising tries again later, and gives the event up as a dead letter in the end.
+            events: A type (`contact.created`), a prefix (`contact.*`), `*`, a class of `ventros.events`, or several.
+            start: Where a new name begins: `start`, `now`, or after an event's `seq`.
+            max_attempts: How often an event is tried.
+        """
+        options = durable_options(self.id, name, events, start, max_attempts)
+        return self._dispatcher.add(options, handler)
+
+    def transact(self, commands: Iterable[Command[Any]], *, idempotency_key: str | None = None) -> list[Any]:
+        """Runs several commands of `ventros.commands` in one commit: all or nothing. Returns their results in order."""
+        return _transact(self._native, self._scope, commands, idempotency_key)
+
+
+def _transact(engine: Engine, scope: Scope, commands: Iterable[Command[Any]], idempotency_key: str | None) -> list[Any]:
+    kinds, input = transaction(commands)
+    return results(kinds, engine.call("engine.transact", input, context(scope, idempotency_key, None)))

@@ -1,0 +1,179 @@
+"""Runs the host's callbacks for the blocking client, one at a time and outside of every call.
+
+The native side only rings. This layer drains and runs user code, on a thread of its own or inside `run_pending`, so that
+no runtime thread ever enters Python.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ._events import decode_events, explain, log
+from ._native import Engine, EngineError
+from ._wire import Event
+from .errors import ErrorBody, wire_error
+
+if TYPE_CHECKING:
+    from ._native import Delivery, Settled
+
+Handler = Callable[[Event[Any]], object]
+
+
+class Closable(Protocol):
+    """Something with threads in the engine."""
+
+    def close(self) -> None: ...
+
+
+_open: weakref.WeakSet[Closable] = weakref.WeakSet()
+
+
+def close_at_exit(engine: Closable) -> None:
+    """Closes `engine` before the interpreter ends, if it still exists then."""
+    _open.add(engine)
+
+
+class Subscription:
+    """A running callback."""
+
+    def __init__(self, dispatcher: Dispatcher, token: int) -> None:
+        self._dispatcher = dispatcher
+        self._token = token
+
+    def cancel(self) -> None:
+        """Ends it. A durable one keeps its place in the log and goes on when it is subscribed again."""
+        self._dispatcher.remove(self._token)
+
+
+class Dispatcher:
+    """The callbacks of one engine and the thread that runs them."""
+
+    def __init__(self, engine: Engine, background: bool) -> None:
+        self._engine = engine
+        self._background = background
+        self._handlers: dict[int, Handler] = {}
+        self._tokens = itertools.count(1)
+        self._turn = threading.RLock()
+        self._running: int | None = None
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        close_at_exit(self)
+
+    def add(self, options: bytes, handler: Handler) -> Subscription:
+        """Starts a subscription; its handler is known before its first event can come."""
+        token = next(self._tokens)
+        self._handlers[token] = handler
+        try:
+            self._engine.subscribe(token, options)
+        except EngineError as error:
+            del self._handlers[token]
+            raise wire_error(error) from None
+        if self._background:
+            self._start()
+        return Subscription(self, token)
+
+    def remove(self, token: int) -> None:
+        """Ends a subscription; a handler that runs now finishes."""
+        if self._handlers.pop(token, None) is not None:
+            self._engine.cancel(token)
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Alternates `work` and callbacks until no callback has anything left. Inside a callback it only works."""
+        if self._running == threading.get_ident():
+            work()
+            return
+        with self._turn:
+            work()
+            while self._dispatch():
+                work()
+
+    def close(self) -> None:
+        """Ends the thread after the callback that it runs now."""
+        self._closed = True
+        self._engine.close()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout=5)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="ventros", daemon=True)
+                self._thread.start()
+
+    def _loop(self) -> None:
+        while self._engine.listen():
+            with self._turn:
+                self._dispatch()
+
+    def _dispatch(self) -> bool:
+        """Hands out everything that waits. Says whether anything did."""
+        self._running = threading.get_ident()
+        settled: list[Settled] = []
+        anything = False
+        try:
+            while not self._closed:
+                deliveries = self._engine.drain(settled)
+                if not deliveries:
+                    break
+                anything = True
+                settled = []
+                for delivery in deliveries:
+                    self._deliver(delivery, settled)
+        except EngineError as error:
+            log.error("ventros cannot deliver events: %s", wire_error(error))
+        finally:
+            self._running = None
+            if settled:
+                with contextlib.suppress(EngineError):
+                    self._engine.drain(settled)
+        return anything
+
+    def _deliver(self, delivery: Delivery, settled: list[Settled]) -> None:
+        kind, token, body = delivery
+        handler = self._handlers.get(token)
+        if kind == "failed":
+            log.error("subscription %d: %s", token, ErrorBody.read(body))
+        elif handler is None:
+            pass
+        elif kind == "live":
+            self._live(handler, body)
+        else:
+            self._durable(token, handler, body, settled)
+
+    def _live(self, handler: Handler, body: bytes) -> None:
+        for event in decode_events(body):
+            try:
+                handler(event)
+            except Exception:
+                log.exception("a callback failed on %s %d", event.type, event.seq)
+
+    def _durable(self, token: int, handler: Handler, body: bytes, settled: list[Settled]) -> None:
+        done, reason = 0, None
+        try:
+            for event in decode_events(body):
+                if self._closed:
+                    break
+                handler(event)
+                done += 1
+        except Exception as error:
+            log.warning("a callback failed and will be tried again", exc_info=True)
+            reason = explain(error)
+        finally:
+            settled.append((token, done, reason))
+
+
+def _close_all() -> None:
+    for engine in list(_open):
+        engine.close()
+
+
+# Before the interpreter takes its threads apart: ours must not come back from the engine into a dying interpreter.
+atexit.register(_close_all)

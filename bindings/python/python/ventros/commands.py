@@ -1,0 +1,3 @@
+"""Commands to hand to `transact`, which runs several in one commit."""
+
+from ._generated.commands import *  # noqa: F403

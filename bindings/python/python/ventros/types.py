@@ -1,0 +1,3 @@
+"""The data that operations take and return."""
+
+from ._generated.types import *  # noqa: F403

@@ -1,0 +1,119 @@
+"""The same under asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import ventros
+from ventros.events import ContactCreated
+
+
+@pytest_asyncio.fixture
+async def crm(clock: ventros.ManualClock) -> AsyncIterator[ventros.aio.Crm]:
+    async with ventros.aio.open(":memory:", clock=clock, background=False) as crm:
+        yield crm
+
+
+@pytest_asyncio.fixture
+async def shop(crm: ventros.aio.Crm) -> ventros.aio.Project:
+    return crm.project((await crm.projects.create(name="Acme", default_region="BR")).id)
+
+
+async def test_calls_and_pages(shop: ventros.aio.Project) -> None:
+    for number in range(25):
+        await shop.contacts.create(name=f"Contact {number:02}")
+    names = [contact.name async for contact in shop.contacts.list(sort=["name"], limit=10)]
+    assert len(names) == 25
+    assert (await shop.contacts.list(sort=["name"], limit=10).page()).has_more
+    with pytest.raises(ventros.ValidationError) as caught:
+        await shop.contacts.create(email="not an address")
+    assert caught.value.field == "email"
+
+
+async def test_many_calls_at_once(shop: ventros.aio.Project) -> None:
+    made = await asyncio.gather(*(shop.contacts.create(name=str(number)) for number in range(100)))
+    assert len({contact.id for contact in made}) == 100
+
+
+async def test_a_transaction(shop: ventros.aio.Project) -> None:
+    contact = await shop.contacts.create(name="Ana")
+    [tagged] = await shop.transact([ventros.commands.contacts.add_tag(contact.id, tag="vip")])
+    assert tagged.tags == ["vip"]
+
+
+async def test_callbacks_may_be_coroutines_and_may_call(crm: ventros.aio.Crm, shop: ventros.aio.Project) -> None:
+    seen: list[str | None] = []
+
+    async def tag(event: ventros.Event[ContactCreated]) -> None:
+        await shop.contacts.add_tag(ventros.types.ContactId(event.aggregate_id), tag="seen")
+        seen.append(event.data.name)
+
+    shop.subscribe("tagger", tag, ContactCreated)
+    shop.on(ContactCreated, lambda event: seen.append("live"))
+    contact = await shop.contacts.create(name="Ana")
+    await crm.run_pending()
+    assert sorted(str(name) for name in seen) == ["Ana", "live"]
+    assert (await shop.contacts.get(contact.id)).tags == ["seen"]
+
+
+async def test_a_callback_that_raises_is_tried_again(
+    crm: ventros.aio.Crm, shop: ventros.aio.Project, clock: ventros.ManualClock
+) -> None:
+    attempts: list[str | None] = []
+
+    async def handler(event: ventros.Event[Any]) -> None:
+        attempts.append(event.data.name)
+        if len(attempts) == 1:
+            raise RuntimeError("not yet")
+
+    shop.subscribe("audit", handler, "contact.created")
+    await shop.contacts.create(name="Ana")
+    await crm.run_pending()
+    clock.advance(10)
+    await crm.run_pending()
+    await crm.run_pending()
+    assert attempts == ["Ana", "Ana"]
+
+
+async def test_cancelling_a_task_cancels_its_call(shop: ventros.aio.Project) -> None:
+    engine = shop._async  # pyright: ignore[reportPrivateUsage]
+    task = asyncio.create_task(engine.call("engine.sleep", b"{}", b"{}"))
+    await shop.contacts.create(name="Ana")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(engine.call("engine.sleep", b"{}", b"{}"), timeout=0.01)
+    assert (await shop.contacts.create(name="Bia")).name == "Bia"
+
+
+async def test_a_panic_is_an_internal_error(shop: ventros.aio.Project) -> None:
+    from ventros._calls import decode
+
+    answer = await shop._async.call("engine.panic", b"{}", b"{}")  # pyright: ignore[reportPrivateUsage]
+    with pytest.raises(ventros.InternalError):
+        decode("engine.panic", answer, None)
+
+
+async def test_closing_answers_calls_that_wait() -> None:
+    crm = await ventros.aio.open(":memory:")
+    waiting = asyncio.create_task(crm._async.call("engine.sleep", b"{}", b"{}"))  # pyright: ignore[reportPrivateUsage]
+    await crm.projects.create(name="Acme")
+    await crm.close()
+    await crm.close()
+    assert b'"closed"' in await waiting
+    with pytest.raises(ventros.UnavailableError):
+        await crm.projects.create(name="Acme")
+
+
+async def test_callbacks_run_by_themselves_in_the_background() -> None:
+    heard = asyncio.Event()
+    async with ventros.aio.open(":memory:") as crm:
+        shop = crm.project((await crm.projects.create(name="Acme")).id)
+        shop.on("contact.created", lambda event: heard.set())
+        await shop.contacts.create(name="Ana")
+        await asyncio.wait_for(heard.wait(), timeout=10)
