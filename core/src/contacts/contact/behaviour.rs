@@ -7,7 +7,7 @@ use super::values::{
     ChannelFamily, ConsentStatus, ContactStatus, DuplicateReason, InteractionType, NameSource, ScoreKind,
 };
 use crate::engine::{Root, UnitOfWork};
-use crate::kernel::{ChannelId, ContactId, Email, Error, ErrorCode, Phone, Result, Tag, TagSet, Timestamp};
+use crate::kernel::{ChannelId, ContactId, Email, Error, ErrorCode, Phone, Result, Tag, TagSet, Timestamp, name};
 use serde_json::Value;
 
 /// Loads a contact for a command on its profile, which must be active.
@@ -19,6 +19,17 @@ pub(super) async fn load_active(work: &mut UnitOfWork<'_>, id: ContactId) -> Res
         Some(contact) if !contact.is_active() => Err(not_active(&contact, ErrorCode::ContactNotActive)),
         _ => work.load(id).await,
     }
+}
+
+/// A name of 1 to 255 characters, trimmed.
+///
+/// # Errors
+/// `contact_name_required`, `contact_name_invalid`.
+pub(super) fn clean_name(text: &str) -> Result<String> {
+    name(text, 1, 255).map_err(|error| match error.code() {
+        ErrorCode::NameRequired => ErrorCode::ContactNameRequired.into(),
+        code => Error::new(ErrorCode::ContactNameInvalid).with("reason", code.as_str()).with("max", 255),
+    })
 }
 
 /// Says in which state a contact is instead.

@@ -3,6 +3,7 @@
 use super::behaviour::load_active;
 use super::identity::{Identifier, IdentifierKind};
 use super::policy::Policy;
+pub use super::profile_commands::{CreateContact, Enrichment, UpdateContact, UpsertContact, Upserted};
 use super::state::Contact;
 use super::values::{ChannelFamily, ConsentStatus, ContactStatus, InteractionType};
 use super::{ContactEvent, RestoreReason};
@@ -341,6 +342,9 @@ fn optional_text(field: &str, value: Option<String>, max: usize) -> Result<Optio
 }
 
 operations![commands:
+    CreateContact,
+    UpsertContact,
+    UpdateContact,
     AddTag,
     RemoveTag,
     AddIdentifier,

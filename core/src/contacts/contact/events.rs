@@ -3,9 +3,12 @@
 use super::identity::{Identifier, IdentifierKind, WhatsAppIdentifiers};
 use super::values::{
     Address, AddressId, Birthday, ChannelFamily, Consent, ConsentStatus, DuplicateReason, FullName, InteractionType,
-    KnownAddress, NameSource, Origin, ScoreKind,
+    KnownAddress, NameSource, Origin, ScoreKind, or_default,
 };
-use crate::kernel::{AgentId, ChannelId, ContactId, Email, Language, Phone, Tag, TagSet, Timestamp, Timezone, Url};
+use crate::kernel::{
+    AgentId, ChannelId, ContactId, CustomFieldKey, CustomFieldType, CustomFields, Email, Language, Phone, Tag, TagSet,
+    Timestamp, Timezone, Url,
+};
 use crate::{events, text_enum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +39,7 @@ pub struct NewContact {
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
     pub external_id: Option<String>,
     pub external_source: Option<String>,
+    #[serde(deserialize_with = "or_default")]
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
     pub identifiers: Vec<Identifier>,
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "phone"))]
@@ -50,10 +54,15 @@ pub struct NewContact {
     pub job_title: Option<String>,
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "date"))]
     pub birthday: Option<Birthday>,
+    #[serde(deserialize_with = "or_default")]
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "address"))]
     pub addresses: Vec<KnownAddress>,
     pub tags: TagSet,
+    #[serde(deserialize_with = "or_default")]
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+    pub custom_fields: CustomFields,
     pub owner_id: Option<AgentId>,
+    #[serde(deserialize_with = "or_default")]
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
     pub consents: BTreeMap<ChannelFamily, Consent>,
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "media"))]
@@ -91,6 +100,7 @@ impl NewContact {
             birthday: None,
             addresses: Vec::new(),
             tags: TagSet::new(),
+            custom_fields: CustomFields::new(),
             owner_id: None,
             consents: BTreeMap::new(),
             profile_picture_url: None,
@@ -226,6 +236,22 @@ events! {
         "contact.tag_removed" TagRemoved { tag: Tag },
         /// All tags were taken off at once.
         "contact.tags_cleared" TagsCleared { cleared_tags: Vec<Tag> },
+        /// A custom field has this value.
+        "contact.custom_field_set" CustomFieldSet {
+            key: CustomFieldKey,
+            field_type: CustomFieldType,
+            #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+            value: Value,
+            #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+            previous: Option<Value>,
+        },
+        /// A custom field was removed.
+        "contact.custom_field_cleared" CustomFieldCleared {
+            key: CustomFieldKey,
+            field_type: CustomFieldType,
+            #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+            previous: Value,
+        },
         /// An address was added or changed.
         "contact.address_set" AddressSet {
             address_id: AddressId,
@@ -285,6 +311,7 @@ events! {
         /// Another system told more about it; the changes themselves are in the events of the fields.
         "contact.enriched" Enriched {
             enrichment_source: String,
+            #[serde(deserialize_with = "or_default")]
             #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
             enriched_data: Map<String, Value>,
             applied: Vec<String>,
@@ -301,6 +328,7 @@ events! {
         "contact.deleted" Deleted {
             #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "text"))]
             reason: Option<String>,
+            #[serde(deserialize_with = "or_default")]
             #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
             released_identifiers: Vec<Identifier>,
         },
@@ -308,6 +336,7 @@ events! {
         "contact.restored" Restored {
             reason: RestoreReason,
             merge_id: Option<Uuid>,
+            #[serde(deserialize_with = "or_default")]
             #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
             reclaimed_identifiers: Vec<Identifier>,
         },

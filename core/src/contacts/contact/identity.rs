@@ -171,20 +171,28 @@ pub struct WhatsAppIdentifiers {
 }
 
 impl WhatsAppIdentifiers {
-    /// Normalises what was given; the wid follows from the jid when only that is known.
+    /// The ids without domain and device part.
     ///
     /// # Errors
     /// `identifier_required` when there is none, `whatsapp_id_invalid`, `whatsapp_group_id`.
-    pub fn checked(&self) -> Result<Self> {
+    pub fn normalised(&self) -> Result<Self> {
         let read = |field: &str, id: &Option<String>| match id {
             Some(id) => whatsapp_id(id).map(Some).map_err(|e| e.at(field)),
             None => Ok(None),
         };
-        let (wid, lid, jid) = (read("wid", &self.wid)?, read("lid", &self.lid)?, read("jid", &self.jid)?);
-        if wid.is_none() && lid.is_none() && jid.is_none() {
-            return Err(ErrorCode::IdentifierRequired.into());
-        }
-        Ok(WhatsAppIdentifiers { wid: wid.or_else(|| jid.clone()), lid, jid })
+        let ids = WhatsAppIdentifiers {
+            wid: read("wid", &self.wid)?,
+            lid: read("lid", &self.lid)?,
+            jid: read("jid", &self.jid)?,
+        };
+        if ids.is_empty() { Err(ErrorCode::IdentifierRequired.into()) } else { Ok(ids) }
+    }
+
+    /// The wid follows from the jid when only that is known.
+    #[must_use]
+    pub fn completed(mut self) -> Self {
+        self.wid = self.wid.or_else(|| self.jid.clone());
+        self
     }
 
     pub fn is_empty(&self) -> bool {
@@ -273,8 +281,8 @@ mod tests {
     #[test]
     fn the_wid_follows_from_the_jid() {
         let ids = WhatsAppIdentifiers { jid: Some("554488332934:3@s.whatsapp.net".into()), ..Default::default() };
-        assert_eq!(ids.checked().unwrap().wid.as_deref(), Some("554488332934"));
-        let none = WhatsAppIdentifiers::default().checked().unwrap_err();
+        assert_eq!(ids.normalised().unwrap().completed().wid.as_deref(), Some("554488332934"));
+        let none = WhatsAppIdentifiers::default().normalised().unwrap_err();
         assert_eq!(none.code(), ErrorCode::IdentifierRequired);
     }
 

@@ -3,15 +3,24 @@
 mod behaviour;
 pub mod commands;
 mod events;
+mod finding;
 pub mod identity;
 mod policy;
+mod profile;
+mod profile_commands;
+pub mod queries;
 pub mod resolution;
 mod search;
 mod state;
+mod update;
 mod values;
 
 pub use events::{ContactEvent, NewContact, ProfileChange, ProfileField, RejectedField, RestoreReason};
 pub use identity::{Identifier, IdentifierKind, WhatsAppIdentifiers};
 pub use policy::Policy;
+pub use profile::{AddressInput, IdentifierInput};
 pub use state::Contact;
 pub use values::*;
+
+#[cfg(test)]
+mod tests;

@@ -10,13 +10,15 @@ use crate::base_fields;
 use crate::conversations::message::{Direction, MessageEvent, NewMessage, QueuedCause};
 use crate::engine::{Aggregate, Event, Meta};
 use crate::kernel::{
-    AgentId, ContactId, Email, ErrorCode, Kind, Language, Phone, ProjectId, TagSet, Timestamp, Timezone, Url,
+    AgentId, ContactId, CustomField, CustomFields, CustomValue, Email, ErrorCode, Kind, Language, Phone, ProjectId,
+    TagSet, Timestamp, Timezone, Url,
 };
 use crate::storage::{Column, FieldKind, Index};
+use rust_decimal::prelude::ToPrimitive;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A person of a project, however many channels, numbers and addresses they use.
@@ -72,6 +74,9 @@ pub struct Contact {
     pub addresses: Vec<KnownAddress>,
     /// At most 50.
     pub tags: TagSet,
+    /// At most 200, together 64 KiB.
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+    pub custom_fields: CustomFields,
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "media"))]
     pub profile_picture_url: Option<Url>,
     pub profile_picture_fetched_at: Option<Timestamp>,
@@ -167,6 +172,7 @@ impl Contact {
             birthday: new.birthday,
             addresses: new.addresses,
             tags: new.tags,
+            custom_fields: new.custom_fields,
             profile_picture_url: new.profile_picture_url,
             profile_picture_fetched_at: new.profile_picture_fetched_at,
             owner_id: new.owner_id,
@@ -237,6 +243,18 @@ impl Contact {
                 self.tags.remove(tag);
             }
             E::TagsCleared { .. } => self.tags = TagSet::new(),
+            E::CustomFieldSet { key, field_type, value, .. } => {
+                // What cannot be read, such as erased data, is nothing.
+                match serde_json::from_value(json!({"type": field_type, "value": value})) {
+                    Ok(value) => self.custom_fields.put(CustomField { key: key.clone(), value }),
+                    Err(_) => {
+                        self.custom_fields.take(key.as_str());
+                    }
+                }
+            }
+            E::CustomFieldCleared { key, .. } => {
+                self.custom_fields.take(key.as_str());
+            }
             E::AddressSet { address_id, address, .. } => {
                 let known = KnownAddress { id: *address_id, address: address.clone() };
                 match self.addresses.iter_mut().find(|known| known.id == *address_id) {
@@ -330,6 +348,22 @@ fn read<T: DeserializeOwned>(value: &Option<Value>) -> Option<T> {
     value.as_ref().and_then(|value| serde_json::from_value(value.clone()).ok())
 }
 
+/// Custom values compare by their type; of a list each element does, of an object only that it is there.
+fn index_custom(index: &mut Index, field: &str, value: &CustomValue) {
+    use CustomValue as V;
+    match value {
+        V::Number(number) => index.attribute(field, number.to_f64()),
+        V::Boolean(yes) => index.attribute(field, *yes),
+        V::Date(date) => index.attribute(field, date.instant()),
+        V::MultiSelect(words) | V::Label(words) => words.iter().for_each(|word| index.attribute(field, word.as_str())),
+        V::Json(_) => index.attribute(field, true),
+        V::Text(text) | V::Select(text) => index.attribute(field, text.as_str()),
+        V::Url(url) => index.attribute(field, url.as_str()),
+        V::Email(email) => index.attribute(field, email.as_str()),
+        V::Phone(phone) => index.attribute(field, phone.as_str()),
+    }
+}
+
 impl Aggregate for Contact {
     const KIND: Kind = Kind::Contact;
     const NOT_FOUND: ErrorCode = ErrorCode::ContactNotFound;
@@ -355,10 +389,16 @@ impl Aggregate for Contact {
         Column::new("first_interaction_at", FieldKind::Instant).sortable(),
         Column::new("last_interaction_at", FieldKind::Instant).sortable(),
         Column::new("last_inbound_at", FieldKind::Instant).sortable(),
+        Column::new("address.country", FieldKind::Text).many(),
+        Column::new("address.state", FieldKind::Text).many(),
+        Column::new("address.city", FieldKind::Text).many(),
+        Column::new("address.postal_code", FieldKind::Text).many(),
+        Column::new("consent.*", FieldKind::Enum).many(),
     ];
     const INDEXES: &'static [&'static [&'static str]] =
         &[&["name"], &["email"], &["phone"], &["company"], &["owner_id"], &["last_interaction_at"], &["created_at"]];
     const SETS: &'static [&'static str] = &["tags"];
+    const CUSTOM: Option<&'static str> = Some("custom.");
     type Id = ContactId;
 
     fn create(event: &Event, meta: &Meta<'_>) -> Option<Self> {
@@ -410,6 +450,18 @@ impl Aggregate for Contact {
         index.column("last_inbound_at", self.last_inbound_at);
         for tag in &self.tags {
             index.attribute("tags", tag.as_str());
+        }
+        for known in &self.addresses {
+            index.attribute("address.country", known.address.country.as_str());
+            index.attribute("address.state", known.address.state.as_deref());
+            index.attribute("address.city", known.address.city.as_str());
+            index.attribute("address.postal_code", known.address.postal_code.as_deref());
+        }
+        for (family, consent) in &self.consents {
+            index.attribute(format!("consent.{family}"), consent.status.as_str());
+        }
+        for (key, value) in self.custom_fields.iter() {
+            index_custom(index, &format!("custom.{key}"), value);
         }
         if !self.is_active() {
             return;

@@ -178,12 +178,13 @@ pub struct FullName {
 impl FullName {
     /// Trims the parts; `name_required`, `name_too_long` or `text_control_char` at the part that fails.
     pub fn checked(self) -> Result<FullName> {
+        let part = |field: &str, text| optional_name(text, 100).map_err(|e| e.at(field));
         Ok(FullName {
-            prefix: optional_name("prefix", self.prefix, 100)?,
+            prefix: part("prefix", self.prefix)?,
             first: name(&self.first, 1, 100).map_err(|e| e.at("first"))?,
-            middle: optional_name("middle", self.middle, 100)?,
-            last: optional_name("last", self.last, 100)?,
-            suffix: optional_name("suffix", self.suffix, 100)?,
+            middle: part("middle", self.middle)?,
+            last: part("last", self.last)?,
+            suffix: part("suffix", self.suffix)?,
         })
     }
 }
@@ -229,9 +230,7 @@ impl Address {
             move |e: Error| Error::new(ErrorCode::AddressInvalid).with("reason", e.code().as_str()).at(field)
         };
         let required = |field: &'static str, text: &str| name(text, 1, Self::MAX_PART).map_err(invalid(field));
-        let optional = |field: &'static str, text: Option<String>| {
-            optional_name(field, text, Self::MAX_PART).map_err(|e| invalid(field)(e))
-        };
+        let optional = |field: &'static str, text| optional_name(text, Self::MAX_PART).map_err(|e| invalid(field)(e));
         Ok(Address {
             label: self.label,
             street: required("street", &self.street)?,
@@ -364,14 +363,18 @@ impl JsonSchema for Birthday {
 }
 
 /// A name that may be missing; nothing but blanks is as good as missing.
-pub(super) fn optional_name(field: &str, text: Option<String>, max: usize) -> Result<Option<String>> {
-    match text {
-        None => Ok(None),
-        Some(text) => match name(&text, 0, max) {
-            Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-            Err(error) => Err(error.at(field)),
-        },
-    }
+pub(super) fn optional_name(text: Option<String>, max: usize) -> Result<Option<String>> {
+    let Some(text) = text else { return Ok(None) };
+    Ok(Some(name(&text, 0, max)?).filter(|text| !text.is_empty()))
+}
+
+/// Reads what erasure left of a list or a map, which is nothing, as an empty one.
+pub(super) fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]

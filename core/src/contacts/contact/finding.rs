@@ -1,0 +1,140 @@
+//! Finding contacts: by an identifier, by a filter, by text.
+
+use super::identity::{EMAIL, Identifier};
+use super::policy::Policy;
+use super::state::Contact;
+use crate::engine::{Aggregate, Reader};
+use crate::kernel::{CustomFieldType, Phone, Result, Timestamp};
+use crate::storage::{FieldKind, Fields, Filter, FilterExpression, Find, Operator, Page, PageRequest, Sort};
+use serde_json::Value as Json;
+
+/// The active contact that is known under an id. Where e-mail addresses need not be unique, the oldest one with that address.
+pub(super) async fn by_identifier(read: &Reader<'_>, identifier: &Identifier) -> Result<Option<Contact>> {
+    let key = identifier.key();
+    let found = read.by_key::<Contact>(key.space, &key.scope, &key.key).await?;
+    if found.is_some() || key.space != EMAIL {
+        return Ok(found);
+    }
+    let find = Find {
+        filter: Filter::eq("email", FieldKind::Text, key.key.as_str()),
+        sort: vec![Sort { field: "created_at".to_owned(), kind: FieldKind::Instant, descending: false }],
+        after: None,
+        backward: false,
+        limit: 1,
+        include_hidden: false,
+        with_total: false,
+    };
+    Ok(rows(read, &find).await?.pop())
+}
+
+/// The contacts of a find, in its order.
+pub(super) async fn rows(read: &Reader<'_>, find: &Find) -> Result<Vec<Contact>> {
+    let found = read.storage().find(read.scope_of(Contact::KIND), Contact::KIND, find).await?;
+    found.rows.iter().map(|row| crate::engine::decode(&row.snapshot.state)).collect()
+}
+
+/// One page of contacts. A filter that names `status` sees contacts of every status.
+pub(super) async fn page(read: &Reader<'_>, request: &PageRequest) -> Result<Page<Contact>> {
+    let policy = Policy::of(read).await?;
+    let every_status = request.filter.as_ref().is_some_and(|filter| filter.names("status"));
+    let request = PageRequest {
+        filter: request.filter.clone().map(|filter| translated(filter, &policy)),
+        include_deleted: request.include_deleted || every_status,
+        ..request.clone()
+    };
+    let find = request.find(&fields(&policy), read.now())?;
+    let found = read.storage().find(read.scope_of(Contact::KIND), Contact::KIND, &find).await?;
+    request.page(&find, found, |snapshot| crate::engine::decode(&snapshot.state))
+}
+
+/// How many contacts satisfy a filter.
+pub(super) async fn count(read: &Reader<'_>, filter: Option<FilterExpression>) -> Result<u64> {
+    let policy = Policy::of(read).await?;
+    let every_status = filter.as_ref().is_some_and(|filter| filter.names("status"));
+    let checked = match filter {
+        Some(filter) => checked(filter, &policy, read.now())?,
+        None => Filter::everything(),
+    };
+    read.storage().count(read.scope_of(Contact::KIND), Contact::KIND, &checked, every_status).await
+}
+
+fn checked(filter: FilterExpression, policy: &Policy, now: Timestamp) -> Result<Filter> {
+    translated(filter, policy).check(&fields(policy), now).map_err(|error| error.at("filter"))
+}
+
+/// What a filter may name: the fields of every contact, and the custom ones with the kind of their definition.
+fn fields(policy: &Policy) -> Fields {
+    let fields = Fields::new(Contact::COLUMNS, Contact::SETS, Contact::CUSTOM).in_zone(policy.zone);
+    policy
+        .custom_fields
+        .iter()
+        .fold(fields, |fields, definition| fields.with_custom(definition.key.as_str(), kind(definition.r#type)))
+}
+
+const fn kind(custom: CustomFieldType) -> FieldKind {
+    use CustomFieldType as T;
+    match custom {
+        T::Text | T::Select | T::Url | T::Email | T::Phone => FieldKind::Text,
+        T::Number => FieldKind::Number,
+        T::Boolean => FieldKind::Bool,
+        T::Date => FieldKind::Instant,
+        T::MultiSelect | T::Label => FieldKind::Set,
+        T::Json => FieldKind::Json,
+    }
+}
+
+/// Brings comparisons into the form of the columns: phones are compared by their digits, and a consent that nobody gave or
+/// refused is `unknown`.
+fn translated(filter: FilterExpression, policy: &Policy) -> FilterExpression {
+    use FilterExpression as F;
+    let each = |parts: Vec<F>| parts.into_iter().map(|part| translated(part, policy)).collect();
+    match filter {
+        F::All { all } => F::All { all: each(all) },
+        F::Any { any } => F::Any { any: each(any) },
+        F::Not { not } => F::Not { not: Box::new(translated(*not, policy)) },
+        F::Comparison { field, op, value, within } if field == "phone" => {
+            let value = value.map(|value| phone_value(value, op, policy));
+            F::Comparison { field, op, value, within }
+        }
+        F::Comparison { field, op, value, within } if field.starts_with("consent.") => {
+            consent(field, op, value, within)
+        }
+        other => other,
+    }
+}
+
+fn phone_value(value: Json, op: Operator, policy: &Policy) -> Json {
+    match value {
+        Json::Array(values) => Json::Array(values.into_iter().map(|value| phone_value(value, op, policy)).collect()),
+        Json::String(text) => {
+            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+            Json::String(match op {
+                Operator::Eq | Operator::Ne | Operator::In | Operator::NotIn => {
+                    Phone::parse(&text, policy.region).map_or(text, |parsed| parsed.phone.as_str().to_owned())
+                }
+                // Nothing to compare by is left to the filter's own checks.
+                _ if digits.is_empty() => text,
+                Operator::StartsWith => format!("+{digits}"),
+                _ => digits,
+            })
+        }
+        other => other,
+    }
+}
+
+fn consent(field: String, op: Operator, value: Option<Json>, within: Option<String>) -> FilterExpression {
+    use FilterExpression as F;
+    let names_unknown = match &value {
+        Some(Json::String(word)) => word == "unknown",
+        Some(Json::Array(words)) => words.iter().any(|word| word == "unknown"),
+        _ => false,
+    };
+    let absent = F::Comparison { field: field.clone(), op: Operator::IsNull, value: None, within: None };
+    let present = F::Comparison { field: field.clone(), op: Operator::IsNotNull, value: None, within: None };
+    let plain = F::Comparison { field, op, value, within };
+    match op {
+        Operator::Eq | Operator::In if names_unknown => F::Any { any: vec![plain, absent] },
+        Operator::Ne | Operator::NotIn if names_unknown => F::All { all: vec![plain, present] },
+        _ => plain,
+    }
+}
