@@ -368,3 +368,59 @@ fn a_deleted_contact_closes_its_chat() {
     );
     line.world.assert_log_matches();
 }
+
+#[test]
+fn case_24_what_cannot_be_read_is_one_dead_row_that_can_be_replayed() {
+    use ventros::conversations::inbound::inbox::{InboxState, ListDeliveries, Replay};
+    use ventros::conversations::inbound::{Accept, RawBody};
+    let line = Line::new();
+    let accept = |body: &str| {
+        let accept = Accept { channel_id: line.channel, raw: RawBody(body.to_owned()), headers: Default::default() };
+        block_on(line.shop.execute(accept)).unwrap()
+    };
+    let first = accept("{\"a\":");
+    assert!(first.is_new);
+    assert_eq!(accept("{\"a\":").id, first.id);
+    line.run();
+    let rows = || block_on(line.shop.query(ListDeliveries::default())).unwrap().items;
+    assert_eq!(rows().len(), 1);
+    assert_eq!((rows()[0].state, rows()[0].id), (InboxState::Dead, first.id));
+    assert!(line.all::<Message>().is_empty());
+    let replayed = block_on(line.shop.execute(Replay { ids: vec![first.id] })).unwrap();
+    assert_eq!(replayed.released, 1);
+    assert_eq!(rows()[0].state, InboxState::New);
+    line.run();
+    assert_eq!(rows()[0].state, InboxState::Dead);
+}
+
+#[test]
+fn accepted_deliveries_are_worked_off_in_order_and_once() {
+    use ventros::conversations::inbound::{Accept, RawBody};
+    let line = Line::new();
+    line.world.clock.set("2025-03-12T00:00:00Z");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart/payloads");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for _ in 0..2 {
+        for file in &files {
+            let raw = RawBody(std::fs::read_to_string(file).unwrap());
+            let accept = Accept { channel_id: line.channel, raw, headers: Default::default() };
+            block_on(line.shop.execute(accept)).unwrap();
+        }
+        line.run();
+    }
+    let messages = line.all::<Message>();
+    assert!(messages.len() > 10, "{}", messages.len());
+    assert_eq!(line.all::<Contact>().len(), 2);
+    line.world.assert_log_matches();
+    // The same at once, through ingest, tells that nothing is new.
+    for file in &files {
+        let raw = Some(RawBody(std::fs::read_to_string(file).unwrap()));
+        let ingest =
+            Ingest { channel_id: line.channel, raw, item: None, headers: Default::default(), received_at: None };
+        for outcome in block_on(line.shop.execute(ingest)).unwrap() {
+            assert!(!recorded(&outcome), "{file:?}: {outcome:?}");
+        }
+    }
+    assert_eq!(line.all::<Message>().len(), messages.len());
+}

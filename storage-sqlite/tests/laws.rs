@@ -66,7 +66,14 @@ impl Line {
         let mut chats: Vec<Value> = self
             .all::<Chat>()
             .iter()
-            .map(|c| json!([c.external_id, c.unread_count, c.message_count, c.last_message.as_ref().map(|l| (l.at, &l.preview))]))
+            .map(|c| {
+                json!([
+                    c.external_id,
+                    c.unread_count,
+                    c.message_count,
+                    c.last_message.as_ref().map(|l| (l.at, &l.preview))
+                ])
+            })
             .collect();
         let mut messages: Vec<Value> = self
             .all::<Message>()
@@ -74,7 +81,16 @@ impl Line {
             .map(|m| {
                 let reactions: Vec<&str> = m.reactions.iter().map(|r| r.emoji.as_str()).collect();
                 let contact = m.contact_id.map(|id| &names[&id].phone);
-                json!([m.channel_message_id, m.status, m.content, reactions, m.edit_count, m.timestamp, m.direction, contact])
+                json!([
+                    m.channel_message_id,
+                    m.status,
+                    m.content,
+                    reactions,
+                    m.edit_count,
+                    m.timestamp,
+                    m.direction,
+                    contact
+                ])
             })
             .collect();
         for rows in [&mut contacts, &mut chats, &mut messages] {

@@ -24,6 +24,8 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::conversations::chat::commands::COMMANDS,
     crate::conversations::chat::queries::QUERIES,
     crate::conversations::inbound::COMMANDS,
+    crate::conversations::inbound::inbox::COMMANDS,
+    crate::conversations::inbound::inbox::QUERIES,
 ];
 
 /// Library code that follows events.

@@ -1,6 +1,7 @@
 //! The way in: what a channel delivers becomes facts, exactly once, whatever the order it arrives in.
 
 mod changes;
+pub mod inbox;
 mod ingest;
 mod intake;
 mod message;
