@@ -13,6 +13,7 @@ use crate::storage::{Batch, CommitError, Committed, IdempotencyRecord, Storage, 
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, Weak};
 use uuid::Uuid;
 
@@ -39,6 +40,8 @@ pub struct Core {
     /// Names this process to leases.
     pub(crate) owner: Uuid,
     doorbells: Mutex<Vec<Weak<Doorbell>>>,
+    /// When finished jobs were removed last, in microseconds.
+    pub(crate) purged_at: AtomicI64,
 }
 
 impl Core {
@@ -74,7 +77,16 @@ impl Crm {
         let tables: Vec<_> = crate::catalogue::AGGREGATES.iter().map(|aggregate| (aggregate.table)()).collect();
         storage.prepare(&tables).await?;
         let owner = ids.uuid(clock.now());
-        let crm = Crm { core: Arc::new(Core { storage, clock, ids, owner, doorbells: Mutex::new(Vec::new()) }) };
+        let crm = Crm {
+            core: Arc::new(Core {
+                storage,
+                clock,
+                ids,
+                owner,
+                doorbells: Mutex::new(Vec::new()),
+                purged_at: AtomicI64::new(0),
+            }),
+        };
         crate::catalogue::seed(&crm).await?;
         Ok(crm)
     }

@@ -14,6 +14,7 @@ use crate::storage::{
 };
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Library code that follows events with writes of its own. Its effects and its checkpoint commit together: exactly once.
 pub struct Reaction {
@@ -66,11 +67,16 @@ pub struct RunReport {
 
 const QUEUES: &[&str] = &["timer", "inbound", "parked"];
 const BATCH: usize = 100;
+/// How long finished jobs are kept, in seconds: 30 days.
+const KEEP_FINISHED_SECONDS: i64 = 30 * 24 * 3600;
+/// Finished jobs are looked through this often, in seconds.
+const PURGE_EVERY_SECONDS: i64 = 3600;
 
 impl Crm {
     /// Runs everything that is due now: reactions to new events, timers, jobs. Returns when nothing is left to do.
     pub async fn run_pending(&self) -> Result<RunReport> {
         let mut report = RunReport::default();
+        self.purge().await?;
         loop {
             let before = report.clone();
             self.run_reactions(&mut report).await?;
@@ -80,6 +86,22 @@ impl Crm {
             if report == before {
                 return Ok(report);
             }
+        }
+    }
+
+    /// Now and then removes what finished long ago.
+    async fn purge(&self) -> Result<()> {
+        let now = self.core.now();
+        let last = self.core.purged_at.load(Ordering::Relaxed);
+        if now.micros() - last < PURGE_EVERY_SECONDS * 1_000_000 {
+            return Ok(());
+        }
+        self.core.purged_at.store(now.micros(), Ordering::Relaxed);
+        let purge = JobWrite::Purge { finished_before: now.plus_seconds(-KEEP_FINISHED_SECONDS) };
+        match self.core.storage.commit(Batch { jobs: vec![purge], ..Batch::default() }).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::Store(error)) => Err(error),
+            Err(other) => Err(Error::internal(format!("finished jobs could not be removed: {other:?}"))),
         }
     }
 

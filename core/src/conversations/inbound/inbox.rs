@@ -132,7 +132,7 @@ fn not_found(id: JobId) -> Error {
     Error::new(ErrorCode::InboundItemNotFound).with("resource", "inbound_item").with("id", id.to_string())
 }
 
-/// Deliveries that were accepted or wait, newest first. Done ones are kept for 7 days.
+/// Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListDeliveries {
