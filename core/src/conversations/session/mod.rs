@@ -1,8 +1,12 @@
 //! A bounded stretch of conversation in one chat: the unit of work of a service team.
 
+mod behaviour;
+pub mod commands;
 mod ending;
 mod events;
 mod placement;
+pub mod queries;
+mod reactions;
 mod recording;
 mod state;
 mod step;
@@ -10,9 +14,11 @@ mod timeout;
 mod timer;
 mod values;
 
+pub use behaviour::{Assignment, MAX_CUSTOM_FIELDS, MAX_ESCALATION_LEVEL, MAX_EXTENSION_SECONDS, MAX_OUTCOME_TAGS};
 pub use ending::{Ending, MAX_MESSAGE_IDS, SUMMARY_MIN_MESSAGES, end_session, want_summary};
 pub use events::{SessionEnd, SessionEvent, SessionRecut, SessionStart, SessionSummary};
 pub use placement::{Placement, SessionSpan, SpanEnd, place};
+pub use reactions::REACTION;
 pub use recording::{Counted, Writer};
 pub use state::{ACTIVE_IN_CHAT, ACTIVE_WITH_CONTACT, Session};
 pub use step::{Placed, PlacementFacts, place_message};

@@ -224,6 +224,13 @@ fn started_here(work: &UnitOfWork<'_>, chat: ChatId) -> Vec<SessionId> {
     started.map(|recorded| SessionId::from_uuid(recorded.aggregate_id)).collect()
 }
 
+/// The newest session of a chat.
+pub(super) async fn newest_in_chat(work: &UnitOfWork<'_>, chat: ChatId) -> Result<Option<SessionId>> {
+    let here = started_here(work, chat).pop();
+    let committed = nearest(work, chat, None).await?.map(|(id, _)| id);
+    Ok(here.or(committed))
+}
+
 /// The newest committed session of a chat, or the one that is nearest on one side of a moment.
 async fn nearest(work: &UnitOfWork<'_>, chat: ChatId, side: Option<Test>) -> Result<Option<(SessionId, Timestamp)>> {
     let descending = !matches!(side, Some(Test::Greater(_)));

@@ -30,6 +30,11 @@ pub(super) fn enqueue_timer(work: &mut UnitOfWork<'_>, session: SessionId, deadl
     work.enqueue(request(session, deadline));
 }
 
+/// Moves the timer, because the session may now end earlier than it was armed for.
+pub(super) fn move_timer(work: &mut UnitOfWork<'_>, session: SessionId, deadline: Timestamp) {
+    work.schedule(request(session, deadline));
+}
+
 fn request(session: SessionId, deadline: Timestamp) -> JobRequest {
     JobRequest {
         queue: QUEUE,
