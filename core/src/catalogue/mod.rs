@@ -24,17 +24,22 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::conversations::chat::commands::COMMANDS,
     crate::conversations::chat::queries::QUERIES,
     crate::conversations::inbound::COMMANDS,
+    crate::conversations::session::commands::COMMANDS,
+    crate::conversations::session::queries::QUERIES,
 ];
 
 /// Library code that follows events.
-pub const REACTIONS: &[&[Reaction]] =
-    &[crate::conversations::chat::reactions::REACTIONS, crate::conversations::inbound::reactions::REACTIONS];
+pub const REACTIONS: &[&[Reaction]] = &[
+    crate::conversations::chat::reactions::REACTIONS,
+    crate::conversations::inbound::reactions::REACTIONS,
+    crate::conversations::session::REACTIONS,
+];
 
 /// Kinds of durable jobs.
 pub const JOBS: &[&[JobType]] = &[
-    &[crate::conversations::session::SESSION_TIMEOUT],
     crate::conversations::chat::reactions::JOBS,
     crate::conversations::inbound::JOBS,
+    crate::conversations::session::JOBS,
 ];
 
 /// The kind of job of a name.

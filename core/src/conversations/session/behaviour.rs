@@ -255,7 +255,9 @@ impl Root<Session> {
                 self.record(SessionEvent::CustomFieldRemoved { chat_id, contact_id, key, previous });
             } else if let Some(field) = self.custom_fields.change(key, input, rules)? {
                 if previous.is_none() && self.custom_fields.count() >= MAX_CUSTOM_FIELDS {
-                    return Err(Error::new(ErrorCode::CustomFieldLimit).at(key.as_str()).with("max", MAX_CUSTOM_FIELDS));
+                    return Err(Error::new(ErrorCode::CustomFieldLimit)
+                        .at(key.as_str())
+                        .with("max", MAX_CUSTOM_FIELDS));
                 }
                 self.record(SessionEvent::CustomFieldSet {
                     chat_id,

@@ -1,69 +1,52 @@
-//! What sessions do about events of others: they end with their chat and their contact, and the first person who answers
-//! in a session that nobody has gets it.
+//! What sessions do about events of others: they end with their chat, which closes with its contact and its channel, and
+//! the first person who answers in a session that nobody has gets it.
 
 use super::ending::{Ending, end_session, want_summary};
 use super::state::ACTIVE_IN_CHAT;
-use super::{Assignment, AssignmentSource, EndReason, Session, SessionStatus};
-use crate::contacts::contact::ContactEvent;
-use crate::conversations::chat::ChatEvent;
+use super::{Assignment, AssignmentSource, EndReason, Session};
+use crate::conversations::chat::{ChatEvent, ChatReason};
 use crate::conversations::message::{Direction, MessageEvent, NewMessage};
 use crate::engine::{Event, Reaction, Root, UnitOfWork};
-use crate::kernel::{ChatId, Component, ContactId, Result};
-use crate::storage::{EventRecord, FieldKind, Filter, Find, id_value};
+use crate::kernel::{ChatId, Component, ErrorCode, Result};
+use crate::storage::EventRecord;
 
-/// How sessions follow the rest.
-pub const REACTION: Reaction = Reaction {
-    name: "ventros.sessions",
-    events: &["chat.closed", "chat.deleted", "contact.deleted", "message.created"],
-    component: Component::Assignment,
-    run: |work, record, event| Box::pin(follow(work, record, event)),
-};
+/// The reactions of sessions.
+pub const REACTIONS: &[Reaction] = &[
+    Reaction {
+        name: "ventros.sessions_of_closed_chats",
+        events: &["chat.closed", "chat.deleted"],
+        component: Component::Default,
+        run: |work, record, event| Box::pin(follow_chat(work, record, event)),
+    },
+    Reaction {
+        name: "ventros.first_responders",
+        events: &["message.created"],
+        component: Component::Assignment,
+        run: |work, _record, event| Box::pin(follow_message(work, event)),
+    },
+];
 
 /// The strategy of an assignment to whoever answers first.
 const FIRST_RESPONDER: &str = "first_responder";
-/// A contact has one active session per channel; nobody has more channels.
-const MAX_OF_CONTACT: usize = 100;
 
-async fn follow(work: &mut UnitOfWork<'_>, record: &EventRecord, event: &Event) -> Result<()> {
-    match event {
-        Event::Chat(ChatEvent::Closed { .. } | ChatEvent::Deleted { .. }) => {
-            chat_closed(work, ChatId::from_uuid(record.aggregate_id)).await
-        }
-        Event::Contact(ContactEvent::Deleted { .. }) => {
-            contact_removed(work, ContactId::from_uuid(record.aggregate_id)).await
-        }
-        Event::Message(MessageEvent::Created(new)) => first_response(work, new).await,
-        _ => Ok(()),
-    }
-}
-
-async fn chat_closed(work: &mut UnitOfWork<'_>, chat: ChatId) -> Result<()> {
+async fn follow_chat(work: &mut UnitOfWork<'_>, record: &EventRecord, event: &Event) -> Result<()> {
+    let reason = match event {
+        Event::Chat(ChatEvent::Closed { reason: Some(ChatReason::ContactRemoved), .. }) => EndReason::ContactRemoved,
+        Event::Chat(ChatEvent::Closed { reason: Some(ChatReason::ChannelRemoved), .. }) => EndReason::ChannelRemoved,
+        _ => EndReason::ChatClosed,
+    };
+    let chat = ChatId::from_uuid(record.aggregate_id);
     match work.by_key::<Session>(ACTIVE_IN_CHAT, "", &chat.to_string()).await? {
-        Some(session) => end(work, session, EndReason::ChatClosed).await,
+        Some(session) => end(work, session, reason).await,
         None => Ok(()),
     }
 }
 
-async fn contact_removed(work: &mut UnitOfWork<'_>, contact: ContactId) -> Result<()> {
-    let find = Find {
-        filter: Filter::All(vec![
-            Filter::eq("contact_id", FieldKind::Id, id_value(contact)),
-            Filter::eq("status", FieldKind::Enum, SessionStatus::Active.as_str()),
-        ]),
-        sort: Vec::new(),
-        after: None,
-        backward: false,
-        limit: MAX_OF_CONTACT,
-        include_hidden: false,
-        with_total: false,
-    };
-    let sessions: Vec<Session> = work.reader().find_states(&find).await?;
-    for session in sessions {
-        if let Some(session) = work.find::<Session>(session.id).await? {
-            end(work, session, EndReason::ContactRemoved).await?;
-        }
+async fn follow_message(work: &mut UnitOfWork<'_>, event: &Event) -> Result<()> {
+    match event {
+        Event::Message(MessageEvent::Created(new)) => first_response(work, new).await,
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Ends a session for a reason from outside; one that fell silent before is ended by its silence.
@@ -91,7 +74,7 @@ async fn first_response(work: &mut UnitOfWork<'_>, new: &NewMessage) -> Result<(
     let assignment = Assignment { strategy, ..Assignment::of(agent_id, AssignmentSource::System) };
     // An agent of the system answers nobody in person.
     match session.give_to(assignment) {
-        Err(error) if error.code() == crate::kernel::ErrorCode::AgentCannotAttend => Ok(()),
+        Err(error) if error.code() == ErrorCode::AgentCannotAttend => Ok(()),
         Err(error) => Err(error),
         Ok(_) => work.save(session).map(|_| ()),
     }

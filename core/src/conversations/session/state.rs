@@ -3,8 +3,8 @@
 use super::placement::{SessionSpan, SpanEnd};
 use super::recording::seconds_between;
 use super::{
-    EndReason, Escalation, Origin, Sentiment, SessionEnd, SessionEvent, SessionKind, SessionRecut, SessionStart,
-    SessionStatus, SessionSummary, TimeoutSource,
+    Conversion, EndReason, Escalation, Origin, Sentiment, SessionEnd, SessionEvent, SessionKind, SessionRecut,
+    SessionStart, SessionStatus, SessionSummary, TimeoutSource,
 };
 use crate::base_fields;
 use crate::conversations::SessionMetrics;

@@ -8,14 +8,14 @@ use crate::kernel::{Component, Error, Result, SessionId, Timestamp};
 use crate::storage::JobRecord;
 use serde::{Deserialize, Serialize};
 
-/// Ends overdue sessions.
-pub const SESSION_TIMEOUT: JobType = JobType {
+/// The jobs of sessions.
+pub const JOBS: &[JobType] = &[JobType {
     kind: KIND,
     queue: QUEUE,
     component: Component::SessionTimeout,
     max_attempts: 20,
     run: |work, job| Box::pin(fire(work, job)),
-};
+}];
 
 const KIND: &str = "timer.session_timeout";
 const QUEUE: &str = "timer";

@@ -3,11 +3,13 @@
 mod attendance;
 mod lifecycle;
 mod outcome;
+mod start;
 mod update;
 
 pub use attendance::{AssignSession, DeescalateSession, EscalateSession, UnassignSession};
 pub use lifecycle::{EndSession, ReopenSession};
 pub use outcome::{MarkConverted, RequestSummary, ResolveSession, SetSummary, UnresolveSession};
+pub use start::{StartSession, StartedSession};
 pub use update::UpdateSession;
 
 use super::Session;
@@ -72,6 +74,7 @@ async fn with_custom_field_rules<T>(
 }
 
 operations![commands:
+    StartSession,
     EndSession,
     ReopenSession,
     AssignSession,
