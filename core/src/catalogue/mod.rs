@@ -26,17 +26,22 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::conversations::inbound::COMMANDS,
     crate::conversations::inbound::inbox::COMMANDS,
     crate::conversations::inbound::inbox::QUERIES,
+    crate::conversations::session::commands::COMMANDS,
+    crate::conversations::session::queries::QUERIES,
 ];
 
 /// Library code that follows events.
-pub const REACTIONS: &[&[Reaction]] =
-    &[crate::conversations::chat::reactions::REACTIONS, crate::conversations::inbound::reactions::REACTIONS];
+pub const REACTIONS: &[&[Reaction]] = &[
+    crate::conversations::chat::reactions::REACTIONS,
+    crate::conversations::inbound::reactions::REACTIONS,
+    crate::conversations::session::REACTIONS,
+];
 
 /// Kinds of durable jobs.
 pub const JOBS: &[&[JobType]] = &[
-    &[crate::conversations::session::SESSION_TIMEOUT],
     crate::conversations::chat::reactions::JOBS,
     crate::conversations::inbound::JOBS,
+    crate::conversations::session::JOBS,
 ];
 
 /// The kind of job of a name.

@@ -307,22 +307,22 @@ codes! {
     RecipientUnreachable "recipient_unreachable" InvalidState "Recipient unreachable.";
     RejectedByPolicy "rejected_by_policy" Forbidden "Rejected by policy.";
     // session
-    SessionContactRequired "session_contact_required" Validation "Session contact required.";
-    AgentCannotAttend "agent_cannot_attend" Validation "Agent cannot attend.";
-    SessionContactMismatch "session_contact_mismatch" Validation "Session contact mismatch.";
-    TimeoutOutOfRange "timeout_out_of_range" Validation "Timeout out of range.";
-    ExtensionInPast "extension_in_past" Validation "Extension in past.";
-    ExtensionTooLong "extension_too_long" Validation "Extension too long.";
-    SentimentScoreOutOfRange "sentiment_score_out_of_range" Validation "Sentiment score out of range.";
-    EscalationLevelInvalid "escalation_level_invalid" Validation "Escalation level invalid.";
-    SessionNotFound "session_not_found" NotFound "Session not found.";
-    ActiveSessionExists "active_session_exists" Conflict "Active session exists.";
-    SessionNotActive "session_not_active" InvalidState "Session not active.";
-    SessionActive "session_active" InvalidState "Session active.";
-    NewerSessionExists "newer_session_exists" InvalidState "Newer session exists.";
-    SessionNotEscalated "session_not_escalated" InvalidState "Session not escalated.";
-    SummaryNotApplicable "summary_not_applicable" InvalidState "Summary not applicable.";
-    OutcomeTagLimit "outcome_tag_limit" LimitExceeded "Outcome tag limit.";
+    SessionContactRequired "session_contact_required" Validation "A direct session needs a contact.";
+    AgentCannotAttend "agent_cannot_attend" Validation "This agent does not attend sessions.";
+    SessionContactMismatch "session_contact_mismatch" Validation "The session belongs to another contact.";
+    TimeoutOutOfRange "timeout_out_of_range" Validation "A session lives through 60 to 86400 seconds of silence.";
+    ExtensionInPast "extension_in_past" Validation "A session is extended to a moment in the future.";
+    ExtensionTooLong "extension_too_long" Validation "A session is extended by at most 7 days.";
+    SentimentScoreOutOfRange "sentiment_score_out_of_range" Validation "A sentiment score lies between 0 and 1.";
+    EscalationLevelInvalid "escalation_level_invalid" Validation "An escalation has a level of 1 to 5.";
+    SessionNotFound "session_not_found" NotFound "There is no such session.";
+    ActiveSessionExists "active_session_exists" Conflict "The chat, or the contact on this channel, has an active session already.";
+    SessionNotActive "session_not_active" InvalidState "The session has ended.";
+    SessionActive "session_active" InvalidState "The session is still active.";
+    NewerSessionExists "newer_session_exists" InvalidState "A newer session of the chat exists, so this one cannot be reopened.";
+    SessionNotEscalated "session_not_escalated" InvalidState "The session is not escalated.";
+    SummaryNotApplicable "summary_not_applicable" InvalidState "Only an ended session of at least 3 messages is summarised.";
+    OutcomeTagLimit "outcome_tag_limit" LimitExceeded "A session has at most 20 outcome tags.";
     // chat
     ChatContactRequired "chat_contact_required" Validation "Chat contact required.";
     IndividualContactLimit "individual_contact_limit" Validation "Individual contact limit.";

@@ -4,7 +4,8 @@ use super::{AbandonStage, AssignmentSource, EndReason, Origin, ReopenCause, Sent
 use crate::conversations::{Awaiting, SessionMetrics};
 use crate::events;
 use crate::kernel::{
-    ActorRef, AgentId, ChannelId, ChatId, ContactId, Kind, MessageId, PipelineId, SessionId, Subject, Timestamp,
+    ActorRef, AgentId, ChannelId, ChatId, ContactId, CustomFieldKey, CustomFieldType, Kind, MessageId, Money,
+    PipelineId, SessionId, Subject, Timestamp,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -162,6 +163,13 @@ events! {
             minutes_since_last_response: Option<u32>, messages_before_abandonment: u32,
             conversation_stage: AbandonStage, abandoned_at: Timestamp,
         },
+        /// Something came of it: a sale, a booking.
+        "session.converted" Converted {
+            chat_id: ChatId, contact_id: Option<ContactId>, value: Option<Money>,
+            #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "text"))]
+            note: Option<String>,
+            at: Timestamp,
+        },
         /// Its result was tagged anew.
         "session.outcome_tagged" OutcomeTagged {
             chat_id: ChatId, contact_id: Option<ContactId>, tags: Vec<String>, previous_tags: Vec<String>,
@@ -174,6 +182,20 @@ events! {
         /// It stays active until then, whatever the silence; without a moment, the extension is taken back.
         "session.timeout_extended" TimeoutExtended {
             chat_id: ChatId, contact_id: Option<ContactId>, until: Option<Timestamp>, previous_until: Option<Timestamp>,
+        },
+        /// A custom field has this value.
+        "session.custom_field_set" CustomFieldSet {
+            chat_id: ChatId, contact_id: Option<ContactId>, key: CustomFieldKey, field_type: CustomFieldType,
+            #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+            value: Value,
+            #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+            previous: Option<Value>,
+        },
+        /// A custom field was removed.
+        "session.custom_field_removed" CustomFieldRemoved {
+            chat_id: ChatId, contact_id: Option<ContactId>, key: CustomFieldKey,
+            #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+            previous: Value,
         },
         /// An import or a merge computed it anew.
         "session.recut" Recut(Box<SessionRecut>),
@@ -214,6 +236,9 @@ impl SessionEvent {
             | E::Deescalated { chat_id, contact_id, .. }
             | E::SummaryRequested { chat_id, contact_id, .. }
             | E::Abandoned { chat_id, contact_id, .. }
+            | E::Converted { chat_id, contact_id, .. }
+            | E::CustomFieldSet { chat_id, contact_id, .. }
+            | E::CustomFieldRemoved { chat_id, contact_id, .. }
             | E::OutcomeTagged { chat_id, contact_id, .. }
             | E::TimeoutChanged { chat_id, contact_id, .. }
             | E::TimeoutExtended { chat_id, contact_id, .. }

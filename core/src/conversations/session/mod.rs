@@ -1,8 +1,12 @@
 //! A bounded stretch of conversation in one chat: the unit of work of a service team.
 
+mod behaviour;
+pub mod commands;
 mod ending;
 mod events;
 mod placement;
+pub mod queries;
+mod reactions;
 mod recording;
 mod state;
 mod step;
@@ -10,17 +14,23 @@ mod timeout;
 mod timer;
 mod values;
 
+pub use behaviour::{Assignment, MAX_CUSTOM_FIELDS, MAX_ESCALATION_LEVEL, MAX_EXTENSION_SECONDS, MAX_OUTCOME_TAGS};
 pub use ending::{Ending, MAX_MESSAGE_IDS, SUMMARY_MIN_MESSAGES, end_session, want_summary};
 pub use events::{SessionEnd, SessionEvent, SessionRecut, SessionStart, SessionSummary};
 pub use placement::{Placement, SessionSpan, SpanEnd, place};
+pub use reactions::REACTIONS;
 pub use recording::{Counted, Writer};
 pub use state::{ACTIVE_IN_CHAT, ACTIVE_WITH_CONTACT, Session};
 pub use step::{Placed, PlacementFacts, place_message};
 pub use timeout::{
     DEFAULT_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS, MIN_TIMEOUT_SECONDS, Timeout, TimeoutSettings, check_timeout,
 };
-pub use timer::SESSION_TIMEOUT;
+pub use timer::JOBS;
 pub use values::*;
 
 #[cfg(test)]
 mod placement_tests;
+#[cfg(test)]
+mod recording_tests;
+#[cfg(test)]
+mod tests;

@@ -3,16 +3,16 @@
 use super::placement::{SessionSpan, SpanEnd};
 use super::recording::seconds_between;
 use super::{
-    EndReason, Escalation, Origin, Sentiment, SessionEnd, SessionEvent, SessionKind, SessionRecut, SessionStart,
-    SessionStatus, SessionSummary, TimeoutSource,
+    Conversion, EndReason, Escalation, Origin, Sentiment, SessionEnd, SessionEvent, SessionKind, SessionRecut,
+    SessionStart, SessionStatus, SessionSummary, TimeoutSource,
 };
 use crate::base_fields;
 use crate::conversations::SessionMetrics;
 use crate::conversations::message::MessageEvent;
 use crate::engine::{Aggregate, Event, Meta};
 use crate::kernel::{
-    ActorRef, AgentId, ChannelId, ChatId, ContactId, ErrorCode, Kind, MessageId, PipelineId, ProjectId, SessionId,
-    Timestamp,
+    ActorRef, AgentId, ChannelId, ChatId, ContactId, CustomField, CustomFieldKey, CustomFieldType, CustomFields,
+    CustomValue, ErrorCode, Kind, MessageId, PipelineId, ProjectId, SessionId, Timestamp,
 };
 use crate::storage::{Column, FieldKind, Index};
 use schemars::JsonSchema;
@@ -83,10 +83,16 @@ pub struct Session {
     pub escalated: bool,
     pub escalated_at: Option<Timestamp>,
     pub escalation: Option<Escalation>,
+    pub converted: bool,
+    pub converted_at: Option<Timestamp>,
+    pub conversion: Option<Conversion>,
     pub abandoned: bool,
     pub abandoned_at: Option<Timestamp>,
     /// At most 20, lower case.
     pub outcome_tags: BTreeSet<String>,
+    /// At most 100.
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+    pub custom_fields: CustomFields,
     pub merged_into_id: Option<SessionId>,
     pub first_message_at: Option<Timestamp>,
     pub first_message_id: Option<MessageId>,
@@ -167,9 +173,13 @@ impl Session {
             escalated: false,
             escalated_at: None,
             escalation: None,
+            converted: false,
+            converted_at: None,
+            conversion: None,
             abandoned: false,
             abandoned_at: None,
             outcome_tags: BTreeSet::new(),
+            custom_fields: CustomFields::new(),
             merged_into_id: None,
             first_message_at: None,
             first_message_id: None,
@@ -221,6 +231,16 @@ impl Session {
         self.last_message_at = cut.last_message_id.map(|_| cut.last_activity_at);
     }
 
+    /// What cannot be read, such as erased data, is nothing.
+    fn set_custom(&mut self, key: &CustomFieldKey, field_type: CustomFieldType, value: &Value) {
+        match serde_json::from_value(serde_json::json!({ "type": field_type, "value": value })) {
+            Ok(value) => self.custom_fields.put(CustomField { key: key.clone(), value }),
+            Err(_) => {
+                self.custom_fields.take(key.as_str());
+            }
+        }
+    }
+
     fn assign(&mut self, agent: AgentId, transfers: u16) {
         self.current_agent_id = Some(agent);
         self.agent_transfers = transfers;
@@ -257,6 +277,7 @@ impl Aggregate for Session {
         Column::new("sentiment", FieldKind::Enum),
         Column::new("resolved", FieldKind::Bool),
         Column::new("escalated", FieldKind::Bool),
+        Column::new("converted", FieldKind::Bool),
         Column::new("abandoned", FieldKind::Bool),
     ];
     const INDEXES: &'static [&'static [&'static str]] = &[
@@ -267,6 +288,7 @@ impl Aggregate for Session {
         &["awaiting", "awaiting_since"],
     ];
     const SETS: &'static [&'static str] = &["agent_ids", "topics", "outcome_tags"];
+    const CUSTOM: Option<&'static str> = Some("custom.");
     type Id = SessionId;
 
     base_fields!();
@@ -305,6 +327,14 @@ impl Aggregate for Session {
             SessionEvent::Summarized(summary) => self.summarize(summary),
             SessionEvent::Abandoned { abandoned_at, .. } => {
                 (self.abandoned, self.abandoned_at) = (true, Some(*abandoned_at));
+            }
+            SessionEvent::Converted { value, note, at, .. } => {
+                (self.converted, self.converted_at) = (true, Some(*at));
+                self.conversion = Some(Conversion { value: *value, note: note.clone(), at: *at });
+            }
+            SessionEvent::CustomFieldSet { key, field_type, value, .. } => self.set_custom(key, *field_type, value),
+            SessionEvent::CustomFieldRemoved { key, .. } => {
+                self.custom_fields.take(key.as_str());
             }
             SessionEvent::OutcomeTagged { tags, .. } => self.outcome_tags = tags.iter().cloned().collect(),
             SessionEvent::TimeoutChanged { timeout_seconds, source, .. } => {
@@ -367,6 +397,7 @@ impl Aggregate for Session {
         index.column("sentiment", self.sentiment.map(Sentiment::as_str));
         index.column("resolved", self.resolved);
         index.column("escalated", self.escalated);
+        index.column("converted", self.converted);
         index.column("abandoned", self.abandoned);
         for agent in &self.agent_ids {
             index.attribute("agent_ids", agent.to_string());
@@ -376,6 +407,9 @@ impl Aggregate for Session {
         }
         for tag in &self.outcome_tags {
             index.attribute("outcome_tags", tag.as_str());
+        }
+        for (key, value) in self.custom_fields.iter() {
+            index_custom(index, &format!("custom.{key}"), value);
         }
         if self.is_active() {
             index.unique(ACTIVE_IN_CHAT, "", self.chat_id.to_string(), ErrorCode::ActiveSessionExists);
@@ -410,6 +444,20 @@ impl Session {
     /// Whole minutes of silence between the last of our messages and a moment.
     pub(super) fn minutes_since_our_last(&self, at: Timestamp) -> Option<u32> {
         self.metrics.last_agent_message_at.map(|last| seconds_between(last, at) / 60)
+    }
+}
+
+/// The attribute rows of a custom field, by which filters find it.
+fn index_custom(index: &mut Index, field: &str, value: &CustomValue) {
+    match value {
+        CustomValue::Number(number) => index.attribute(field, rust_decimal::prelude::ToPrimitive::to_f64(number)),
+        CustomValue::Boolean(yes) => index.attribute(field, *yes),
+        CustomValue::Date(date) => index.attribute(field, date.instant()),
+        CustomValue::MultiSelect(words) | CustomValue::Label(words) => {
+            words.iter().for_each(|word| index.attribute(field, word.as_str()));
+        }
+        CustomValue::Json(_) => index.attribute(field, true),
+        text => index.attribute(field, text.to_json().as_str()),
     }
 }
 

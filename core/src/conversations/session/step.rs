@@ -117,33 +117,12 @@ pub(super) async fn end_by_silence(work: &mut UnitOfWork<'_>, session: &mut Root
 
 /// Opens a session for a message; with `ended_at` one that is over already.
 async fn start(work: &mut UnitOfWork<'_>, facts: &PlacementFacts, ended_at: Option<Timestamp>) -> Result<SessionId> {
-    if ended_at.is_none() {
-        end_elsewhere(work, facts).await?;
-    }
-    let mut session = open(work, facts)?;
-    let id = session.id;
-    match ended_at {
-        Some(ended_at) => {
-            let ending = Ending { ended_at, ..Ending::silence(&session) };
-            end_session(work, &mut session, ending).await?;
-        }
-        None => enqueue_timer(work, id, session.deadline()),
-    }
-    work.save(session)?;
-    Ok(id)
-}
-
-fn open(work: &UnitOfWork<'_>, facts: &PlacementFacts) -> Result<Root<Session>> {
-    let contact_id = facts.contact_id.filter(|_| facts.kind == SessionKind::Direct);
-    if facts.kind == SessionKind::Direct && contact_id.is_none() {
-        return Err(Error::new(ErrorCode::SessionContactRequired).at("contact_id"));
-    }
-    let start = SessionStart {
+    let opening = SessionStart {
         chat_id: facts.chat_id,
         channel_id: facts.channel_id,
         channel_type: facts.channel_type.clone(),
         kind: facts.kind,
-        contact_id,
+        contact_id: facts.contact_id,
         pipeline_id: facts.pipeline_id,
         origin: facts.origin,
         started_at: facts.timestamp,
@@ -151,15 +130,45 @@ fn open(work: &UnitOfWork<'_>, facts: &PlacementFacts) -> Result<Root<Session>> 
         timeout_source: facts.timeout_source,
         trigger_message_id: Some(facts.message_id),
     };
-    work.create::<Session>(work.new_id(), SessionEvent::Started(Box::new(start)))
+    let session = match ended_at {
+        None => open_session(work, opening).await?,
+        Some(ended_at) => {
+            let mut session = begin(work, opening)?;
+            let ending = Ending { ended_at, ..Ending::silence(&session) };
+            end_session(work, &mut session, ending).await?;
+            session
+        }
+    };
+    let id = session.id;
+    work.save(session)?;
+    Ok(id)
 }
 
-/// A contact has one active direct session per channel: one left behind in another chat of theirs, which is closed by now,
-/// ends before a new one starts.
-async fn end_elsewhere(work: &mut UnitOfWork<'_>, facts: &PlacementFacts) -> Result<()> {
-    let Some(contact) = facts.contact_id.filter(|_| facts.kind == SessionKind::Direct) else { return Ok(()) };
-    let channel = facts.channel_id.to_string();
-    let Some(mut other) = work.by_key::<Session>(ACTIVE_WITH_CONTACT, &channel, &contact.to_string()).await? else {
+/// Opens a session that is active, and arms its timer. A contact has one active direct session per channel: one left behind
+/// in another chat of theirs, which is closed by now, ends first.
+pub(super) async fn open_session(work: &mut UnitOfWork<'_>, opening: SessionStart) -> Result<Root<Session>> {
+    if let Some(contact) = opening.contact_id.filter(|_| opening.kind == SessionKind::Direct) {
+        end_elsewhere(work, opening.channel_id, contact).await?;
+    }
+    let session = begin(work, opening)?;
+    enqueue_timer(work, session.id, session.deadline());
+    Ok(session)
+}
+
+fn begin(work: &UnitOfWork<'_>, mut opening: SessionStart) -> Result<Root<Session>> {
+    match opening.kind {
+        SessionKind::Group => opening.contact_id = None,
+        SessionKind::Direct if opening.contact_id.is_none() => {
+            return Err(Error::new(ErrorCode::SessionContactRequired).at("contact_id"));
+        }
+        SessionKind::Direct => {}
+    }
+    work.create::<Session>(work.new_id(), SessionEvent::Started(Box::new(opening)))
+}
+
+async fn end_elsewhere(work: &mut UnitOfWork<'_>, channel: ChannelId, contact: ContactId) -> Result<()> {
+    let (channel, contact) = (channel.to_string(), contact.to_string());
+    let Some(mut other) = work.by_key::<Session>(ACTIVE_WITH_CONTACT, &channel, &contact).await? else {
         return Ok(());
     };
     if work.now() > other.deadline() {
@@ -222,6 +231,13 @@ fn started_here(work: &UnitOfWork<'_>, chat: ChatId) -> Vec<SessionId> {
         |recorded| matches!(&recorded.event, Event::Session(SessionEvent::Started(start)) if start.chat_id == chat),
     );
     started.map(|recorded| SessionId::from_uuid(recorded.aggregate_id)).collect()
+}
+
+/// The newest session of a chat.
+pub(super) async fn newest_in_chat(work: &UnitOfWork<'_>, chat: ChatId) -> Result<Option<SessionId>> {
+    let here = started_here(work, chat).pop();
+    let committed = nearest(work, chat, None).await?.map(|(id, _)| id);
+    Ok(here.or(committed))
 }
 
 /// The newest committed session of a chat, or the one that is nearest on one side of a moment.

@@ -2,6 +2,8 @@
 
 use super::TimeoutSource;
 use crate::kernel::{Error, ErrorCode, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// What applies when nothing is set: 30 minutes.
 pub const DEFAULT_TIMEOUT_SECONDS: u32 = 30 * 60;
@@ -11,7 +13,7 @@ pub const MIN_TIMEOUT_SECONDS: u32 = 60;
 pub const MAX_TIMEOUT_SECONDS: u32 = 24 * 3600;
 
 /// A timeout and the setting it came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeout {
     pub seconds: u32,
     pub source: TimeoutSource,

@@ -8,14 +8,14 @@ use crate::kernel::{Component, Error, Result, SessionId, Timestamp};
 use crate::storage::JobRecord;
 use serde::{Deserialize, Serialize};
 
-/// Ends overdue sessions.
-pub const SESSION_TIMEOUT: JobType = JobType {
+/// The jobs of sessions.
+pub const JOBS: &[JobType] = &[JobType {
     kind: KIND,
     queue: QUEUE,
     component: Component::SessionTimeout,
     max_attempts: 20,
     run: |work, job| Box::pin(fire(work, job)),
-};
+}];
 
 const KIND: &str = "timer.session_timeout";
 const QUEUE: &str = "timer";
@@ -28,6 +28,11 @@ struct Payload {
 /// Arms the timer of a session that became active; one that is armed already stays.
 pub(super) fn enqueue_timer(work: &mut UnitOfWork<'_>, session: SessionId, deadline: Timestamp) {
     work.enqueue(request(session, deadline));
+}
+
+/// Moves the timer, because the session may now end earlier than it was armed for.
+pub(super) fn move_timer(work: &mut UnitOfWork<'_>, session: SessionId, deadline: Timestamp) {
+    work.schedule(request(session, deadline));
 }
 
 fn request(session: SessionId, deadline: Timestamp) -> JobRequest {

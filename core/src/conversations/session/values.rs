@@ -1,6 +1,6 @@
 //! Words of a session: its status, why it ended, where its timeout came from.
 
-use crate::kernel::{AgentId, Timestamp};
+use crate::kernel::{AgentId, Money, Timestamp};
 use crate::text_enum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -116,5 +116,14 @@ pub struct Escalation {
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "text"))]
     pub reason: String,
     pub to_agent_id: Option<AgentId>,
+    pub at: Timestamp,
+}
+
+/// What came of a session, commercially.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Conversion {
+    pub value: Option<Money>,
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "text"))]
+    pub note: Option<String>,
     pub at: Timestamp,
 }
