@@ -23,17 +23,23 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::conversations::chat::commands::COMMANDS,
     crate::conversations::chat::queries::QUERIES,
     crate::conversations::inbound::COMMANDS,
+    crate::conversations::message::commands::COMMANDS,
+    crate::conversations::message::queries::QUERIES,
 ];
 
 /// Library code that follows events.
-pub const REACTIONS: &[&[Reaction]] =
-    &[crate::conversations::chat::reactions::REACTIONS, crate::conversations::inbound::reactions::REACTIONS];
+pub const REACTIONS: &[&[Reaction]] = &[
+    crate::conversations::chat::reactions::REACTIONS,
+    crate::conversations::inbound::reactions::REACTIONS,
+    crate::conversations::message::REACTIONS,
+];
 
 /// Kinds of durable jobs.
 pub const JOBS: &[&[JobType]] = &[
     &[crate::conversations::session::SESSION_TIMEOUT],
     crate::conversations::chat::reactions::JOBS,
     crate::conversations::inbound::JOBS,
+    crate::conversations::message::JOBS,
 ];
 
 /// The kind of job of a name.
