@@ -28,6 +28,8 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::conversations::inbound::inbox::QUERIES,
     crate::conversations::session::commands::COMMANDS,
     crate::conversations::session::queries::QUERIES,
+    crate::conversations::message::commands::COMMANDS,
+    crate::conversations::message::queries::QUERIES,
 ];
 
 /// Library code that follows events.
@@ -35,6 +37,7 @@ pub const REACTIONS: &[&[Reaction]] = &[
     crate::conversations::chat::reactions::REACTIONS,
     crate::conversations::inbound::reactions::REACTIONS,
     crate::conversations::session::REACTIONS,
+    crate::conversations::message::REACTIONS,
 ];
 
 /// Kinds of durable jobs.
@@ -42,6 +45,7 @@ pub const JOBS: &[&[JobType]] = &[
     crate::conversations::chat::reactions::JOBS,
     crate::conversations::inbound::JOBS,
     crate::conversations::session::JOBS,
+    crate::conversations::message::JOBS,
 ];
 
 /// The kind of job of a name.

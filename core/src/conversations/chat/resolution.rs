@@ -72,6 +72,42 @@ pub async fn resolve(work: &mut UnitOfWork<'_>, facts: &ChatFacts<'_>) -> Result
     Ok(ResolvedChat { chat, created: false })
 }
 
+/// The open individual chat of a contact on a channel, for a message of ours; a new one when there is none.
+///
+/// `external_id` is what the channel is expected to call the chat, where that is known.
+pub async fn for_contact(
+    work: &mut UnitOfWork<'_>,
+    channel_id: ChannelId,
+    contact_id: ContactId,
+    external_id: Option<String>,
+) -> Result<ResolvedChat> {
+    let channel = channel_id.to_string();
+    if let Some(chat) = work.by_key::<Chat>("chat.contact", &channel, &contact_id.to_string()).await? {
+        return Ok(ResolvedChat { chat: chat.state().clone(), created: false });
+    }
+    // A chat that goes by this id without being the contact's keeps it.
+    let external_id = match external_id {
+        Some(id) if find_by_external_id(work, channel_id, &id).await?.is_none() => Some(id),
+        _ => None,
+    };
+    let at = work.now();
+    let participant = Participant::member(contact_id, ParticipantType::Contact, at, external_id.clone());
+    let root = work.create::<Chat>(
+        work.new_id(),
+        ChatEvent::Created {
+            channel_id,
+            chat_type: ChatType::Individual,
+            external_id,
+            contact_id: Some(contact_id),
+            subject: None,
+            description: None,
+            participants: vec![participant],
+            metadata: serde_json::Map::new(),
+        },
+    )?;
+    Ok(ResolvedChat { chat: work.save(root)?, created: true })
+}
+
 fn open(work: &mut UnitOfWork<'_>, facts: &ChatFacts<'_>, chat_type: ChatType) -> Result<ResolvedChat> {
     let participants = match (chat_type, facts.contact) {
         (ChatType::Channel, _) | (_, None) => Vec::new(),

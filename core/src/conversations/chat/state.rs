@@ -3,7 +3,7 @@
 use super::{ChatEvent, ChatStatus, ChatType, LastMessage, Participant, ParticipantRole, ParticipantType};
 use crate::base_fields;
 use crate::conversations::content::Content;
-use crate::conversations::message::{Direction, MessageEvent, NewMessage};
+use crate::conversations::message::{Direction, MessageEvent, NewMessage, ReleasedMessage};
 use crate::engine::{Aggregate, Event, Meta};
 use crate::kernel::{ChannelId, ChatId, ContactId, ErrorCode, Kind, MessageId, ProjectId, Timestamp};
 use crate::storage::{Column, FieldKind, Index};
@@ -92,19 +92,41 @@ impl Chat {
         if new.direction == Direction::Inbound {
             self.last_inbound_at = self.last_inbound_at.max(Some(new.timestamp));
         }
-        let newer = self.last_message.as_ref().is_none_or(|last| (new.timestamp, id) > (last.at, last.message_id));
-        if newer {
-            self.last_message = Some(LastMessage {
-                message_id: id,
-                at: new.timestamp,
-                direction: new.direction,
-                content_type: new.content.content_type(),
-                preview: preview(&new.content),
-                edited_at: None,
-                removed: false,
-                agent_id: new.agent_id,
-                sender_name: new.sender_name.clone(),
-            });
+        self.show(LastMessage {
+            message_id: id,
+            at: new.timestamp,
+            direction: new.direction,
+            content_type: new.content.content_type(),
+            preview: preview(&new.content),
+            edited_at: None,
+            removed: false,
+            agent_id: new.agent_id,
+            sender_name: new.sender_name.clone(),
+        });
+    }
+
+    fn show(&mut self, message: LastMessage) {
+        let place = (message.at, message.message_id);
+        if self.last_message.as_ref().is_none_or(|last| place > (last.at, last.message_id)) {
+            self.last_message = Some(message);
+        }
+    }
+
+    fn release(&mut self, id: MessageId, at: Timestamp, released: &ReleasedMessage) {
+        self.message_count += 1;
+        self.show(LastMessage {
+            message_id: id,
+            at,
+            direction: Direction::Outbound,
+            content_type: released.content_type,
+            preview: released.preview.clone(),
+            edited_at: None,
+            removed: false,
+            agent_id: released.agent_id,
+            sender_name: None,
+        });
+        if released.source.is_response() {
+            self.respond(at, 0);
         }
     }
 
@@ -135,6 +157,9 @@ impl Chat {
                 }
             }
             MessageEvent::Imported(new) => self.see(new, message),
+            MessageEvent::Queued { queued_at, released: Some(released), .. } => {
+                self.release(message, *queued_at, released);
+            }
             MessageEvent::Edited { text, edited_at, .. } => {
                 if let Some(last) = self.last_is(id)
                     && !last.removed

@@ -7,7 +7,7 @@ mod intake;
 mod message;
 mod outcome;
 pub mod reactions;
-mod targets;
+pub(crate) mod targets;
 
 pub use ingest::*;
 pub use intake::Intake;

@@ -164,7 +164,7 @@ pub async fn apply(
         InboundItem::Ack(ack) => {
             let participant = ack.participant.as_ref().and_then(|who| who.wid.clone().or_else(|| who.lid.clone()));
             let report = DeliveryReport { signal: ack.signal, at: ack.at.min(work.now()), participant, failure: None };
-            message.acknowledge(&report, None);
+            crate::conversations::message::acknowledge(work, &mut message, &report).await?;
         }
         InboundItem::Reaction(reaction) => {
             let by = party(work, intake, &message, reaction.from_me, &reaction.by, reaction.at).await?;

@@ -4,7 +4,7 @@ use super::{
     Direction, Failure, MessageOrigin, MessageSource, MessageStatus, Metrics, Party, Placement, Priority, QueuedCause,
     Reader,
 };
-use crate::conversations::content::{Attribution, Content, Forward, Media, Mention};
+use crate::conversations::content::{Attribution, Content, ContentType, Forward, Media, Mention};
 use crate::events;
 use crate::kernel::{AgentId, ChannelId, ChatId, ContactId, Kind, MessageId, SessionId, Subject, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,8 @@ events! {
         "message.queued" Queued {
             queued_at: Timestamp, cause: QueuedCause, session_id: Option<SessionId>, placement: Option<Placement>,
             session_metrics: Option<Metrics>, chat_id: ChatId, contact_id: Option<ContactId>,
+            #[serde(default)]
+            released: Option<ReleasedMessage>,
         },
         /// A dispatcher claimed it.
         "message.send_started" SendStarted { attempt: u16, at: Timestamp, lease_until: Timestamp },
@@ -203,6 +205,16 @@ events! {
             _ => {}
         }
     }
+}
+
+/// What chats and sessions need of a scheduled message when it is released.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ReleasedMessage {
+    pub source: MessageSource,
+    pub content_type: ContentType,
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "text"))]
+    pub preview: String,
+    pub agent_id: Option<AgentId>,
 }
 
 /// A file that the host's AI should look at.

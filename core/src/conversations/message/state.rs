@@ -2,7 +2,7 @@
 
 use super::{
     Direction, Failure, MessageEvent, MessageOrigin, MessageSource, MessageStatus, NewMessage, Party, Priority,
-    Reaction,
+    QueuedCause, Reaction,
 };
 use crate::base_fields;
 use crate::conversations::content::{Attribution, Content, Forward, Media, Mention};
@@ -64,6 +64,9 @@ pub struct Message {
     pub next_attempt_at: Option<Timestamp>,
     /// Send tries started.
     pub attempts: u16,
+    /// When the last send try started.
+    pub last_attempt_at: Option<Timestamp>,
+    /// Whoever claimed it has to report until then; afterwards it can be claimed again.
     pub lease_until: Option<Timestamp>,
     /// When it was edited, in order of arrival; the newest edit is the text.
     pub edits: Vec<Timestamp>,
@@ -136,6 +139,7 @@ impl Message {
             expires_at: new.expires_at,
             next_attempt_at: None,
             attempts: 0,
+            last_attempt_at: None,
             lease_until: None,
             edits: Vec::new(),
             edit_count: 0,
@@ -157,6 +161,15 @@ impl Message {
     /// The reaction of a party, if it has one.
     pub fn reaction_of(&self, actor: Party) -> Option<&Reaction> {
         self.reactions.iter().find(|reaction| reaction.actor == actor)
+    }
+
+    /// When a dispatcher may take it: its next try, or the end of the lease of one that never reported.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        match self.status {
+            MessageStatus::Queued => Some(self.next_attempt_at.unwrap_or(self.timestamp)),
+            MessageStatus::Sending => self.lease_until,
+            _ => None,
+        }
     }
 
     fn advance(&mut self, status: MessageStatus) {
@@ -199,9 +212,20 @@ impl Aggregate for Message {
         Column::new("played_at", FieldKind::Instant),
         Column::new("failed_at", FieldKind::Instant),
         Column::new("created_at", FieldKind::Instant).sortable(),
+        Column::new("due_at", FieldKind::Instant).unfiltered(),
+        Column::new("dispatch_rank", FieldKind::Number).unfiltered(),
+        Column::new("last_attempt_at", FieldKind::Instant).unfiltered(),
     ];
-    const INDEXES: &'static [&'static [&'static str]] =
-        &[&["timestamp"], &["chat_id", "timestamp"], &["session_id", "timestamp"], &["contact_id", "timestamp"]];
+    const INDEXES: &'static [&'static [&'static str]] = &[
+        &["timestamp"],
+        &["chat_id", "timestamp"],
+        &["session_id", "timestamp"],
+        &["contact_id", "timestamp"],
+        &["chat_id", "status", "timestamp"],
+        &["due_at"],
+        &["channel_id", "last_attempt_at"],
+    ];
+    const INDEX_VERSION: u32 = 2;
     type Id = MessageId;
 
     base_fields!();
@@ -219,20 +243,29 @@ impl Aggregate for Message {
         let Event::Message(event) = event else { return };
         match event {
             MessageEvent::Received(_) | MessageEvent::Created(_) | MessageEvent::Imported(_) => {}
-            MessageEvent::Queued { session_id, .. } => {
+            MessageEvent::Queued { queued_at, cause, session_id, .. } => {
                 self.advance(MessageStatus::Queued);
                 self.attempts = 0;
                 self.session_id = session_id.or(self.session_id);
+                match cause {
+                    // In the conversation it stands where it was released, not where it was planned.
+                    QueuedCause::Released => self.timestamp = *queued_at,
+                    QueuedCause::Retried => self.sent_at = None,
+                }
             }
-            MessageEvent::SendStarted { attempt, lease_until, .. } => {
+            MessageEvent::SendStarted { attempt, at, lease_until } => {
                 self.status = MessageStatus::Sending;
                 self.attempts = *attempt;
+                self.last_attempt_at = Some(*at);
                 self.lease_until = Some(*lease_until);
                 self.next_attempt_at = None;
             }
             MessageEvent::Sent { channel_message_id, sent_at, .. } => {
-                self.advance(MessageStatus::Sent);
-                self.sent_at = Some(*sent_at);
+                // The id may become known after a better acknowledgement.
+                if self.status.rank() < MessageStatus::Sent.rank() {
+                    self.advance(MessageStatus::Sent);
+                }
+                self.sent_at = self.sent_at.or(Some(*sent_at));
                 if channel_message_id.is_some() {
                     self.channel_message_id.clone_from(channel_message_id);
                 }
@@ -335,6 +368,9 @@ impl Aggregate for Message {
         index.column("played_at", self.played_at);
         index.column("failed_at", self.failed_at);
         index.column("created_at", self.created_at);
+        index.column("due_at", self.due_at());
+        index.column("dispatch_rank", self.due_at().map(|_| self.priority.dispatch_rank()));
+        index.column("last_attempt_at", self.last_attempt_at);
         if self.superseded_by.is_none()
             && let Some(id) = &self.channel_message_id
         {

@@ -89,6 +89,11 @@ text_enum! {
 }
 
 impl MessageSource {
+    /// Somebody or something on our side can give it when sending.
+    pub const fn can_send(self) -> bool {
+        !matches!(self, Self::Contact | Self::Device | Self::HistoryImport)
+    }
+
     /// Answers the contact: sets response times and clears unread counts.
     pub const fn is_response(self) -> bool {
         matches!(self, Self::Manual | Self::Device | Self::Scheduled | Self::Bot)
@@ -126,6 +131,18 @@ text_enum! {
         High = "high",
         /// Jumps the queue.
         Urgent = "urgent",
+    }
+}
+
+impl Priority {
+    /// Its turn in the queue: the lowest number first.
+    pub const fn dispatch_rank(self) -> u8 {
+        match self {
+            Priority::Urgent => 0,
+            Priority::High => 1,
+            Priority::Normal => 2,
+            Priority::Low => 3,
+        }
     }
 }
 

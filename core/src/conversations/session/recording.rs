@@ -5,9 +5,7 @@
 //! further back leaves them alone; recomputing from all messages ([`SessionMetrics::of`]) makes them exact again.
 
 use super::{EndReason, Session, SessionStatus};
-use crate::conversations::message::{
-    Direction, Message, MessageEvent, MessageSource, NewMessage, Placement, QueuedCause,
-};
+use crate::conversations::message::{Direction, Message, MessageEvent, MessageSource, NewMessage, Placement};
 use crate::conversations::{Awaiting, SessionMetrics};
 use crate::kernel::{MessageId, Timestamp};
 
@@ -146,12 +144,11 @@ impl Session {
             }
             // Without a placement a re-cut follows, which counts it.
             MessageEvent::Imported(new) if new.placement.is_some() => self.take(id, new),
-            MessageEvent::Queued { queued_at, cause, placement, session_metrics, .. } => {
-                let released = Counted::new(*queued_at, Direction::Outbound, MessageSource::Scheduled);
-                if *cause == QueuedCause::Released
-                    && let Some(counted) = released
+            MessageEvent::Queued { queued_at, released, placement, session_metrics, .. } => {
+                if let Some(released) = released
+                    && let Some(counted) = Counted::new(*queued_at, Direction::Outbound, released.source)
                 {
-                    self.record(id, counted, true, placement.as_ref());
+                    self.record(id, counted, released.source.opens_session(), placement.as_ref());
                 }
                 self.replace_metrics(session_metrics.as_ref());
             }

@@ -1,0 +1,488 @@
+//! The step that puts a message of ours into the queue, for `messages.send`, `messages.forward` and whatever else sends:
+//! who it goes to, whether the channel can carry it, which session it belongs to.
+
+use super::{Direction, Message, MessageEvent, MessageOrigin, MessageSource, MessageStatus, NewMessage};
+use super::{Placement, Priority, QueuedCause, ReleasedMessage, timers};
+use crate::channels::channel::Channel;
+use crate::channels::channel_type::{ChannelType, queries::by_code};
+use crate::contacts::contact::Contact;
+use crate::conversations::chat::resolution::for_contact;
+use crate::conversations::chat::{Chat, ChatType, preview};
+use crate::conversations::content::{Content, ContentType, Forward, Mention, OutboundLimits};
+use crate::conversations::inbound::system_agent;
+use crate::conversations::session::{Origin, PlacementFacts, SessionKind, TimeoutSettings, place_message};
+use crate::engine::{Root, UnitOfWork};
+use crate::kernel::{
+    Actor, AgentId, ChannelId, ChatId, Component, ContactId, Error, ErrorCode, MessageId, Result, SessionId, Timestamp,
+    text,
+};
+use crate::tenancy::project::Project;
+use serde_json::{Map, Value};
+
+/// A scheduled time may lie this many seconds back and still mean now.
+const SCHEDULE_GRACE_SECONDS: i64 = 60;
+const MAX_CLIENT_TOKEN: usize = 128;
+const MAX_MENTIONS: usize = 256;
+const MAX_METADATA_KEYS: usize = 64;
+const DEFAULT_MEDIA_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Where a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recipient {
+    Chat(ChatId),
+    /// The individual chat of a contact on a channel, opened when there is none.
+    Contact {
+        contact_id: ContactId,
+        channel_id: ChannelId,
+    },
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outbound {
+    pub to: Recipient,
+    pub content: Content,
+    pub reply_to_id: Option<MessageId>,
+    pub mentions: Vec<Mention>,
+    pub priority: Priority,
+    pub scheduled_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    pub client_token: Option<String>,
+    /// None: what the actor and the schedule suggest.
+    pub source: Option<MessageSource>,
+    pub origin: Option<MessageOrigin>,
+    pub forward: Option<Forward>,
+    pub metadata: Map<String, Value>,
+}
+
+impl Outbound {
+    /// A message with nothing but its content.
+    pub fn new(to: Recipient, content: Content) -> Outbound {
+        Outbound {
+            to,
+            content,
+            reply_to_id: None,
+            mentions: Vec::new(),
+            priority: Priority::Normal,
+            scheduled_at: None,
+            expires_at: None,
+            client_token: None,
+            source: None,
+            origin: None,
+            forward: None,
+            metadata: Map::new(),
+        }
+    }
+}
+
+/// What [`send`] raises, beside the errors of contents.
+pub const ERRORS: &[ErrorCode] = &[
+    ErrorCode::ChannelNotFound,
+    ErrorCode::ChannelNotActive,
+    ErrorCode::ChatNotFound,
+    ErrorCode::ChatClosed,
+    ErrorCode::ContactNotFound,
+    ErrorCode::RecipientUnreachable,
+    ErrorCode::MessageContactMismatch,
+    ErrorCode::ClientTokenReused,
+    ErrorCode::ContentTypeNotSupported,
+    ErrorCode::ReplyTargetMismatch,
+    ErrorCode::ReplyWindowClosed,
+    ErrorCode::GroupsNotSupported,
+    ErrorCode::NewslettersNotSupported,
+    ErrorCode::ScheduleInPast,
+    ErrorCode::ExpiryInvalid,
+];
+
+/// The line that a message goes out on.
+pub struct OutboundLine {
+    pub channel: Channel,
+    pub channel_type: ChannelType,
+}
+
+impl OutboundLine {
+    /// # Errors
+    /// `channel_not_found`.
+    pub async fn load(work: &mut UnitOfWork<'_>, id: ChannelId) -> Result<OutboundLine> {
+        let channel = work.reader().get::<Channel>(id).await?;
+        let channel_type = by_code(work.reader(), &channel.channel_type).await?;
+        Ok(OutboundLine { channel, channel_type })
+    }
+
+    /// Whom a message without an agent of its own is attributed to.
+    pub fn agent(&self, work: &UnitOfWork<'_>, source: MessageSource) -> AgentId {
+        match (work.actor().actor, source.system_agent()) {
+            (Actor::Agent(id), _) => id,
+            (_, "default") => self.channel.default_agent_id.unwrap_or_else(|| system_agent(work.project(), source)),
+            _ => system_agent(work.project(), source),
+        }
+    }
+}
+
+/// Puts a message into the queue, or plans it. Returns the first message of a `client_token` that was used for the same
+/// content.
+///
+/// # Errors
+/// [`ERRORS`], those of [`Content::validate_outbound`] at `content`, limits of the other fields.
+pub async fn send(work: &mut UnitOfWork<'_>, outbound: Outbound) -> Result<Message> {
+    if let Some(first) = first_of_token(work, &outbound).await? {
+        return Ok(first);
+    }
+    check_shape(&outbound)?;
+    let now = work.now();
+    let is_scheduled = check_times(&outbound, now)?;
+    let source = source_of(work, &outbound)?;
+    let (chat, line) = recipient(work, outbound.to).await?;
+    line.check_reach(&chat)?;
+    line.check_content(&outbound.content).map_err(|e| e.at("content"))?;
+    if !is_scheduled && line.is_window_closed(&chat, &outbound.content, now) {
+        let hours = line.channel_type.capabilities.reply_window_hours.unwrap_or_default();
+        return Err(Error::new(ErrorCode::ReplyWindowClosed).with("hours", hours));
+    }
+    let reply_to_channel_message_id = match outbound.reply_to_id {
+        Some(quoted) => quoted_in(work, quoted, chat.id).await?,
+        None => None,
+    };
+    let id: MessageId = work.new_id();
+    let (session_id, placement) = match is_scheduled {
+        true => (None, None),
+        false => place(work, &line, &chat, source, id).await?,
+    };
+    let new = NewMessage {
+        channel_id: line.channel.id,
+        channel_type: line.channel.channel_type.clone(),
+        chat_id: chat.id,
+        contact_id: peer(&chat),
+        session_id,
+        direction: Direction::Outbound,
+        source,
+        agent_id: Some(line.agent(work, source)),
+        sender_external_id: None,
+        sender_name: None,
+        content: outbound.content,
+        channel_message_id: None,
+        client_token: outbound.client_token,
+        reply_to_id: outbound.reply_to_id,
+        reply_to_channel_message_id,
+        forward: outbound.forward,
+        mentions: without_repeats(outbound.mentions),
+        status: if is_scheduled { MessageStatus::Scheduled } else { MessageStatus::Queued },
+        timestamp: now,
+        sent_at: None,
+        delivered_at: None,
+        read_at: None,
+        played_at: None,
+        failed_at: None,
+        failure: None,
+        priority: outbound.priority,
+        scheduled_at: outbound.scheduled_at,
+        expires_at: outbound.expires_at,
+        language: None,
+        attribution: None,
+        tracking_code: None,
+        historical: false,
+        origin: outbound.origin,
+        metadata: outbound.metadata,
+        placement,
+        unread_after: None,
+        import_id: None,
+    };
+    let message = work.create::<Message>(id, MessageEvent::Created(Box::new(new)))?;
+    let message = work.save(message)?;
+    timers::arm(work, &message);
+    Ok(message)
+}
+
+/// Why a scheduled message does not go out after all.
+pub(super) enum Refusal {
+    /// What it was meant for is closed or deleted.
+    Gone(&'static str),
+    ReplyWindow,
+}
+
+/// Whether what was right when it was planned still is.
+pub(super) async fn refusal_at_release(work: &mut UnitOfWork<'_>, message: &Message) -> Result<Option<Refusal>> {
+    let chat = work.find::<Chat>(message.chat_id).await?.filter(|chat| chat.deleted_at.is_none() && !chat.is_closed());
+    let Some(chat) = chat else { return Ok(Some(Refusal::Gone("chat_closed"))) };
+    let line = match OutboundLine::load(work, message.channel_id).await {
+        Ok(line) => line,
+        Err(error) if error.code() == ErrorCode::ChannelNotFound => return Ok(Some(Refusal::Gone("channel_deleted"))),
+        Err(error) => return Err(error),
+    };
+    Ok(line.is_window_closed(&chat, &message.content, work.now()).then_some(Refusal::ReplyWindow))
+}
+
+/// Puts a scheduled message into the queue, and into the session of the moment.
+pub(super) async fn release(work: &mut UnitOfWork<'_>, message: &mut Root<Message>) -> Result<()> {
+    let line = OutboundLine::load(work, message.channel_id).await?;
+    let chat = work.load::<Chat>(message.chat_id).await?.state().clone();
+    let (session_id, placement) = place(work, &line, &chat, message.source, message.id).await?;
+    let released = ReleasedMessage {
+        source: message.source,
+        content_type: message.content.content_type(),
+        preview: preview(&message.content),
+        agent_id: message.agent_id,
+    };
+    let (queued_at, chat_id, contact_id) = (work.now(), message.chat_id, message.contact_id);
+    message.record(MessageEvent::Queued {
+        queued_at,
+        cause: QueuedCause::Released,
+        session_id,
+        placement,
+        session_metrics: None,
+        chat_id,
+        contact_id,
+        released: Some(released),
+    });
+    Ok(())
+}
+
+async fn first_of_token(work: &mut UnitOfWork<'_>, outbound: &Outbound) -> Result<Option<Message>> {
+    let Some(token) = &outbound.client_token else { return Ok(None) };
+    let length = token.chars().count();
+    if length == 0 || length > MAX_CLIENT_TOKEN || token.chars().any(char::is_control) {
+        let error =
+            Error::new(ErrorCode::InputInvalid).message("a client token has 1 to 128 characters, none of control");
+        return Err(error.at("client_token").with("max", MAX_CLIENT_TOKEN));
+    }
+    let Some(first) = work.by_key::<Message>("message.client_token", "", token).await? else { return Ok(None) };
+    let same_place = match outbound.to {
+        Recipient::Chat(chat) => first.chat_id == chat,
+        Recipient::Contact { contact_id, channel_id } => {
+            first.contact_id == Some(contact_id) && first.channel_id == channel_id
+        }
+    };
+    if first.content == outbound.content && same_place {
+        return Ok(Some(first.state().clone()));
+    }
+    Err(Error::new(ErrorCode::ClientTokenReused).at("client_token").with("id", first.id.to_string()))
+}
+
+fn check_shape(outbound: &Outbound) -> Result<()> {
+    if outbound.mentions.len() > MAX_MENTIONS {
+        return Err(Error::new(ErrorCode::LimitOutOfRange).at("mentions").with("max", MAX_MENTIONS));
+    }
+    if outbound.metadata.len() > MAX_METADATA_KEYS {
+        return Err(Error::new(ErrorCode::JsonTooLarge).at("metadata").with("max_keys", MAX_METADATA_KEYS));
+    }
+    let metadata = Value::Object(outbound.metadata.clone());
+    text::json_limits(&metadata, text::JSON_MAX_BYTES, text::JSON_MAX_DEPTH).map_err(|e| e.at("metadata"))
+}
+
+/// Whether it waits for a later time.
+fn check_times(outbound: &Outbound, now: Timestamp) -> Result<bool> {
+    if let Some(at) = outbound.scheduled_at
+        && at < now.plus_seconds(-SCHEDULE_GRACE_SECONDS)
+    {
+        return Err(Error::new(ErrorCode::ScheduleInPast).at("scheduled_at"));
+    }
+    let start = outbound.scheduled_at.map_or(now, |at| at.max(now));
+    if outbound.expires_at.is_some_and(|until| until <= start) {
+        return Err(Error::new(ErrorCode::ExpiryInvalid).at("expires_at"));
+    }
+    Ok(outbound.scheduled_at.is_some_and(|at| at > now))
+}
+
+fn source_of(work: &UnitOfWork<'_>, outbound: &Outbound) -> Result<MessageSource> {
+    if let Some(source) = outbound.source {
+        let allowed = || MessageSource::ALL.iter().filter(|source| source.can_send()).map(|source| source.as_str());
+        return match source.can_send() {
+            true => Ok(source),
+            false => {
+                Err(Error::new(ErrorCode::EnumUnknown).at("source").with("allowed", allowed().collect::<Vec<_>>()))
+            }
+        };
+    }
+    if outbound.scheduled_at.is_some() {
+        return Ok(MessageSource::Scheduled);
+    }
+    Ok(match work.actor().actor {
+        Actor::Agent(_) => MessageSource::Bot,
+        Actor::System(component) => match component {
+            Component::Broadcast => MessageSource::Broadcast,
+            Component::Campaign => MessageSource::Campaign,
+            Component::Sequence => MessageSource::Sequence,
+            Component::Trigger => MessageSource::Trigger,
+            Component::Webhook => MessageSource::Webhook,
+            Component::Scheduled => MessageSource::Scheduled,
+            Component::Test => MessageSource::Test,
+            // The host calls for a person.
+            Component::Host => MessageSource::Manual,
+            _ => MessageSource::System,
+        },
+        Actor::User(_) | Actor::ApiKey(_) | Actor::Contact(_) => MessageSource::Manual,
+    })
+}
+
+/// The chat, opened if need be, and its line.
+async fn recipient(work: &mut UnitOfWork<'_>, to: Recipient) -> Result<(Chat, OutboundLine)> {
+    let (contact_id, channel_id) = match to {
+        Recipient::Chat(id) => {
+            let chat = work.load::<Chat>(id).await?.state().clone();
+            if chat.is_closed() {
+                return Err(Error::new(ErrorCode::ChatClosed).at("chat_id"));
+            }
+            let line = open_line(work, chat.channel_id).await?;
+            if chat.external_id.is_none()
+                && let Some(contact) = peer(&chat)
+            {
+                address(&line.channel_type, &work.reader().get::<Contact>(contact).await?)?;
+            }
+            return Ok((chat, line));
+        }
+        Recipient::Contact { contact_id, channel_id } => (contact_id, channel_id),
+    };
+    let line = open_line(work, channel_id).await?;
+    let contact = work.reader().get::<Contact>(contact_id).await?;
+    let external_id = address(&line.channel_type, &contact)?;
+    let resolved = for_contact(work, channel_id, contact_id, external_id).await?;
+    Ok((resolved.chat, line))
+}
+
+async fn open_line(work: &mut UnitOfWork<'_>, channel: ChannelId) -> Result<OutboundLine> {
+    let line = OutboundLine::load(work, channel).await?;
+    if line.channel.accepts_outbound() {
+        return Ok(line);
+    }
+    Err(Error::new(ErrorCode::ChannelNotActive).at("channel_id").with("status", line.channel.status.as_str()))
+}
+
+/// The id of a contact's individual chat on a kind of channel, as far as it follows from what is known of the contact.
+///
+/// # Errors
+/// `recipient_unreachable` when the channel has no way to the contact.
+fn address(channel_type: &ChannelType, contact: &Contact) -> Result<Option<String>> {
+    use crate::channels::channel_type::ChannelFamily as F;
+    use crate::contacts::contact::IdentifierKind as K;
+    let user = contact.identifiers.iter().find(|id| {
+        let scopes = [channel_type.code.as_str(), channel_type.family.as_str()];
+        matches!(id.kind, K::ChannelUser | K::External) && scopes.contains(&id.scope.as_str())
+    });
+    let user = user.map(|id| id.value.clone());
+    let phone = contact.phone.as_ref().map(|phone| phone.as_str().to_owned());
+    let known = match channel_type.family {
+        F::Whatsapp => {
+            let ids = contact.whatsapp.as_ref();
+            let by_phone = ids.and_then(|ids| ids.wid.as_ref().or(ids.jid.as_ref())).map(|id| format!("{id}@c.us"));
+            by_phone.or_else(|| ids.and_then(|ids| ids.lid.as_ref()).map(|id| format!("{id}@lid"))).or(user)
+        }
+        F::Email => contact.email.as_ref().map(|email| email.as_str().to_owned()),
+        F::Sms => phone.clone(),
+        F::Social | F::Chat | F::Web => user,
+    };
+    match (known, phone) {
+        (None, None) => Err(Error::new(ErrorCode::RecipientUnreachable)
+            .at("contact_id")
+            .with("channel_type", channel_type.code.as_str())),
+        // A number is not yet an id: which writing of it the channel uses is learnt from the channel.
+        (known, _) => Ok(known),
+    }
+}
+
+fn peer(chat: &Chat) -> Option<ContactId> {
+    chat.contact_id.filter(|_| chat.chat_type == ChatType::Individual)
+}
+
+impl OutboundLine {
+    fn check_reach(&self, chat: &Chat) -> Result<()> {
+        let can = &self.channel_type.capabilities;
+        match chat.chat_type {
+            ChatType::Group if !can.groups => Err(Error::new(ErrorCode::GroupsNotSupported).at("chat_id")),
+            ChatType::Channel if !can.newsletters => Err(Error::new(ErrorCode::NewslettersNotSupported).at("chat_id")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a content can be sent on the line at all.
+    pub(super) fn check_content(&self, content: &Content) -> Result<()> {
+        let can = &self.channel_type.capabilities;
+        let kind = content.content_type();
+        let standard = OutboundLimits::default();
+        let narrowed = if kind == ContentType::Text { can.max_text } else { can.max_caption.or(can.max_text) };
+        let max_text = narrowed.map_or(standard.max_text, |max| standard.max_text.min(max as usize));
+        content.validate_outbound(&OutboundLimits { max_text, ..standard })?;
+        let unsupported =
+            || Error::new(ErrorCode::ContentTypeNotSupported).with("channel_type", self.channel_type.code.as_str());
+        if !can.outbound_types.contains(&kind) {
+            let allowed: Vec<&str> = can.outbound_types.iter().map(|kind| kind.as_str()).collect();
+            return Err(unsupported().at("type").with("allowed", allowed));
+        }
+        let Some(media) = content.media() else { return Ok(()) };
+        let max_bytes = can.max_media_bytes.unwrap_or(DEFAULT_MEDIA_BYTES);
+        if media.size_bytes.is_some_and(|size| size > max_bytes) {
+            return Err(Error::new(ErrorCode::PayloadTooLarge).at("media.size_bytes").with("max", max_bytes));
+        }
+        // Anything can be sent as a document; the formats matter where the channel shows or plays the file.
+        let formats = match kind {
+            ContentType::Document => None,
+            ContentType::Voice => can.media_formats.get("voice").or_else(|| can.media_formats.get("audio")),
+            kind => can.media_formats.get(kind.as_str()),
+        };
+        let subtype =
+            media.mime.as_deref().and_then(|mime| mime.split(';').next()?.trim().split_once('/')).map(|m| m.1);
+        match (formats, subtype) {
+            (Some(formats), Some(subtype)) if !formats.iter().any(|format| format.eq_ignore_ascii_case(subtype)) => {
+                Err(unsupported().at("media.mime").with("allowed", formats.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The channel takes nothing but templates, because the contact wrote too long ago.
+    fn is_window_closed(&self, chat: &Chat, content: &Content, at: Timestamp) -> bool {
+        let Some(hours) = self.channel_type.capabilities.reply_window_hours else { return false };
+        let since = at.plus_seconds(-3_600 * i64::from(hours));
+        content.content_type() != ContentType::Template && chat.last_inbound_at.is_none_or(|last| last < since)
+    }
+}
+
+/// The provider's id of a quoted message, which must be in the same chat.
+async fn quoted_in(work: &mut UnitOfWork<'_>, quoted: MessageId, chat: ChatId) -> Result<Option<String>> {
+    let quoted = work.find::<Message>(quoted).await?.filter(|quoted| quoted.chat_id == chat);
+    let quoted = quoted.ok_or_else(|| Error::new(ErrorCode::ReplyTargetMismatch).at("reply_to_id"))?;
+    Ok(quoted.channel_message_id.clone())
+}
+
+/// Finds or opens the session of a message that is sent now.
+async fn place(
+    work: &mut UnitOfWork<'_>,
+    line: &OutboundLine,
+    chat: &Chat,
+    source: MessageSource,
+    message_id: MessageId,
+) -> Result<(Option<SessionId>, Option<Placement>)> {
+    let kind = match chat.chat_type {
+        ChatType::Individual if chat.contact_id.is_some() => SessionKind::Direct,
+        ChatType::Group => SessionKind::Group,
+        _ => return Ok((None, None)),
+    };
+    let project = work.reader().find_any::<Project>(work.project()).await?;
+    let timeout = TimeoutSettings {
+        pipeline: None,
+        channel: line.channel.session_timeout_minutes.map(i64::from),
+        project: project.map(|project| i64::from(project.session_timeout_minutes)),
+        import: None,
+    }
+    .resolve();
+    let facts = PlacementFacts {
+        chat_id: chat.id,
+        channel_id: line.channel.id,
+        channel_type: line.channel.channel_type.clone(),
+        kind,
+        contact_id: peer(chat),
+        timestamp: work.now(),
+        timeout_seconds: timeout.seconds,
+        timeout_source: timeout.source,
+        pipeline_id: line.channel.pipeline_id,
+        origin: Origin::Outbound,
+        opens_session: source.opens_session(),
+        message_id,
+    };
+    let placed = place_message(work, &facts).await?;
+    Ok((placed.map(|placed| placed.session_id), placed.map(|placed| placed.placement)))
+}
+
+fn without_repeats(mentions: Vec<Mention>) -> Vec<Mention> {
+    let mut seen = std::collections::BTreeSet::new();
+    mentions.into_iter().filter(|mention| seen.insert(mention.external_id.clone())).collect()
+}
