@@ -20,14 +20,19 @@ use ventros::engine::{Crm, LiveFeed, Project, Settings};
 use ventros::kernel::ChannelId;
 use ventros::storage::{PageRequest, SortKey};
 use ventros::system::{SystemClock, SystemIds};
+use ventros::tenancy::project::Slug;
 use ventros::tenancy::project::commands::CreateProject;
 use ventros::tenancy::project::queries::FindProject;
 use ventros_sqlite::SqliteStorage;
 
 type Outcomes = (usize, usize, usize);
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
+    // Any executor will do: the library brings none of its own.
+    tokio::runtime::Builder::new_current_thread().build()?.block_on(run())
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().unwrap_or_else(|| "crm.db".to_owned());
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("payloads");
@@ -53,7 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn project(crm: &Crm) -> Result<Project, Box<dyn Error>> {
-    if let Some(known) = crm.query(FindProject { slug: "acme".to_owned() }).await? {
+    if let Some(known) = crm.query(FindProject { slug: Slug::parse("acme")? }).await? {
         return Ok(crm.project(known.id));
     }
     let input = serde_json::json!({"name": "Acme", "default_region": "BR"});
@@ -66,17 +71,24 @@ async fn channel(shop: &Project) -> Result<ChannelId, Box<dyn Error>> {
         return Ok(known.id);
     }
     let input = serde_json::json!({"name": "WhatsApp", "type": "waha"});
-    Ok(shop.execute(serde_json::from_value::<CreateChannel>(input)?).await?.id)
+    Ok(shop.execute(serde_json::from_value::<CreateChannel>(input)?).await?.channel.id)
 }
 
-async fn feed_folder(shop: &Project, line: ChannelId, folder: &Path, feed: &mut LiveFeed) -> Result<Outcomes, Box<dyn Error>> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+async fn feed_folder(
+    shop: &Project,
+    line: ChannelId,
+    folder: &Path,
+    feed: &mut LiveFeed,
+) -> Result<Outcomes, Box<dyn Error>> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     let (mut recorded, mut known, mut other) = (0, 0, 0);
     for file in files {
         let raw = RawBody(std::fs::read_to_string(&file)?);
-        let delivery = Ingest { channel_id: line, raw: Some(raw), item: None, headers: Default::default(), received_at: None };
+        let delivery =
+            Ingest { channel_id: line, raw: Some(raw), item: None, headers: Default::default(), received_at: None };
         for outcome in shop.execute(delivery).await? {
             match outcome {
                 Outcome::Recorded { .. } => recorded += 1,
@@ -127,7 +139,7 @@ async fn print_conversations(shop: &Project) -> Result<(), Box<dyn Error>> {
 async fn title(shop: &Project, chat: &Chat) -> Result<String, Box<dyn Error>> {
     let name = match chat.contact_id {
         Some(id) => {
-            let contact: Contact = shop.query(GetContact { id }).await?;
+            let contact: Contact = shop.query(GetContact { id, include_deleted: false }).await?;
             contact.phone.as_ref().map_or(contact.name.clone(), |phone| format!("{} ({phone})", contact.name))
         }
         None => chat.subject.clone().unwrap_or_default(),
@@ -142,7 +154,8 @@ fn line_of(message: &Message) -> String {
         Direction::Outbound => "<-",
         Direction::Internal => "--",
     };
-    let who = message.sender_name.as_deref().unwrap_or(if message.direction == Direction::Outbound { "me" } else { "" });
+    let who =
+        message.sender_name.as_deref().unwrap_or(if message.direction == Direction::Outbound { "me" } else { "" });
     let reactions: String = message.reactions.iter().map(|reaction| format!(" {}", reaction.emoji)).collect();
     let revoked = if message.revoked_at.is_some() { " (taken back)" } else { "" };
     let edited = if message.edit_count > 0 { " (edited)" } else { "" };
