@@ -29,8 +29,11 @@ const OPERATIONS: &[&[Operation]] = &[
 ];
 
 /// Library code that follows events.
-pub const REACTIONS: &[&[Reaction]] =
-    &[crate::conversations::chat::reactions::REACTIONS, crate::conversations::inbound::reactions::REACTIONS];
+pub const REACTIONS: &[&[Reaction]] = &[
+    crate::channels::channel::reactions::REACTIONS,
+    crate::conversations::chat::reactions::REACTIONS,
+    crate::conversations::inbound::reactions::REACTIONS,
+];
 
 /// Kinds of durable jobs.
 pub const JOBS: &[&[JobType]] = &[
