@@ -34,6 +34,7 @@ const OPERATIONS: &[&[Operation]] = &[
 
 /// Library code that follows events.
 pub const REACTIONS: &[&[Reaction]] = &[
+    crate::channels::channel::reactions::REACTIONS,
     crate::conversations::chat::reactions::REACTIONS,
     crate::conversations::inbound::reactions::REACTIONS,
     crate::conversations::session::REACTIONS,

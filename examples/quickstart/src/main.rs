@@ -139,7 +139,7 @@ async fn print_conversations(shop: &Project) -> Result<(), Box<dyn Error>> {
 async fn title(shop: &Project, chat: &Chat) -> Result<String, Box<dyn Error>> {
     let name = match chat.contact_id {
         Some(id) => {
-            let contact: Contact = shop.query(GetContact { id, include_deleted: false }).await?;
+            let contact: Contact = shop.query(GetContact { id, include_deleted: None }).await?;
             contact.phone.as_ref().map_or(contact.name.clone(), |phone| format!("{} ({phone})", contact.name))
         }
         None => chat.subject.clone().unwrap_or_default(),

@@ -8,6 +8,7 @@ mod history;
 mod label;
 mod lifecycle;
 pub mod queries;
+pub mod reactions;
 mod settings;
 mod state;
 mod token;

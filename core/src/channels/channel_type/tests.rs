@@ -318,6 +318,7 @@ fn case_21_a_changed_definition_is_taken_over_and_the_operator_keeps_the_switch(
     assert!(!after.active && after.field("locale").is_some());
     assert_eq!(after.settings["api_version"], "v20.0");
     assert_eq!(types_of(&world, messenger).last().unwrap(), "channel_type.configured");
+    assert_eq!(types_of(&world, find(&world, "waha").id), ["channel_type.created"], "others are left alone");
     world.assert_log_matches();
 }
 

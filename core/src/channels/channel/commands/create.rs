@@ -119,6 +119,7 @@ impl Command for CreateChannel {
         ErrorCode::AgentNotFound,
         ErrorCode::CredentialNotFound,
         ErrorCode::UrlSchemeUnsupported,
+        ErrorCode::InputInvalid,
     ];
     type Output = CreatedChannel;
 

@@ -92,6 +92,7 @@ impl Command for UpdateChannel {
         ErrorCode::AgentNotFound,
         ErrorCode::CredentialNotFound,
         ErrorCode::UrlSchemeUnsupported,
+        ErrorCode::InputInvalid,
     ];
     type Output = Channel;
 

@@ -336,3 +336,42 @@ fn case_31_what_may_be_queued_depends_on_the_status() {
         assert_eq!(get(&world, id).channel.accepts_outbound(), accepts, "{status}");
     }
 }
+
+/// A project, deleted in a unit of work of its own.
+struct DeleteProject(ProjectId);
+
+impl crate::engine::Decision<()> for DeleteProject {
+    fn decide<'a>(
+        &'a self,
+        work: &'a mut crate::engine::UnitOfWork<'_>,
+    ) -> futures_util::future::BoxFuture<'a, Result<()>> {
+        use crate::tenancy::project::{Project, ProjectEvent};
+        Box::pin(async move {
+            let mut project = work.load::<Project>(self.0).await?;
+            let deleted_at = work.now();
+            let purge_after = deleted_at.plus_seconds(86_400);
+            project.record(ProjectEvent::Deleted { reason: None, deleted_at, purge_after });
+            work.save(project).map(|_| ())
+        })
+    }
+}
+
+#[test]
+fn channels_go_off_with_their_project() {
+    let world = World::new();
+    open_type(&world);
+    let make = given::<crate::tenancy::project::commands::CreateProject>(
+        json!({"name": "Shop", "session_timeout_minutes": 45}),
+    );
+    let shop = world.crm.project(block_on(world.crm.execute(make)).unwrap().id);
+    let make = given::<CreateChannel>(json!({"name": "Line", "type": "line"}));
+    let id = block_on(shop.execute(make)).unwrap().channel.id;
+    let timeout = block_on(shop.query(GetChannel { id })).unwrap().effective.session_timeout;
+    assert_eq!(timeout, SessionTimeout { minutes: 45, source: TimeoutSource::Project });
+    block_on(shop.execute(ActivateChannel { id })).unwrap();
+    block_on(world.crm.transaction(shop.context(), None, &DeleteProject(shop.id()))).map(|_| ()).unwrap();
+    block_on(world.crm.run_pending()).unwrap();
+    let channel = block_on(shop.query(GetChannel { id })).unwrap().channel;
+    assert!(channel.status == Inactive && channel.deactivated_at.is_some());
+    world.assert_log_matches();
+}
