@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+
 import ventros
 from ventros.events import ContactCreated
 
@@ -30,7 +31,7 @@ async def test_calls_and_pages(shop: ventros.aio.Project) -> None:
     assert len(names) == 25
     assert (await shop.contacts.list(sort=["name"], limit=10).page()).has_more
     with pytest.raises(ventros.ValidationError) as caught:
-        await shop.contacts.create(email="not an address")
+        await shop.contacts.create(name="Ana", email="not an address")
     assert caught.value.field == "email"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import ventros
 from ventros.events import ContactCreated, ContactTagAdded
 

@@ -6,13 +6,14 @@ import pickle
 from typing import Any
 
 import pytest
+
 import ventros
 from ventros.errors import CLASSES
 
 
 def test_a_bad_value_names_its_field(shop: ventros.Project) -> None:
     with pytest.raises(ventros.ValidationError) as caught:
-        shop.contacts.create(email="not an address")
+        shop.contacts.create(name="Ana", email="not an address")
     assert (caught.value.code, caught.value.field) == ("email_invalid", "email")
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from builtins import list as List
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -10,8 +11,229 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from .._calls import Collection, Pager
-from .._wire import Page, given
+from .._wire import Page, Raw, given, raw_json
 from . import types as t
+
+
+class SystemChannelTypes(Collection):
+    """The collection `channel_types`."""
+
+    def activate(
+        self,
+        id: t.ChannelTypeId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ChannelType:
+        """New channels of this kind may be made again.
+
+        Permission: platform.operate.
+        Errors: channel_type_already_active, channel_type_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "channel_types.activate",
+            {
+                "id": id,
+            },
+            t.ChannelType,
+            idempotency_key,
+            expected_version,
+        )
+
+    def create(
+        self,
+        *,
+        code: str,
+        display_name: str,
+        family: t.ChannelFamily,
+        provider: str,
+        active: bool | None = None,
+        aliases: Sequence[str] | None = None,
+        capabilities: t.Capabilities | None = None,
+        config_schema: Sequence[t.ConfigField] | None = None,
+        credential_type: str | None = None,
+        default_mode: t.ConnectionMode | None = None,
+        description: str | None = None,
+        external_id_rule: t.ExternalIdRule | None = None,
+        gateway: str | None = None,
+        legacy_id: int | None = None,
+        modes: Sequence[t.ConnectionMode] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ChannelType:
+        """Offers a new kind of channel.
+
+        `gateway` names the adapter that reads its deliveries; it defaults to `code`. `default_mode` defaults to the first of
+        `modes`, which defaults to `manual` alone.
+
+        Args:
+            code: `^[a-z][a-z0-9_]{1,49}$`; unique among codes and aliases.
+            description: At most 500 characters.
+            display_name: 1 to 100 characters.
+            provider: 1 to 50 characters, kept in lower case.
+
+        Permission: platform.operate.
+        Errors: capabilities_invalid, channel_type_code_invalid, channel_type_code_taken, channel_type_legacy_id_invalid, channel_type_legacy_id_taken, config_field_secret, config_schema_invalid, connection_mode_invalid, field_required, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "channel_types.create",
+            {
+                "code": code,
+                "display_name": display_name,
+                "family": family,
+                "provider": provider,
+                "active": given(active),
+                "aliases": given(aliases),
+                "capabilities": given(capabilities),
+                "config_schema": given(config_schema),
+                "credential_type": given(credential_type),
+                "default_mode": given(default_mode),
+                "description": given(description),
+                "external_id_rule": given(external_id_rule),
+                "gateway": given(gateway),
+                "legacy_id": given(legacy_id),
+                "modes": given(modes),
+                "settings": given(settings),
+            },
+            t.ChannelType,
+            idempotency_key,
+            expected_version,
+        )
+
+    def deactivate(
+        self,
+        id: t.ChannelTypeId,
+        *,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ChannelType:
+        """No new channels of this kind; existing ones keep working and may be activated.
+
+        Args:
+            reason: At most 1 000 characters.
+
+        Permission: platform.operate.
+        Errors: channel_type_already_inactive, channel_type_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        """
+        return self._call(
+            "channel_types.deactivate",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.ChannelType,
+            idempotency_key,
+            expected_version,
+        )
+
+    def delete(
+        self,
+        id: t.ChannelTypeId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ChannelType:
+        """Takes a kind of the host's own out of the catalogue: inactive, and used by no channel, deleted ones included.
+
+        Permission: platform.operate.
+        Errors: channel_type_built_in, channel_type_in_use, channel_type_not_found, idempotency_key_reused, invalid_state, permission_denied, version_conflict.
+        """
+        return self._call(
+            "channel_types.delete",
+            {
+                "id": id,
+            },
+            t.ChannelType,
+            idempotency_key,
+            expected_version,
+        )
+
+    def update(
+        self,
+        id: t.ChannelTypeId,
+        *,
+        aliases: Sequence[str] | None = None,
+        capabilities: t.Capabilities | None = None,
+        config_schema: Sequence[t.ConfigField] | None = None,
+        default_mode: t.ConnectionMode | None = None,
+        description: str | None = None,
+        display_name: str | None = None,
+        external_id_rule: t.ExternalIdRule | None = None,
+        modes: Sequence[t.ConnectionMode] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ChannelType:
+        """Changes what is given and differs; everything else stays.
+
+        A changed form may ask for more than existing channels have: they stay as they are and need it at their next activation.
+
+        Args:
+            capabilities: Replaces all of them.
+
+        Permission: platform.operate.
+        Errors: capabilities_invalid, channel_type_code_invalid, channel_type_code_taken, channel_type_not_found, config_field_secret, config_schema_invalid, connection_mode_invalid, field_required, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "channel_types.update",
+            {
+                "id": id,
+                "aliases": given(aliases),
+                "capabilities": given(capabilities),
+                "config_schema": given(config_schema),
+                "default_mode": given(default_mode),
+                "description": given(description),
+                "display_name": given(display_name),
+                "external_id_rule": given(external_id_rule),
+                "modes": given(modes),
+                "settings": given(settings),
+            },
+            t.ChannelType,
+            idempotency_key,
+            expected_version,
+        )
+
+
+class SystemInbound(Collection):
+    """The collection `inbound`."""
+
+    def receive_webhook(
+        self,
+        *,
+        body: Raw,
+        token: str,
+        headers: t.Headers | None = None,
+        method: str | None = None,
+        query: t.Headers | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.WebhookReply:
+        """Answers a provider's call to the public address of a channel: finds the channel by the token of the address, checks
+        the signature and stores the delivery. Send the returned status and body back to the provider.
+
+        200 stored, 401 signature wrong, 404 unknown address, 413 larger than 1 MiB.
+
+        Args:
+            token: The last segment of the address.
+
+        Permission: channels.manage.
+        Errors: idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "inbound.receive_webhook",
+            {
+                "body": raw_json(body),
+                "token": token,
+                "headers": given(headers),
+                "method": given(method),
+                "query": given(query),
+            },
+            t.WebhookReply,
+            idempotency_key,
+            expected_version,
+        )
 
 
 class SystemProjects(Collection):
@@ -135,6 +357,1082 @@ class SystemProjects(Collection):
         )
 
 
+class ChannelTypes(Collection):
+    """The collection `channel_types`."""
+
+    def find(
+        self,
+        *,
+        code: str | None = None,
+        legacy_id: int | None = None,
+    ) -> t.ChannelType:
+        """A kind of channel by its code, an alias, or its legacy id. Exactly one of the two fields is given.
+
+        Args:
+            code: A code or an alias.
+
+        Permission: channels.view.
+        Errors: channel_type_not_found, field_required, permission_denied.
+        """
+        return self._call(
+            "channel_types.find",
+            {
+                "code": given(code),
+                "legacy_id": given(legacy_id),
+            },
+            t.ChannelType,
+        )
+
+    def get(
+        self,
+        id: t.ChannelTypeId,
+    ) -> t.ChannelType:
+        """A kind of channel by its id.
+
+        Permission: channels.view.
+        Errors: channel_type_not_found, permission_denied.
+        """
+        return self._call(
+            "channel_types.get",
+            {
+                "id": id,
+            },
+            t.ChannelType,
+        )
+
+    def list(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        include_deleted: bool | None = None,
+        limit: int | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+        with_total: bool | None = None,
+    ) -> Pager[t.ChannelType]:
+        """Kinds of channel. A form offers those with `active` true.
+
+        Filter: code, active, provider, family, built_in. Sort: code, display_name, created_at.
+
+        Args:
+            cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
+            filter: Only what satisfies this condition.
+            include_deleted: Shows deleted, merged and archived-away ones too.
+            limit: 1 to 100; 20 unless told.
+            sort: At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+            with_total: Counts all that satisfies the filter; costs a count.
+
+        Permission: channels.view.
+        Errors: permission_denied.
+        """
+        return self._list(
+            "channel_types.list",
+            {
+                "filter": given(filter),
+                "include_deleted": given(include_deleted),
+                "limit": given(limit),
+                "sort": given(sort),
+                "with_total": given(with_total),
+            },
+            Page[t.ChannelType],
+        )
+
+    def validate_config(
+        self,
+        *,
+        code: str,
+        input: Mapping[str, Any],
+        stage: t.Stage,
+        mode: t.ConnectionMode | None = None,
+    ) -> t.CheckedConfig:
+        """Reads a configuration as a channel of this kind would, without storing anything.
+
+        `input` holds plain and secret fields together. The answer names secrets and never repeats them.
+
+        Args:
+            code: A code or an alias.
+            mode: The type's default mode unless told.
+
+        Permission: channels.view.
+        Errors: channel_type_not_found, config_field_invalid, config_field_missing, config_field_unknown, connection_mode_unsupported, permission_denied.
+        """
+        return self._call(
+            "channel_types.validate_config",
+            {
+                "code": code,
+                "input": input,
+                "stage": stage,
+                "mode": given(mode),
+            },
+            t.CheckedConfig,
+        )
+
+
+class Channels(Collection):
+    """The collection `channels`."""
+
+    def activate(
+        self,
+        id: t.ChannelId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Channel:
+        """Records the wish to have the channel on. Connecting it follows; `channels.report_connection` says how that went.
+
+        Permission: channels.manage.
+        Errors: channel_already_activating, channel_already_active, channel_not_found, config_field_missing, gateway_not_registered, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "channels.activate",
+            {
+                "id": id,
+            },
+            t.Channel,
+            idempotency_key,
+            expected_version,
+        )
+
+    def count(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+    ) -> int:
+        """How many channels satisfy a condition.
+
+        Permission: channels.view.
+        Errors: permission_denied.
+        """
+        return self._call(
+            "channels.count",
+            {
+                "filter": given(filter),
+            },
+            int,
+        )
+
+    def create(
+        self,
+        *,
+        name: str,
+        type: str,
+        ai_agents_enabled: bool | None = None,
+        ai_enabled: bool | None = None,
+        ai_processing: Mapping[str, t.AiProcessingPatch | None] | None = None,
+        allow_groups: bool | None = None,
+        allow_newsletters: bool | None = None,
+        config: Mapping[str, Any] | None = None,
+        connection_mode: t.ConnectionMode | None = None,
+        credential_id: t.CredentialId | None = None,
+        debounce_timeout_ms: int | None = None,
+        default_agent_id: t.AgentId | None = None,
+        external_id: str | None = None,
+        history_import_enabled: bool | None = None,
+        history_import_max_days: int | None = None,
+        history_import_max_messages_per_chat: int | None = None,
+        pipeline_id: t.PipelineId | None = None,
+        secrets: Mapping[str, Any] | None = None,
+        session_timeout_minutes: int | None = None,
+        tracking_enabled: bool | None = None,
+        webhook_base_url: t.Url | None = None,
+        webhook_events: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.CreatedChannel:
+        """Makes a channel. It is off until it is activated; facts that the host hands over itself are taken from the start.
+
+        Only `name` and `type` are needed: what a provider connection asks for beyond that is needed when it is activated.
+        A channel of type `waha` without `external_id` takes deliveries of every session; with it, those of others are ignored.
+
+        Args:
+            ai_agents_enabled: Needs `ai_enabled`.
+            ai_processing: By kind of content: `text`, `audio`, `voice`, `image`, `video`, `document`.
+            config: By the kind's `config_schema`; secret fields belong into `secrets`.
+            connection_mode: The kind's default unless told.
+            credential_id: A credential that holds the secrets.
+            debounce_timeout_ms: 0 to 300 000; null = 15 000.
+            external_id: What the provider calls the line; unique in the project among channels of the kind.
+            history_import_max_days: Greater than 0.
+            history_import_max_messages_per_chat: Greater than 0.
+            name: 1 to 255 characters, unique in the project whatever its case.
+            secrets: Refused with `encryption_not_configured` while no vault can seal them.
+            session_timeout_minutes: 1 to 1 440; null = the project's.
+            type: A code of the channel type catalogue, or an alias; it can never change.
+            webhook_base_url: Where the provider delivers to: `https`, or `http` on the same machine. The secret token is appended to it.
+            webhook_events: What the provider is to deliver; empty = everything.
+
+        Permission: channels.manage.
+        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_type_inactive, channel_type_not_found, config_field_invalid, config_field_missing, config_field_unknown, connection_mode_unsupported, credential_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, session_timeout_out_of_range, url_scheme_unsupported, version_conflict.
+        """
+        return self._call(
+            "channels.create",
+            {
+                "name": name,
+                "type": type,
+                "ai_agents_enabled": given(ai_agents_enabled),
+                "ai_enabled": given(ai_enabled),
+                "ai_processing": given(ai_processing),
+                "allow_groups": given(allow_groups),
+                "allow_newsletters": given(allow_newsletters),
+                "config": given(config),
+                "connection_mode": given(connection_mode),
+                "credential_id": given(credential_id),
+                "debounce_timeout_ms": given(debounce_timeout_ms),
+                "default_agent_id": given(default_agent_id),
+                "external_id": given(external_id),
+                "history_import_enabled": given(history_import_enabled),
+                "history_import_max_days": given(history_import_max_days),
+                "history_import_max_messages_per_chat": given(history_import_max_messages_per_chat),
+                "pipeline_id": given(pipeline_id),
+                "secrets": given(secrets),
+                "session_timeout_minutes": given(session_timeout_minutes),
+                "tracking_enabled": given(tracking_enabled),
+                "webhook_base_url": given(webhook_base_url),
+                "webhook_events": given(webhook_events),
+            },
+            t.CreatedChannel,
+            idempotency_key,
+            expected_version,
+        )
+
+    def deactivate(
+        self,
+        id: t.ChannelId,
+        *,
+        logout: bool | None = None,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Channel:
+        """Switches the channel off. What arrives meanwhile is parked until it is on again.
+
+        Args:
+            logout: Unlinks the device at the provider, too.
+            reason: At most 1 000 characters.
+
+        Permission: channels.manage.
+        Errors: channel_already_inactive, channel_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        """
+        return self._call(
+            "channels.deactivate",
+            {
+                "id": id,
+                "logout": given(logout),
+                "reason": given(reason),
+            },
+            t.Channel,
+            idempotency_key,
+            expected_version,
+        )
+
+    def delete(
+        self,
+        id: t.ChannelId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Channel:
+        """Deletes the channel: its import is called off, its connection ends, its messages stay.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "channels.delete",
+            {
+                "id": id,
+            },
+            t.Channel,
+            idempotency_key,
+            expected_version,
+        )
+
+    def delete_label(
+        self,
+        id: t.ChannelId,
+        *,
+        label_id: str,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Channel:
+        """Removes a label, also from every chat that carries it.
+
+        Permission: channels.manage.
+        Errors: channel_label_not_found, channel_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "channels.delete_label",
+            {
+                "id": id,
+                "label_id": label_id,
+            },
+            t.Channel,
+            idempotency_key,
+            expected_version,
+        )
+
+    def find(
+        self,
+        *,
+        external_id: str,
+        type: str,
+    ) -> t.Channel | None:
+        """The channel of a kind that the provider knows by an id; null when there is none.
+
+        Args:
+            type: A code of the channel type catalogue, or an alias.
+
+        Permission: channels.view.
+        Errors: channel_type_not_found, permission_denied.
+        """
+        return self._call(
+            "channels.find",
+            {
+                "external_id": external_id,
+                "type": type,
+            },
+            t.Channel | None,
+        )
+
+    def get(
+        self,
+        id: t.ChannelId,
+    ) -> t.ChannelDetails:
+        """A channel by its id, with what it can do and what is in force for it.
+
+        Permission: channels.view.
+        Errors: channel_not_found, permission_denied.
+        """
+        return self._call(
+            "channels.get",
+            {
+                "id": id,
+            },
+            t.ChannelDetails,
+        )
+
+    def list(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        include_deleted: bool | None = None,
+        limit: int | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+        with_total: bool | None = None,
+    ) -> Pager[t.Channel]:
+        """Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id, health, ai_enabled,
+        last_error_at. Sort: name, created_at, updated_at.
+
+        Args:
+            cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
+            filter: Only what satisfies this condition.
+            include_deleted: Shows deleted, merged and archived-away ones too.
+            limit: 1 to 100; 20 unless told.
+            sort: At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+            with_total: Counts all that satisfies the filter; costs a count.
+
+        Permission: channels.view.
+        Errors: permission_denied.
+        """
+        return self._list(
+            "channels.list",
+            {
+                "filter": given(filter),
+                "include_deleted": given(include_deleted),
+                "limit": given(limit),
+                "sort": given(sort),
+                "with_total": given(with_total),
+            },
+            Page[t.Channel],
+        )
+
+    def report_connection(
+        self,
+        id: t.ChannelId,
+        *,
+        connection: t.ConnectionState | None = None,
+        identity: t.OwnIdentity | None = None,
+        reason: str | None = None,
+        webhook_active: bool | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Channel:
+        """Takes in what the provider says of the line. A channel that is off stays off.
+
+        Args:
+            identity: Who the line is at the provider, whole.
+            reason: Cut after 1 000 characters.
+            webhook_active: The provider confirmed, or lost, the address that it delivers to.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "channels.report_connection",
+            {
+                "id": id,
+                "connection": given(connection),
+                "identity": given(identity),
+                "reason": given(reason),
+                "webhook_active": given(webhook_active),
+            },
+            t.Channel,
+            idempotency_key,
+            expected_version,
+        )
+
+    def request_challenge(
+        self,
+        id: t.ChannelId,
+        *,
+        kind: t.ChallengeRequestKind,
+        phone: str | None = None,
+        refresh: bool | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ChannelChallenge:
+        """The code with which a person pairs the line with the provider.
+
+        Kinds of channel without pairing answer `qr_not_supported`. Codes are never stored, and this version asks no provider
+        for them: it answers `qr_not_available`, and hosts that drive the gateway themselves take the code from there.
+
+        Args:
+            phone: The number to pair, for a code to type.
+            refresh: A new code even if the last one is still valid.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, idempotency_key_reused, permission_denied, qr_not_available, qr_not_supported, version_conflict.
+        """
+        return self._call(
+            "channels.request_challenge",
+            {
+                "id": id,
+                "kind": kind,
+                "phone": given(phone),
+                "refresh": given(refresh),
+            },
+            t.ChannelChallenge,
+            idempotency_key,
+            expected_version,
+        )
+
+    def rotate_webhook_token(
+        self,
+        id: t.ChannelId,
+        *,
+        overlap_seconds: int | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.RotatedToken:
+        """Gives the channel a new secret address; the old one stays valid for a while.
+
+        Args:
+            overlap_seconds: How long the old token stays valid: 0 to 604 800; 86 400 unless told.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, idempotency_key_reused, input_invalid, permission_denied, value_out_of_range, version_conflict.
+        """
+        return self._call(
+            "channels.rotate_webhook_token",
+            {
+                "id": id,
+                "overlap_seconds": given(overlap_seconds),
+            },
+            t.RotatedToken,
+            idempotency_key,
+            expected_version,
+        )
+
+    def update(
+        self,
+        id: t.ChannelId,
+        *,
+        ai_agents_enabled: bool | None = None,
+        ai_enabled: bool | None = None,
+        ai_processing: Mapping[str, t.AiProcessingPatch | None] | None = None,
+        allow_groups: bool | None = None,
+        allow_newsletters: bool | None = None,
+        config: Mapping[str, Any] | None = None,
+        credential_id: t.CredentialId | None | UnsetType = UNSET,
+        debounce_timeout_ms: int | None | UnsetType = UNSET,
+        default_agent_id: t.AgentId | None | UnsetType = UNSET,
+        external_id: str | None | UnsetType = UNSET,
+        history_import_enabled: bool | None = None,
+        history_import_max_days: int | None | UnsetType = UNSET,
+        history_import_max_messages_per_chat: int | None | UnsetType = UNSET,
+        name: str | None = None,
+        pipeline_id: t.PipelineId | None | UnsetType = UNSET,
+        secrets: Mapping[str, Any] | None = None,
+        session_timeout_minutes: int | None | UnsetType = UNSET,
+        tracking_enabled: bool | None = None,
+        webhook_base_url: t.Url | None | UnsetType = UNSET,
+        webhook_events: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Channel:
+        """Changes what is given and differs: absent = unchanged, null = cleared.
+
+        New connection settings of an active channel take effect when it reconnects; a new webhook address counts once the
+        provider confirmed it.
+
+        Args:
+            ai_processing: By kind of content: `text`, `audio`, `voice`, `image`, `video`, `document`; null = the default again.
+            config: Key by key: null takes a key away, keys that are not named stay.
+            debounce_timeout_ms: 0 to 300 000; null = 15 000.
+            secrets: Refused with `encryption_not_configured` while no vault can seal them.
+            session_timeout_minutes: 1 to 1 440; null = the project's.
+            webhook_base_url: Where the provider delivers to: `https`, or `http` on the same machine. The secret token is appended to it.
+
+        Permission: channels.manage.
+        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_not_found, config_field_invalid, config_field_unknown, credential_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, import_running, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, session_timeout_out_of_range, url_scheme_unsupported, version_conflict.
+        """
+        return self._call(
+            "channels.update",
+            {
+                "id": id,
+                "ai_agents_enabled": given(ai_agents_enabled),
+                "ai_enabled": given(ai_enabled),
+                "ai_processing": given(ai_processing),
+                "allow_groups": given(allow_groups),
+                "allow_newsletters": given(allow_newsletters),
+                "config": given(config),
+                "credential_id": credential_id,
+                "debounce_timeout_ms": debounce_timeout_ms,
+                "default_agent_id": default_agent_id,
+                "external_id": external_id,
+                "history_import_enabled": given(history_import_enabled),
+                "history_import_max_days": history_import_max_days,
+                "history_import_max_messages_per_chat": history_import_max_messages_per_chat,
+                "name": given(name),
+                "pipeline_id": pipeline_id,
+                "secrets": given(secrets),
+                "session_timeout_minutes": session_timeout_minutes,
+                "tracking_enabled": given(tracking_enabled),
+                "webhook_base_url": webhook_base_url,
+                "webhook_events": given(webhook_events),
+            },
+            t.Channel,
+            idempotency_key,
+            expected_version,
+        )
+
+    def upsert_label(
+        self,
+        id: t.ChannelId,
+        *,
+        label: t.LabelInput,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Channel:
+        """Makes or changes a label. The same label again changes nothing.
+
+        Permission: channels.manage.
+        Errors: channel_label_invalid, channel_label_limit, channel_not_found, color_invalid, idempotency_key_reused, labels_not_supported, permission_denied, version_conflict.
+        """
+        return self._call(
+            "channels.upsert_label",
+            {
+                "id": id,
+                "label": label,
+            },
+            t.Channel,
+            idempotency_key,
+            expected_version,
+        )
+
+
+class Chats(Collection):
+    """The collection `chats`."""
+
+    def add_label(
+        self,
+        id: t.ChatId,
+        *,
+        label_id: str,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Chat:
+        """Puts a label of the channel on a chat. It is there already: no change. At most 50 labels.
+
+        Args:
+            label_id: 1 to 64 characters.
+
+        Permission: chats.manage.
+        Errors: chat_label_invalid, chat_label_limit, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "chats.add_label",
+            {
+                "id": id,
+                "label_id": label_id,
+            },
+            t.Chat,
+            idempotency_key,
+            expected_version,
+        )
+
+    def add_participant(
+        self,
+        id: t.ChatId,
+        *,
+        participant: t.NewParticipant,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Chat:
+        """Lets a contact or an agent into a chat, or in again. An individual chat has one contact and any number of agents.
+
+        Permission: chats.manage.
+        Errors: agent_not_found, channel_membership_untracked, chat_closed, chat_not_found, chat_participant_limit, contact_not_found, idempotency_key_reused, individual_contact_limit, not_a_group, participant_exists, permission_denied, version_conflict.
+        """
+        return self._call(
+            "chats.add_participant",
+            {
+                "id": id,
+                "participant": participant,
+            },
+            t.Chat,
+            idempotency_key,
+            expected_version,
+        )
+
+    def archive(
+        self,
+        id: t.ChatId,
+        *,
+        reason: t.ChatReason | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Chat:
+        """Puts a chat away until the next inbound message. Archived already: no change.
+
+        Args:
+            reason: Default: person.
+
+        Permission: chats.manage.
+        Errors: chat_closed, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "chats.archive",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Chat,
+            idempotency_key,
+            expected_version,
+        )
+
+    def close(
+        self,
+        id: t.ChatId,
+        *,
+        reason: t.ChatReason | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Chat:
+        """Makes a chat history for good; the next inbound message opens another one. Closed already: no change.
+
+        Args:
+            reason: Default: person.
+
+        Permission: chats.manage.
+        Errors: chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "chats.close",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Chat,
+            idempotency_key,
+            expected_version,
+        )
+
+    def count(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+    ) -> int:
+        """How many chats satisfy a filter.
+
+        Permission: chats.view.
+        Errors: permission_denied.
+        """
+        return self._call(
+            "chats.count",
+            {
+                "filter": given(filter),
+            },
+            int,
+        )
+
+    def create(
+        self,
+        *,
+        channel_id: t.ChannelId,
+        chat_type: t.ChatType,
+        contact_id: t.ContactId | None = None,
+        creator: t.NewParticipant | None = None,
+        external_id: str | None = None,
+        participants: Sequence[t.NewParticipant] | None = None,
+        subject: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.OpenedChat:
+        """Opens a chat. An individual chat of the same contact on the same channel is returned as it is.
+
+        Individual: `contact_id` is required and becomes a member. Group: `subject` and `creator` are required, the creator
+        owns it. Channel: `subject` is required, membership is not tracked. At most 2 000 participants.
+
+        Args:
+            external_id: Its id on the channel, verbatim.
+            subject: 1 to 255 characters.
+
+        Permission: chats.manage.
+        Errors: agent_not_found, channel_membership_untracked, channel_not_found, chat_contact_required, chat_creator_required, chat_external_id_taken, chat_participant_limit, chat_subject_required, chat_subject_too_long, contact_not_found, idempotency_key_reused, individual_contact_limit, individual_has_no_subject, permission_denied, version_conflict.
+        """
+        return self._call(
+            "chats.create",
+            {
+                "channel_id": channel_id,
+                "chat_type": chat_type,
+                "contact_id": given(contact_id),
+                "creator": given(creator),
+                "external_id": given(external_id),
+                "participants": given(participants),
+                "subject": given(subject),
+            },
+            t.OpenedChat,
+            idempotency_key,
+            expected_version,
+        )
+
+    def delete(
+        self,
+        id: t.ChatId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Chat:
+        """Deletes a chat. It and its messages are found no more; what happened stays in the log.
+
+        Permission: messages.delete.
+        Errors: chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "chats.delete",
+            {
+                "id": id,
+            },
+            t.Chat,
+            idempotency_key,
+            expected_version,
+        )
+
+    def find(
+        self,
+        *,
+        channel_id: t.ChannelId,
+        contact_id: t.ContactId | None = None,
+        external_id: str | None = None,
+    ) -> t.Chat | None:
+        """The open chat of a channel by its id there, or by its contact. Null when there is none.
+
+        Permission: chats.view.
+        Errors: field_required, permission_denied.
+        """
+        return self._call(
+            "chats.find",
+            {
+                "channel_id": channel_id,
+                "contact_id": given(contact_id),
+                "external_id": given(external_id),
+            },
+            t.Chat | None,
+        )
+
+    def get(
+        self,
+        id: t.ChatId,
+    ) -> t.Chat:
+        """A chat by its id.
+
+        Permission: chats.view.
+        Errors: chat_not_found, permission_denied.
+        """
+        return self._call(
+            "chats.get",
+            {
+                "id": id,
+            },
+            t.Chat,
+        )
+
+    def inbox(
+        self,
+        *,
+        channel_id: t.ChannelId | None = None,
+        label_id: str | None = None,
+        limit: int | None = None,
+        unread: bool | None = None,
+    ) -> Pager[t.InboxEntry]:
+        """The inbox: active chats, newest message first, with the contact's name and how long it waits.
+
+        Args:
+            label_id: Only chats with this label.
+            limit: 1 to 100, default 20.
+            unread: Only chats with unread messages.
+
+        Permission: chats.view.
+        Errors: permission_denied.
+        """
+        return self._list(
+            "chats.inbox",
+            {
+                "channel_id": given(channel_id),
+                "label_id": given(label_id),
+                "limit": given(limit),
+                "unread": given(unread),
+            },
+            Page[t.InboxEntry],
+        )
+
+    def list(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        include_deleted: bool | None = None,
+        limit: int | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+        with_total: bool | None = None,
+    ) -> Pager[t.Chat]:
+        """Chats by filter, newest message first.
+
+        Filter fields: channel_id, chat_type, status, contact_id, participant, labels, unread_count, last_message.at,
+        last_inbound_at, subject, created_at, updated_at. Sort fields: last_message.at, last_inbound_at, created_at,
+        updated_at, subject.
+
+        Args:
+            cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
+            filter: Only what satisfies this condition.
+            include_deleted: Shows deleted, merged and archived-away ones too.
+            limit: 1 to 100; 20 unless told.
+            sort: At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+            with_total: Counts all that satisfies the filter; costs a count.
+
+        Permission: chats.view.
+        Errors: permission_denied.
+        """
+        return self._list(
+            "chats.list",
+            {
+                "filter": given(filter),
+                "include_deleted": given(include_deleted),
+                "limit": given(limit),
+                "sort": given(sort),
+                "with_total": given(with_total),
+            },
+            Page[t.Chat],
+        )
+
+    def mark_read(
+        self,
+        id: t.ChatId,
+        *,
+        up_to_message_id: t.MessageId | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Chat:
+        """Our side has read a chat, up to a message or to its end. Later inbound messages stay unread.
+
+        Args:
+            up_to_message_id: Default: everything.
+
+        Permission: messages.send.
+        Errors: chat_not_found, idempotency_key_reused, message_not_found, permission_denied, version_conflict.
+        """
+        return self._call(
+            "chats.mark_read",
+            {
+                "id": id,
+                "up_to_message_id": given(up_to_message_id),
+            },
+            t.Chat,
+            idempotency_key,
+            expected_version,
+        )
+
+    def remove_label(
+        self,
+        id: t.ChatId,
+        *,
+        label_id: str,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Chat:
+        """Takes a label off a chat.
+
+        Permission: chats.manage.
+        Errors: chat_label_not_found, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "chats.remove_label",
+            {
+                "id": id,
+                "label_id": label_id,
+            },
+            t.Chat,
+            idempotency_key,
+            expected_version,
+        )
+
+    def remove_participant(
+        self,
+        id: t.ChatId,
+        *,
+        participant_id: str,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Chat:
+        """Ends somebody's part in a chat. The contact of an individual chat cannot leave it.
+
+        Permission: chats.manage.
+        Errors: cannot_remove_contact, chat_closed, chat_not_found, idempotency_key_reused, participant_not_found, permission_denied, version_conflict.
+        """
+        return self._call(
+            "chats.remove_participant",
+            {
+                "id": id,
+                "participant_id": participant_id,
+                "reason": given(reason),
+            },
+            t.Chat,
+            idempotency_key,
+            expected_version,
+        )
+
+    def search(
+        self,
+        *,
+        text: str,
+        limit: int | None = None,
+    ) -> List[t.ChatHit]:
+        """Chats whose subject, or whose contact's name or number, has all words of the text; best first.
+
+        Args:
+            limit: 1 to 100, default 20.
+            text: Fewer than 2 characters find nothing.
+
+        Permission: chats.view.
+        Errors: permission_denied.
+        """
+        return self._call(
+            "chats.search",
+            {
+                "text": text,
+                "limit": given(limit),
+            },
+            List[t.ChatHit],
+        )
+
+    def set_participant_role(
+        self,
+        id: t.ChatId,
+        *,
+        participant_id: str,
+        role: t.ParticipantRole,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Chat:
+        """Makes a participant of a group an admin or a member. The last admin cannot be demoted.
+
+        Permission: chats.manage.
+        Errors: chat_closed, chat_last_admin, chat_not_found, idempotency_key_reused, not_a_group, participant_not_found, permission_denied, version_conflict.
+        """
+        return self._call(
+            "chats.set_participant_role",
+            {
+                "id": id,
+                "participant_id": participant_id,
+                "role": role,
+            },
+            t.Chat,
+            idempotency_key,
+            expected_version,
+        )
+
+    def unarchive(
+        self,
+        id: t.ChatId,
+        *,
+        reason: t.ChatReason | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Chat:
+        """Brings an archived chat back. Active already: no change.
+
+        Args:
+            reason: Default: person.
+
+        Permission: chats.manage.
+        Errors: chat_closed, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return self._call(
+            "chats.unarchive",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Chat,
+            idempotency_key,
+            expected_version,
+        )
+
+    def update(
+        self,
+        id: t.ChatId,
+        *,
+        description: str | None | UnsetType = UNSET,
+        external_id: str | None = None,
+        labels: Sequence[str] | None = None,
+        metadata: t.MetadataChange | None = None,
+        muted_until: t.Timestamp | None | UnsetType = UNSET,
+        picture_url: t.Url | None | UnsetType = UNSET,
+        subject: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Chat:
+        """Changes a chat; one event for each thing that differs. Groups and channels have a subject, individual chats none.
+
+        Args:
+            description: At most 4 096 characters.
+            external_id: Its id on the channel; can be told once.
+            labels: The whole set; at most 50, each 1 to 64 characters.
+            muted_until: No notifications until then; null ends it.
+            subject: 1 to 255 characters.
+
+        Permission: chats.manage.
+        Errors: chat_closed, chat_external_id_immutable, chat_external_id_taken, chat_label_invalid, chat_label_limit, chat_not_found, chat_subject_required, chat_subject_too_long, idempotency_key_reused, individual_has_no_subject, json_key_invalid, json_too_deep, json_too_large, mute_in_past, permission_denied, url_invalid, version_conflict.
+        """
+        return self._call(
+            "chats.update",
+            {
+                "id": id,
+                "description": description,
+                "external_id": given(external_id),
+                "labels": given(labels),
+                "metadata": given(metadata),
+                "muted_until": muted_until,
+                "picture_url": picture_url,
+                "subject": given(subject),
+            },
+            t.Chat,
+            idempotency_key,
+            expected_version,
+        )
+
+
 class Contacts(Collection):
     """The collection `contacts`."""
 
@@ -221,6 +1519,116 @@ class Contacts(Collection):
             expected_version,
         )
 
+    def count(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+    ) -> int:
+        """How many contacts satisfy a filter; without one, how many active contacts there are.
+
+        Permission: contacts.view.
+        Errors: permission_denied.
+        """
+        return self._call(
+            "contacts.count",
+            {
+                "filter": given(filter),
+            },
+            int,
+        )
+
+    def create(
+        self,
+        *,
+        name: str,
+        addresses: Sequence[t.AddressInput] | None = None,
+        birthday: str | None = None,
+        company: str | None = None,
+        custom_fields: Mapping[str, t.CustomFieldInput] | None = None,
+        email: str | None = None,
+        email_verified: bool | None = None,
+        engagement_score: int | None = None,
+        external_id: str | None = None,
+        external_source: str | None = None,
+        full_name: t.FullName | None = None,
+        identifiers: Sequence[t.IdentifierInput] | None = None,
+        job_title: str | None = None,
+        language: str | None = None,
+        lead_score: int | None = None,
+        origin: t.Origin | None = None,
+        owner_id: t.AgentId | None = None,
+        phone: str | None = None,
+        phone_verified: bool | None = None,
+        profile_picture_url: str | None = None,
+        source_channel: str | None = None,
+        tags: Sequence[str] | None = None,
+        timezone: str | None = None,
+        whatsapp: t.WhatsAppIdentifiers | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Contact:
+        """Creates a contact. Every field is checked; all failures come back together.
+
+        A phone, e-mail, external id or other identifier that an active contact has already is `identifier_taken` with its id.
+
+        Args:
+            addresses: All addresses, at most 10; those that are not listed are removed.
+            birthday: `1990-05-17`, or `--05-17` without the year.
+            custom_fields: Values by key; null removes a field, keys that are not listed stay.
+            email_verified: Somebody proved that the address is theirs.
+            engagement_score: 0 to 100.
+            external_id: The id in another system, unique together with `external_source`.
+            external_source: The other system; at most 64 characters.
+            full_name: The name in its parts. It does not change `name`.
+            identifiers: Further ids under which the contact is known; at most 20.
+            language: BCP 47; the project's default when cleared.
+            lead_score: 0 to 100.
+            name: 1 to 255 characters.
+            origin: What brought the contact; `manual` unless told.
+            owner_id: The agent who is responsible.
+            phone: International, or national in the project's region.
+            phone_verified: Somebody proved that the number is theirs.
+            source_channel: The channel type it came from; at most 64 characters.
+            tags: All tags, at most 50; those that are not listed are removed.
+            timezone: An IANA name.
+            whatsapp: Ids that are given replace those of the same kind; null removes all.
+
+        Permission: contacts.manage.
+        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        """
+        return self._call(
+            "contacts.create",
+            {
+                "name": name,
+                "addresses": given(addresses),
+                "birthday": given(birthday),
+                "company": given(company),
+                "custom_fields": given(custom_fields),
+                "email": given(email),
+                "email_verified": given(email_verified),
+                "engagement_score": given(engagement_score),
+                "external_id": given(external_id),
+                "external_source": given(external_source),
+                "full_name": given(full_name),
+                "identifiers": given(identifiers),
+                "job_title": given(job_title),
+                "language": given(language),
+                "lead_score": given(lead_score),
+                "origin": given(origin),
+                "owner_id": given(owner_id),
+                "phone": given(phone),
+                "phone_verified": given(phone_verified),
+                "profile_picture_url": given(profile_picture_url),
+                "source_channel": given(source_channel),
+                "tags": given(tags),
+                "timezone": given(timezone),
+                "whatsapp": given(whatsapp),
+            },
+            t.Contact,
+            idempotency_key,
+            expected_version,
+        )
+
     def delete(
         self,
         id: t.ContactId,
@@ -246,6 +1654,102 @@ class Contacts(Collection):
             t.Contact,
             idempotency_key,
             expected_version,
+        )
+
+    def find(
+        self,
+        *,
+        email: str | None = None,
+        external_id: str | None = None,
+        external_source: str | None = None,
+        identifier: t.IdentifierInput | None = None,
+        phone: str | None = None,
+        whatsapp: str | None = None,
+    ) -> t.Contact | None:
+        """The active contact of an id: exactly one of the fields is given. Null when nobody has it.
+
+        Args:
+            external_source: The system of the `external_id`.
+            phone: International, or national in the project's region.
+            whatsapp: A wid, jid or, ending with `@lid`, a lid.
+
+        Permission: contacts.view.
+        Errors: email_invalid, field_required, identifier_required, input_invalid, permission_denied, phone_invalid, phone_region_required, whatsapp_group_id, whatsapp_id_invalid.
+        """
+        return self._call(
+            "contacts.find",
+            {
+                "email": given(email),
+                "external_id": given(external_id),
+                "external_source": given(external_source),
+                "identifier": given(identifier),
+                "phone": given(phone),
+                "whatsapp": given(whatsapp),
+            },
+            t.Contact | None,
+        )
+
+    def get(
+        self,
+        id: t.ContactId,
+        *,
+        include_deleted: bool | None = None,
+    ) -> t.Contact:
+        """One contact.
+
+        Args:
+            include_deleted: Shows a deleted one too, to actors who may delete contacts.
+
+        Permission: contacts.view.
+        Errors: contact_not_found, permission_denied.
+        """
+        return self._call(
+            "contacts.get",
+            {
+                "id": id,
+                "include_deleted": given(include_deleted),
+            },
+            t.Contact,
+        )
+
+    def list(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        include_deleted: bool | None = None,
+        limit: int | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+        with_total: bool | None = None,
+    ) -> Pager[t.Contact]:
+        """Contacts. Active ones only, unless the filter names `status`.
+
+        Filter: status, name, name_source, push_name, email, phone (by its digits), external_id, source_channel, origin.kind,
+        language, timezone, company, job_title, birthday, tags, custom.\\<key\\>, address.country, address.state, address.city,
+        address.postal_code, owner_id, blocked, consent.\\<family\\>, engagement_score, lead_score, first_interaction_at,
+        last_interaction_at, last_inbound_at, created_at, updated_at. Sort: name, email, company, owner_id, engagement_score,
+        lead_score, first_interaction_at, last_interaction_at, last_inbound_at, created_at, updated_at.
+
+        Args:
+            cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
+            filter: Only what satisfies this condition.
+            include_deleted: Shows deleted, merged and archived-away ones too.
+            limit: 1 to 100; 20 unless told.
+            sort: At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+            with_total: Counts all that satisfies the filter; costs a count.
+
+        Permission: contacts.view.
+        Errors: permission_denied.
+        """
+        return self._list(
+            "contacts.list",
+            {
+                "filter": given(filter),
+                "include_deleted": given(include_deleted),
+                "limit": given(limit),
+                "sort": given(sort),
+                "with_total": given(with_total),
+            },
+            Page[t.Contact],
         )
 
     def record_interaction(
@@ -357,11 +1861,35 @@ class Contacts(Collection):
             expected_version,
         )
 
+    def search(
+        self,
+        *,
+        q: str,
+        limit: int | None = None,
+    ) -> List[t.ContactHit]:
+        """Looks for contacts by any of their names, numbers, addresses and tags. Every word must begin a word of the contact, and
+        any 4 digits in a row of a phone number find it. Case and accents do not matter.
+
+        Args:
+            limit: 1 to 100; 20 unless told.
+
+        Permission: contacts.view.
+        Errors: limit_out_of_range, permission_denied.
+        """
+        return self._call(
+            "contacts.search",
+            {
+                "q": q,
+                "limit": given(limit),
+            },
+            List[t.ContactHit],
+        )
+
     def set_consent(
         self,
         id: t.ContactId,
         *,
-        family: t.ChannelFamily,
+        family: t.ChannelFamily2,
         status: t.ConsentStatus,
         evidence: str | None = None,
         source: str | None = None,
@@ -415,6 +1943,342 @@ class Contacts(Collection):
                 "reason": given(reason),
             },
             t.Contact,
+            idempotency_key,
+            expected_version,
+        )
+
+    def update(
+        self,
+        id: t.ContactId,
+        *,
+        addresses: Sequence[t.AddressInput] | None | UnsetType = UNSET,
+        birthday: str | None | UnsetType = UNSET,
+        company: str | None | UnsetType = UNSET,
+        custom_fields: Mapping[str, t.CustomFieldInput] | None = None,
+        email: str | None | UnsetType = UNSET,
+        email_verified: bool | None = None,
+        engagement_score: int | None | UnsetType = UNSET,
+        enrichment: t.Enrichment | None = None,
+        external_id: str | None | UnsetType = UNSET,
+        external_source: str | None | UnsetType = UNSET,
+        full_name: t.FullName | None | UnsetType = UNSET,
+        job_title: str | None | UnsetType = UNSET,
+        keep_previous: bool | None = None,
+        language: str | None | UnsetType = UNSET,
+        lead_score: int | None | UnsetType = UNSET,
+        mode: t.WriteMode | None = None,
+        name: str | None | UnsetType = UNSET,
+        owner_id: t.AgentId | None | UnsetType = UNSET,
+        phone: str | None | UnsetType = UNSET,
+        phone_verified: bool | None = None,
+        profile_picture_url: str | None | UnsetType = UNSET,
+        source_channel: str | None | UnsetType = UNSET,
+        tags: Sequence[str] | None | UnsetType = UNSET,
+        timezone: str | None | UnsetType = UNSET,
+        whatsapp: t.WhatsAppIdentifiers | None | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Contact:
+        """Changes what is given of a contact's profile: absent = unchanged, null = cleared. Each field that changes has its own
+        event; equal values change nothing. Every field is checked; all failures come back together.
+
+        Args:
+            addresses: All addresses, at most 10; those that are not listed are removed.
+            birthday: `1990-05-17`, or `--05-17` without the year.
+            custom_fields: Values by key; null removes a field, keys that are not listed stay.
+            email_verified: Somebody proved that the address is theirs.
+            engagement_score: 0 to 100.
+            enrichment: Marks the change as an enrichment: fields that are not valid are left out and reported in `contact.enriched`.
+            external_id: The id in another system, unique together with `external_source`.
+            external_source: The other system; at most 64 characters.
+            full_name: The name in its parts. It does not change `name`.
+            keep_previous: A replaced e-mail address or phone number stays as an identifier.
+            language: BCP 47; the project's default when cleared.
+            lead_score: 0 to 100.
+            mode: `fill_blanks` leaves what is there and adds tags; `overwrite` unless told.
+            name: 1 to 255 characters; channels no longer change it.
+            owner_id: The agent who is responsible.
+            phone: International, or national in the project's region.
+            phone_verified: Somebody proved that the number is theirs.
+            source_channel: The channel type it came from; at most 64 characters.
+            tags: All tags, at most 50; those that are not listed are removed.
+            timezone: An IANA name.
+            whatsapp: Ids that are given replace those of the same kind; null removes all.
+
+        Permission: contacts.manage.
+        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        """
+        return self._call(
+            "contacts.update",
+            {
+                "id": id,
+                "addresses": addresses,
+                "birthday": birthday,
+                "company": company,
+                "custom_fields": given(custom_fields),
+                "email": email,
+                "email_verified": given(email_verified),
+                "engagement_score": engagement_score,
+                "enrichment": given(enrichment),
+                "external_id": external_id,
+                "external_source": external_source,
+                "full_name": full_name,
+                "job_title": job_title,
+                "keep_previous": given(keep_previous),
+                "language": language,
+                "lead_score": lead_score,
+                "mode": given(mode),
+                "name": name,
+                "owner_id": owner_id,
+                "phone": phone,
+                "phone_verified": given(phone_verified),
+                "profile_picture_url": profile_picture_url,
+                "source_channel": source_channel,
+                "tags": tags,
+                "timezone": timezone,
+                "whatsapp": whatsapp,
+            },
+            t.Contact,
+            idempotency_key,
+            expected_version,
+        )
+
+    def upsert(
+        self,
+        *,
+        addresses: Sequence[t.AddressInput] | None = None,
+        birthday: str | None = None,
+        company: str | None = None,
+        custom_fields: Mapping[str, t.CustomFieldInput] | None = None,
+        email: str | None = None,
+        email_verified: bool | None = None,
+        engagement_score: int | None = None,
+        external_id: str | None = None,
+        external_source: str | None = None,
+        full_name: t.FullName | None = None,
+        identifiers: Sequence[t.IdentifierInput] | None = None,
+        job_title: str | None = None,
+        language: str | None = None,
+        lead_score: int | None = None,
+        match_on: Sequence[t.IdentifierKind] | None = None,
+        mode: t.WriteMode | None = None,
+        name: str | None = None,
+        origin: t.Origin | None = None,
+        owner_id: t.AgentId | None = None,
+        phone: str | None = None,
+        phone_verified: bool | None = None,
+        profile_picture_url: str | None = None,
+        source_channel: str | None = None,
+        tags: Sequence[str] | None = None,
+        timezone: str | None = None,
+        whatsapp: t.WhatsAppIdentifiers | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Upserted:
+        """Changes a contact that it finds by its ids, or creates it.
+
+        Two different contacts found by two ids are `ambiguous_match`, and nothing is written.
+
+        Args:
+            addresses: All addresses, at most 10; those that are not listed are removed.
+            birthday: `1990-05-17`, or `--05-17` without the year.
+            custom_fields: Values by key; null removes a field, keys that are not listed stay.
+            email_verified: Somebody proved that the address is theirs.
+            engagement_score: 0 to 100.
+            external_id: The id in another system, unique together with `external_source`.
+            external_source: The other system; at most 64 characters.
+            full_name: The name in its parts. It does not change `name`.
+            language: BCP 47; the project's default when cleared.
+            lead_score: 0 to 100.
+            match_on: By which of the given ids to look; external, phone and email unless told.
+            mode: `overwrite` unless told.
+            name: Required when the contact does not exist yet.
+            origin: What brought the contact, if it is new.
+            owner_id: The agent who is responsible.
+            phone: International, or national in the project's region.
+            phone_verified: Somebody proved that the number is theirs.
+            source_channel: The channel type it came from; at most 64 characters.
+            tags: All tags, at most 50; those that are not listed are removed.
+            timezone: An IANA name.
+            whatsapp: Ids that are given replace those of the same kind; null removes all.
+
+        Permission: contacts.manage.
+        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        """
+        return self._call(
+            "contacts.upsert",
+            {
+                "addresses": given(addresses),
+                "birthday": given(birthday),
+                "company": given(company),
+                "custom_fields": given(custom_fields),
+                "email": given(email),
+                "email_verified": given(email_verified),
+                "engagement_score": given(engagement_score),
+                "external_id": given(external_id),
+                "external_source": given(external_source),
+                "full_name": given(full_name),
+                "identifiers": given(identifiers),
+                "job_title": given(job_title),
+                "language": given(language),
+                "lead_score": given(lead_score),
+                "match_on": given(match_on),
+                "mode": given(mode),
+                "name": given(name),
+                "origin": given(origin),
+                "owner_id": given(owner_id),
+                "phone": given(phone),
+                "phone_verified": given(phone_verified),
+                "profile_picture_url": given(profile_picture_url),
+                "source_channel": given(source_channel),
+                "tags": given(tags),
+                "timezone": given(timezone),
+                "whatsapp": given(whatsapp),
+            },
+            t.Upserted,
+            idempotency_key,
+            expected_version,
+        )
+
+
+class Inbound(Collection):
+    """The collection `inbound`."""
+
+    def accept(
+        self,
+        *,
+        channel_id: t.ChannelId,
+        raw: Raw,
+        headers: t.Headers | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Accepted:
+        """Stores a delivery and returns at once; it is worked off in the background, in order within a chat. For providers
+        that want an answer within a moment and repeat what was not answered.
+
+        The same delivery again gives the same id while it is kept. What cannot be read becomes one dead row.
+
+        Args:
+            raw: The provider's payload, at most 1 MiB. The host has authenticated it.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, payload_too_large, permission_denied, version_conflict.
+        """
+        return self._call(
+            "inbound.accept",
+            {
+                "channel_id": channel_id,
+                "raw": raw_json(raw),
+                "headers": given(headers),
+            },
+            t.Accepted,
+            idempotency_key,
+            expected_version,
+        )
+
+    def get(
+        self,
+        id: t.JobId,
+    ) -> t.InboxRow:
+        """A delivery by its id.
+
+        Permission: channels.manage.
+        Errors: inbound_item_not_found, permission_denied.
+        """
+        return self._call(
+            "inbound.get",
+            {
+                "id": id,
+            },
+            t.InboxRow,
+        )
+
+    def ingest(
+        self,
+        *,
+        channel_id: t.ChannelId,
+        headers: t.Headers | None = None,
+        item: t.InboundItem | None = None,
+        raw: Raw | None = None,
+        received_at: t.Timestamp | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> List[t.Outcome]:
+        """Takes in what a channel delivered and says what became of each item: who wrote, in which chat and session, whether
+        it is new.
+
+        Give `raw`, the provider's payload as it came, which the channel's gateway reads; or `item`, already normalised. One
+        payload is one commit. The same input again changes nothing, in any order.
+
+        Limits: 1 MiB (`payload_too_large`). A payload that cannot be read gives `rejected`, not an error.
+
+        Args:
+            headers: The headers of the delivery, where the provider puts something into them.
+            item: A normalised item, for channels whose gateway is the host's own.
+            raw: The provider's payload.
+            received_at: When it was received; default: now.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, inbound_item_invalid, payload_too_large, permission_denied, timestamp_in_future, version_conflict.
+        """
+        return self._call(
+            "inbound.ingest",
+            {
+                "channel_id": channel_id,
+                "headers": given(headers),
+                "item": given(item),
+                "raw": raw_json(raw),
+                "received_at": given(received_at),
+            },
+            List[t.Outcome],
+            idempotency_key,
+            expected_version,
+        )
+
+    def list(
+        self,
+        *,
+        channel_id: t.ChannelId | None = None,
+        limit: int | None = None,
+        state: t.InboxState | None = None,
+    ) -> Pager[t.InboxRow]:
+        """Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days.
+
+        Args:
+            cursor: `next_cursor` of the page before.
+            limit: 1 to 100, default 20.
+
+        Permission: channels.manage.
+        Errors: cursor_invalid, limit_out_of_range, permission_denied.
+        """
+        return self._list(
+            "inbound.list",
+            {
+                "channel_id": given(channel_id),
+                "limit": given(limit),
+                "state": given(state),
+            },
+            Page[t.InboxRow],
+        )
+
+    def replay(
+        self,
+        ids: Sequence[t.JobId],
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Replayed:
+        """Puts dead and parked deliveries back to work; at most 500.
+
+        Permission: channels.manage.
+        Errors: batch_too_large, idempotency_key_reused, inbound_item_not_found, permission_denied, version_conflict.
+        """
+        return self._call(
+            "inbound.replay",
+            {
+                "ids": ids,
+            },
+            t.Replayed,
             idempotency_key,
             expected_version,
         )
@@ -501,6 +2365,14 @@ class SystemCollections(Collection):
     """What belongs to no project."""
 
     @cached_property
+    def channel_types(self) -> SystemChannelTypes:
+        return SystemChannelTypes(self._engine, self._scope)
+
+    @cached_property
+    def inbound(self) -> SystemInbound:
+        return SystemInbound(self._engine, self._scope)
+
+    @cached_property
     def projects(self) -> SystemProjects:
         return SystemProjects(self._engine, self._scope)
 
@@ -509,8 +2381,24 @@ class ProjectCollections(Collection):
     """What belongs to one project."""
 
     @cached_property
+    def channel_types(self) -> ChannelTypes:
+        return ChannelTypes(self._engine, self._scope)
+
+    @cached_property
+    def channels(self) -> Channels:
+        return Channels(self._engine, self._scope)
+
+    @cached_property
+    def chats(self) -> Chats:
+        return Chats(self._engine, self._scope)
+
+    @cached_property
     def contacts(self) -> Contacts:
         return Contacts(self._engine, self._scope)
+
+    @cached_property
+    def inbound(self) -> Inbound:
+        return Inbound(self._engine, self._scope)
 
     @cached_property
     def projects(self) -> Projects:

@@ -3,13 +3,648 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from builtins import list as List
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from .._wire import Command, given
+from .._wire import Command, Raw, given, raw_json
 from . import types as t
+
+
+class channels:
+    """Commands of the collection `channels`."""
+
+    @staticmethod
+    def activate(
+        id: t.ChannelId,
+    ) -> Command[t.Channel]:
+        """Records the wish to have the channel on. Connecting it follows; `channels.report_connection` says how that went.
+
+        Permission: channels.manage.
+        Errors: channel_already_activating, channel_already_active, channel_not_found, config_field_missing, gateway_not_registered, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "channels.activate",
+            {
+                "id": id,
+            },
+            t.Channel,
+        )
+
+    @staticmethod
+    def create(
+        *,
+        name: str,
+        type: str,
+        ai_agents_enabled: bool | None = None,
+        ai_enabled: bool | None = None,
+        ai_processing: Mapping[str, t.AiProcessingPatch | None] | None = None,
+        allow_groups: bool | None = None,
+        allow_newsletters: bool | None = None,
+        config: Mapping[str, Any] | None = None,
+        connection_mode: t.ConnectionMode | None = None,
+        credential_id: t.CredentialId | None = None,
+        debounce_timeout_ms: int | None = None,
+        default_agent_id: t.AgentId | None = None,
+        external_id: str | None = None,
+        history_import_enabled: bool | None = None,
+        history_import_max_days: int | None = None,
+        history_import_max_messages_per_chat: int | None = None,
+        pipeline_id: t.PipelineId | None = None,
+        secrets: Mapping[str, Any] | None = None,
+        session_timeout_minutes: int | None = None,
+        tracking_enabled: bool | None = None,
+        webhook_base_url: t.Url | None = None,
+        webhook_events: Sequence[str] | None = None,
+    ) -> Command[t.CreatedChannel]:
+        """Makes a channel. It is off until it is activated; facts that the host hands over itself are taken from the start.
+
+        Only `name` and `type` are needed: what a provider connection asks for beyond that is needed when it is activated.
+        A channel of type `waha` without `external_id` takes deliveries of every session; with it, those of others are ignored.
+
+        Args:
+            ai_agents_enabled: Needs `ai_enabled`.
+            ai_processing: By kind of content: `text`, `audio`, `voice`, `image`, `video`, `document`.
+            config: By the kind's `config_schema`; secret fields belong into `secrets`.
+            connection_mode: The kind's default unless told.
+            credential_id: A credential that holds the secrets.
+            debounce_timeout_ms: 0 to 300 000; null = 15 000.
+            external_id: What the provider calls the line; unique in the project among channels of the kind.
+            history_import_max_days: Greater than 0.
+            history_import_max_messages_per_chat: Greater than 0.
+            name: 1 to 255 characters, unique in the project whatever its case.
+            secrets: Refused with `encryption_not_configured` while no vault can seal them.
+            session_timeout_minutes: 1 to 1 440; null = the project's.
+            type: A code of the channel type catalogue, or an alias; it can never change.
+            webhook_base_url: Where the provider delivers to: `https`, or `http` on the same machine. The secret token is appended to it.
+            webhook_events: What the provider is to deliver; empty = everything.
+
+        Permission: channels.manage.
+        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_type_inactive, channel_type_not_found, config_field_invalid, config_field_missing, config_field_unknown, connection_mode_unsupported, credential_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, session_timeout_out_of_range, url_scheme_unsupported, version_conflict.
+        """
+        return Command(
+            "channels.create",
+            {
+                "name": name,
+                "type": type,
+                "ai_agents_enabled": given(ai_agents_enabled),
+                "ai_enabled": given(ai_enabled),
+                "ai_processing": given(ai_processing),
+                "allow_groups": given(allow_groups),
+                "allow_newsletters": given(allow_newsletters),
+                "config": given(config),
+                "connection_mode": given(connection_mode),
+                "credential_id": given(credential_id),
+                "debounce_timeout_ms": given(debounce_timeout_ms),
+                "default_agent_id": given(default_agent_id),
+                "external_id": given(external_id),
+                "history_import_enabled": given(history_import_enabled),
+                "history_import_max_days": given(history_import_max_days),
+                "history_import_max_messages_per_chat": given(history_import_max_messages_per_chat),
+                "pipeline_id": given(pipeline_id),
+                "secrets": given(secrets),
+                "session_timeout_minutes": given(session_timeout_minutes),
+                "tracking_enabled": given(tracking_enabled),
+                "webhook_base_url": given(webhook_base_url),
+                "webhook_events": given(webhook_events),
+            },
+            t.CreatedChannel,
+        )
+
+    @staticmethod
+    def deactivate(
+        id: t.ChannelId,
+        *,
+        logout: bool | None = None,
+        reason: str | None = None,
+    ) -> Command[t.Channel]:
+        """Switches the channel off. What arrives meanwhile is parked until it is on again.
+
+        Args:
+            logout: Unlinks the device at the provider, too.
+            reason: At most 1 000 characters.
+
+        Permission: channels.manage.
+        Errors: channel_already_inactive, channel_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        """
+        return Command(
+            "channels.deactivate",
+            {
+                "id": id,
+                "logout": given(logout),
+                "reason": given(reason),
+            },
+            t.Channel,
+        )
+
+    @staticmethod
+    def delete(
+        id: t.ChannelId,
+    ) -> Command[t.Channel]:
+        """Deletes the channel: its import is called off, its connection ends, its messages stay.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "channels.delete",
+            {
+                "id": id,
+            },
+            t.Channel,
+        )
+
+    @staticmethod
+    def delete_label(
+        id: t.ChannelId,
+        *,
+        label_id: str,
+    ) -> Command[t.Channel]:
+        """Removes a label, also from every chat that carries it.
+
+        Permission: channels.manage.
+        Errors: channel_label_not_found, channel_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "channels.delete_label",
+            {
+                "id": id,
+                "label_id": label_id,
+            },
+            t.Channel,
+        )
+
+    @staticmethod
+    def report_connection(
+        id: t.ChannelId,
+        *,
+        connection: t.ConnectionState | None = None,
+        identity: t.OwnIdentity | None = None,
+        reason: str | None = None,
+        webhook_active: bool | None = None,
+    ) -> Command[t.Channel]:
+        """Takes in what the provider says of the line. A channel that is off stays off.
+
+        Args:
+            identity: Who the line is at the provider, whole.
+            reason: Cut after 1 000 characters.
+            webhook_active: The provider confirmed, or lost, the address that it delivers to.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "channels.report_connection",
+            {
+                "id": id,
+                "connection": given(connection),
+                "identity": given(identity),
+                "reason": given(reason),
+                "webhook_active": given(webhook_active),
+            },
+            t.Channel,
+        )
+
+    @staticmethod
+    def request_challenge(
+        id: t.ChannelId,
+        *,
+        kind: t.ChallengeRequestKind,
+        phone: str | None = None,
+        refresh: bool | None = None,
+    ) -> Command[t.ChannelChallenge]:
+        """The code with which a person pairs the line with the provider.
+
+        Kinds of channel without pairing answer `qr_not_supported`. Codes are never stored, and this version asks no provider
+        for them: it answers `qr_not_available`, and hosts that drive the gateway themselves take the code from there.
+
+        Args:
+            phone: The number to pair, for a code to type.
+            refresh: A new code even if the last one is still valid.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, idempotency_key_reused, permission_denied, qr_not_available, qr_not_supported, version_conflict.
+        """
+        return Command(
+            "channels.request_challenge",
+            {
+                "id": id,
+                "kind": kind,
+                "phone": given(phone),
+                "refresh": given(refresh),
+            },
+            t.ChannelChallenge,
+        )
+
+    @staticmethod
+    def rotate_webhook_token(
+        id: t.ChannelId,
+        *,
+        overlap_seconds: int | None = None,
+    ) -> Command[t.RotatedToken]:
+        """Gives the channel a new secret address; the old one stays valid for a while.
+
+        Args:
+            overlap_seconds: How long the old token stays valid: 0 to 604 800; 86 400 unless told.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, idempotency_key_reused, input_invalid, permission_denied, value_out_of_range, version_conflict.
+        """
+        return Command(
+            "channels.rotate_webhook_token",
+            {
+                "id": id,
+                "overlap_seconds": given(overlap_seconds),
+            },
+            t.RotatedToken,
+        )
+
+    @staticmethod
+    def update(
+        id: t.ChannelId,
+        *,
+        ai_agents_enabled: bool | None = None,
+        ai_enabled: bool | None = None,
+        ai_processing: Mapping[str, t.AiProcessingPatch | None] | None = None,
+        allow_groups: bool | None = None,
+        allow_newsletters: bool | None = None,
+        config: Mapping[str, Any] | None = None,
+        credential_id: t.CredentialId | None | UnsetType = UNSET,
+        debounce_timeout_ms: int | None | UnsetType = UNSET,
+        default_agent_id: t.AgentId | None | UnsetType = UNSET,
+        external_id: str | None | UnsetType = UNSET,
+        history_import_enabled: bool | None = None,
+        history_import_max_days: int | None | UnsetType = UNSET,
+        history_import_max_messages_per_chat: int | None | UnsetType = UNSET,
+        name: str | None = None,
+        pipeline_id: t.PipelineId | None | UnsetType = UNSET,
+        secrets: Mapping[str, Any] | None = None,
+        session_timeout_minutes: int | None | UnsetType = UNSET,
+        tracking_enabled: bool | None = None,
+        webhook_base_url: t.Url | None | UnsetType = UNSET,
+        webhook_events: Sequence[str] | None = None,
+    ) -> Command[t.Channel]:
+        """Changes what is given and differs: absent = unchanged, null = cleared.
+
+        New connection settings of an active channel take effect when it reconnects; a new webhook address counts once the
+        provider confirmed it.
+
+        Args:
+            ai_processing: By kind of content: `text`, `audio`, `voice`, `image`, `video`, `document`; null = the default again.
+            config: Key by key: null takes a key away, keys that are not named stay.
+            debounce_timeout_ms: 0 to 300 000; null = 15 000.
+            secrets: Refused with `encryption_not_configured` while no vault can seal them.
+            session_timeout_minutes: 1 to 1 440; null = the project's.
+            webhook_base_url: Where the provider delivers to: `https`, or `http` on the same machine. The secret token is appended to it.
+
+        Permission: channels.manage.
+        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_not_found, config_field_invalid, config_field_unknown, credential_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, import_running, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, session_timeout_out_of_range, url_scheme_unsupported, version_conflict.
+        """
+        return Command(
+            "channels.update",
+            {
+                "id": id,
+                "ai_agents_enabled": given(ai_agents_enabled),
+                "ai_enabled": given(ai_enabled),
+                "ai_processing": given(ai_processing),
+                "allow_groups": given(allow_groups),
+                "allow_newsletters": given(allow_newsletters),
+                "config": given(config),
+                "credential_id": credential_id,
+                "debounce_timeout_ms": debounce_timeout_ms,
+                "default_agent_id": default_agent_id,
+                "external_id": external_id,
+                "history_import_enabled": given(history_import_enabled),
+                "history_import_max_days": history_import_max_days,
+                "history_import_max_messages_per_chat": history_import_max_messages_per_chat,
+                "name": given(name),
+                "pipeline_id": pipeline_id,
+                "secrets": given(secrets),
+                "session_timeout_minutes": session_timeout_minutes,
+                "tracking_enabled": given(tracking_enabled),
+                "webhook_base_url": webhook_base_url,
+                "webhook_events": given(webhook_events),
+            },
+            t.Channel,
+        )
+
+    @staticmethod
+    def upsert_label(
+        id: t.ChannelId,
+        *,
+        label: t.LabelInput,
+    ) -> Command[t.Channel]:
+        """Makes or changes a label. The same label again changes nothing.
+
+        Permission: channels.manage.
+        Errors: channel_label_invalid, channel_label_limit, channel_not_found, color_invalid, idempotency_key_reused, labels_not_supported, permission_denied, version_conflict.
+        """
+        return Command(
+            "channels.upsert_label",
+            {
+                "id": id,
+                "label": label,
+            },
+            t.Channel,
+        )
+
+
+class chats:
+    """Commands of the collection `chats`."""
+
+    @staticmethod
+    def add_label(
+        id: t.ChatId,
+        *,
+        label_id: str,
+    ) -> Command[t.Chat]:
+        """Puts a label of the channel on a chat. It is there already: no change. At most 50 labels.
+
+        Args:
+            label_id: 1 to 64 characters.
+
+        Permission: chats.manage.
+        Errors: chat_label_invalid, chat_label_limit, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "chats.add_label",
+            {
+                "id": id,
+                "label_id": label_id,
+            },
+            t.Chat,
+        )
+
+    @staticmethod
+    def add_participant(
+        id: t.ChatId,
+        *,
+        participant: t.NewParticipant,
+    ) -> Command[t.Chat]:
+        """Lets a contact or an agent into a chat, or in again. An individual chat has one contact and any number of agents.
+
+        Permission: chats.manage.
+        Errors: agent_not_found, channel_membership_untracked, chat_closed, chat_not_found, chat_participant_limit, contact_not_found, idempotency_key_reused, individual_contact_limit, not_a_group, participant_exists, permission_denied, version_conflict.
+        """
+        return Command(
+            "chats.add_participant",
+            {
+                "id": id,
+                "participant": participant,
+            },
+            t.Chat,
+        )
+
+    @staticmethod
+    def archive(
+        id: t.ChatId,
+        *,
+        reason: t.ChatReason | None = None,
+    ) -> Command[t.Chat]:
+        """Puts a chat away until the next inbound message. Archived already: no change.
+
+        Args:
+            reason: Default: person.
+
+        Permission: chats.manage.
+        Errors: chat_closed, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "chats.archive",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Chat,
+        )
+
+    @staticmethod
+    def close(
+        id: t.ChatId,
+        *,
+        reason: t.ChatReason | None = None,
+    ) -> Command[t.Chat]:
+        """Makes a chat history for good; the next inbound message opens another one. Closed already: no change.
+
+        Args:
+            reason: Default: person.
+
+        Permission: chats.manage.
+        Errors: chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "chats.close",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Chat,
+        )
+
+    @staticmethod
+    def create(
+        *,
+        channel_id: t.ChannelId,
+        chat_type: t.ChatType,
+        contact_id: t.ContactId | None = None,
+        creator: t.NewParticipant | None = None,
+        external_id: str | None = None,
+        participants: Sequence[t.NewParticipant] | None = None,
+        subject: str | None = None,
+    ) -> Command[t.OpenedChat]:
+        """Opens a chat. An individual chat of the same contact on the same channel is returned as it is.
+
+        Individual: `contact_id` is required and becomes a member. Group: `subject` and `creator` are required, the creator
+        owns it. Channel: `subject` is required, membership is not tracked. At most 2 000 participants.
+
+        Args:
+            external_id: Its id on the channel, verbatim.
+            subject: 1 to 255 characters.
+
+        Permission: chats.manage.
+        Errors: agent_not_found, channel_membership_untracked, channel_not_found, chat_contact_required, chat_creator_required, chat_external_id_taken, chat_participant_limit, chat_subject_required, chat_subject_too_long, contact_not_found, idempotency_key_reused, individual_contact_limit, individual_has_no_subject, permission_denied, version_conflict.
+        """
+        return Command(
+            "chats.create",
+            {
+                "channel_id": channel_id,
+                "chat_type": chat_type,
+                "contact_id": given(contact_id),
+                "creator": given(creator),
+                "external_id": given(external_id),
+                "participants": given(participants),
+                "subject": given(subject),
+            },
+            t.OpenedChat,
+        )
+
+    @staticmethod
+    def delete(
+        id: t.ChatId,
+    ) -> Command[t.Chat]:
+        """Deletes a chat. It and its messages are found no more; what happened stays in the log.
+
+        Permission: messages.delete.
+        Errors: chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "chats.delete",
+            {
+                "id": id,
+            },
+            t.Chat,
+        )
+
+    @staticmethod
+    def mark_read(
+        id: t.ChatId,
+        *,
+        up_to_message_id: t.MessageId | None = None,
+    ) -> Command[t.Chat]:
+        """Our side has read a chat, up to a message or to its end. Later inbound messages stay unread.
+
+        Args:
+            up_to_message_id: Default: everything.
+
+        Permission: messages.send.
+        Errors: chat_not_found, idempotency_key_reused, message_not_found, permission_denied, version_conflict.
+        """
+        return Command(
+            "chats.mark_read",
+            {
+                "id": id,
+                "up_to_message_id": given(up_to_message_id),
+            },
+            t.Chat,
+        )
+
+    @staticmethod
+    def remove_label(
+        id: t.ChatId,
+        *,
+        label_id: str,
+    ) -> Command[t.Chat]:
+        """Takes a label off a chat.
+
+        Permission: chats.manage.
+        Errors: chat_label_not_found, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "chats.remove_label",
+            {
+                "id": id,
+                "label_id": label_id,
+            },
+            t.Chat,
+        )
+
+    @staticmethod
+    def remove_participant(
+        id: t.ChatId,
+        *,
+        participant_id: str,
+        reason: str | None = None,
+    ) -> Command[t.Chat]:
+        """Ends somebody's part in a chat. The contact of an individual chat cannot leave it.
+
+        Permission: chats.manage.
+        Errors: cannot_remove_contact, chat_closed, chat_not_found, idempotency_key_reused, participant_not_found, permission_denied, version_conflict.
+        """
+        return Command(
+            "chats.remove_participant",
+            {
+                "id": id,
+                "participant_id": participant_id,
+                "reason": given(reason),
+            },
+            t.Chat,
+        )
+
+    @staticmethod
+    def set_participant_role(
+        id: t.ChatId,
+        *,
+        participant_id: str,
+        role: t.ParticipantRole,
+    ) -> Command[t.Chat]:
+        """Makes a participant of a group an admin or a member. The last admin cannot be demoted.
+
+        Permission: chats.manage.
+        Errors: chat_closed, chat_last_admin, chat_not_found, idempotency_key_reused, not_a_group, participant_not_found, permission_denied, version_conflict.
+        """
+        return Command(
+            "chats.set_participant_role",
+            {
+                "id": id,
+                "participant_id": participant_id,
+                "role": role,
+            },
+            t.Chat,
+        )
+
+    @staticmethod
+    def unarchive(
+        id: t.ChatId,
+        *,
+        reason: t.ChatReason | None = None,
+    ) -> Command[t.Chat]:
+        """Brings an archived chat back. Active already: no change.
+
+        Args:
+            reason: Default: person.
+
+        Permission: chats.manage.
+        Errors: chat_closed, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "chats.unarchive",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Chat,
+        )
+
+    @staticmethod
+    def update(
+        id: t.ChatId,
+        *,
+        description: str | None | UnsetType = UNSET,
+        external_id: str | None = None,
+        labels: Sequence[str] | None = None,
+        metadata: t.MetadataChange | None = None,
+        muted_until: t.Timestamp | None | UnsetType = UNSET,
+        picture_url: t.Url | None | UnsetType = UNSET,
+        subject: str | None = None,
+    ) -> Command[t.Chat]:
+        """Changes a chat; one event for each thing that differs. Groups and channels have a subject, individual chats none.
+
+        Args:
+            description: At most 4 096 characters.
+            external_id: Its id on the channel; can be told once.
+            labels: The whole set; at most 50, each 1 to 64 characters.
+            muted_until: No notifications until then; null ends it.
+            subject: 1 to 255 characters.
+
+        Permission: chats.manage.
+        Errors: chat_closed, chat_external_id_immutable, chat_external_id_taken, chat_label_invalid, chat_label_limit, chat_not_found, chat_subject_required, chat_subject_too_long, idempotency_key_reused, individual_has_no_subject, json_key_invalid, json_too_deep, json_too_large, mute_in_past, permission_denied, url_invalid, version_conflict.
+        """
+        return Command(
+            "chats.update",
+            {
+                "id": id,
+                "description": description,
+                "external_id": given(external_id),
+                "labels": given(labels),
+                "metadata": given(metadata),
+                "muted_until": muted_until,
+                "picture_url": picture_url,
+                "subject": given(subject),
+            },
+            t.Chat,
+        )
 
 
 class contacts:
@@ -82,6 +717,94 @@ class contacts:
             {
                 "id": id,
                 "reason": given(reason),
+            },
+            t.Contact,
+        )
+
+    @staticmethod
+    def create(
+        *,
+        name: str,
+        addresses: Sequence[t.AddressInput] | None = None,
+        birthday: str | None = None,
+        company: str | None = None,
+        custom_fields: Mapping[str, t.CustomFieldInput] | None = None,
+        email: str | None = None,
+        email_verified: bool | None = None,
+        engagement_score: int | None = None,
+        external_id: str | None = None,
+        external_source: str | None = None,
+        full_name: t.FullName | None = None,
+        identifiers: Sequence[t.IdentifierInput] | None = None,
+        job_title: str | None = None,
+        language: str | None = None,
+        lead_score: int | None = None,
+        origin: t.Origin | None = None,
+        owner_id: t.AgentId | None = None,
+        phone: str | None = None,
+        phone_verified: bool | None = None,
+        profile_picture_url: str | None = None,
+        source_channel: str | None = None,
+        tags: Sequence[str] | None = None,
+        timezone: str | None = None,
+        whatsapp: t.WhatsAppIdentifiers | None = None,
+    ) -> Command[t.Contact]:
+        """Creates a contact. Every field is checked; all failures come back together.
+
+        A phone, e-mail, external id or other identifier that an active contact has already is `identifier_taken` with its id.
+
+        Args:
+            addresses: All addresses, at most 10; those that are not listed are removed.
+            birthday: `1990-05-17`, or `--05-17` without the year.
+            custom_fields: Values by key; null removes a field, keys that are not listed stay.
+            email_verified: Somebody proved that the address is theirs.
+            engagement_score: 0 to 100.
+            external_id: The id in another system, unique together with `external_source`.
+            external_source: The other system; at most 64 characters.
+            full_name: The name in its parts. It does not change `name`.
+            identifiers: Further ids under which the contact is known; at most 20.
+            language: BCP 47; the project's default when cleared.
+            lead_score: 0 to 100.
+            name: 1 to 255 characters.
+            origin: What brought the contact; `manual` unless told.
+            owner_id: The agent who is responsible.
+            phone: International, or national in the project's region.
+            phone_verified: Somebody proved that the number is theirs.
+            source_channel: The channel type it came from; at most 64 characters.
+            tags: All tags, at most 50; those that are not listed are removed.
+            timezone: An IANA name.
+            whatsapp: Ids that are given replace those of the same kind; null removes all.
+
+        Permission: contacts.manage.
+        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        """
+        return Command(
+            "contacts.create",
+            {
+                "name": name,
+                "addresses": given(addresses),
+                "birthday": given(birthday),
+                "company": given(company),
+                "custom_fields": given(custom_fields),
+                "email": given(email),
+                "email_verified": given(email_verified),
+                "engagement_score": given(engagement_score),
+                "external_id": given(external_id),
+                "external_source": given(external_source),
+                "full_name": given(full_name),
+                "identifiers": given(identifiers),
+                "job_title": given(job_title),
+                "language": given(language),
+                "lead_score": given(lead_score),
+                "origin": given(origin),
+                "owner_id": given(owner_id),
+                "phone": given(phone),
+                "phone_verified": given(phone_verified),
+                "profile_picture_url": given(profile_picture_url),
+                "source_channel": given(source_channel),
+                "tags": given(tags),
+                "timezone": given(timezone),
+                "whatsapp": given(whatsapp),
             },
             t.Contact,
         )
@@ -205,7 +928,7 @@ class contacts:
     def set_consent(
         id: t.ContactId,
         *,
-        family: t.ChannelFamily,
+        family: t.ChannelFamily2,
         status: t.ConsentStatus,
         evidence: str | None = None,
         source: str | None = None,
@@ -253,6 +976,278 @@ class contacts:
                 "reason": given(reason),
             },
             t.Contact,
+        )
+
+    @staticmethod
+    def update(
+        id: t.ContactId,
+        *,
+        addresses: Sequence[t.AddressInput] | None | UnsetType = UNSET,
+        birthday: str | None | UnsetType = UNSET,
+        company: str | None | UnsetType = UNSET,
+        custom_fields: Mapping[str, t.CustomFieldInput] | None = None,
+        email: str | None | UnsetType = UNSET,
+        email_verified: bool | None = None,
+        engagement_score: int | None | UnsetType = UNSET,
+        enrichment: t.Enrichment | None = None,
+        external_id: str | None | UnsetType = UNSET,
+        external_source: str | None | UnsetType = UNSET,
+        full_name: t.FullName | None | UnsetType = UNSET,
+        job_title: str | None | UnsetType = UNSET,
+        keep_previous: bool | None = None,
+        language: str | None | UnsetType = UNSET,
+        lead_score: int | None | UnsetType = UNSET,
+        mode: t.WriteMode | None = None,
+        name: str | None | UnsetType = UNSET,
+        owner_id: t.AgentId | None | UnsetType = UNSET,
+        phone: str | None | UnsetType = UNSET,
+        phone_verified: bool | None = None,
+        profile_picture_url: str | None | UnsetType = UNSET,
+        source_channel: str | None | UnsetType = UNSET,
+        tags: Sequence[str] | None | UnsetType = UNSET,
+        timezone: str | None | UnsetType = UNSET,
+        whatsapp: t.WhatsAppIdentifiers | None | UnsetType = UNSET,
+    ) -> Command[t.Contact]:
+        """Changes what is given of a contact's profile: absent = unchanged, null = cleared. Each field that changes has its own
+        event; equal values change nothing. Every field is checked; all failures come back together.
+
+        Args:
+            addresses: All addresses, at most 10; those that are not listed are removed.
+            birthday: `1990-05-17`, or `--05-17` without the year.
+            custom_fields: Values by key; null removes a field, keys that are not listed stay.
+            email_verified: Somebody proved that the address is theirs.
+            engagement_score: 0 to 100.
+            enrichment: Marks the change as an enrichment: fields that are not valid are left out and reported in `contact.enriched`.
+            external_id: The id in another system, unique together with `external_source`.
+            external_source: The other system; at most 64 characters.
+            full_name: The name in its parts. It does not change `name`.
+            keep_previous: A replaced e-mail address or phone number stays as an identifier.
+            language: BCP 47; the project's default when cleared.
+            lead_score: 0 to 100.
+            mode: `fill_blanks` leaves what is there and adds tags; `overwrite` unless told.
+            name: 1 to 255 characters; channels no longer change it.
+            owner_id: The agent who is responsible.
+            phone: International, or national in the project's region.
+            phone_verified: Somebody proved that the number is theirs.
+            source_channel: The channel type it came from; at most 64 characters.
+            tags: All tags, at most 50; those that are not listed are removed.
+            timezone: An IANA name.
+            whatsapp: Ids that are given replace those of the same kind; null removes all.
+
+        Permission: contacts.manage.
+        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        """
+        return Command(
+            "contacts.update",
+            {
+                "id": id,
+                "addresses": addresses,
+                "birthday": birthday,
+                "company": company,
+                "custom_fields": given(custom_fields),
+                "email": email,
+                "email_verified": given(email_verified),
+                "engagement_score": engagement_score,
+                "enrichment": given(enrichment),
+                "external_id": external_id,
+                "external_source": external_source,
+                "full_name": full_name,
+                "job_title": job_title,
+                "keep_previous": given(keep_previous),
+                "language": language,
+                "lead_score": lead_score,
+                "mode": given(mode),
+                "name": name,
+                "owner_id": owner_id,
+                "phone": phone,
+                "phone_verified": given(phone_verified),
+                "profile_picture_url": profile_picture_url,
+                "source_channel": source_channel,
+                "tags": tags,
+                "timezone": timezone,
+                "whatsapp": whatsapp,
+            },
+            t.Contact,
+        )
+
+    @staticmethod
+    def upsert(
+        *,
+        addresses: Sequence[t.AddressInput] | None = None,
+        birthday: str | None = None,
+        company: str | None = None,
+        custom_fields: Mapping[str, t.CustomFieldInput] | None = None,
+        email: str | None = None,
+        email_verified: bool | None = None,
+        engagement_score: int | None = None,
+        external_id: str | None = None,
+        external_source: str | None = None,
+        full_name: t.FullName | None = None,
+        identifiers: Sequence[t.IdentifierInput] | None = None,
+        job_title: str | None = None,
+        language: str | None = None,
+        lead_score: int | None = None,
+        match_on: Sequence[t.IdentifierKind] | None = None,
+        mode: t.WriteMode | None = None,
+        name: str | None = None,
+        origin: t.Origin | None = None,
+        owner_id: t.AgentId | None = None,
+        phone: str | None = None,
+        phone_verified: bool | None = None,
+        profile_picture_url: str | None = None,
+        source_channel: str | None = None,
+        tags: Sequence[str] | None = None,
+        timezone: str | None = None,
+        whatsapp: t.WhatsAppIdentifiers | None = None,
+    ) -> Command[t.Upserted]:
+        """Changes a contact that it finds by its ids, or creates it.
+
+        Two different contacts found by two ids are `ambiguous_match`, and nothing is written.
+
+        Args:
+            addresses: All addresses, at most 10; those that are not listed are removed.
+            birthday: `1990-05-17`, or `--05-17` without the year.
+            custom_fields: Values by key; null removes a field, keys that are not listed stay.
+            email_verified: Somebody proved that the address is theirs.
+            engagement_score: 0 to 100.
+            external_id: The id in another system, unique together with `external_source`.
+            external_source: The other system; at most 64 characters.
+            full_name: The name in its parts. It does not change `name`.
+            language: BCP 47; the project's default when cleared.
+            lead_score: 0 to 100.
+            match_on: By which of the given ids to look; external, phone and email unless told.
+            mode: `overwrite` unless told.
+            name: Required when the contact does not exist yet.
+            origin: What brought the contact, if it is new.
+            owner_id: The agent who is responsible.
+            phone: International, or national in the project's region.
+            phone_verified: Somebody proved that the number is theirs.
+            source_channel: The channel type it came from; at most 64 characters.
+            tags: All tags, at most 50; those that are not listed are removed.
+            timezone: An IANA name.
+            whatsapp: Ids that are given replace those of the same kind; null removes all.
+
+        Permission: contacts.manage.
+        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        """
+        return Command(
+            "contacts.upsert",
+            {
+                "addresses": given(addresses),
+                "birthday": given(birthday),
+                "company": given(company),
+                "custom_fields": given(custom_fields),
+                "email": given(email),
+                "email_verified": given(email_verified),
+                "engagement_score": given(engagement_score),
+                "external_id": given(external_id),
+                "external_source": given(external_source),
+                "full_name": given(full_name),
+                "identifiers": given(identifiers),
+                "job_title": given(job_title),
+                "language": given(language),
+                "lead_score": given(lead_score),
+                "match_on": given(match_on),
+                "mode": given(mode),
+                "name": given(name),
+                "origin": given(origin),
+                "owner_id": given(owner_id),
+                "phone": given(phone),
+                "phone_verified": given(phone_verified),
+                "profile_picture_url": given(profile_picture_url),
+                "source_channel": given(source_channel),
+                "tags": given(tags),
+                "timezone": given(timezone),
+                "whatsapp": given(whatsapp),
+            },
+            t.Upserted,
+        )
+
+
+class inbound:
+    """Commands of the collection `inbound`."""
+
+    @staticmethod
+    def accept(
+        *,
+        channel_id: t.ChannelId,
+        raw: Raw,
+        headers: t.Headers | None = None,
+    ) -> Command[t.Accepted]:
+        """Stores a delivery and returns at once; it is worked off in the background, in order within a chat. For providers
+        that want an answer within a moment and repeat what was not answered.
+
+        The same delivery again gives the same id while it is kept. What cannot be read becomes one dead row.
+
+        Args:
+            raw: The provider's payload, at most 1 MiB. The host has authenticated it.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, payload_too_large, permission_denied, version_conflict.
+        """
+        return Command(
+            "inbound.accept",
+            {
+                "channel_id": channel_id,
+                "raw": raw_json(raw),
+                "headers": given(headers),
+            },
+            t.Accepted,
+        )
+
+    @staticmethod
+    def ingest(
+        *,
+        channel_id: t.ChannelId,
+        headers: t.Headers | None = None,
+        item: t.InboundItem | None = None,
+        raw: Raw | None = None,
+        received_at: t.Timestamp | None = None,
+    ) -> Command[List[t.Outcome]]:
+        """Takes in what a channel delivered and says what became of each item: who wrote, in which chat and session, whether
+        it is new.
+
+        Give `raw`, the provider's payload as it came, which the channel's gateway reads; or `item`, already normalised. One
+        payload is one commit. The same input again changes nothing, in any order.
+
+        Limits: 1 MiB (`payload_too_large`). A payload that cannot be read gives `rejected`, not an error.
+
+        Args:
+            headers: The headers of the delivery, where the provider puts something into them.
+            item: A normalised item, for channels whose gateway is the host's own.
+            raw: The provider's payload.
+            received_at: When it was received; default: now.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, inbound_item_invalid, payload_too_large, permission_denied, timestamp_in_future, version_conflict.
+        """
+        return Command(
+            "inbound.ingest",
+            {
+                "channel_id": channel_id,
+                "headers": given(headers),
+                "item": given(item),
+                "raw": raw_json(raw),
+                "received_at": given(received_at),
+            },
+            List[t.Outcome],
+        )
+
+    @staticmethod
+    def replay(
+        ids: Sequence[t.JobId],
+    ) -> Command[t.Replayed]:
+        """Puts dead and parked deliveries back to work; at most 500.
+
+        Permission: channels.manage.
+        Errors: batch_too_large, idempotency_key_reused, inbound_item_not_found, permission_denied, version_conflict.
+        """
+        return Command(
+            "inbound.replay",
+            {
+                "ids": ids,
+            },
+            t.Replayed,
         )
 
 
@@ -310,6 +1305,201 @@ class projects:
                 "slug": slug,
             },
             t.Project,
+        )
+
+
+class system_channel_types:
+    """Commands of the collection `channel_types`."""
+
+    @staticmethod
+    def activate(
+        id: t.ChannelTypeId,
+    ) -> Command[t.ChannelType]:
+        """New channels of this kind may be made again.
+
+        Permission: platform.operate.
+        Errors: channel_type_already_active, channel_type_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "channel_types.activate",
+            {
+                "id": id,
+            },
+            t.ChannelType,
+        )
+
+    @staticmethod
+    def create(
+        *,
+        code: str,
+        display_name: str,
+        family: t.ChannelFamily,
+        provider: str,
+        active: bool | None = None,
+        aliases: Sequence[str] | None = None,
+        capabilities: t.Capabilities | None = None,
+        config_schema: Sequence[t.ConfigField] | None = None,
+        credential_type: str | None = None,
+        default_mode: t.ConnectionMode | None = None,
+        description: str | None = None,
+        external_id_rule: t.ExternalIdRule | None = None,
+        gateway: str | None = None,
+        legacy_id: int | None = None,
+        modes: Sequence[t.ConnectionMode] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Command[t.ChannelType]:
+        """Offers a new kind of channel.
+
+        `gateway` names the adapter that reads its deliveries; it defaults to `code`. `default_mode` defaults to the first of
+        `modes`, which defaults to `manual` alone.
+
+        Args:
+            code: `^[a-z][a-z0-9_]{1,49}$`; unique among codes and aliases.
+            description: At most 500 characters.
+            display_name: 1 to 100 characters.
+            provider: 1 to 50 characters, kept in lower case.
+
+        Permission: platform.operate.
+        Errors: capabilities_invalid, channel_type_code_invalid, channel_type_code_taken, channel_type_legacy_id_invalid, channel_type_legacy_id_taken, config_field_secret, config_schema_invalid, connection_mode_invalid, field_required, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "channel_types.create",
+            {
+                "code": code,
+                "display_name": display_name,
+                "family": family,
+                "provider": provider,
+                "active": given(active),
+                "aliases": given(aliases),
+                "capabilities": given(capabilities),
+                "config_schema": given(config_schema),
+                "credential_type": given(credential_type),
+                "default_mode": given(default_mode),
+                "description": given(description),
+                "external_id_rule": given(external_id_rule),
+                "gateway": given(gateway),
+                "legacy_id": given(legacy_id),
+                "modes": given(modes),
+                "settings": given(settings),
+            },
+            t.ChannelType,
+        )
+
+    @staticmethod
+    def deactivate(
+        id: t.ChannelTypeId,
+        *,
+        reason: str | None = None,
+    ) -> Command[t.ChannelType]:
+        """No new channels of this kind; existing ones keep working and may be activated.
+
+        Args:
+            reason: At most 1 000 characters.
+
+        Permission: platform.operate.
+        Errors: channel_type_already_inactive, channel_type_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        """
+        return Command(
+            "channel_types.deactivate",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.ChannelType,
+        )
+
+    @staticmethod
+    def delete(
+        id: t.ChannelTypeId,
+    ) -> Command[t.ChannelType]:
+        """Takes a kind of the host's own out of the catalogue: inactive, and used by no channel, deleted ones included.
+
+        Permission: platform.operate.
+        Errors: channel_type_built_in, channel_type_in_use, channel_type_not_found, idempotency_key_reused, invalid_state, permission_denied, version_conflict.
+        """
+        return Command(
+            "channel_types.delete",
+            {
+                "id": id,
+            },
+            t.ChannelType,
+        )
+
+    @staticmethod
+    def update(
+        id: t.ChannelTypeId,
+        *,
+        aliases: Sequence[str] | None = None,
+        capabilities: t.Capabilities | None = None,
+        config_schema: Sequence[t.ConfigField] | None = None,
+        default_mode: t.ConnectionMode | None = None,
+        description: str | None = None,
+        display_name: str | None = None,
+        external_id_rule: t.ExternalIdRule | None = None,
+        modes: Sequence[t.ConnectionMode] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Command[t.ChannelType]:
+        """Changes what is given and differs; everything else stays.
+
+        A changed form may ask for more than existing channels have: they stay as they are and need it at their next activation.
+
+        Args:
+            capabilities: Replaces all of them.
+
+        Permission: platform.operate.
+        Errors: capabilities_invalid, channel_type_code_invalid, channel_type_code_taken, channel_type_not_found, config_field_secret, config_schema_invalid, connection_mode_invalid, field_required, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "channel_types.update",
+            {
+                "id": id,
+                "aliases": given(aliases),
+                "capabilities": given(capabilities),
+                "config_schema": given(config_schema),
+                "default_mode": given(default_mode),
+                "description": given(description),
+                "display_name": given(display_name),
+                "external_id_rule": given(external_id_rule),
+                "modes": given(modes),
+                "settings": given(settings),
+            },
+            t.ChannelType,
+        )
+
+
+class system_inbound:
+    """Commands of the collection `inbound`."""
+
+    @staticmethod
+    def receive_webhook(
+        *,
+        body: Raw,
+        token: str,
+        headers: t.Headers | None = None,
+        method: str | None = None,
+        query: t.Headers | None = None,
+    ) -> Command[t.WebhookReply]:
+        """Answers a provider's call to the public address of a channel: finds the channel by the token of the address, checks
+        the signature and stores the delivery. Send the returned status and body back to the provider.
+
+        200 stored, 401 signature wrong, 404 unknown address, 413 larger than 1 MiB.
+
+        Args:
+            token: The last segment of the address.
+
+        Permission: channels.manage.
+        Errors: idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "inbound.receive_webhook",
+            {
+                "body": raw_json(body),
+                "token": token,
+                "headers": given(headers),
+                "method": given(method),
+                "query": given(query),
+            },
+            t.WebhookReply,
         )
 
 
@@ -379,7 +1569,12 @@ class system_projects:
 
 
 __all__ = [
+    "channels",
+    "chats",
     "contacts",
+    "inbound",
     "projects",
+    "system_channel_types",
+    "system_inbound",
     "system_projects",
 ]

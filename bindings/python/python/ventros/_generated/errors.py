@@ -136,6 +136,7 @@ ErrorCode: TypeAlias = Literal[
     "email_too_long",
     "emoji_invalid",
     "encryption_key_not_found",
+    "encryption_not_configured",
     "enum_unknown",
     "escalation_level_invalid",
     "event_id_conflict",

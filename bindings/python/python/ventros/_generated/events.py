@@ -6,9 +6,452 @@ from __future__ import annotations
 from builtins import list as List
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from . import types as t
+
+
+class ChannelActivated(Struct, frozen=True, kw_only=True):
+    """The channel sends and receives.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.activated"]] = "channel.activated"
+    connection: t.ConnectionState
+    identity: t.OwnIdentity | None = None
+    """Who the line is at the provider, when that changed, too."""
+    status_from: t.ChannelStatus
+
+
+class ChannelActivationFailed(Struct, frozen=True, kw_only=True):
+    """The channel could not be switched on.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.activation.failed"]] = "channel.activation.failed"
+    connection: t.ConnectionState
+    last_error: str
+    last_error_at: t.Timestamp
+    reason: str
+    status_to: t.ChannelStatus
+
+
+class ChannelActivationRequested(Struct, frozen=True, kw_only=True):
+    """Somebody wants the channel on.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.activation.requested"]] = "channel.activation.requested"
+    channel_type: str
+    connection_mode: t.ConnectionMode
+    status_from: t.ChannelStatus
+    status_to: t.ChannelStatus
+
+
+class ChannelAiConfigured(Struct, frozen=True, kw_only=True):
+    """AI was configured; carries all of it.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.ai.configured"]] = "channel.ai.configured"
+    ai_agents_enabled: bool
+    ai_enabled: bool
+    ai_processing: t.ChannelAiConfiguredAiProcessing
+
+
+class ChannelChallengeIssued(Struct, frozen=True, kw_only=True):
+    """A code to scan or to type is there; it is not in the event.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.challenge.issued"]] = "channel.challenge.issued"
+    attempt: int
+    expires_at: t.Timestamp
+    issued_at: t.Timestamp
+    kind: t.ChallengeKind
+
+
+class ChannelConfigured(Struct, frozen=True, kw_only=True):
+    """The connection was configured anew; carries all of it.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.configured"]] = "channel.configured"
+    config: dict[str, Any]
+    credential_id: t.CredentialId | None = None
+    external_id: str | None = None
+    secret_keys_changed: List[str]
+    """Which secrets were set; never what they are."""
+
+
+class ChannelConnectionChanged(Struct, frozen=True, kw_only=True):
+    """The provider's end of the line changed.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.connection.changed"]] = "channel.connection.changed"
+    connection_from: t.ConnectionState
+    connection_to: t.ConnectionState
+    last_error: str | None = None
+    last_error_at: t.Timestamp | None = None
+    reason: str | None = None
+    status_from: t.ChannelStatus
+    status_to: t.ChannelStatus
+
+
+class ChannelCreated(Struct, frozen=True, kw_only=True):
+    """A line was made; it is off.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.created"]] = "channel.created"
+    ai_agents_enabled: bool
+    ai_enabled: bool
+    ai_processing: t.NewChannelAiProcessing
+    allow_groups: bool
+    allow_newsletters: bool
+    channel_type: str
+    """The code of its kind."""
+    config: dict[str, Any]
+    connection_mode: t.ConnectionMode
+    credential_id: t.CredentialId | None = None
+    custom_field_definitions: List[t.CustomFieldDefinition]
+    debounce_timeout_ms: int | None = None
+    default_agent_id: t.AgentId | None = None
+    external_id: str | None = None
+    history_import_enabled: bool
+    history_import_max_days: int | None = None
+    history_import_max_messages_per_chat: int | None = None
+    name: str
+    pipeline_id: t.PipelineId | None = None
+    session_timeout_minutes: int | None = None
+    status: t.ChannelStatus
+    tracking_enabled: bool
+    webhook_token_hash: str
+    """SHA-256 of the token, in hexadecimal."""
+
+
+class ChannelDeactivated(Struct, frozen=True, kw_only=True):
+    """A person switched the channel off.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.deactivated"]] = "channel.deactivated"
+    logout: bool
+    """The device is to be unlinked, too."""
+    reason: str | None = None
+    status_from: t.ChannelStatus
+
+
+class ChannelDeleted(Struct, frozen=True, kw_only=True):
+    """The line is gone; its messages stay.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.deleted"]] = "channel.deleted"
+    deleted_at: t.Timestamp
+    status_from: t.ChannelStatus
+
+
+class ChannelHealthChanged(Struct, frozen=True, kw_only=True):
+    """Health crossed a threshold.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.health.changed"]] = "channel.health.changed"
+    changed_at: t.Timestamp
+    consecutive_failures: int
+    from_: t.HealthState = msgspec.field(name="from")
+    reason: str | None = None
+    to: t.HealthState
+
+
+class ChannelHistoryImportCancelled(Struct, frozen=True, kw_only=True):
+    """The import was called off; what it stored stays.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.history_import.cancelled"]] = "channel.history_import.cancelled"
+    ended_at: t.Timestamp
+    job_id: t.JobId
+    stats: t.ImportStats
+
+
+class ChannelHistoryImportCompleted(Struct, frozen=True, kw_only=True):
+    """The import is done.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.history_import.completed"]] = "channel.history_import.completed"
+    ended_at: t.Timestamp
+    job_id: t.JobId
+    last_import_date: t.Timestamp
+    stats: t.ImportStats
+
+
+class ChannelHistoryImportDisabled(Struct, frozen=True, kw_only=True):
+    """History may no longer be imported.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.history_import.disabled"]] = "channel.history_import.disabled"
+
+
+class ChannelHistoryImportEnabled(Struct, frozen=True, kw_only=True):
+    """History may be imported, within these limits.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.history_import.enabled"]] = "channel.history_import.enabled"
+    max_days: int | None = None
+    max_messages_per_chat: int | None = None
+
+
+class ChannelHistoryImportFailed(Struct, frozen=True, kw_only=True):
+    """The import gave up.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.history_import.failed"]] = "channel.history_import.failed"
+    ended_at: t.Timestamp
+    job_id: t.JobId
+    last_error: str
+    last_error_at: t.Timestamp
+    reason: str
+    stats: t.ImportStats
+
+
+class ChannelHistoryImportProgressed(Struct, frozen=True, kw_only=True):
+    """The import has come further.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.history_import.progressed"]] = "channel.history_import.progressed"
+    job_id: t.JobId
+    stats: t.ImportStats
+
+
+class ChannelHistoryImportRequested(Struct, frozen=True, kw_only=True):
+    """Somebody asked for an import.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.history_import.requested"]] = "channel.history_import.requested"
+    channel_type: str
+    job_id: t.JobId
+    request: t.ImportRequest
+
+
+class ChannelHistoryImportStarted(Struct, frozen=True, kw_only=True):
+    """The import has planned and begins.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.history_import.started"]] = "channel.history_import.started"
+    job_id: t.JobId
+    started_at: t.Timestamp
+    stats: t.ImportStats
+
+
+class ChannelIdentityUpdated(Struct, frozen=True, kw_only=True):
+    """The line is known under other ids or another profile.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.identity.updated"]] = "channel.identity.updated"
+    identity: t.OwnIdentity
+
+
+class ChannelLabelDeleted(Struct, frozen=True, kw_only=True):
+    """A label is gone, also from every chat that carried it.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.label.deleted"]] = "channel.label.deleted"
+    label: t.ChannelLabel
+    label_id: str
+
+
+class ChannelLabelUpserted(Struct, frozen=True, kw_only=True):
+    """A label was made or changed.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.label.upserted"]] = "channel.label.upserted"
+    label: t.ChannelLabel
+    previous: t.ChannelLabel | None = None
+
+
+class ChannelPipelineAssociated(Struct, frozen=True, kw_only=True):
+    """New contacts and sessions of the channel enter a pipeline.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.pipeline.associated"]] = "channel.pipeline.associated"
+    pipeline_id: t.PipelineId
+    previous_pipeline_id: t.PipelineId | None = None
+
+
+class ChannelPipelineDisassociated(Struct, frozen=True, kw_only=True):
+    """They no longer do.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.pipeline.disassociated"]] = "channel.pipeline.disassociated"
+    pipeline_id: t.PipelineId
+
+
+class ChannelUpdated(Struct, frozen=True, kw_only=True):
+    """Settings changed.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.updated"]] = "channel.updated"
+    changes: t.ChannelPatch
+    previous: t.ChannelPatch
+
+
+class ChannelWebhookConfigured(Struct, frozen=True, kw_only=True):
+    """Where the provider delivers to, and whether it confirmed that.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.webhook.configured"]] = "channel.webhook.configured"
+    events: List[str]
+    webhook_active: bool
+    webhook_configured_at: t.Timestamp | None = None
+    webhook_url: str | None = None
+    """Without its secret last segment."""
+
+
+class ChannelWebhookRotated(Struct, frozen=True, kw_only=True):
+    """A new secret address; the previous one is valid for a while.
+
+    Of channel, version 1.
+    """
+
+    type: ClassVar[Literal["channel.webhook.rotated"]] = "channel.webhook.rotated"
+    previous_webhook_token_hash: str
+    previous_webhook_valid_until: t.Timestamp
+    webhook_token_hash: str
+
+
+class ChannelTypeActivated(Struct, frozen=True, kw_only=True):
+    """New channels of it may be made again.
+
+    Of channel_type, version 1.
+    """
+
+    type: ClassVar[Literal["channel_type.activated"]] = "channel_type.activated"
+    active: bool
+    code: str
+
+
+class ChannelTypeConfigured(Struct, frozen=True, kw_only=True):
+    """Form, modes, settings or abilities changed; carries all of them as they are now.
+
+    Of channel_type, version 1.
+    """
+
+    type: ClassVar[Literal["channel_type.configured"]] = "channel_type.configured"
+    capabilities: t.Capabilities
+    code: str
+    config_schema: List[t.ConfigField]
+    default_mode: t.ConnectionMode
+    external_id_rule: t.ExternalIdRule
+    modes: List[t.ConnectionMode]
+    seeded: str | None = None
+    settings: dict[str, Any]
+
+
+class ChannelTypeCreated(Struct, frozen=True, kw_only=True):
+    """A kind of channel is offered.
+
+    Of channel_type, version 1.
+    """
+
+    type: ClassVar[Literal["channel_type.created"]] = "channel_type.created"
+    active: bool
+    aliases: List[str]
+    built_in: bool
+    capabilities: t.Capabilities
+    code: str
+    config_schema: List[t.ConfigField]
+    credential_type: str | None = None
+    default_mode: t.ConnectionMode
+    description: str
+    display_name: str
+    external_id_rule: t.ExternalIdRule
+    family: t.ChannelFamily
+    gateway: str
+    legacy_id: int | None = None
+    modes: List[t.ConnectionMode]
+    provider: str
+    seeded: str | None = None
+    """The fingerprint of the library's definition; none for types of the host."""
+    settings: dict[str, Any]
+
+
+class ChannelTypeDeactivated(Struct, frozen=True, kw_only=True):
+    """No new channels of it; existing ones keep working.
+
+    Of channel_type, version 1.
+    """
+
+    type: ClassVar[Literal["channel_type.deactivated"]] = "channel_type.deactivated"
+    active: bool
+    code: str
+    reason: str | None = None
+
+
+class ChannelTypeDeleted(Struct, frozen=True, kw_only=True):
+    """No longer offered; its code is free again.
+
+    Of channel_type, version 1.
+    """
+
+    type: ClassVar[Literal["channel_type.deleted"]] = "channel_type.deleted"
+    code: str
+    deleted_at: t.Timestamp
+
+
+class ChannelTypeUpdated(Struct, frozen=True, kw_only=True):
+    """Texts changed.
+
+    Of channel_type, version 1.
+    """
+
+    type: ClassVar[Literal["channel_type.updated"]] = "channel_type.updated"
+    changes: t.ChannelTypeTexts
+    code: str
+    previous: t.ChannelTypeTexts
 
 
 class ChatArchived(Struct, frozen=True, kw_only=True):
@@ -291,7 +734,7 @@ class ContactConsentChanged(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["contact.consent_changed"]] = "contact.consent_changed"
     evidence: str | None = None
-    family: t.ChannelFamily
+    family: t.ChannelFamily2
     new_status: t.ConsentStatus
     old_status: t.ConsentStatus
     source: str
@@ -308,6 +751,7 @@ class ContactCreated(Struct, frozen=True, kw_only=True):
     birthday: t.Birthday | None = None
     company: str | None = None
     consents: t.NewContactConsents
+    custom_fields: t.CustomFields
     email: t.Email | None = None
     email_unique: bool
     """The project wants e-mail addresses unique."""
@@ -336,6 +780,31 @@ class ContactCreated(Struct, frozen=True, kw_only=True):
     tags: List[t.Tag]
     timezone: t.Timezone | None = None
     whatsapp: t.WhatsAppIdentifiers | None = None
+
+
+class ContactCustomFieldCleared(Struct, frozen=True, kw_only=True):
+    """A custom field was removed.
+
+    Of contact, version 1.
+    """
+
+    type: ClassVar[Literal["contact.custom_field_cleared"]] = "contact.custom_field_cleared"
+    field_type: t.CustomFieldType
+    key: t.CustomFieldKey
+    previous: Any = None
+
+
+class ContactCustomFieldSet(Struct, frozen=True, kw_only=True):
+    """A custom field has this value.
+
+    Of contact, version 1.
+    """
+
+    type: ClassVar[Literal["contact.custom_field_set"]] = "contact.custom_field_set"
+    field_type: t.CustomFieldType
+    key: t.CustomFieldKey
+    previous: Any = None
+    value: Any = None
 
 
 class ContactDeleted(Struct, frozen=True, kw_only=True):
@@ -1552,7 +2021,7 @@ class SessionStarted(Struct, frozen=True, kw_only=True):
     pipeline_id: t.PipelineId | None = None
     started_at: t.Timestamp
     timeout_seconds: int
-    timeout_source: t.TimeoutSource
+    timeout_source: t.TimeoutSource2
     trigger_message_id: t.MessageId | None = None
     """The message that opened it."""
 
@@ -1601,7 +2070,7 @@ class SessionTimeoutChanged(Struct, frozen=True, kw_only=True):
     chat_id: t.ChatId
     contact_id: t.ContactId | None = None
     previous_seconds: int
-    source: t.TimeoutSource
+    source: t.TimeoutSource2
     timeout_seconds: int
 
 
@@ -1632,6 +2101,39 @@ class SessionUnresolved(Struct, frozen=True, kw_only=True):
 
 
 EventType: TypeAlias = Literal[
+    "channel.activated",
+    "channel.activation.failed",
+    "channel.activation.requested",
+    "channel.ai.configured",
+    "channel.challenge.issued",
+    "channel.configured",
+    "channel.connection.changed",
+    "channel.created",
+    "channel.deactivated",
+    "channel.deleted",
+    "channel.health.changed",
+    "channel.history_import.cancelled",
+    "channel.history_import.completed",
+    "channel.history_import.disabled",
+    "channel.history_import.enabled",
+    "channel.history_import.failed",
+    "channel.history_import.progressed",
+    "channel.history_import.requested",
+    "channel.history_import.started",
+    "channel.identity.updated",
+    "channel.label.deleted",
+    "channel.label.upserted",
+    "channel.pipeline.associated",
+    "channel.pipeline.disassociated",
+    "channel.updated",
+    "channel.webhook.configured",
+    "channel.webhook.rotated",
+    "channel_type.activated",
+    "channel_type.configured",
+    "channel_type.created",
+    "channel_type.deactivated",
+    "channel_type.deleted",
+    "channel_type.updated",
     "chat.archived",
     "chat.closed",
     "chat.created",
@@ -1658,6 +2160,8 @@ EventType: TypeAlias = Literal[
     "contact.blocked",
     "contact.consent_changed",
     "contact.created",
+    "contact.custom_field_cleared",
+    "contact.custom_field_set",
     "contact.deleted",
     "contact.duplicate_suspected",
     "contact.email_set",
@@ -1750,6 +2254,39 @@ EventType: TypeAlias = Literal[
 """The type of an event that the library records; hosts add their own, `custom.*`."""
 
 CLASSES: Final[dict[str, type[Struct]]] = {
+    "channel.activated": ChannelActivated,
+    "channel.activation.failed": ChannelActivationFailed,
+    "channel.activation.requested": ChannelActivationRequested,
+    "channel.ai.configured": ChannelAiConfigured,
+    "channel.challenge.issued": ChannelChallengeIssued,
+    "channel.configured": ChannelConfigured,
+    "channel.connection.changed": ChannelConnectionChanged,
+    "channel.created": ChannelCreated,
+    "channel.deactivated": ChannelDeactivated,
+    "channel.deleted": ChannelDeleted,
+    "channel.health.changed": ChannelHealthChanged,
+    "channel.history_import.cancelled": ChannelHistoryImportCancelled,
+    "channel.history_import.completed": ChannelHistoryImportCompleted,
+    "channel.history_import.disabled": ChannelHistoryImportDisabled,
+    "channel.history_import.enabled": ChannelHistoryImportEnabled,
+    "channel.history_import.failed": ChannelHistoryImportFailed,
+    "channel.history_import.progressed": ChannelHistoryImportProgressed,
+    "channel.history_import.requested": ChannelHistoryImportRequested,
+    "channel.history_import.started": ChannelHistoryImportStarted,
+    "channel.identity.updated": ChannelIdentityUpdated,
+    "channel.label.deleted": ChannelLabelDeleted,
+    "channel.label.upserted": ChannelLabelUpserted,
+    "channel.pipeline.associated": ChannelPipelineAssociated,
+    "channel.pipeline.disassociated": ChannelPipelineDisassociated,
+    "channel.updated": ChannelUpdated,
+    "channel.webhook.configured": ChannelWebhookConfigured,
+    "channel.webhook.rotated": ChannelWebhookRotated,
+    "channel_type.activated": ChannelTypeActivated,
+    "channel_type.configured": ChannelTypeConfigured,
+    "channel_type.created": ChannelTypeCreated,
+    "channel_type.deactivated": ChannelTypeDeactivated,
+    "channel_type.deleted": ChannelTypeDeleted,
+    "channel_type.updated": ChannelTypeUpdated,
     "chat.archived": ChatArchived,
     "chat.closed": ChatClosed,
     "chat.created": ChatCreated,
@@ -1776,6 +2313,8 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "contact.blocked": ContactBlocked,
     "contact.consent_changed": ContactConsentChanged,
     "contact.created": ContactCreated,
+    "contact.custom_field_cleared": ContactCustomFieldCleared,
+    "contact.custom_field_set": ContactCustomFieldSet,
     "contact.deleted": ContactDeleted,
     "contact.duplicate_suspected": ContactDuplicateSuspected,
     "contact.email_set": ContactEmailSet,
@@ -1868,6 +2407,39 @@ CLASSES: Final[dict[str, type[Struct]]] = {
 
 __all__ = [
     "EventType",
+    "ChannelActivated",
+    "ChannelActivationFailed",
+    "ChannelActivationRequested",
+    "ChannelAiConfigured",
+    "ChannelChallengeIssued",
+    "ChannelConfigured",
+    "ChannelConnectionChanged",
+    "ChannelCreated",
+    "ChannelDeactivated",
+    "ChannelDeleted",
+    "ChannelHealthChanged",
+    "ChannelHistoryImportCancelled",
+    "ChannelHistoryImportCompleted",
+    "ChannelHistoryImportDisabled",
+    "ChannelHistoryImportEnabled",
+    "ChannelHistoryImportFailed",
+    "ChannelHistoryImportProgressed",
+    "ChannelHistoryImportRequested",
+    "ChannelHistoryImportStarted",
+    "ChannelIdentityUpdated",
+    "ChannelLabelDeleted",
+    "ChannelLabelUpserted",
+    "ChannelPipelineAssociated",
+    "ChannelPipelineDisassociated",
+    "ChannelUpdated",
+    "ChannelWebhookConfigured",
+    "ChannelWebhookRotated",
+    "ChannelTypeActivated",
+    "ChannelTypeConfigured",
+    "ChannelTypeCreated",
+    "ChannelTypeDeactivated",
+    "ChannelTypeDeleted",
+    "ChannelTypeUpdated",
     "ChatArchived",
     "ChatClosed",
     "ChatCreated",
@@ -1894,6 +2466,8 @@ __all__ = [
     "ContactBlocked",
     "ContactConsentChanged",
     "ContactCreated",
+    "ContactCustomFieldCleared",
+    "ContactCustomFieldSet",
     "ContactDeleted",
     "ContactDuplicateSuspected",
     "ContactEmailSet",

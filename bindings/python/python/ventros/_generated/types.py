@@ -8,6 +8,7 @@ from builtins import list as List
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NewType, NotRequired, TypeAlias, TypedDict
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 AddressId = NewType("AddressId", str)
@@ -15,14 +16,25 @@ AgentId = NewType("AgentId", str)
 ApiKeyId = NewType("ApiKeyId", str)
 BillingAccountId = NewType("BillingAccountId", str)
 ChannelId = NewType("ChannelId", str)
+ChannelTypeId = NewType("ChannelTypeId", str)
 ChatId = NewType("ChatId", str)
 ContactId = NewType("ContactId", str)
+CredentialId = NewType("CredentialId", str)
+JobId = NewType("JobId", str)
 MessageId = NewType("MessageId", str)
 PipelineId = NewType("PipelineId", str)
 ProjectId = NewType("ProjectId", str)
 ReassignmentRuleId = NewType("ReassignmentRuleId", str)
 SessionId = NewType("SessionId", str)
 UserId = NewType("UserId", str)
+
+
+class Accepted(Struct, frozen=True, kw_only=True):
+    """Where an accepted delivery is kept."""
+
+    id: JobId
+    is_new: bool
+    """False: the same delivery was accepted before."""
 
 
 class ActorRef(Struct, frozen=True, kw_only=True):
@@ -64,6 +76,13 @@ class Address(Struct, frozen=True, kw_only=True):
     street: str
 
 
+class AddressInput(Struct, frozen=True, kw_only=True):
+    """An address as a caller gives it. With the `id` of a known address it replaces that one."""
+
+    address: Address
+    id: AddressId | None = None
+
+
 class AgentAssignmentConfig(Struct, frozen=True, kw_only=True):
     """How sessions of a project find their agent."""
 
@@ -99,6 +118,38 @@ class AgentAssignmentPatch(Struct, frozen=True, kw_only=True):
     require_at_least_one_agent: bool | None = None
     require_available: bool | None = None
     strategy: AssignmentStrategy | None = None
+
+
+class AiProcessingConfig(Struct, frozen=True, kw_only=True):
+    """How one kind of content is read."""
+
+    debounce_ms: int
+    """0 to 300 000."""
+    enabled: bool
+    max_size_bytes: int
+    """Greater than 0; longer content is not read."""
+    model: str | None = None
+    priority: int
+    """1 to 10; higher goes first."""
+    provider: str
+    """`openai`, `anthropic`, `google`, `deepgram`, `llamaparse`, or a name registered by the host."""
+    silence_threshold: float
+    """0.0 to 1.0."""
+    split_long_audio: bool
+    """Cut long recordings at silence."""
+
+
+class AiProcessingPatch(Struct, frozen=True, kw_only=True):
+    """What to change of how one kind of content is read; the rest stays, or is the default."""
+
+    debounce_ms: int | None = None
+    enabled: bool | None = None
+    max_size_bytes: int | None = None
+    model: str | None | UnsetType = UNSET
+    priority: int | None = None
+    provider: str | None = None
+    silence_threshold: float | None = None
+    split_long_audio: bool | None = None
 
 
 class AiRequest(Struct, frozen=True, kw_only=True):
@@ -153,6 +204,66 @@ class BusinessHours(Struct, frozen=True, kw_only=True):
     weekly: WeeklyHours | UnsetType = UNSET
 
 
+class Capabilities(Struct, frozen=True, kw_only=True):
+    """What channels of a kind can do. Absent means no."""
+
+    ai: bool = False
+    block: bool = False
+    chat_admin: bool = False
+    """Archive, mark unread and delete chats at the provider."""
+    contacts_read: bool = False
+    contacts_write: bool = False
+    custom_field_types: List[CustomFieldType] = []
+    custom_fields: bool = False
+    delivery_receipts: bool = False
+    edit: bool = False
+    edit_window_minutes: int | None = None
+    """Minutes in which a sent message may be edited; none = always."""
+    groups: bool = False
+    history_import: bool = False
+    idempotent_send: bool = False
+    """Sending the same message twice under one key gives one message."""
+    inbound_types: List[ContentType] = []
+    """What may arrive."""
+    labels: bool = False
+    """Labels, at the provider or in the CRM alone."""
+    labels_two_way: bool = False
+    """Labels made here appear at the provider and the other way round."""
+    max_caption: int | None = None
+    """Most characters of a caption."""
+    max_media_bytes: int | None = None
+    max_text: int | None = None
+    """Most characters of a text."""
+    media_formats: dict[str, List[str]] = {}
+    """Accepted formats by kind of file; a kind that is not listed accepts all."""
+    media_types: List[MediaKind] = []
+    mentions: bool = False
+    newsletters: bool = False
+    outbound_types: List[ContentType] = []
+    """What may be sent."""
+    pairing_code: bool = False
+    """Pairing by a code to type."""
+    played_receipts: bool = False
+    polls: bool = False
+    presence: bool = False
+    profile_edit: bool = False
+    qr: bool = False
+    """Pairing by a code to scan."""
+    rate: RateLimits | UnsetType = UNSET
+    reactions: bool = False
+    read_receipts: bool = False
+    replies: bool = False
+    reply_window_hours: int | None = None
+    """Hours after the contact's last message in which free text may be sent; none = always."""
+    revoke: bool = False
+    system_fields: List[CustomFieldDefinition] = []
+    """Fields that every channel of the kind has from the start and nobody can remove."""
+    templates: bool = False
+    tracking: bool = False
+    """Ad attribution can be read from messages."""
+    typing: bool = False
+
+
 class CardPhone(Struct, frozen=True, kw_only=True):
     """A number on a card."""
 
@@ -162,6 +273,288 @@ class CardPhone(Struct, frozen=True, kw_only=True):
     """As it is written on the card."""
     wid: str | None = None
     """The WhatsApp id that the card names for it, digits only."""
+
+
+class Challenge(Struct, frozen=True, kw_only=True):
+    """Something to scan or to type."""
+
+    format: str
+    """`image/png` in base64, `text`, ..."""
+    kind: ChallengeKind
+    ttl_s: int
+    value: str
+    """Opens the account to whoever holds it: show it, never store it."""
+
+
+class Channel(Struct, frozen=True, kw_only=True):
+    """A connected line of communication of a project."""
+
+    ai_agents_enabled: bool
+    """AI agents may answer."""
+    ai_enabled: bool
+    """AI reads contents."""
+    ai_processing: ChannelAiProcessing
+    allow_groups: bool
+    allow_newsletters: bool
+    challenge: IssuedChallenge | None = None
+    """The last pairing challenge since the channel was switched on."""
+    config: dict[str, Any]
+    """Settings of the connection that are no secrets."""
+    connection: ConnectionState
+    """What the provider last said of the line."""
+    connection_mode: ConnectionMode
+    created_at: Timestamp
+    credential_id: CredentialId | None = None
+    """Holds the secrets of the connection."""
+    custom_field_definitions: List[CustomFieldDefinition]
+    """Fields of chats and messages of this channel that come with its kind."""
+    deactivated_at: Timestamp | None = None
+    """When a person switched it off; null since it was last switched on."""
+    debounce_timeout_ms: int | None = None
+    """0 to 300 000; null = 15 000; 0 = no waiting for further messages."""
+    default_agent_id: AgentId | None = None
+    """Owns imported sessions and those that nobody else does."""
+    deleted_at: Timestamp | None = None
+    external_id: str | None = None
+    """What the provider calls the line; unique in the project among channels of the kind."""
+    health: ChannelHealth
+    history_import: ImportRun | None = None
+    history_import_enabled: bool
+    history_import_max_days: int | None = None
+    history_import_max_messages_per_chat: int | None = None
+    id: ChannelId
+    identity: OwnIdentity | None = None
+    """Who the line is at the provider."""
+    labels: dict[str, ChannelLabel]
+    last_error: str | None = None
+    last_error_at: Timestamp | None = None
+    last_import_date: Timestamp | None = None
+    """Start of the last completed import: messages after it came live."""
+    name: str
+    """1 to 255 characters, unique in the project whatever its case."""
+    pipeline_id: PipelineId | None = None
+    """New contacts and sessions enter it."""
+    previous_webhook_token_hash: str | None = None
+    previous_webhook_valid_until: Timestamp | None = None
+    project_id: ProjectId
+    revision: int
+    session_timeout_minutes: int | None = None
+    """1 to 1 440; null = the project's."""
+    status: ChannelStatus
+    tracking_enabled: bool
+    """Reads ad attribution from messages."""
+    type: str
+    """The code of its kind; never changes."""
+    updated_at: Timestamp
+    version: int
+    webhook_active: bool
+    webhook_configured_at: Timestamp | None = None
+    """When the provider confirmed the address."""
+    webhook_events: List[str]
+    webhook_token_hash: str
+    """SHA-256 of the token, in hexadecimal; the token itself is kept nowhere."""
+    webhook_url: str | None = None
+    """The address that the provider delivers to, without its secret last segment."""
+
+
+class ChannelAiConfiguredAiProcessing(Struct, frozen=True, kw_only=True):
+    audio: AiProcessingConfig | UnsetType = UNSET
+    document: AiProcessingConfig | UnsetType = UNSET
+    image: AiProcessingConfig | UnsetType = UNSET
+    text: AiProcessingConfig | UnsetType = UNSET
+    video: AiProcessingConfig | UnsetType = UNSET
+    voice: AiProcessingConfig | UnsetType = UNSET
+
+
+class ChannelAiProcessing(Struct, frozen=True, kw_only=True):
+    audio: AiProcessingConfig | UnsetType = UNSET
+    document: AiProcessingConfig | UnsetType = UNSET
+    image: AiProcessingConfig | UnsetType = UNSET
+    text: AiProcessingConfig | UnsetType = UNSET
+    video: AiProcessingConfig | UnsetType = UNSET
+    voice: AiProcessingConfig | UnsetType = UNSET
+
+
+class ChannelChallenge(Struct, frozen=True, kw_only=True):
+    """A code that pairs the line: for the eyes of the one who pairs it."""
+
+    attempt: int
+    expires_at: Timestamp
+    format: str
+    issued_at: Timestamp
+    kind: ChallengeKind
+    value: str
+
+
+class ChannelDetails(Struct, frozen=True, kw_only=True):
+    """A channel with what it can do and what is in force for it."""
+
+    ai_agents_enabled: bool
+    """AI agents may answer."""
+    ai_enabled: bool
+    """AI reads contents."""
+    ai_processing: ChannelDetailsAiProcessing
+    allow_groups: bool
+    allow_newsletters: bool
+    capabilities: Capabilities
+    """Of its kind."""
+    challenge: IssuedChallenge | None = None
+    """The last pairing challenge since the channel was switched on."""
+    config: dict[str, Any]
+    """Settings of the connection that are no secrets."""
+    connection: ConnectionState
+    """What the provider last said of the line."""
+    connection_mode: ConnectionMode
+    created_at: Timestamp
+    credential_id: CredentialId | None = None
+    """Holds the secrets of the connection."""
+    custom_field_definitions: List[CustomFieldDefinition]
+    """Fields of chats and messages of this channel that come with its kind."""
+    deactivated_at: Timestamp | None = None
+    """When a person switched it off; null since it was last switched on."""
+    debounce_timeout_ms: int | None = None
+    """0 to 300 000; null = 15 000; 0 = no waiting for further messages."""
+    default_agent_id: AgentId | None = None
+    """Owns imported sessions and those that nobody else does."""
+    deleted_at: Timestamp | None = None
+    effective: EffectiveSettings
+    external_id: str | None = None
+    """What the provider calls the line; unique in the project among channels of the kind."""
+    health: ChannelHealth
+    history_import: ImportRun | None = None
+    history_import_enabled: bool
+    history_import_max_days: int | None = None
+    history_import_max_messages_per_chat: int | None = None
+    id: ChannelId
+    identity: OwnIdentity | None = None
+    """Who the line is at the provider."""
+    labels: dict[str, ChannelLabel]
+    last_error: str | None = None
+    last_error_at: Timestamp | None = None
+    last_import_date: Timestamp | None = None
+    """Start of the last completed import: messages after it came live."""
+    name: str
+    """1 to 255 characters, unique in the project whatever its case."""
+    pipeline_id: PipelineId | None = None
+    """New contacts and sessions enter it."""
+    previous_webhook_token_hash: str | None = None
+    previous_webhook_valid_until: Timestamp | None = None
+    project_id: ProjectId
+    revision: int
+    session_timeout_minutes: int | None = None
+    """1 to 1 440; null = the project's."""
+    status: ChannelStatus
+    tracking_enabled: bool
+    """Reads ad attribution from messages."""
+    type: str
+    """The code of its kind; never changes."""
+    updated_at: Timestamp
+    version: int
+    webhook_active: bool
+    webhook_configured_at: Timestamp | None = None
+    """When the provider confirmed the address."""
+    webhook_events: List[str]
+    webhook_token_hash: str
+    """SHA-256 of the token, in hexadecimal; the token itself is kept nowhere."""
+    webhook_url: str | None = None
+    """The address that the provider delivers to, without its secret last segment."""
+
+
+class ChannelDetailsAiProcessing(Struct, frozen=True, kw_only=True):
+    audio: AiProcessingConfig | UnsetType = UNSET
+    document: AiProcessingConfig | UnsetType = UNSET
+    image: AiProcessingConfig | UnsetType = UNSET
+    text: AiProcessingConfig | UnsetType = UNSET
+    video: AiProcessingConfig | UnsetType = UNSET
+    voice: AiProcessingConfig | UnsetType = UNSET
+
+
+class ChannelHealth(Struct, frozen=True, kw_only=True):
+    """How well a channel works, and since when."""
+
+    changed_at: Timestamp | None = None
+    consecutive_failures: int
+    reason: str | None = None
+    state: HealthState
+
+
+class ChannelLabel(Struct, frozen=True, kw_only=True):
+    """A label that chats of the channel can carry. Names need not be unique."""
+
+    color: int
+    """Place in the provider's palette, 0 to 19."""
+    color_hex: HexColor
+    id: str
+    """The provider's id, 1 to 64 characters."""
+    name: str
+
+
+class ChannelPatch(Struct, frozen=True, kw_only=True):
+    """Settings of a channel; absent = not touched."""
+
+    allow_groups: bool | None = None
+    allow_newsletters: bool | None = None
+    debounce_timeout_ms: int | None | UnsetType = UNSET
+    default_agent_id: AgentId | None | UnsetType = UNSET
+    name: str | None = None
+    session_timeout_minutes: int | None | UnsetType = UNSET
+    tracking_enabled: bool | None = None
+
+
+class ChannelType(Struct, frozen=True, kw_only=True):
+    """A kind of channel. Global: the same for all projects."""
+
+    active: bool
+    """New channels may be made."""
+    aliases: List[str]
+    """Other codes accepted on input."""
+    built_in: bool
+    """Seeded by the library; cannot be deleted."""
+    capabilities: Capabilities
+    code: str
+    """What channels name as their `type`; never changes."""
+    config_schema: List[ConfigField]
+    created_at: Timestamp
+    credential_type: str | None = None
+    """The type of the credential that holds the secret fields."""
+    default_mode: ConnectionMode
+    deleted_at: Timestamp | None = None
+    description: str
+    display_name: str
+    external_id_rule: ExternalIdRule
+    family: ChannelFamily
+    gateway: str
+    """The name under which the adapter is registered."""
+    id: ChannelTypeId
+    legacy_id: int | None = None
+    """Its number in catalogues of imported installations."""
+    modes: List[ConnectionMode]
+    project_id: ProjectId
+    """The nil project: the system log."""
+    provider: str
+    revision: int
+    seeded: str | None = None
+    """The fingerprint of the library's definition that was last taken over."""
+    settings: dict[str, Any]
+    """Settings of the operator for all channels of the kind; never secret."""
+    updated_at: Timestamp
+    version: int
+
+
+class ChannelTypeTexts(Struct, frozen=True, kw_only=True):
+    """Texts for people; absent = not touched."""
+
+    aliases: List[str] | None = None
+    description: str | None = None
+    display_name: str | None = None
+
+
+class ChannelUser(Struct, frozen=True, kw_only=True):
+    """An id that is only unique inside a page, an account or a bot."""
+
+    type: str
+    """The id space, for example `messenger`."""
+    value: str
 
 
 class Chat(Struct, frozen=True, kw_only=True):
@@ -202,6 +595,85 @@ class Chat(Struct, frozen=True, kw_only=True):
     version: int
 
 
+class ChatHit(Struct, frozen=True, kw_only=True):
+    """A chat that matches a text."""
+
+    chat: Chat
+    match_field: str
+    """The field that matched best: `subject`, or `contact` when the text is the contact's."""
+    score: float
+
+
+class ChatRef(Struct, frozen=True, kw_only=True):
+    """A chat as the provider names it."""
+
+    class_: ChatClass = msgspec.field(name="class")
+    external_id: str
+    """The provider's id of the chat, for example `551190000001@c.us`."""
+    kind_detail: ChatKind
+    subject: str | None = None
+    """The name of a group, when the item tells it."""
+
+
+class CheckedConfig(Struct, frozen=True, kw_only=True):
+    """A configuration in canonical form."""
+
+    config: dict[str, Any]
+    external_id: str | None = None
+    """The provider's id of the line, when the configuration tells it."""
+    secret_keys: List[str]
+    """Which secrets were given."""
+
+
+class ConfigField(Struct, frozen=True, kw_only=True):
+    """One field of the configuration of a kind of channel."""
+
+    aliases: List[str] = []
+    """Other keys accepted on input."""
+    default: Any = None
+    enum: List[str] = []
+    """The words of an `enum` field."""
+    format: ConfigFormat | None = None
+    generated: bool = False
+    """A secret that is drawn at random when nobody gives one."""
+    help: str = ""
+    """For people."""
+    key: str
+    """`^[a-z][a-z0-9_]{0,49}$`, unique in its type."""
+    label: str = ""
+    """For people."""
+    max: float | None = None
+    """Greatest number."""
+    max_length: int | None = None
+    """Most characters of a text; 2 048 unless told."""
+    min: float | None = None
+    """Smallest number, or fewest characters of a text."""
+    modes: List[ConnectionMode] | None = None
+    """The modes in which the field exists; absent = all."""
+    prefix_of: str | None = None
+    """When absent, taken from the part before the first `:` of this other field."""
+    required: bool = False
+    """Must be there before a channel can be activated."""
+    required_unless: str | None = None
+    """Needed only when this other field is absent."""
+    secret: bool = False
+    """Sealed in a credential, never kept with the channel."""
+    type: ConfigFieldType
+
+
+class Configuration(Struct, frozen=True, kw_only=True):
+    """The part of a kind of channel that decides how channels behave, whole."""
+
+    capabilities: Capabilities
+    code: str
+    config_schema: List[ConfigField]
+    default_mode: ConnectionMode
+    external_id_rule: ExternalIdRule
+    modes: List[ConnectionMode]
+    seeded: str | None = None
+    settings: dict[str, Any]
+
+
 class Consent(Struct, frozen=True, kw_only=True):
     """What somebody said about being written to on a family of channels."""
 
@@ -225,6 +697,8 @@ class Contact(Struct, frozen=True, kw_only=True):
     consents: ContactConsents
     """A family that is absent is `unknown`."""
     created_at: Timestamp
+    custom_fields: CustomFields
+    """At most 200, together 64 KiB."""
     deleted_at: Timestamp | None = None
     email: Email | None = None
     email_unique: bool
@@ -303,6 +777,16 @@ class ContactConsents(Struct, frozen=True, kw_only=True):
     voice: Consent | UnsetType = UNSET
     wechat: Consent | UnsetType = UNSET
     whatsapp: Consent | UnsetType = UNSET
+
+
+class ContactHit(Struct, frozen=True, kw_only=True):
+    """A contact that a search found."""
+
+    contact: Contact
+    match_field: str
+    """The field that matched best."""
+    score: float
+    """2.0 for an exact id, 1.5 name, 1.3 phone, 1.2 e-mail, 1.0 anything else."""
 
 
 class ContentText(Struct, frozen=True, kw_only=True, tag_field="type", tag="text"):
@@ -386,6 +870,99 @@ class ContentUnsupported(Struct, frozen=True, kw_only=True, tag_field="type", ta
     """The provider's own word for the kind, for example `pollCreationMessage`."""
 
 
+class Created(Struct, frozen=True, kw_only=True):
+    """What a recorded message brought into being."""
+
+    chat: bool
+    contact: bool
+    session: bool
+
+
+class CreatedChannel(Struct, frozen=True, kw_only=True):
+    """A new channel, and the one chance to learn its webhook token."""
+
+    ai_agents_enabled: bool
+    """AI agents may answer."""
+    ai_enabled: bool
+    """AI reads contents."""
+    ai_processing: CreatedChannelAiProcessing
+    allow_groups: bool
+    allow_newsletters: bool
+    challenge: IssuedChallenge | None = None
+    """The last pairing challenge since the channel was switched on."""
+    config: dict[str, Any]
+    """Settings of the connection that are no secrets."""
+    connection: ConnectionState
+    """What the provider last said of the line."""
+    connection_mode: ConnectionMode
+    created_at: Timestamp
+    credential_id: CredentialId | None = None
+    """Holds the secrets of the connection."""
+    custom_field_definitions: List[CustomFieldDefinition]
+    """Fields of chats and messages of this channel that come with its kind."""
+    deactivated_at: Timestamp | None = None
+    """When a person switched it off; null since it was last switched on."""
+    debounce_timeout_ms: int | None = None
+    """0 to 300 000; null = 15 000; 0 = no waiting for further messages."""
+    default_agent_id: AgentId | None = None
+    """Owns imported sessions and those that nobody else does."""
+    deleted_at: Timestamp | None = None
+    external_id: str | None = None
+    """What the provider calls the line; unique in the project among channels of the kind."""
+    health: ChannelHealth
+    history_import: ImportRun | None = None
+    history_import_enabled: bool
+    history_import_max_days: int | None = None
+    history_import_max_messages_per_chat: int | None = None
+    id: ChannelId
+    identity: OwnIdentity | None = None
+    """Who the line is at the provider."""
+    labels: dict[str, ChannelLabel]
+    last_error: str | None = None
+    last_error_at: Timestamp | None = None
+    last_import_date: Timestamp | None = None
+    """Start of the last completed import: messages after it came live."""
+    name: str
+    """1 to 255 characters, unique in the project whatever its case."""
+    pipeline_id: PipelineId | None = None
+    """New contacts and sessions enter it."""
+    previous_webhook_token_hash: str | None = None
+    previous_webhook_valid_until: Timestamp | None = None
+    project_id: ProjectId
+    revision: int
+    session_timeout_minutes: int | None = None
+    """1 to 1 440; null = the project's."""
+    status: ChannelStatus
+    tracking_enabled: bool
+    """Reads ad attribution from messages."""
+    type: str
+    """The code of its kind; never changes."""
+    updated_at: Timestamp
+    version: int
+    webhook_active: bool
+    webhook_configured_at: Timestamp | None = None
+    """When the provider confirmed the address."""
+    webhook_events: List[str]
+    webhook_token: str | None = None
+    """The secret last segment of the address that the provider delivers to. Ventros keeps its hash alone, so it is
+    shown here and never again. Null when the call carried an idempotency key, because the results of such calls are
+    stored: `channels.rotate_webhook_token` gives a new one.
+    """
+    webhook_token_hash: str
+    """SHA-256 of the token, in hexadecimal; the token itself is kept nowhere."""
+    webhook_url: str | None = None
+    """The address that the provider delivers to, without its secret last segment."""
+
+
+class CreatedChannelAiProcessing(Struct, frozen=True, kw_only=True):
+    audio: AiProcessingConfig | UnsetType = UNSET
+    document: AiProcessingConfig | UnsetType = UNSET
+    image: AiProcessingConfig | UnsetType = UNSET
+    text: AiProcessingConfig | UnsetType = UNSET
+    video: AiProcessingConfig | UnsetType = UNSET
+    voice: AiProcessingConfig | UnsetType = UNSET
+
+
 class CustomFieldDefinition(Struct, frozen=True, kw_only=True):
     """The definition of a custom field."""
 
@@ -423,12 +1000,51 @@ class CustomFieldDefinitions(Struct, frozen=True, kw_only=True):
     session: List[CustomFieldDefinition] = []
 
 
+class CustomValue(Struct, frozen=True, kw_only=True):
+    """A custom field's type and value."""
+
+    type: CustomFieldType
+    value: Any = None
+    """Its form depends on the type: text, number, boolean, list of texts, object."""
+
+
 class Departure(Struct, frozen=True, kw_only=True):
     """Who left, in a sync."""
 
     id: str
     left_at: Timestamp
     type: ParticipantType
+
+
+class EffectiveSettings(Struct, frozen=True, kw_only=True):
+    """What is in force for a channel."""
+
+    ai: EffectiveSettingsAi
+    """Every kind of content; `enabled` only where AI is on for the channel, too."""
+    allow_groups: bool
+    allow_newsletters: bool
+    message_grouping: MessageGrouping
+    session_timeout: SessionTimeout
+
+
+class EffectiveSettingsAi(Struct, frozen=True, kw_only=True):
+    """Every kind of content; `enabled` only where AI is on for the channel, too."""
+
+    audio: AiProcessingConfig | UnsetType = UNSET
+    document: AiProcessingConfig | UnsetType = UNSET
+    image: AiProcessingConfig | UnsetType = UNSET
+    text: AiProcessingConfig | UnsetType = UNSET
+    video: AiProcessingConfig | UnsetType = UNSET
+    voice: AiProcessingConfig | UnsetType = UNSET
+
+
+class Enrichment(Struct, frozen=True, kw_only=True):
+    """What another system told about a contact."""
+
+    data: dict[str, Any] = {}
+    """What it said, kept as it is; at most 64 KiB."""
+    source: str
+    """The other system; at most 100 characters."""
 
 
 class Escalation(Struct, frozen=True, kw_only=True):
@@ -439,6 +1055,17 @@ class Escalation(Struct, frozen=True, kw_only=True):
     """1 to 5."""
     reason: str
     to_agent_id: AgentId | None = None
+
+
+class ExternalIdRule(Struct, frozen=True, kw_only=True):
+    """How a channel of a kind gets the id that its provider knows it by."""
+
+    format: ConfigFormat | None = None
+    from_config: List[str] = []
+    """Configuration fields that give it, the first that is present, when nobody gives one."""
+    generated: bool = False
+    """Made from the id of the channel when nobody gives one."""
+    required_on: RequiredOn
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -470,6 +1097,13 @@ class FullName(Struct, frozen=True, kw_only=True):
     suffix: str | None = None
 
 
+class GroupParticipant(Struct, frozen=True, kw_only=True):
+    """Somebody in a group; our own line is left out."""
+
+    identifiers: Identifiers
+    role: GroupRole = "participant"
+
+
 class Identifier(Struct, frozen=True, kw_only=True):
     """An id under which a contact is known."""
 
@@ -479,6 +1113,331 @@ class Identifier(Struct, frozen=True, kw_only=True):
     scope: str
     """The system of an external id, the channel type of a channel user; else empty."""
     value: str
+
+
+class IdentifierInput(Struct, frozen=True, kw_only=True):
+    """An id as a caller gives it."""
+
+    kind: IdentifierKind
+    scope: str | None = None
+    """The system of an `external` id, the channel type of a `channel_user`."""
+    value: str
+
+
+class Identifiers(Struct, frozen=True, kw_only=True):
+    """Every id and name under which a provider knows a person. Ids come without domain and device part."""
+
+    channel_user: ChannelUser | None = None
+    display_name: str | None = None
+    """The name that the person chose."""
+    email: str | None = None
+    external_id: str | None = None
+    """Any other id of the provider."""
+    jid: str | None = None
+    """The internal form of the WhatsApp id, digits."""
+    lid: str | None = None
+    """WhatsApp's hidden id, digits. Not a phone."""
+    phone: Phone | None = None
+    """Only from ids that are phones."""
+    username: str | None = None
+    verified_name: str | None = None
+    """The business name that the provider verified."""
+    wid: str | None = None
+    """WhatsApp's phone-based id, digits; what messages are sent to. Not always the number that people dial."""
+
+
+class ImportRequest(Struct, frozen=True, kw_only=True):
+    """What an import is to fetch."""
+
+    agent_id: AgentId | None = None
+    """Owns the sessions that the import makes."""
+    from_date: Timestamp | None = None
+    """Nothing before this; none = everything. Fixed when the import is requested."""
+    include_groups: bool
+    limit_per_chat: int
+    """0 = no limit."""
+    session_timeout_minutes: int | None = None
+    strategy: ImportStrategy
+    time_range_days: int | None = None
+
+
+class ImportRun(Struct, frozen=True, kw_only=True):
+    """The current or last import of a channel."""
+
+    ended_at: Timestamp | None = None
+    error: str | None = None
+    job_id: JobId
+    request: ImportRequest
+    started_at: Timestamp | None = None
+    stats: ImportStats
+    status: HistoryImportStatus
+
+
+class ImportStats(Struct, frozen=True, kw_only=True):
+    """The counts of an import."""
+
+    chats_done: int = 0
+    chats_failed: int = 0
+    chats_skipped: int = 0
+    chats_total: int = 0
+    contacts_created: int = 0
+    duplicate: int = 0
+    failed: int = 0
+    ignored: int = 0
+    imported: int = 0
+    messages_seen: int = 0
+    outcome: ImportOutcome | None = None
+    """Once it has ended well."""
+    sessions_created: int = 0
+
+
+class InboundItemMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
+    """A message as a channel delivers it, inbound or written on our own device."""
+
+    type: ClassVar[Literal["message"]] = "message"
+    attribution: Attribution | None = None
+    channel_message_id: str
+    """1 to 255 characters, unique per channel: the key against duplicates."""
+    chat: ChatRef
+    content: Content
+    ephemeral: bool = False
+    """Disappears at the provider after a while."""
+    forward: Forward | None = None
+    from_me: bool
+    """Written by our own line."""
+    initial_ack: AckSignal | None = None
+    """How far it had come when delivered; only for `from_me` and history."""
+    media_ref: MediaRef | None = None
+    """How the file of the content is reached."""
+    mentions: List[Mention] = []
+    """In order, without duplicates, at most 256."""
+    metadata: dict[str, Any] = {}
+    """Full provider ids and other particulars that later requests need."""
+    peer: Identifiers | None = None
+    """The other side of an individual chat: the sender, or the recipient when `from_me`. None elsewhere."""
+    provider: ProviderEvent | UnsetType = UNSET
+    reply_excerpt: str | None = None
+    """The beginning of the quoted text, when the provider repeats it."""
+    reply_to_channel_message_id: str | None = None
+    sender: Identifiers
+    """The author: in a group the participant, for `from_me` our own line."""
+    source_hint: SourceHint = "unknown"
+    timestamp: Timestamp
+    """When the provider says it was sent; the flow clamps it."""
+    view_once: bool = False
+    """Can be opened once."""
+
+
+class InboundItemAck(Struct, frozen=True, kw_only=True, tag_field="type", tag="ack"):
+    """A message came further."""
+
+    type: ClassVar[Literal["ack"]] = "ack"
+    at: Timestamp
+    channel_message_id: str
+    chat: ChatRef | None = None
+    participant: Identifiers | None = None
+    """Who received, read or played it, in a group."""
+    provider: ProviderEvent | UnsetType = UNSET
+    provider_code: str | None = None
+    signal: AckSignal
+
+
+class InboundItemReaction(Struct, frozen=True, kw_only=True, tag_field="type", tag="reaction"):
+    """Somebody reacted to a message."""
+
+    type: ClassVar[Literal["reaction"]] = "reaction"
+    at: Timestamp
+    by: Identifiers
+    chat: ChatRef | None = None
+    emoji: str | None = None
+    """None takes the reaction back."""
+    from_me: bool
+    provider: ProviderEvent | UnsetType = UNSET
+    target_channel_message_id: str
+    """The message reacted to."""
+
+
+class InboundItemEdit(Struct, frozen=True, kw_only=True, tag_field="type", tag="edit"):
+    """The author changed the text of a message."""
+
+    type: ClassVar[Literal["edit"]] = "edit"
+    at: Timestamp
+    by: Identifiers
+    chat: ChatRef | None = None
+    from_me: bool
+    provider: ProviderEvent | UnsetType = UNSET
+    target_channel_message_id: str
+    text: str
+
+
+class InboundItemRevoke(Struct, frozen=True, kw_only=True, tag_field="type", tag="revoke"):
+    """The author, or an admin of the group, took a message back."""
+
+    type: ClassVar[Literal["revoke"]] = "revoke"
+    at: Timestamp
+    by: Identifiers
+    chat: ChatRef | None = None
+    for_: RevokeReach = msgspec.field(name="for")
+    from_me: bool
+    provider: ProviderEvent | UnsetType = UNSET
+    target_channel_message_id: str
+
+
+class InboundItemConnectionStatus(Struct, frozen=True, kw_only=True, tag_field="type", tag="connection_status"):
+    """The connection changed."""
+
+    type: ClassVar[Literal["connection_status"]] = "connection_status"
+    at: Timestamp
+    provider: ProviderEvent | UnsetType = UNSET
+    reason: str | None = None
+    state: ConnectionState
+
+
+class InboundItemLabelChange(Struct, frozen=True, kw_only=True, tag_field="type", tag="label_change"):
+    """A label was made, changed or deleted."""
+
+    type: ClassVar[Literal["label_change"]] = "label_change"
+    label: ProviderLabel | None = None
+    """None: deleted."""
+    label_id: str
+    provider: ProviderEvent | UnsetType = UNSET
+
+
+class InboundItemChatLabelChange(Struct, frozen=True, kw_only=True, tag_field="type", tag="chat_label_change"):
+    """A label was put on a chat or taken off it."""
+
+    type: ClassVar[Literal["chat_label_change"]] = "chat_label_change"
+    change: LabelAssignment
+    chat: ChatRef
+    label: ProviderLabel | None = None
+    """The label itself, when the provider tells it."""
+    label_id: str
+    provider: ProviderEvent | UnsetType = UNSET
+
+
+class InboundItemGroupChange(Struct, frozen=True, kw_only=True, tag_field="type", tag="group_change"):
+    """A group, or who is in it, changed."""
+
+    type: ClassVar[Literal["group_change"]] = "group_change"
+    action: GroupAction
+    at: Timestamp
+    chat: ChatRef
+    description: str | None = None
+    participants: List[GroupParticipant] = []
+    provider: ProviderEvent | UnsetType = UNSET
+    subject: str | None = None
+
+
+class InboundItemCall(Struct, frozen=True, kw_only=True, tag_field="type", tag="call"):
+    """Somebody called."""
+
+    type: ClassVar[Literal["call"]] = "call"
+    at: Timestamp
+    call_id: str
+    from_: Identifiers = msgspec.field(name="from")
+    group: bool = False
+    provider: ProviderEvent | UnsetType = UNSET
+    state: InboundCallState
+    video: bool = False
+
+
+class InboundItemChallenge(Struct, frozen=True, kw_only=True, tag_field="type", tag="challenge"):
+    """The provider asks for pairing."""
+
+    type: ClassVar[Literal["challenge"]] = "challenge"
+    challenge: Challenge
+    provider: ProviderEvent | UnsetType = UNSET
+
+
+class InboundItemIdentity(Struct, frozen=True, kw_only=True, tag_field="type", tag="identity"):
+    """Our own line is known under other ids or another name than before."""
+
+    type: ClassVar[Literal["identity"]] = "identity"
+    identity: OwnIdentity
+    provider: ProviderEvent | UnsetType = UNSET
+
+
+class InboundItemContactProfile(Struct, frozen=True, kw_only=True, tag_field="type", tag="contact_profile"):
+    """Somebody changed their profile."""
+
+    type: ClassVar[Literal["contact_profile"]] = "contact_profile"
+    identifiers: Identifiers
+    """With the new names."""
+    picture_url: str | None = None
+    provider: ProviderEvent | UnsetType = UNSET
+
+
+class InboundItemPresence(Struct, frozen=True, kw_only=True, tag_field="type", tag="presence"):
+    """Somebody is there, or types. Handed to the host, never stored."""
+
+    type: ClassVar[Literal["presence"]] = "presence"
+    chat: ChatRef | None = None
+    identifiers: Identifiers
+    last_seen: Timestamp | None = None
+    provider: ProviderEvent | UnsetType = UNSET
+    state: PresenceState
+
+
+class InboundItemPollVote(Struct, frozen=True, kw_only=True, tag_field="type", tag="poll_vote"):
+    """Somebody voted in a poll."""
+
+    type: ClassVar[Literal["poll_vote"]] = "poll_vote"
+    at: Timestamp
+    by: Identifiers
+    chat: ChatRef | None = None
+    from_me: bool
+    options: List[str] = []
+    """All options chosen now; empty takes the vote back."""
+    poll_channel_message_id: str
+    provider: ProviderEvent | UnsetType = UNSET
+
+
+class InboundItemChatArchive(Struct, frozen=True, kw_only=True, tag_field="type", tag="chat_archive"):
+    """A chat was archived or fetched back on the phone."""
+
+    type: ClassVar[Literal["chat_archive"]] = "chat_archive"
+    archived: bool
+    at: Timestamp
+    chat: ChatRef
+    provider: ProviderEvent | UnsetType = UNSET
+
+
+class InboundItemUnknown(Struct, frozen=True, kw_only=True, tag_field="type", tag="unknown"):
+    """Something that cannot be read; its raw form is kept by the intake."""
+
+    type: ClassVar[Literal["unknown"]] = "unknown"
+    provider: ProviderEvent | UnsetType = UNSET
+    reason: UnknownReason
+
+
+class InboxEntry(Struct, frozen=True, kw_only=True):
+    """One row of the inbox."""
+
+    active_session_id: SessionId | None = None
+    chat: Chat
+    contact_name: str | None = None
+    waiting_since: Timestamp | None = None
+    """Since when the contact waits for an answer."""
+
+
+class InboxRow(Struct, frozen=True, kw_only=True):
+    """One delivery, or one item of it that waits."""
+
+    attempts: int
+    """Tries so far."""
+    channel_id: ChannelId
+    id: JobId
+    kind: str
+    """`delivery`, or the kind of the item that waits: `message`, `ack`, `reaction`, ..."""
+    next_attempt_at: Timestamp | None = None
+    outcomes: List[Outcome]
+    """What became of its items, once it is done."""
+    raw: str | None = None
+    """The provider's payload; null for single items."""
+    reason: str | None = None
+    """Why it waits or was given up."""
+    received_at: Timestamp
+    state: InboxState
 
 
 class Interactive(Struct, frozen=True, kw_only=True):
@@ -498,6 +1457,16 @@ class InteractiveOption(Struct, frozen=True, kw_only=True):
     """At most 24 characters."""
 
 
+class IssuedChallenge(Struct, frozen=True, kw_only=True):
+    """A pairing challenge that was issued. What it says is a secret and never kept here."""
+
+    attempt: int
+    """1 for the first since the channel was switched on."""
+    expires_at: Timestamp
+    issued_at: Timestamp
+    kind: ChallengeKind
+
+
 class JsonPatch(Struct, frozen=True, kw_only=True):
     """Keys to set and keys to remove; a key in both is set."""
 
@@ -510,6 +1479,19 @@ class KnownAddress(Struct, frozen=True, kw_only=True):
 
     address: Address
     id: AddressId
+
+
+class LabelInput(Struct, frozen=True, kw_only=True):
+    """A label as a caller describes it."""
+
+    color: int = 0
+    """Place in the palette, 0 to 19."""
+    color_hex: str | None = None
+    """`#RGB` or `#RRGGBB`; the palette's colour unless told."""
+    id: str
+    """1 to 64 characters."""
+    name: str
+    """1 to 100 characters."""
 
 
 class LastMessage(Struct, frozen=True, kw_only=True):
@@ -559,6 +1541,24 @@ class Media(Struct, frozen=True, kw_only=True):
     url: str | None = None
     """Absolute `http` or `https` address, at most 2 048 characters. Providers' links may expire."""
     width: int | None = None
+
+
+class MediaRef(Struct, frozen=True, kw_only=True):
+    """What an adapter knows about a file beyond [`Media`](crate::conversations::content::Media)."""
+
+    animated: bool | None = None
+    error: str | None = None
+    """Why there is no file, for example `not_downloaded`."""
+    fetch: MediaFetch = "public"
+    pages: int | None = None
+    """Pages of a document."""
+    provider_media_id: str | None = None
+    thumbnail: str | None = None
+    """A small JPEG, base64, at most 16 KiB when decoded."""
+    url_expires_at: Timestamp | None = None
+    """Copy the file before this instant."""
+    waveform: str | None = None
+    """Loudness over time of a sound, base64."""
 
 
 class Mention(Struct, frozen=True, kw_only=True):
@@ -639,11 +1639,90 @@ class Message(Struct, frozen=True, kw_only=True):
     version: int
 
 
+class MessageGrouping(Struct, frozen=True, kw_only=True):
+    """Whether messages that follow each other closely are answered together."""
+
+    enabled: bool
+    wait_ms: int
+    """How long after the last message a group closes; 0 = with its first message."""
+
+
 class MessageOrigin(Struct, frozen=True, kw_only=True):
     """The aggregate that made a message and follows its delivery."""
 
     id: str
     kind: OriginKind2
+
+
+class MetadataChange(Struct, frozen=True, kw_only=True):
+    """Changes of the host's own particulars of a chat."""
+
+    set: dict[str, Any] = {}
+    """Values to set; at most 64 keys and 16 KiB together."""
+    unset: List[str] = []
+    """Keys to remove."""
+
+
+class NewChannel(Struct, frozen=True, kw_only=True):
+    """Everything a channel starts with."""
+
+    ai_agents_enabled: bool
+    ai_enabled: bool
+    ai_processing: NewChannelAiProcessing
+    allow_groups: bool
+    allow_newsletters: bool
+    channel_type: str
+    """The code of its kind."""
+    config: dict[str, Any]
+    connection_mode: ConnectionMode
+    credential_id: CredentialId | None = None
+    custom_field_definitions: List[CustomFieldDefinition]
+    debounce_timeout_ms: int | None = None
+    default_agent_id: AgentId | None = None
+    external_id: str | None = None
+    history_import_enabled: bool
+    history_import_max_days: int | None = None
+    history_import_max_messages_per_chat: int | None = None
+    name: str
+    pipeline_id: PipelineId | None = None
+    session_timeout_minutes: int | None = None
+    status: ChannelStatus
+    tracking_enabled: bool
+    webhook_token_hash: str
+    """SHA-256 of the token, in hexadecimal."""
+
+
+class NewChannelAiProcessing(Struct, frozen=True, kw_only=True):
+    audio: AiProcessingConfig | UnsetType = UNSET
+    document: AiProcessingConfig | UnsetType = UNSET
+    image: AiProcessingConfig | UnsetType = UNSET
+    text: AiProcessingConfig | UnsetType = UNSET
+    video: AiProcessingConfig | UnsetType = UNSET
+    voice: AiProcessingConfig | UnsetType = UNSET
+
+
+class NewChannelType(Struct, frozen=True, kw_only=True):
+    """Everything a kind of channel starts with."""
+
+    active: bool
+    aliases: List[str]
+    built_in: bool
+    capabilities: Capabilities
+    code: str
+    config_schema: List[ConfigField]
+    credential_type: str | None = None
+    default_mode: ConnectionMode
+    description: str
+    display_name: str
+    external_id_rule: ExternalIdRule
+    family: ChannelFamily
+    gateway: str
+    legacy_id: int | None = None
+    modes: List[ConnectionMode]
+    provider: str
+    seeded: str | None = None
+    """The fingerprint of the library's definition; none for types of the host."""
+    settings: dict[str, Any]
 
 
 class NewContact(Struct, frozen=True, kw_only=True):
@@ -653,6 +1732,7 @@ class NewContact(Struct, frozen=True, kw_only=True):
     birthday: Birthday | None = None
     company: str | None = None
     consents: NewContactConsents
+    custom_fields: CustomFields
     email: Email | None = None
     email_unique: bool
     """The project wants e-mail addresses unique."""
@@ -740,6 +1820,15 @@ class NewMessage(Struct, frozen=True, kw_only=True):
     """An outbound response that arrived late: what stays unread in its chat. Absent = nothing does."""
 
 
+class NewParticipant(Struct, frozen=True, kw_only=True):
+    """Somebody who takes part from the start."""
+
+    id: str
+    role: ParticipantRole | None = None
+    """Default: member."""
+    type: ParticipantType
+
+
 class NewProject(Struct, frozen=True, kw_only=True):
     """A project as it starts."""
 
@@ -769,6 +1858,13 @@ class OpenInterval(Struct, frozen=True, kw_only=True):
     start: TimeOfDay
 
 
+class OpenedChat(Struct, frozen=True, kw_only=True):
+    """A chat, and whether it was opened by this call."""
+
+    chat: Chat
+    created: bool
+
+
 class Origin(Struct, frozen=True, kw_only=True):
     """What brought a contact into being; never changes."""
 
@@ -776,6 +1872,72 @@ class Origin(Struct, frozen=True, kw_only=True):
     import_id: str | None = None
     kind: OriginKind
     link_id: str | None = None
+
+
+class OutcomeRecorded(Struct, frozen=True, kw_only=True, tag_field="type", tag="recorded"):
+    """A message that was not known."""
+
+    type: ClassVar[Literal["recorded"]] = "recorded"
+    chat_id: ChatId
+    contact_id: ContactId | None = None
+    """None for our own message in a group."""
+    created: Created
+    message_id: MessageId
+    session_id: SessionId | None = None
+    """None in newsletters and for notices."""
+
+
+class OutcomeDuplicate(Struct, frozen=True, kw_only=True, tag_field="type", tag="duplicate"):
+    """The message was recorded before; nothing was touched."""
+
+    type: ClassVar[Literal["duplicate"]] = "duplicate"
+    message_id: MessageId
+
+
+class OutcomeEcho(Struct, frozen=True, kw_only=True, tag_field="type", tag="echo"):
+    """One of our own sends came back."""
+
+    type: ClassVar[Literal["echo"]] = "echo"
+    message_id: MessageId
+
+
+class OutcomeApplied(Struct, frozen=True, kw_only=True, tag_field="type", tag="applied"):
+    """An acknowledgement, reaction, edit, label or the like was taken in, or was known."""
+
+    type: ClassVar[Literal["applied"]] = "applied"
+
+
+class OutcomeParked(Struct, frozen=True, kw_only=True, tag_field="type", tag="parked"):
+    """Waits, and is worked off by itself."""
+
+    type: ClassVar[Literal["parked"]] = "parked"
+    reason: ParkedBecause
+
+
+class OutcomeIgnored(Struct, frozen=True, kw_only=True, tag_field="type", tag="ignored"):
+    type: ClassVar[Literal["ignored"]] = "ignored"
+    reason: IgnoredBecause
+
+
+class OutcomeRejected(Struct, frozen=True, kw_only=True, tag_field="type", tag="rejected"):
+    """It can not be read. `inbound.accept` keeps such a delivery as dead, replayable."""
+
+    type: ClassVar[Literal["rejected"]] = "rejected"
+    code: str
+    message: str
+
+
+class OwnIdentity(Struct, frozen=True, kw_only=True):
+    """Our own line at the provider. Its ids never become ids of a contact."""
+
+    about: str | None = None
+    display_name: str | None = None
+    jid: str | None = None
+    lid: str | None = None
+    phone: Phone | None = None
+    picture_url: str | None = None
+    username: str | None = None
+    wid: str | None = None
 
 
 class PageRequest(Struct, frozen=True, kw_only=True):
@@ -901,6 +2063,36 @@ class Project(Struct, frozen=True, kw_only=True):
     version: int
 
 
+class ProviderEvent(Struct, frozen=True, kw_only=True):
+    """Where an item comes from."""
+
+    provider_at: Timestamp | None = None
+    """When it happened at the provider."""
+    provider_event_id: str | None = None
+    """The provider's own id of the delivery."""
+    raw_kind: str = ""
+    """The provider's word for the kind, for example `message.any`."""
+
+
+class ProviderLabel(Struct, frozen=True, kw_only=True):
+    """A label as the provider keeps it."""
+
+    color: int | None = None
+    """Place in the provider's palette."""
+    color_hex: str | None = None
+    """Upper case, `#RRGGBB`."""
+    id: str
+    name: str
+
+
+class RateLimits(Struct, frozen=True, kw_only=True):
+    """How fast a channel may send."""
+
+    per_hour: int | None = None
+    per_minute: int | None = None
+    per_second: int | None = None
+
+
 class Reaction(Struct, frozen=True, kw_only=True):
     """An emoji under a message; one per party."""
 
@@ -956,6 +2148,13 @@ class RemovedReaction(Struct, frozen=True, kw_only=True):
     at: Timestamp
 
 
+class Replayed(Struct, frozen=True, kw_only=True):
+    """What a replay did."""
+
+    released: int
+    """Rows put back to work; done and new ones stay as they are."""
+
+
 class RetentionPolicy(Struct, frozen=True, kw_only=True):
     """How long data is kept, in days of 30 to 3650; null keeps it for ever, `noise_days` for 90."""
 
@@ -975,6 +2174,88 @@ class RoleChange(Struct, frozen=True, kw_only=True):
     id: str
     previous: ParticipantRole
     role: ParticipantRole
+
+
+class RotatedToken(Struct, frozen=True, kw_only=True):
+    """A channel and its new token."""
+
+    ai_agents_enabled: bool
+    """AI agents may answer."""
+    ai_enabled: bool
+    """AI reads contents."""
+    ai_processing: RotatedTokenAiProcessing
+    allow_groups: bool
+    allow_newsletters: bool
+    challenge: IssuedChallenge | None = None
+    """The last pairing challenge since the channel was switched on."""
+    config: dict[str, Any]
+    """Settings of the connection that are no secrets."""
+    connection: ConnectionState
+    """What the provider last said of the line."""
+    connection_mode: ConnectionMode
+    created_at: Timestamp
+    credential_id: CredentialId | None = None
+    """Holds the secrets of the connection."""
+    custom_field_definitions: List[CustomFieldDefinition]
+    """Fields of chats and messages of this channel that come with its kind."""
+    deactivated_at: Timestamp | None = None
+    """When a person switched it off; null since it was last switched on."""
+    debounce_timeout_ms: int | None = None
+    """0 to 300 000; null = 15 000; 0 = no waiting for further messages."""
+    default_agent_id: AgentId | None = None
+    """Owns imported sessions and those that nobody else does."""
+    deleted_at: Timestamp | None = None
+    external_id: str | None = None
+    """What the provider calls the line; unique in the project among channels of the kind."""
+    health: ChannelHealth
+    history_import: ImportRun | None = None
+    history_import_enabled: bool
+    history_import_max_days: int | None = None
+    history_import_max_messages_per_chat: int | None = None
+    id: ChannelId
+    identity: OwnIdentity | None = None
+    """Who the line is at the provider."""
+    labels: dict[str, ChannelLabel]
+    last_error: str | None = None
+    last_error_at: Timestamp | None = None
+    last_import_date: Timestamp | None = None
+    """Start of the last completed import: messages after it came live."""
+    name: str
+    """1 to 255 characters, unique in the project whatever its case."""
+    pipeline_id: PipelineId | None = None
+    """New contacts and sessions enter it."""
+    previous_webhook_token_hash: str | None = None
+    previous_webhook_valid_until: Timestamp | None = None
+    project_id: ProjectId
+    revision: int
+    session_timeout_minutes: int | None = None
+    """1 to 1 440; null = the project's."""
+    status: ChannelStatus
+    tracking_enabled: bool
+    """Reads ad attribution from messages."""
+    type: str
+    """The code of its kind; never changes."""
+    updated_at: Timestamp
+    version: int
+    webhook_active: bool
+    webhook_configured_at: Timestamp | None = None
+    """When the provider confirmed the address."""
+    webhook_events: List[str]
+    webhook_token: str
+    """Shown here and never again: Ventros keeps its hash alone."""
+    webhook_token_hash: str
+    """SHA-256 of the token, in hexadecimal; the token itself is kept nowhere."""
+    webhook_url: str | None = None
+    """The address that the provider delivers to, without its secret last segment."""
+
+
+class RotatedTokenAiProcessing(Struct, frozen=True, kw_only=True):
+    audio: AiProcessingConfig | UnsetType = UNSET
+    document: AiProcessingConfig | UnsetType = UNSET
+    image: AiProcessingConfig | UnsetType = UNSET
+    text: AiProcessingConfig | UnsetType = UNSET
+    video: AiProcessingConfig | UnsetType = UNSET
+    voice: AiProcessingConfig | UnsetType = UNSET
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -1036,7 +2317,7 @@ class Session(Struct, frozen=True, kw_only=True):
     summary: str | None = None
     timeout_seconds: int
     """The silence it lives through, fixed when it started: 60 to 86 400."""
-    timeout_source: TimeoutSource
+    timeout_source: TimeoutSource2
     topics: List[str]
     updated_at: Timestamp
     version: int
@@ -1130,7 +2411,7 @@ class SessionStart(Struct, frozen=True, kw_only=True):
     pipeline_id: PipelineId | None = None
     started_at: Timestamp
     timeout_seconds: int
-    timeout_source: TimeoutSource
+    timeout_source: TimeoutSource2
     trigger_message_id: MessageId | None = None
     """The message that opened it."""
 
@@ -1150,6 +2431,13 @@ class SessionSummary(Struct, frozen=True, kw_only=True):
     """0 to 1."""
     summary: str
     topics: List[str]
+
+
+class SessionTimeout(Struct, frozen=True, kw_only=True):
+    """The silence that ends a session."""
+
+    minutes: int
+    source: TimeoutSource
 
 
 class SortKeyObject(Struct, frozen=True, kw_only=True):
@@ -1183,6 +2471,20 @@ class TemplateRef(Struct, frozen=True, kw_only=True):
     """Names match `[A-Za-z_][A-Za-z0-9_]*`, at most 50 characters; values are texts of at most 1 000 characters,
     numbers or booleans.
     """
+
+
+class Upserted(Struct, frozen=True, kw_only=True):
+    """A contact that was created or changed."""
+
+    contact: Contact
+    created: bool
+
+
+class WebhookReply(Struct, frozen=True, kw_only=True):
+    """What to answer to the provider."""
+
+    body: str
+    status: int
 
 
 class WeeklyHours(Struct, frozen=True, kw_only=True):
@@ -1232,6 +2534,9 @@ AbandonStage: TypeAlias = Literal["never_replied", "early", "mid", "late"]
 - `late`: 10 messages or more.
 """
 
+AckSignal: TypeAlias = Literal["failed", "queued", "sent", "delivered", "read", "played"]
+"""How far a message has come, as the provider reports it. The order is the rank, `failed` apart."""
+
 ActorKind: TypeAlias = Literal["user", "agent", "system", "api_key", "contact"]
 """What kind of actor it is. `api_key` and `contact` appear in the log only; they never decide permissions.
 
@@ -1273,8 +2578,42 @@ Awaiting: TypeAlias = Literal["agent", "contact", "nobody"]
 Birthday: TypeAlias = str
 """A day of birth: 1990-05-17, or --05-17 without the year."""
 
-ChannelFamily: TypeAlias = Literal["whatsapp", "messenger", "instagram", "telegram", "wechat", "sms", "email", "voice"]
+ChallengeKind: TypeAlias = Literal["qr", "pairing_code", "passkey"]
+"""What a person must do to pair the line."""
+
+ChallengeRequestKind: TypeAlias = Literal["qr", "pairing_code"]
+"""How a person wants to pair the line.
+
+- `qr`: A code to scan.
+- `pairing_code`: A code to type.
+"""
+
+ChannelFamily: TypeAlias = Literal["whatsapp", "social", "chat", "sms", "email", "web"]
+"""Which kinds of channel share identities: all of `whatsapp` know people by their phone."""
+
+ChannelFamily2: TypeAlias = Literal["whatsapp", "messenger", "instagram", "telegram", "wechat", "sms", "email", "voice"]
 """Channels that share the people they reach, and their consent."""
+
+ChannelStatus: TypeAlias = Literal["inactive", "activating", "connecting", "active", "disconnected", "error"]
+"""Whether a channel sends and receives.
+
+- `inactive`: Off: never switched on, or switched off by a person.
+- `activating`: Switched on; the connection is being checked.
+- `connecting`: Accepted; waits for the provider or for a person to pair it.
+- `active`: Sends and receives.
+- `disconnected`: The provider lost the line; it comes back by itself.
+- `error`: Needs a person.
+"""
+
+ChatClass: TypeAlias = Literal["individual", "group", "channel", "status"]
+"""What sort of place a chat is, as far as the flow treats it differently.
+
+- `channel`: One to many: newsletters and broadcast lists.
+- `status`: Stories; never recorded.
+"""
+
+ChatKind: TypeAlias = Literal["direct", "group", "newsletter", "broadcast_list", "status"]
+"""The provider's finer distinction inside a class."""
 
 ChatReason: TypeAlias = Literal["person", "new_message", "provider", "contact_removed", "channel_removed"]
 """Why a chat changed its status."""
@@ -1330,6 +2669,42 @@ Component: TypeAlias = Literal[
 - `retention`: Purges and redacts.
 - `migration`: Seeds and migrates.
 - `host`: The program that embeds Ventros.
+"""
+
+ConfigFieldType: TypeAlias = Literal[
+    "string", "integer", "number", "boolean", "https_url", "email", "phone", "string_list", "url", "enum", "map"
+]
+"""What a value of a configuration field must be.
+
+- `url`: An absolute `http` or `https` address, kept without a trailing `/`.
+- `enum`: One of the words in `enum`.
+- `map`: Text by text.
+"""
+
+ConfigFormat: TypeAlias = Literal["session_name", "api_version", "bot_token", "account_sid", "digits"]
+"""A named shape of a text; named rather than written as a pattern, so that every language agrees on it.
+
+- `session_name`: 1 to 54 letters, digits, `_` and `-`.
+- `api_version`: `v17.0`.
+- `bot_token`: Digits, `:` and at least 30 letters, digits, `_` and `-`.
+- `account_sid`: `AC` and 32 hexadecimal digits.
+- `digits`: Digits alone.
+"""
+
+ConnectionMode: TypeAlias = Literal["manual", "auto"]
+"""Who keeps the connection to the provider.
+
+- `manual`: The user brings credentials and manages the provider's session.
+- `auto`: The system makes and manages the session; a person pairs it with a code.
+"""
+
+ConnectionState: TypeAlias = Literal[
+    "unknown", "starting", "connected", "stopped", "failed", "unauthorized", "awaiting_scan", "awaiting_confirmation"
+]
+"""The state of the connection between the provider and the paired account.
+
+- `awaiting_scan`: Waits for somebody to scan a code.
+- `awaiting_confirmation`: Waits for somebody to confirm on the phone.
 """
 
 ConsentStatus: TypeAlias = Literal["unknown", "opted_in", "opted_out"]
@@ -1389,6 +2764,9 @@ ContentType: TypeAlias = Literal[
 Currency: TypeAlias = str
 """A currency, for example USD."""
 
+CustomFieldInput: TypeAlias = Any
+"""A value, or {"type", "value"}; null clears the field."""
+
 CustomFieldKey: TypeAlias = str
 """The name of a custom field, for example plan."""
 
@@ -1412,6 +2790,9 @@ CustomFieldType: TypeAlias = Literal[
 - `phone`: A telephone number; a national one is read with the project's region.
 - `json`: Any object or list.
 """
+
+CustomFields: TypeAlias = dict[str, CustomValue]
+"""The custom fields of an entity, ordered by key. JSON: `{"plan": {"type": "text", "value": "x"}}`."""
 
 Direction: TypeAlias = Literal["asc", "desc"]
 
@@ -1469,6 +2850,42 @@ Truth is two-valued: a comparison with a missing value is false, and a negative 
 positive one, so `company ne "Acme"` is true without a company. Empty text counts as missing. Depth ≤ 6, comparisons ≤ 100.
 """
 
+GroupAction: TypeAlias = Literal[
+    "updated",
+    "participants_joined",
+    "participants_left",
+    "participants_promoted",
+    "participants_demoted",
+    "joined",
+    "left",
+]
+"""What happened to a group.
+
+- `joined`: Our line joined.
+- `left`: Our line left.
+"""
+
+GroupRole: TypeAlias = Literal["left", "participant", "admin", "superadmin"]
+"""Standing of a participant."""
+
+Headers: TypeAlias = dict[str, str]
+"""The headers of a delivery; names are matched without case."""
+
+HealthState: TypeAlias = Literal["healthy", "down", "unknown", "degraded"]
+"""How well a channel works.
+
+- `degraded`: Some failures in a row, or suspicious silence.
+"""
+
+HexColor: TypeAlias = str
+"""A color, for example #FF6600."""
+
+HistoryImportStatus: TypeAlias = Literal["idle", "importing", "completed", "failed", "cancelled", "requested"]
+"""How far an import has come.
+
+- `requested`: Waits for a worker.
+"""
+
 IdentifierKind: TypeAlias = Literal[
     "email", "phone", "whatsapp_wid", "whatsapp_lid", "whatsapp_jid", "external", "channel_user"
 ]
@@ -1479,6 +2896,71 @@ IdentifierKind: TypeAlias = Literal[
 - `whatsapp_jid`: WhatsApp's protocol id.
 - `external`: An id of another system; `scope` names the system.
 - `channel_user`: An id inside a channel type, which is the `scope`.
+"""
+
+IgnoredBecause: TypeAlias = Literal[
+    "group_disabled",
+    "newsletter_disabled",
+    "status_broadcast",
+    "protocol_message",
+    "wrong_session",
+    "contact_blocked",
+    "nothing_to_change",
+]
+"""Why an item was left out on purpose.
+
+- `group_disabled`: The channel does not take groups.
+- `newsletter_disabled`: The channel does not take newsletters and broadcast lists.
+- `status_broadcast`: A story.
+- `protocol_message`: Talk between devices, or a kind that means nothing to a CRM.
+- `wrong_session`: Belongs to another line of the same gateway.
+- `contact_blocked`: The sender is blocked.
+- `nothing_to_change`: The chat or contact it is about does not exist, and it does not make one.
+"""
+
+ImportOutcome: TypeAlias = Literal["complete", "partial"]
+"""Whether an import got everything.
+
+- `partial`: Some chats failed.
+"""
+
+ImportStrategy: TypeAlias = Literal["full", "time_range", "recent"]
+"""Which part of the history to fetch.
+
+- `time_range`: The last days, as many as the request says.
+- `recent`: Since the last import, or the last 7 days.
+"""
+
+InboundCallState: TypeAlias = Literal["received", "accepted", "rejected", "missed"]
+"""How far a call has come."""
+
+InboundItem: TypeAlias = (
+    InboundItemMessage
+    | InboundItemAck
+    | InboundItemReaction
+    | InboundItemEdit
+    | InboundItemRevoke
+    | InboundItemConnectionStatus
+    | InboundItemLabelChange
+    | InboundItemChatLabelChange
+    | InboundItemGroupChange
+    | InboundItemCall
+    | InboundItemChallenge
+    | InboundItemIdentity
+    | InboundItemContactProfile
+    | InboundItemPresence
+    | InboundItemPollVote
+    | InboundItemChatArchive
+    | InboundItemUnknown
+)
+"""One thing that happened at the provider."""
+
+InboxState: TypeAlias = Literal["done", "new", "parked", "dead"]
+"""Where a delivery stands.
+
+- `new`: Not worked off yet, or between two tries.
+- `parked`: Waits for something: a message, a channel that is off, the end of a send.
+- `dead`: Given up; can be replayed.
 """
 
 InteractionType: TypeAlias = Literal[
@@ -1500,8 +2982,25 @@ InteractiveKind: TypeAlias = Literal["buttons", "list", "reply"]
 - `reply`: The answer to buttons or a list.
 """
 
+LabelAssignment: TypeAlias = Literal["added", "removed"]
+"""Whether a label was put on or taken off."""
+
 Language: TypeAlias = str
 """A language tag, for example pt-BR."""
+
+MediaFetch: TypeAlias = Literal["public", "gateway_auth", "by_provider_id"]
+"""How the file is reached.
+
+- `public`: By its address alone.
+- `gateway_auth`: By its address, with the gateway's credentials.
+- `by_provider_id`: By asking the gateway for the message or the media id.
+"""
+
+MediaKind: TypeAlias = Literal["image", "video", "audio", "voice", "document", "sticker", "file"]
+"""A kind of file that travels with a message.
+
+- `file`: Any file, without a preview.
+"""
 
 MediaState: TypeAlias = Literal["remote", "stored", "pending", "unavailable"]
 """Where the file is.
@@ -1611,6 +3110,19 @@ OriginKind2: TypeAlias = Literal[
 ]
 """What made a message."""
 
+Outcome: TypeAlias = (
+    OutcomeRecorded | OutcomeDuplicate | OutcomeEcho | OutcomeApplied | OutcomeParked | OutcomeIgnored | OutcomeRejected
+)
+"""What became of one item."""
+
+ParkedBecause: TypeAlias = Literal["channel_inactive", "own_send_in_flight", "target_unknown"]
+"""Why an item waits.
+
+- `channel_inactive`: A person switched the channel off; the item is worked off when it is activated.
+- `own_send_in_flight`: It may be the echo of a send that is under way.
+- `target_unknown`: What it is about has not arrived yet.
+"""
+
 ParticipantRole: TypeAlias = Literal["member", "admin", "owner"]
 """What a participant may do in a group.
 
@@ -1625,6 +3137,9 @@ Party: TypeAlias = PartyContact | PartyAgent | PartyDevice | PartySystem
 
 Phone: TypeAlias = str
 """A telephone number in E.164, for example +5511999999999."""
+
+PresenceState: TypeAlias = Literal["online", "offline", "typing", "recording", "paused"]
+"""What somebody is doing right now."""
 
 Priority: TypeAlias = Literal["low", "normal", "high", "urgent"]
 """How urgently it goes out.
@@ -1667,12 +3182,18 @@ ReopenCause: TypeAlias = Literal["person", "late_message"]
 - `late_message`: A message that was under way when the session fell silent.
 """
 
+RequiredOn: TypeAlias = Literal["create", "activate", "never"]
+"""When something must be known."""
+
 RestoreReason: TypeAlias = Literal["undelete", "unmerge"]
 """Why a contact is back.
 
 - `undelete`: Its deletion was undone.
 - `unmerge`: Its merge was undone.
 """
+
+RevokeReach: TypeAlias = Literal["everyone", "me"]
+"""For whom a message was taken back."""
 
 ScoreKind: TypeAlias = Literal["engagement", "lead"]
 """Which of the two scores."""
@@ -1703,6 +3224,20 @@ Slug: TypeAlias = str
 SortKey: TypeAlias = str | SortKeyObject
 """One field to sort by: `"name"`, `"-created_at"`, or an object that says the same."""
 
+SourceHint: TypeAlias = Literal["unknown", "api", "app"]
+"""Where a message of ours was written.
+
+- `api`: Through the gateway.
+- `app`: On the paired phone or another client.
+"""
+
+Stage: TypeAlias = Literal["create", "activate"]
+"""How much of a configuration must be there.
+
+- `create`: What is there must have the right shape.
+- `activate`: Everything required must be there, too.
+"""
+
 SuspensionCause: TypeAlias = Literal["billing", "platform"]
 """Who suspended a project.
 
@@ -1716,7 +3251,10 @@ Tag: TypeAlias = str
 TimeOfDay: TypeAlias = str
 """HH:MM, up to 24:00."""
 
-TimeoutSource: TypeAlias = Literal["pipeline", "channel", "project", "system_default", "import", "manual"]
+TimeoutSource: TypeAlias = Literal["pipeline", "channel", "project", "system_default"]
+"""Who decided on a session timeout."""
+
+TimeoutSource2: TypeAlias = Literal["pipeline", "channel", "project", "system_default", "import", "manual"]
 """Which setting decided the timeout.
 
 - `manual`: Somebody set it on the session.
@@ -1726,6 +3264,15 @@ Timestamp: TypeAlias = dt.datetime
 
 Timezone: TypeAlias = str
 """A time zone of the IANA database, for example America/Sao_Paulo."""
+
+UnknownReason: TypeAlias = Literal["unparseable", "no_message_id", "incomplete", "unknown_kind"]
+"""Why an item says nothing.
+
+- `unparseable`: The body is not what the provider documents; the intake keeps it as dead.
+- `no_message_id`: A message without an id, or without any id of its author.
+- `incomplete`: A known kind that lacks what it is about.
+- `unknown_kind`: A kind that this version has never heard of.
+"""
 
 Url: TypeAlias = str
 """An http or https address."""
@@ -1739,17 +3286,29 @@ Via: TypeAlias = Literal["direct", "api_key", "integration", "import"]
 - `import`: A bulk import.
 """
 
+WriteMode: TypeAlias = Literal["overwrite", "fill_blanks"]
+"""What a given value does to one that is there.
+
+- `overwrite`: Replaces it.
+- `fill_blanks`: Leaves it; only what is missing is filled in.
+"""
+
 
 __all__ = [
     "AbandonStage",
+    "Accepted",
+    "AckSignal",
     "ActorKind",
     "ActorRef",
     "Address",
     "AddressId",
+    "AddressInput",
     "AddressKind",
     "AgentAssignmentConfig",
     "AgentAssignmentPatch",
     "AgentId",
+    "AiProcessingConfig",
+    "AiProcessingPatch",
     "AiRequest",
     "ApiKeyId",
     "AssignmentChange",
@@ -1761,20 +3320,51 @@ __all__ = [
     "Birthday",
     "BusinessDayException",
     "BusinessHours",
+    "Capabilities",
     "CardPhone",
+    "Challenge",
+    "ChallengeKind",
+    "ChallengeRequestKind",
+    "Channel",
+    "ChannelAiConfiguredAiProcessing",
+    "ChannelAiProcessing",
+    "ChannelChallenge",
+    "ChannelDetails",
+    "ChannelDetailsAiProcessing",
     "ChannelFamily",
+    "ChannelFamily2",
+    "ChannelHealth",
     "ChannelId",
+    "ChannelLabel",
+    "ChannelPatch",
+    "ChannelStatus",
+    "ChannelType",
+    "ChannelTypeId",
+    "ChannelTypeTexts",
+    "ChannelUser",
     "Chat",
+    "ChatClass",
+    "ChatHit",
     "ChatId",
+    "ChatKind",
     "ChatReason",
+    "ChatRef",
     "ChatStatus",
     "ChatType",
+    "CheckedConfig",
     "Component",
+    "ConfigField",
+    "ConfigFieldType",
+    "ConfigFormat",
+    "Configuration",
+    "ConnectionMode",
+    "ConnectionState",
     "Consent",
     "ConsentStatus",
     "Contact",
     "ContactCard",
     "ContactConsents",
+    "ContactHit",
     "ContactId",
     "ContactStatus",
     "Content",
@@ -1792,19 +3382,30 @@ __all__ = [
     "ContentUnsupported",
     "ContentVideo",
     "ContentVoice",
+    "Created",
+    "CreatedChannel",
+    "CreatedChannelAiProcessing",
+    "CredentialId",
     "Currency",
     "CustomFieldDefinition",
     "CustomFieldDefinitions",
+    "CustomFieldInput",
     "CustomFieldKey",
+    "CustomFields",
     "CustomFieldTarget",
     "CustomFieldType",
+    "CustomValue",
     "Departure",
     "Direction",
     "Direction2",
     "DuplicateReason",
+    "EffectiveSettings",
+    "EffectiveSettingsAi",
     "Email",
     "EndReason",
+    "Enrichment",
     "Escalation",
+    "ExternalIdRule",
     "Failure",
     "FailureCode",
     "FilterExpression",
@@ -1814,38 +3415,99 @@ __all__ = [
     "FilterExpressionNot",
     "Forward",
     "FullName",
+    "GroupAction",
+    "GroupParticipant",
+    "GroupRole",
+    "Headers",
+    "HealthState",
+    "HexColor",
+    "HistoryImportStatus",
     "Identifier",
+    "IdentifierInput",
     "IdentifierKind",
+    "Identifiers",
+    "IgnoredBecause",
+    "ImportOutcome",
+    "ImportRequest",
+    "ImportRun",
+    "ImportStats",
+    "ImportStrategy",
+    "InboundCallState",
+    "InboundItem",
+    "InboundItemAck",
+    "InboundItemCall",
+    "InboundItemChallenge",
+    "InboundItemChatArchive",
+    "InboundItemChatLabelChange",
+    "InboundItemConnectionStatus",
+    "InboundItemContactProfile",
+    "InboundItemEdit",
+    "InboundItemGroupChange",
+    "InboundItemIdentity",
+    "InboundItemLabelChange",
+    "InboundItemMessage",
+    "InboundItemPollVote",
+    "InboundItemPresence",
+    "InboundItemReaction",
+    "InboundItemRevoke",
+    "InboundItemUnknown",
+    "InboxEntry",
+    "InboxRow",
+    "InboxState",
     "InteractionType",
     "Interactive",
     "InteractiveKind",
     "InteractiveOption",
+    "IssuedChallenge",
+    "JobId",
     "JsonPatch",
     "KnownAddress",
+    "LabelAssignment",
+    "LabelInput",
     "Language",
     "LastMessage",
     "Location",
     "Media",
+    "MediaFetch",
+    "MediaKind",
+    "MediaRef",
     "MediaState",
     "Mention",
     "Message",
+    "MessageGrouping",
     "MessageId",
     "MessageOrigin",
     "MessageSource",
     "MessageStatus",
+    "MetadataChange",
     "NameSource",
+    "NewChannel",
+    "NewChannelAiProcessing",
+    "NewChannelType",
     "NewContact",
     "NewContactConsents",
     "NewMessage",
+    "NewParticipant",
     "NewProject",
     "NoticeKind",
+    "OpenedChat",
     "OpenInterval",
     "Operator",
     "Origin",
     "Origin2",
     "OriginKind",
     "OriginKind2",
+    "Outcome",
+    "OutcomeApplied",
+    "OutcomeDuplicate",
+    "OutcomeEcho",
+    "OutcomeIgnored",
+    "OutcomeParked",
+    "OutcomeRecorded",
+    "OutcomeRejected",
+    "OwnIdentity",
     "PageRequest",
+    "ParkedBecause",
     "Participant",
     "ParticipantRole",
     "ParticipantType",
@@ -1857,13 +3519,17 @@ __all__ = [
     "Phone",
     "PipelineId",
     "Placement",
+    "PresenceState",
     "Priority",
     "ProfileChange",
     "ProfileField",
     "Project",
     "ProjectId",
     "ProjectStatus",
+    "ProviderEvent",
+    "ProviderLabel",
     "QueuedCause",
+    "RateLimits",
     "Reaction",
     "Reader",
     "ReassignmentRule",
@@ -1874,9 +3540,14 @@ __all__ = [
     "RejectedField",
     "RemovedReaction",
     "ReopenCause",
+    "Replayed",
+    "RequiredOn",
     "RestoreReason",
     "RetentionPolicy",
+    "RevokeReach",
     "RoleChange",
+    "RotatedToken",
+    "RotatedTokenAiProcessing",
     "ScoreKind",
     "Sentiment",
     "Session",
@@ -1888,10 +3559,13 @@ __all__ = [
     "SessionStart",
     "SessionStatus",
     "SessionSummary",
+    "SessionTimeout",
     "SessionVisibility",
     "Slug",
     "SortKey",
     "SortKeyObject",
+    "SourceHint",
+    "Stage",
     "SuspensionCause",
     "Suspicion",
     "SystemNotice",
@@ -1899,11 +3573,16 @@ __all__ = [
     "TemplateRef",
     "TimeOfDay",
     "TimeoutSource",
+    "TimeoutSource2",
     "Timestamp",
     "Timezone",
+    "UnknownReason",
+    "Upserted",
     "Url",
     "UserId",
     "Via",
+    "WebhookReply",
     "WeeklyHours",
     "WhatsAppIdentifiers",
+    "WriteMode",
 ]
