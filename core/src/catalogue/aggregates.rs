@@ -109,7 +109,9 @@ aggregates! {
     Channel: crate::channels::channel::Channel, crate::channels::channel::ChannelEvent;
     ChannelType: crate::channels::channel_type::ChannelType, crate::channels::channel_type::ChannelTypeEvent;
     Contact: crate::contacts::contact::Contact, crate::contacts::contact::ContactEvent;
+    User: crate::tenancy::user::User, crate::tenancy::user::UserEvent;
     Project: crate::tenancy::project::Project, crate::tenancy::project::ProjectEvent;
+    ProjectMember: crate::tenancy::project_member::ProjectMember, crate::tenancy::project_member::ProjectMemberEvent;
     Chat: crate::conversations::chat::Chat, crate::conversations::chat::ChatEvent;
     Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
     Session: crate::conversations::session::Session, crate::conversations::session::SessionEvent;

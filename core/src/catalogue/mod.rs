@@ -15,6 +15,10 @@ use crate::kernel::Result;
 const OPERATIONS: &[&[Operation]] = &[
     crate::tenancy::project::commands::COMMANDS,
     crate::tenancy::project::queries::QUERIES,
+    crate::tenancy::project_member::commands::COMMANDS,
+    crate::tenancy::project_member::queries::QUERIES,
+    crate::tenancy::user::commands::COMMANDS,
+    crate::tenancy::user::queries::QUERIES,
     crate::channels::channel::commands::COMMANDS,
     crate::channels::channel::queries::QUERIES,
     crate::channels::channel_type::commands::COMMANDS,
@@ -35,6 +39,8 @@ const OPERATIONS: &[&[Operation]] = &[
 /// Library code that follows events.
 pub const REACTIONS: &[&[Reaction]] = &[
     crate::channels::channel::reactions::REACTIONS,
+    crate::tenancy::project_member::reactions::REACTIONS,
+    crate::tenancy::user::reactions::REACTIONS,
     crate::conversations::chat::reactions::REACTIONS,
     crate::conversations::inbound::reactions::REACTIONS,
     crate::conversations::session::REACTIONS,
@@ -43,6 +49,7 @@ pub const REACTIONS: &[&[Reaction]] = &[
 
 /// Kinds of durable jobs.
 pub const JOBS: &[&[JobType]] = &[
+    crate::tenancy::project_member::reactions::JOBS,
     crate::conversations::chat::reactions::JOBS,
     crate::conversations::inbound::JOBS,
     crate::conversations::session::JOBS,

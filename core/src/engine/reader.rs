@@ -6,6 +6,7 @@ use super::crm::Core;
 use super::work::{is_system, not_found};
 use crate::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Timestamp};
 use crate::storage::{Fields, Filter, KeyRef, Page, PageRequest, Scope, SearchHit, Storage};
+use crate::tenancy::access::Known;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -14,12 +15,13 @@ pub struct Reader<'e> {
     context: Arc<Context>,
     project: ProjectId,
     now: Timestamp,
+    known: Known,
 }
 
 impl<'e> Reader<'e> {
     pub(crate) fn new(core: &'e Core, context: Arc<Context>, now: Timestamp) -> Self {
         let project = context.project.unwrap_or(ProjectId::SYSTEM);
-        Reader { core, context, project, now }
+        Reader { core, context, project, now, known: Known::default() }
     }
 
     pub fn storage(&self) -> &'e dyn Storage {
@@ -40,6 +42,11 @@ impl<'e> Reader<'e> {
 
     pub fn project(&self) -> ProjectId {
         self.project
+    }
+
+    /// What deciding about access has looked up already.
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
     }
 
     pub(crate) fn enter_project(&mut self, project: ProjectId) {

@@ -113,6 +113,12 @@ impl<'e> UnitOfWork<'e> {
         &self.recorder.actor
     }
 
+    /// From now on events say that the actor is a platform administrator who is no member of the project.
+    pub(crate) fn elevate(&mut self) {
+        let Recorder { now, ids, actor } = &*self.recorder;
+        self.recorder = Arc::new(Recorder { now: *now, ids: ids.clone(), actor: actor.clone().elevated() });
+    }
+
     /// The project of the call; the system log for calls outside a project.
     pub fn project(&self) -> ProjectId {
         self.reader.project()

@@ -31,7 +31,7 @@ impl Query for GetContact {
 
     async fn run(self, read: &Reader<'_>) -> Result<Contact> {
         if self.include_deleted == Some(true) {
-            crate::tenancy::access::authorise(read, Permission::ContactsDelete).await?;
+            crate::tenancy::access::require(read, Permission::ContactsDelete).await?;
             if let Some(contact) = read.find_any::<Contact>(self.id).await? {
                 return Ok(contact);
             }

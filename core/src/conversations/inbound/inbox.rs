@@ -167,7 +167,7 @@ impl Query for ListDeliveries {
             let query = JobQuery { queue: Some(queue.to_owned()), before, limit: MAX_SCAN, ..JobQuery::default() };
             jobs.extend(read.storage().jobs(Scope::Project(read.project()), &query).await?);
         }
-        jobs.sort_by(|a, b| b.id.cmp(&a.id));
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.id));
         let mut items = Vec::with_capacity(limit + 1);
         for job in &jobs {
             let row = InboxRow::read(job)?;

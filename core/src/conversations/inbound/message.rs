@@ -142,7 +142,7 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         client_token: None,
         reply_to_id,
         reply_to_channel_message_id: item.reply_to_channel_message_id.clone(),
-        forward: item.forward.clone(),
+        forward: item.forward,
         mentions: item.mentions.clone(),
         status,
         timestamp,

@@ -122,7 +122,7 @@ impl Message {
             client_token: new.client_token.clone(),
             reply_to_id: new.reply_to_id,
             reply_to_channel_message_id: new.reply_to_channel_message_id.clone(),
-            forward: new.forward.clone(),
+            forward: new.forward,
             mentions: new.mentions.clone(),
             reactions: Vec::new(),
             reactions_removed: Vec::new(),

@@ -43,7 +43,7 @@ async fn walk(store: &dyn Storage, sort: &[&str], limit: i64) -> (Vec<Uuid>, Opt
 }
 
 async fn some_rows(store: &dyn Storage) -> Vec<Sample> {
-    let name = |number: usize| (number % 4 != 0).then(|| format!("n{}", number % 3));
+    let name = |number: usize| (!number.is_multiple_of(4)).then(|| format!("n{}", number % 3));
     let samples: Vec<Sample> = (0..23)
         .map(|number| Sample {
             name: name(number),

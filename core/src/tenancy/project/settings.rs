@@ -107,20 +107,6 @@ impl CustomFieldDefinitions {
     }
 }
 
-crate::text_enum! {
-    /// Where an effective session timeout comes from.
-    pub enum TimeoutSource {
-        /// The pipeline associated with the channel.
-        Pipeline = "pipeline",
-        /// The channel.
-        Channel = "channel",
-        /// The project.
-        Project = "project",
-        /// Records without a project value.
-        SystemDefault = "system_default",
-    }
-}
-
 /// Refuses a session timeout outside [`SESSION_TIMEOUT_MINUTES`]; it is never coerced.
 pub fn check_session_timeout(minutes: u32) -> Result<u32> {
     if SESSION_TIMEOUT_MINUTES.contains(&minutes) {

@@ -213,6 +213,12 @@ impl Aggregate for Project {
         }
     }
 
+    /// Who belongs to the project is no part of its state, but its revision moves with it: the rules that keep a project in
+    /// somebody's hands are never decided for two members beside each other.
+    fn observes(event: &Event) -> bool {
+        matches!(event, Event::ProjectMember(_))
+    }
+
     fn index(&self, index: &mut Index) {
         index.id("owner_user_id", self.owner_user_id);
         index.id("billing_account_id", self.billing_account_id);

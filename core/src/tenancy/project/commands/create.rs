@@ -5,10 +5,12 @@ use crate::engine::{Command, OperationScope, UnitOfWork};
 use crate::kernel::{
     Actor, Currency, ErrorCode, Errors, Language, Permission, ProjectId, Region, Result, Timezone, UserId, name, text,
 };
+use crate::tenancy::access;
 use crate::tenancy::project::{
     AgentAssignmentConfig, AgentAssignmentPatch, BusinessHours, DEFAULT_SESSION_TIMEOUT_MINUTES, NewProject, Project,
     ProjectEvent, RetentionPolicy, SessionVisibility, Slug, check_session_timeout,
 };
+use crate::tenancy::project_member::commands::join_owner;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -90,6 +92,7 @@ impl Command for CreateProject {
         ErrorCode::ValueOutOfRange,
         ErrorCode::UserNotFound,
         ErrorCode::ActorSuspended,
+        ErrorCode::PermissionDenied,
     ];
     type Output = Project;
 
@@ -99,11 +102,14 @@ impl Command for CreateProject {
             _ => None,
         };
         let owner = self.owner_user_id.or(acting);
+        if acting.is_some() && owner != acting {
+            access::platform_rights(work.reader()).await?.require(Permission::UsersManage)?;
+        }
         found(work, self, owner).await
     }
 }
 
-/// Founds a project and enters it.
+/// Founds a project, enters it, and makes its owner the first member.
 pub(crate) async fn found(
     work: &mut UnitOfWork<'_>,
     input: CreateProject,
@@ -113,7 +119,12 @@ pub(crate) async fn found(
     let new = input.into_event(work, id, owner_user_id)?;
     work.enter_project(id);
     let project = work.create_in::<Project>(id, id, ProjectEvent::Created(Box::new(new)))?;
-    work.save(project)
+    let founded = work.save(project)?;
+    let Some(owner) = owner_user_id else { return Ok(founded) };
+    join_owner(work, id, owner).await?;
+    // The project has taken its first member in.
+    let found = work.find::<Project>(id).await?;
+    Ok(found.map_or(founded, |project| project.state().clone()))
 }
 
 impl CreateProject {

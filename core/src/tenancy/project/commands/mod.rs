@@ -1,15 +1,38 @@
 //! What can be done to a project.
 
+mod agents;
 mod create;
+mod custom_fields;
+mod lifecycle;
+mod ownership;
 mod update;
 
+pub use agents::{AddAssignmentAgent, RemoveAssignmentAgent};
 pub use create::CreateProject;
-
+pub(crate) use create::found;
+pub use custom_fields::{DefineCustomField, RemoveCustomField, UpdateCustomField};
+pub use lifecycle::{ActivateProject, DeactivateProject, DeleteProject, RestoreProject, ResumeProject, SuspendProject};
+pub use ownership::TransferOwnership;
 pub use update::UpdateProject;
 
 use crate::kernel::{AgentId, Error, ErrorCode, Result};
 
-crate::operations![commands: CreateProject, UpdateProject];
+crate::operations![commands:
+    CreateProject,
+    UpdateProject,
+    AddAssignmentAgent,
+    RemoveAssignmentAgent,
+    DefineCustomField,
+    UpdateCustomField,
+    RemoveCustomField,
+    ActivateProject,
+    DeactivateProject,
+    SuspendProject,
+    ResumeProject,
+    TransferOwnership,
+    DeleteProject,
+    RestoreProject,
+];
 
 /// Refuses agents that cannot be given sessions of the project.
 ///
