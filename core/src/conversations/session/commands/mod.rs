@@ -17,7 +17,7 @@ use crate::engine::{Reader, UnitOfWork};
 use crate::kernel::text::{required_text, text};
 use crate::kernel::{Actor, AgentId, Error, ErrorCode, Permission, Result};
 use crate::operations;
-use crate::tenancy::access::authorise;
+use crate::tenancy::access::require;
 
 /// The most characters of a reason.
 const MAX_REASON: usize = 1_000;
@@ -28,7 +28,7 @@ const MAX_NOTE: usize = 2_000;
 async fn check_owner(work: &UnitOfWork<'_>, session: &Session) -> Result<()> {
     match session.current_agent_id {
         Some(agent) if work.actor().id() != Some(agent.uuid()) => {
-            authorise(work.reader(), Permission::SessionsAssign).await
+            require(work.reader(), Permission::SessionsAssign).await
         }
         _ => Ok(()),
     }
