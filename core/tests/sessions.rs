@@ -1,5 +1,6 @@
 //! Sessions inside the whole product: opened by hand and by messages, ended with their chat, their contact, their channel.
 #![cfg(feature = "testing")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use serde_json::{Value, json};
 use ventros::conversations::session::{EndReason, Session, SessionStatus};

@@ -3,9 +3,12 @@
 use super::ending::not_active;
 use super::timeout::check_timeout;
 use super::{AssignmentSource, Session, SessionEvent, TimeoutSource};
+use crate::conversations::inbound::system_agent;
+use crate::conversations::message::MessageSource;
 use crate::engine::Root;
 use crate::kernel::{
-    AgentId, CustomFieldInput, CustomFieldRules, Error, ErrorCode, Money, Result, Tag, Timestamp, refuse_reserved,
+    AgentId, CustomFieldInput, CustomFieldRules, Error, ErrorCode, Money, ProjectId, Result, Tag, Timestamp,
+    refuse_reserved,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,14 +47,13 @@ impl Root<Session> {
 
     /// Gives the session to an agent; `false` when it has it already. An earlier agent may return.
     ///
-    /// Agents are known by the host: any id is taken, except those reserved for the system's own agents, which attend
-    /// nobody (`agent_cannot_attend`).
+    /// Agents are known by the host: any id is taken, except those of the system's own agents, which attend nobody.
     ///
     /// # Errors
     /// `session_not_active`, `agent_cannot_attend`, `field_required` without a reason from agent to agent.
     pub fn give_to(&mut self, assignment: Assignment) -> Result<bool> {
         self.need_active()?;
-        if refuse_reserved(assignment.agent_id).is_err() {
+        if is_system_agent(self.project_id, assignment.agent_id) {
             return Err(Error::new(ErrorCode::AgentCannotAttend).at("agent_id"));
         }
         let previous_agent_id = self.current_agent_id;
@@ -271,4 +273,9 @@ impl Root<Session> {
         }
         Ok(())
     }
+}
+
+/// The system's own agents: the reserved ids, and those that messages of a project are attributed to.
+fn is_system_agent(project: ProjectId, agent: AgentId) -> bool {
+    refuse_reserved(agent).is_err() || MessageSource::ALL.iter().any(|source| system_agent(project, *source) == agent)
 }

@@ -152,11 +152,8 @@ async fn read_log(work: &UnitOfWork<'_>, session: &Root<Session>) -> Result<Sess
     let mut log = SessionLog::default();
     let (mut after, mut read) = (0, 0);
     // A session without messages was opened a moment ago.
-    while session.metrics.message_count > 0 {
-        if read >= MAX_EVENTS_READ {
-            log.truncated = true;
-            break;
-        }
+    let mut more = session.metrics.message_count > 0;
+    while more {
         let query = EventQuery { after, subject: Some(subject), limit: EVENTS_PER_READ, ..EventQuery::default() };
         let events = work.reader().storage().events(work.reader().scope_of(Kind::Session), &query).await?;
         for event in &events {
@@ -164,9 +161,8 @@ async fn read_log(work: &UnitOfWork<'_>, session: &Root<Session>) -> Result<Sess
             after = event.seq;
         }
         read += events.len();
-        if events.len() < EVENTS_PER_READ {
-            break;
-        }
+        more = events.len() == EVENTS_PER_READ && read < MAX_EVENTS_READ;
+        log.truncated |= read >= MAX_EVENTS_READ;
     }
     for event in work.recorded().iter().filter(|event| event.subjects.contains(&subject)) {
         log.note(event.kind, event.aggregate_id, event.event.type_name());

@@ -137,11 +137,7 @@ impl Session {
     /// Takes in a message event that names this session.
     pub(super) fn observe(&mut self, id: MessageId, event: &MessageEvent) {
         match event {
-            MessageEvent::Received(new) | MessageEvent::Created(new) => {
-                if !new.is_scheduled() {
-                    self.take(id, new);
-                }
-            }
+            MessageEvent::Received(new) | MessageEvent::Created(new) if !new.is_scheduled() => self.take(id, new),
             // Without a placement a re-cut follows, which counts it.
             MessageEvent::Imported(new) if new.placement.is_some() => self.take(id, new),
             MessageEvent::Queued { queued_at, released, placement, session_metrics, .. } => {

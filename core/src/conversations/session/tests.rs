@@ -663,6 +663,17 @@ fn the_first_person_who_answers_gets_the_session() {
 }
 
 #[test]
+fn the_systems_own_agents_attend_nobody() {
+    let scene = Scene::new();
+    let session = scene.says("10:00", CONTACT).unwrap();
+    let nobody = crate::conversations::inbound::system_agent(scene.project.id(), MANUAL);
+    scene.run(Say { agent: Some(nobody), ..scene.message(at("10:00"), MANUAL) });
+    scene.pending();
+    assert_eq!(scene.only().current_agent_id, None);
+    assert_eq!(scene.fails(assign(session, nobody)).code(), ErrorCode::AgentCannotAttend);
+}
+
+#[test]
 fn escalation_and_conversion() {
     let scene = Scene::new();
     let id = scene.says("10:00", CONTACT).unwrap();
