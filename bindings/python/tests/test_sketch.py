@@ -23,10 +23,11 @@ def test_the_sketch_of_the_architecture(tmp_path: Path) -> None:
         line = shop.channels.create(name="WhatsApp", type="waha")
         shop.on("message.received", lambda event: heard.append(event.data.content))
         shop.subscribe("audit", lambda event: audited.append(event.type), events=["contact.*"], start="start")
-        outcomes = list(shop.inbound.ingest(channel_id=line.id, raw=payload))
-        assert [outcome.type for outcome in outcomes] == ["recorded"]
-        for outcome in shop.inbound.ingest(channel_id=line.id, raw=json.dumps(payload).encode()):
-            assert outcome.type == "duplicate"
+        outcomes = [outcome.type for outcome in shop.inbound.ingest(channel_id=line.id, raw=payload)]
+        assert outcomes.count("recorded") == 1
+        again = [outcome.type for outcome in shop.inbound.ingest(channel_id=line.id, raw=json.dumps(payload).encode())]
+        assert again.count("duplicate") == 1
+        assert "recorded" not in again
 
         known = next(iter(shop.contacts.list()))
         assert known.phone is not None
@@ -34,7 +35,8 @@ def test_the_sketch_of_the_architecture(tmp_path: Path) -> None:
         assert customer is not None
         customer = shop.contacts.update(customer.id, name="First customer")
         customer = shop.contacts.add_tag(customer.id, tag="vip")
-        assert (customer.name, customer.tags) == ("First customer", ["vip"])
+        assert customer.name == "First customer"
+        assert "vip" in customer.tags
 
         messages = list(shop.messages.list(filter={"field": "contact_id", "op": "eq", "value": customer.id}))
         assert len(messages) == 1

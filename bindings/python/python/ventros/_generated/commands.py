@@ -1251,6 +1251,370 @@ class inbound:
         )
 
 
+class messages:
+    """Commands of the collection `messages`."""
+
+    @staticmethod
+    def attach_media(
+        id: t.MessageId,
+        *,
+        media: t.MediaPatch,
+    ) -> Command[t.Message]:
+        """Notes what became known of a message's file: its link, its size, the host's copy.
+
+        Permission: messages.send.
+        Errors: content_not_allowed, idempotency_key_reused, input_invalid, message_not_found, mime_invalid, permission_denied, text_control_char, text_too_long, url_invalid, url_scheme_unsupported, version_conflict.
+        """
+        return Command(
+            "messages.attach_media",
+            {
+                "id": id,
+                "media": media,
+            },
+            t.Message,
+        )
+
+    @staticmethod
+    def cancel(
+        id: t.MessageId,
+        *,
+        reason: str | None = None,
+    ) -> Command[t.Message]:
+        """Withdraws a message that is scheduled or queued. One that a dispatcher has taken can only be revoked.
+
+        Args:
+            reason: At most 1 000 characters.
+
+        Permission: messages.send.
+        Errors: idempotency_key_reused, invalid_state, message_not_found, permission_denied, text_control_char, text_too_long, version_conflict.
+        """
+        return Command(
+            "messages.cancel",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Message,
+        )
+
+    @staticmethod
+    def claim_due(
+        *,
+        channel_id: t.ChannelId | None = None,
+        limit: int | None = None,
+    ) -> Command[List[t.ClaimedMessage]]:
+        """Takes what is due out of the queue, for a host that sends by itself, and answers for it: report every one with
+        `messages.report_delivery` before its lease ends (60 seconds, for a video 5 minutes), or it comes again.
+
+        Urgent ones come first, then what has waited longest. Of a chat only its oldest unsent message comes, and none while
+        one is under way; messages of one chat go out in their order. Channels that are not active keep theirs, and no channel
+        gives more than its rate allows (WAHA: 60 a minute, 1 000 an hour).
+
+        A try that ended without a report counts. Where the provider cannot recognise a repetition, the next one carries
+        `possible_duplicate` in its metadata, and there is no third: the message fails as `unconfirmed`.
+
+        Args:
+            channel_id: Only of this channel.
+            limit: 1 to 100; 20 unless told.
+
+        Permission: messages.send.
+        Errors: channel_not_found, idempotency_key_reused, limit_out_of_range, permission_denied, version_conflict.
+        """
+        return Command(
+            "messages.claim_due",
+            {
+                "channel_id": given(channel_id),
+                "limit": given(limit),
+            },
+            List[t.ClaimedMessage],
+        )
+
+    @staticmethod
+    def delete(
+        id: t.MessageId,
+        *,
+        reason: str | None = None,
+    ) -> Command[t.Message]:
+        """Hides a message in the CRM. The provider and the contact keep it; its external id stays taken, so that it is not
+        recorded a second time. Again changes nothing.
+
+        Args:
+            reason: At most 1 000 characters.
+
+        Permission: messages.delete.
+        Errors: idempotency_key_reused, message_not_found, permission_denied, text_control_char, text_too_long, version_conflict.
+        """
+        return Command(
+            "messages.delete",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Message,
+        )
+
+    @staticmethod
+    def edit(
+        id: t.MessageId,
+        *,
+        text: str,
+    ) -> Command[t.Message]:
+        """Changes the text or caption of a message of ours. One that has not gone out yet goes out changed.
+
+        A sent one can be changed where its channel allows that, for as long as it does (WhatsApp: 15 minutes). The change is
+        recorded here; handing it to the provider is the dispatcher's task.
+
+        Permission: messages.send.
+        Errors: channel_not_found, edit_window_closed, idempotency_key_reused, message_not_editable, message_not_found, permission_denied, text_required, text_too_long, version_conflict.
+        """
+        return Command(
+            "messages.edit",
+            {
+                "id": id,
+                "text": text,
+            },
+            t.Message,
+        )
+
+    @staticmethod
+    def forward(
+        id: t.MessageId,
+        *,
+        chat_ids: Sequence[t.ChatId],
+    ) -> Command[List[t.Message]]:
+        """Sends what a message says into other chats, marked as forwarded. All or nothing.
+
+        Limits: 1 to 20 chats. Notices of the system, unsupported kinds and messages that were taken back stay where they are.
+
+        Permission: messages.send.
+        Errors: channel_not_active, chat_closed, chat_not_found, content_not_allowed, content_type_not_supported, groups_not_supported, idempotency_key_reused, limit_out_of_range, media_required, message_not_forwardable, message_not_found, newsletters_not_supported, payload_too_large, permission_denied, recipient_unreachable, reply_window_closed, text_too_long, version_conflict.
+        """
+        return Command(
+            "messages.forward",
+            {
+                "id": id,
+                "chat_ids": chat_ids,
+            },
+            List[t.Message],
+        )
+
+    @staticmethod
+    def mark_read(
+        ids: Sequence[t.MessageId],
+        *,
+        played: bool | None = None,
+    ) -> Command[List[t.Message]]:
+        """Notes that our side read inbound messages, or played their voice notes and sounds. What was read stays read.
+
+        Limits: 1 to 100 messages. Only inbound ones (`invalid_state`). What a chat counts as unread is `chats.mark_read`.
+
+        Args:
+            played: They were played; the same as read for everything that cannot be played.
+
+        Permission: messages.send.
+        Errors: idempotency_key_reused, invalid_state, limit_out_of_range, message_not_found, permission_denied, version_conflict.
+        """
+        return Command(
+            "messages.mark_read",
+            {
+                "ids": ids,
+                "played": given(played),
+            },
+            List[t.Message],
+        )
+
+    @staticmethod
+    def react(
+        id: t.MessageId,
+        *,
+        emoji: str,
+    ) -> Command[t.Message]:
+        """Sets the reaction of our side, or removes it with an empty emoji. A new one replaces the old.
+
+        Args:
+            emoji: At most 32 bytes; empty removes.
+
+        Permission: messages.send.
+        Errors: channel_not_found, emoji_invalid, idempotency_key_reused, message_not_found, permission_denied, version_conflict.
+        """
+        return Command(
+            "messages.react",
+            {
+                "id": id,
+                "emoji": emoji,
+            },
+            t.Message,
+        )
+
+    @staticmethod
+    def report_delivery(
+        *,
+        status: t.ReportedStatus,
+        at: t.Timestamp | None = None,
+        attempt: int | None = None,
+        channel_id: t.ChannelId | None = None,
+        channel_message_id: str | None = None,
+        failure: t.ReportedFailure | None = None,
+        id: t.MessageId | None = None,
+        participant: str | None = None,
+    ) -> Command[t.DeliveryResult]:
+        """Reports what became of a message: after a try (`messages.claim_due`), or when the provider acknowledges one later.
+
+        Name the message by its id, then `channel_message_id` tells the id that the provider gave it; or by `channel_id` and
+        `channel_message_id`. Reports may come in any order and repeatedly: a status only climbs. A failed try is repeated up to
+        5 times when its failure may pass, after 5 seconds, doubled each time up to 5 minutes, give or take a fifth.
+
+        A message of another device that turns out to be this one is superseded: one stays visible, with what was known of both.
+
+        Args:
+            at: When it happened at the provider; now unless told.
+            attempt: The try it is about, as `messages.claim_due` gave it. A failure of an earlier try changes nothing.
+            channel_message_id: 1 to 255 characters.
+            participant: In a group: who got, read or played it.
+
+        Permission: messages.send.
+        Errors: channel_message_id_taken, channel_not_found, field_required, idempotency_key_reused, input_invalid, invalid_state, message_not_found, permission_denied, timestamp_in_future, version_conflict.
+        """
+        return Command(
+            "messages.report_delivery",
+            {
+                "status": status,
+                "at": given(at),
+                "attempt": given(attempt),
+                "channel_id": given(channel_id),
+                "channel_message_id": given(channel_message_id),
+                "failure": given(failure),
+                "id": given(id),
+                "participant": given(participant),
+            },
+            t.DeliveryResult,
+        )
+
+    @staticmethod
+    def retry(
+        id: t.MessageId,
+    ) -> Command[t.Message]:
+        """Puts a failed message into the queue again, as if it had never been tried.
+
+        Permission: messages.send.
+        Errors: channel_not_active, channel_not_found, chat_closed, chat_not_found, expiry_invalid, idempotency_key_reused, invalid_state, message_not_found, permission_denied, version_conflict.
+        """
+        return Command(
+            "messages.retry",
+            {
+                "id": id,
+            },
+            t.Message,
+        )
+
+    @staticmethod
+    def revoke(
+        id: t.MessageId,
+    ) -> Command[t.Message]:
+        """Takes a message of ours back for everyone. What it said stays readable here.
+
+        Only one that was sent (`invalid_state`; cancel one that was not), where and while its channel allows that (WhatsApp:
+        60 hours). It is recorded here; handing it to the provider is the dispatcher's task. Again changes nothing.
+
+        Permission: messages.send.
+        Errors: channel_not_found, idempotency_key_reused, invalid_state, message_not_found, permission_denied, revoke_window_closed, version_conflict.
+        """
+        return Command(
+            "messages.revoke",
+            {
+                "id": id,
+            },
+            t.Message,
+        )
+
+    @staticmethod
+    def send(
+        *,
+        content: t.Content,
+        channel_id: t.ChannelId | None = None,
+        chat_id: t.ChatId | None = None,
+        client_token: str | None = None,
+        contact_id: t.ContactId | None = None,
+        expires_at: t.Timestamp | None = None,
+        mentions: Sequence[t.Mention] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        origin: t.MessageOrigin | None = None,
+        priority: t.Priority | None = None,
+        reply_to_id: t.MessageId | None = None,
+        scheduled_at: t.Timestamp | None = None,
+        source: t.MessageSource | None = None,
+    ) -> Command[t.Message]:
+        """Puts a message into the queue of its channel, now or at `scheduled_at`, and returns it.
+
+        Give `chat_id`, or `contact_id` and `channel_id`: then it goes into the contact's chat on the channel, which is opened
+        when there is none. A message that answers (of a person, a bot or a schedule) opens a session where none is active.
+
+        The message waits until a dispatcher hands it to the provider; `messages.claim_due` is how a host does that itself.
+        With a `client_token` the same send again, after a lost answer say, returns the first message.
+
+        Limits: 4 096 characters, or fewer where the channel says so; 256 mentions; metadata of 64 keys and 16 KiB.
+
+        Args:
+            client_token: 1 to 128 characters, unique in the project.
+            expires_at: When it does not go out any more.
+            origin: What follows its delivery.
+            priority: `normal` unless told.
+            reply_to_id: A message of the same chat.
+            scheduled_at: When it goes out. Up to a minute in the past means now.
+            source: What made it; unless told `scheduled` with a `scheduled_at`, `bot` for an agent, else `manual`.
+
+        Permission: messages.send.
+        Errors: channel_not_active, channel_not_found, chat_closed, chat_not_found, client_token_reused, contact_card_required, contact_not_found, content_not_allowed, content_type_not_supported, coordinates_out_of_range, enum_unknown, expiry_invalid, field_required, groups_not_supported, idempotency_key_reused, json_too_deep, json_too_large, limit_out_of_range, media_required, media_url_insecure, message_contact_mismatch, mime_invalid, name_too_long, newsletters_not_supported, payload_too_large, permission_denied, recipient_unreachable, reply_target_mismatch, reply_window_closed, schedule_in_past, template_required, template_variable_invalid, text_required, text_too_long, url_invalid, url_scheme_unsupported, vcard_invalid, version_conflict.
+        """
+        return Command(
+            "messages.send",
+            {
+                "content": content,
+                "channel_id": given(channel_id),
+                "chat_id": given(chat_id),
+                "client_token": given(client_token),
+                "contact_id": given(contact_id),
+                "expires_at": given(expires_at),
+                "mentions": given(mentions),
+                "metadata": given(metadata),
+                "origin": given(origin),
+                "priority": given(priority),
+                "reply_to_id": given(reply_to_id),
+                "scheduled_at": given(scheduled_at),
+                "source": given(source),
+            },
+            t.Message,
+        )
+
+    @staticmethod
+    def update(
+        id: t.MessageId,
+        *,
+        language: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Command[t.Message]:
+        """Changes the particulars of a message: the host's own metadata, key by key, and its language.
+
+        Limits: metadata of 64 keys and 16 KiB.
+
+        Args:
+            language: ISO 639-1, for example `pt`; of a longer tag only the language is kept.
+            metadata: Keys to set; a null removes its key, all others stay.
+
+        Permission: messages.send.
+        Errors: idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, message_not_found, permission_denied, text_control_char, version_conflict.
+        """
+        return Command(
+            "messages.update",
+            {
+                "id": id,
+                "language": given(language),
+                "metadata": given(metadata),
+            },
+            t.Message,
+        )
+
+
 class projects:
     """Commands of the collection `projects`."""
 
@@ -1305,6 +1669,350 @@ class projects:
                 "slug": slug,
             },
             t.Project,
+        )
+
+
+class sessions:
+    """Commands of the collection `sessions`."""
+
+    @staticmethod
+    def assign(
+        id: t.SessionId,
+        *,
+        agent_id: t.AgentId,
+        reason: str | None = None,
+        source: t.AssignmentSource | None = None,
+        strategy: str | None = None,
+    ) -> Command[t.Session]:
+        """Claims, assigns or hands over an active session. Giving it to the agent who has it changes nothing; an earlier agent may
+        return. On another agent's session `sessions.assign` is needed too, and a reason.
+
+        Args:
+            reason: Required from one agent to another; at most 1 000 characters.
+            source: `manual` unless told.
+            strategy: A code such as `round_robin`; at most 50 characters.
+
+        Permission: sessions.manage.
+        Errors: agent_cannot_attend, field_required, idempotency_key_reused, name_required, name_too_long, permission_denied, session_not_active, session_not_found, text_too_long, version_conflict.
+        """
+        return Command(
+            "sessions.assign",
+            {
+                "id": id,
+                "agent_id": agent_id,
+                "reason": given(reason),
+                "source": given(source),
+                "strategy": given(strategy),
+            },
+            t.Session,
+        )
+
+    @staticmethod
+    def deescalate(
+        id: t.SessionId,
+        *,
+        reason: str | None = None,
+    ) -> Command[t.Session]:
+        """Ends the escalation of a session.
+
+        Args:
+            reason: At most 1 000 characters.
+
+        Permission: sessions.manage.
+        Errors: idempotency_key_reused, permission_denied, session_not_escalated, session_not_found, text_too_long, version_conflict.
+        """
+        return Command(
+            "sessions.deescalate",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Session,
+        )
+
+    @staticmethod
+    def end(
+        id: t.SessionId,
+        *,
+        reason: t.EndReason,
+        note: str | None = None,
+        resolve: bool | None = None,
+        tags: Sequence[t.Tag] | None = None,
+    ) -> Command[t.Session]:
+        """Closes an active session now. With `resolve` it is resolved in the same step; `tags` are added to its outcome tags.
+
+        Silence ends a session by itself, so `inactivity_timeout` is no reason to give. On another agent's session
+        `sessions.assign` is needed too.
+
+        Args:
+            note: At most 2 000 characters.
+
+        Permission: sessions.manage.
+        Errors: enum_unknown, idempotency_key_reused, outcome_tag_limit, permission_denied, session_not_active, session_not_found, tag_invalid, text_too_long, version_conflict.
+        """
+        return Command(
+            "sessions.end",
+            {
+                "id": id,
+                "reason": reason,
+                "note": given(note),
+                "resolve": given(resolve),
+                "tags": given(tags),
+            },
+            t.Session,
+        )
+
+    @staticmethod
+    def escalate(
+        id: t.SessionId,
+        *,
+        reason: str,
+        level: int | None = None,
+        to_agent_id: t.AgentId | None = None,
+    ) -> Command[t.Session]:
+        """Calls for somebody higher up, and hands an active session over to them if they are named. The same level again changes
+        nothing.
+
+        Args:
+            level: 1 to 5; 1 unless told.
+            reason: 1 to 1 000 characters.
+
+        Permission: sessions.manage.
+        Errors: agent_cannot_attend, escalation_level_invalid, idempotency_key_reused, permission_denied, reason_required, session_not_active, session_not_found, text_too_long, version_conflict.
+        """
+        return Command(
+            "sessions.escalate",
+            {
+                "id": id,
+                "reason": reason,
+                "level": given(level),
+                "to_agent_id": given(to_agent_id),
+            },
+            t.Session,
+        )
+
+    @staticmethod
+    def mark_converted(
+        id: t.SessionId,
+        *,
+        note: str | None = None,
+        value: t.Money | None = None,
+    ) -> Command[t.Session]:
+        """Notes that something came of a session: a sale, a booking. A second time replaces the first.
+
+        Args:
+            note: At most 2 000 characters.
+
+        Permission: sessions.manage.
+        Errors: currency_invalid, idempotency_key_reused, money_negative, money_overflow, permission_denied, session_not_found, text_too_long, version_conflict.
+        """
+        return Command(
+            "sessions.mark_converted",
+            {
+                "id": id,
+                "note": given(note),
+                "value": given(value),
+            },
+            t.Session,
+        )
+
+    @staticmethod
+    def reopen(
+        id: t.SessionId,
+        *,
+        reason: str,
+    ) -> Command[t.Session]:
+        """Brings an ended session back, open for at least its own timeout from now. Only the newest session of a chat can come back.
+
+        Args:
+            reason: 1 to 1 000 characters.
+
+        Permission: sessions.manage.
+        Errors: active_session_exists, idempotency_key_reused, newer_session_exists, permission_denied, reason_required, session_active, session_not_found, text_too_long, version_conflict.
+        """
+        return Command(
+            "sessions.reopen",
+            {
+                "id": id,
+                "reason": reason,
+            },
+            t.Session,
+        )
+
+    @staticmethod
+    def request_summary(
+        id: t.SessionId,
+    ) -> Command[t.Session]:
+        """Asks the host's AI to summarise an ended session of at least 3 messages. The answer comes by `sessions.set_summary`.
+
+        Permission: sessions.manage.
+        Errors: idempotency_key_reused, permission_denied, session_not_found, summary_not_applicable, version_conflict.
+        """
+        return Command(
+            "sessions.request_summary",
+            {
+                "id": id,
+            },
+            t.Session,
+        )
+
+    @staticmethod
+    def resolve(
+        id: t.SessionId,
+    ) -> Command[t.Session]:
+        """Marks an ended session as settled. Repeating it changes nothing; an active one is resolved by `sessions.end`.
+
+        Permission: sessions.manage.
+        Errors: idempotency_key_reused, permission_denied, session_active, session_not_found, version_conflict.
+        """
+        return Command(
+            "sessions.resolve",
+            {
+                "id": id,
+            },
+            t.Session,
+        )
+
+    @staticmethod
+    def set_summary(
+        id: t.SessionId,
+        *,
+        sentiment: t.Sentiment,
+        summary: str,
+        key_entities: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        next_steps: Sequence[str] | None = None,
+        provider: str | None = None,
+        sentiment_score: float | None = None,
+        topics: Sequence[str] | None = None,
+    ) -> Command[t.Session]:
+        """Stores what an AI or a person made of a session; a later one replaces it.
+
+        Args:
+            key_entities: At most 16 KiB.
+            next_steps: At most 50, each of 1 to 200 characters.
+            sentiment_score: 0 to 1.
+            summary: 1 to 10 000 characters.
+            topics: At most 50, each of 1 to 200 characters.
+
+        Permission: sessions.manage.
+        Errors: idempotency_key_reused, input_invalid, json_too_deep, json_too_large, name_required, name_too_long, permission_denied, sentiment_score_out_of_range, session_not_found, text_required, text_too_long, version_conflict.
+        """
+        return Command(
+            "sessions.set_summary",
+            {
+                "id": id,
+                "sentiment": sentiment,
+                "summary": summary,
+                "key_entities": given(key_entities),
+                "model": given(model),
+                "next_steps": given(next_steps),
+                "provider": given(provider),
+                "sentiment_score": given(sentiment_score),
+                "topics": given(topics),
+            },
+            t.Session,
+        )
+
+    @staticmethod
+    def start(
+        *,
+        chat_id: t.ChatId,
+        agent_id: t.AgentId | None = None,
+        timeout_seconds: int | None = None,
+    ) -> Command[t.StartedSession]:
+        """Opens a session in a chat, or returns the active one unchanged.
+
+        Its timeout is the given one, else the channel's, the project's, or 30 minutes.
+
+        Args:
+            agent_id: Who attends a session that is opened.
+            timeout_seconds: 60 to 86 400.
+
+        Permission: sessions.manage.
+        Errors: active_session_exists, agent_cannot_attend, channel_not_found, chat_closed, chat_not_found, idempotency_key_reused, invalid_state, permission_denied, session_contact_required, timeout_out_of_range, version_conflict.
+        """
+        return Command(
+            "sessions.start",
+            {
+                "chat_id": chat_id,
+                "agent_id": given(agent_id),
+                "timeout_seconds": given(timeout_seconds),
+            },
+            t.StartedSession,
+        )
+
+    @staticmethod
+    def unassign(
+        id: t.SessionId,
+        *,
+        reason: str | None = None,
+    ) -> Command[t.Session]:
+        """Takes an active session from its agent. One that nobody has stays as it is.
+
+        Args:
+            reason: At most 1 000 characters.
+
+        Permission: sessions.manage.
+        Errors: idempotency_key_reused, permission_denied, session_not_active, session_not_found, text_too_long, version_conflict.
+        """
+        return Command(
+            "sessions.unassign",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Session,
+        )
+
+    @staticmethod
+    def unresolve(
+        id: t.SessionId,
+    ) -> Command[t.Session]:
+        """Takes the mark of a settled session back. Repeating it changes nothing.
+
+        Permission: sessions.manage.
+        Errors: idempotency_key_reused, permission_denied, session_active, session_not_found, version_conflict.
+        """
+        return Command(
+            "sessions.unresolve",
+            {
+                "id": id,
+            },
+            t.Session,
+        )
+
+    @staticmethod
+    def update(
+        id: t.SessionId,
+        *,
+        custom_fields: Mapping[str, t.CustomFieldInput] | None = None,
+        extended_until: t.Timestamp | None | UnsetType = UNSET,
+        outcome_tags: Sequence[t.Tag] | None | UnsetType = UNSET,
+        timeout_seconds: int | None = None,
+    ) -> Command[t.Session]:
+        """Changes a session's timeout, extension, outcome tags and custom fields, one event per difference. The timeout and the
+        extension are those of an active session; the rest can be changed at any time.
+
+        Args:
+            custom_fields: By key; null removes a field, keys that are not named stay.
+            extended_until: In the future, at most 7 days ahead; null takes an extension back.
+            outcome_tags: All of them, at most 20; null clears them.
+            timeout_seconds: 60 to 86 400.
+
+        Permission: sessions.manage.
+        Errors: custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_not_found, custom_field_read_only, custom_field_required, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, extension_in_past, extension_too_long, idempotency_key_reused, outcome_tag_limit, permission_denied, session_not_active, session_not_found, tag_invalid, timeout_out_of_range, version_conflict.
+        """
+        return Command(
+            "sessions.update",
+            {
+                "id": id,
+                "custom_fields": given(custom_fields),
+                "extended_until": extended_until,
+                "outcome_tags": outcome_tags,
+                "timeout_seconds": given(timeout_seconds),
+            },
+            t.Session,
         )
 
 
@@ -1573,7 +2281,9 @@ __all__ = [
     "chats",
     "contacts",
     "inbound",
+    "messages",
     "projects",
+    "sessions",
     "system_channel_types",
     "system_inbound",
     "system_projects",

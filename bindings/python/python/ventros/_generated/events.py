@@ -1410,6 +1410,7 @@ class MessageQueued(Struct, frozen=True, kw_only=True):
     contact_id: t.ContactId | None = None
     placement: t.Placement | None = None
     queued_at: t.Timestamp
+    released: t.ReleasedMessage | None = None
     session_id: t.SessionId | None = None
     session_metrics: t.SessionMetrics | None = None
 
@@ -1862,6 +1863,48 @@ class SessionAgentUnassigned(Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class SessionConverted(Struct, frozen=True, kw_only=True):
+    """Something came of it: a sale, a booking.
+
+    Of session, version 1.
+    """
+
+    type: ClassVar[Literal["session.converted"]] = "session.converted"
+    at: t.Timestamp
+    chat_id: t.ChatId
+    contact_id: t.ContactId | None = None
+    note: str | None = None
+    value: t.Money | None = None
+
+
+class SessionCustomFieldRemoved(Struct, frozen=True, kw_only=True):
+    """A custom field was removed.
+
+    Of session, version 1.
+    """
+
+    type: ClassVar[Literal["session.custom_field_removed"]] = "session.custom_field_removed"
+    chat_id: t.ChatId
+    contact_id: t.ContactId | None = None
+    key: t.CustomFieldKey
+    previous: Any = None
+
+
+class SessionCustomFieldSet(Struct, frozen=True, kw_only=True):
+    """A custom field has this value.
+
+    Of session, version 1.
+    """
+
+    type: ClassVar[Literal["session.custom_field_set"]] = "session.custom_field_set"
+    chat_id: t.ChatId
+    contact_id: t.ContactId | None = None
+    field_type: t.CustomFieldType
+    key: t.CustomFieldKey
+    previous: Any = None
+    value: Any = None
+
+
 class SessionDeescalated(Struct, frozen=True, kw_only=True):
     """The escalation is over.
 
@@ -2236,6 +2279,9 @@ EventType: TypeAlias = Literal[
     "session.abandoned",
     "session.agent_assigned",
     "session.agent_unassigned",
+    "session.converted",
+    "session.custom_field_removed",
+    "session.custom_field_set",
     "session.deescalated",
     "session.ended",
     "session.escalated",
@@ -2389,6 +2435,9 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "session.abandoned": SessionAbandoned,
     "session.agent_assigned": SessionAgentAssigned,
     "session.agent_unassigned": SessionAgentUnassigned,
+    "session.converted": SessionConverted,
+    "session.custom_field_removed": SessionCustomFieldRemoved,
+    "session.custom_field_set": SessionCustomFieldSet,
     "session.deescalated": SessionDeescalated,
     "session.ended": SessionEnded,
     "session.escalated": SessionEscalated,
@@ -2542,6 +2591,9 @@ __all__ = [
     "SessionAbandoned",
     "SessionAgentAssigned",
     "SessionAgentUnassigned",
+    "SessionConverted",
+    "SessionCustomFieldRemoved",
+    "SessionCustomFieldSet",
     "SessionDeescalated",
     "SessionEnded",
     "SessionEscalated",

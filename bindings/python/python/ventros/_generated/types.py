@@ -625,6 +625,19 @@ class CheckedConfig(Struct, frozen=True, kw_only=True):
     """Which secrets were given."""
 
 
+class ClaimedMessage(Struct, frozen=True, kw_only=True):
+    """A message to be handed to its provider now, and where it goes."""
+
+    attempt: int
+    """The try, from 1. Report it back."""
+    chat_external_id: str | None = None
+    """The id of the chat at the provider, once it is known."""
+    lease_until: Timestamp
+    message: Message
+    phone: Phone | None = None
+    """The contact's telephone number."""
+
+
 class ConfigField(Struct, frozen=True, kw_only=True):
     """One field of the configuration of a kind of channel."""
 
@@ -870,6 +883,14 @@ class ContentUnsupported(Struct, frozen=True, kw_only=True, tag_field="type", ta
     """The provider's own word for the kind, for example `pollCreationMessage`."""
 
 
+class Conversion(Struct, frozen=True, kw_only=True):
+    """What came of a session, commercially."""
+
+    at: Timestamp
+    note: str | None = None
+    value: Money | None = None
+
+
 class Created(Struct, frozen=True, kw_only=True):
     """What a recorded message brought into being."""
 
@@ -1006,6 +1027,14 @@ class CustomValue(Struct, frozen=True, kw_only=True):
     type: CustomFieldType
     value: Any = None
     """Its form depends on the type: text, number, boolean, list of texts, object."""
+
+
+class DeliveryResult(Struct, frozen=True, kw_only=True):
+    """What a report changed, and the message as it is now."""
+
+    message: Message | None = None
+    """None when no message has this id yet."""
+    outcome: ReportOutcome
 
 
 class Departure(Struct, frozen=True, kw_only=True):
@@ -1543,6 +1572,27 @@ class Media(Struct, frozen=True, kw_only=True):
     width: int | None = None
 
 
+class MediaPatch(Struct, frozen=True, kw_only=True):
+    """Changes of a file's particulars: what is absent stays, null clears."""
+
+    duration_ms: int | None | UnsetType = UNSET
+    filename: str | None | UnsetType = UNSET
+    """At most 255 characters."""
+    height: int | None | UnsetType = UNSET
+    mime: str | None | UnsetType = UNSET
+    sha256: str | None | UnsetType = UNSET
+    """Of the file, 64 hexadecimal digits."""
+    size_bytes: int | None | UnsetType = UNSET
+    state: MediaState | None = None
+    """Unless told: `stored` with a new `storage_key`, `remote` with the first `url`."""
+    storage_key: str | None | UnsetType = UNSET
+    """The host's own name of its copy, at most 1 024 characters."""
+    thumbnail_url: Url | None | UnsetType = UNSET
+    url: Url | None | UnsetType = UNSET
+    """`http` or `https`, at most 2 048 characters."""
+    width: int | None | UnsetType = UNSET
+
+
 class MediaRef(Struct, frozen=True, kw_only=True):
     """What an adapter knows about a file beyond [`Media`](crate::conversations::content::Media)."""
 
@@ -1603,7 +1653,10 @@ class Message(Struct, frozen=True, kw_only=True):
     """Imported."""
     id: MessageId
     language: str | None = None
+    last_attempt_at: Timestamp | None = None
+    """When the last send try started."""
     lease_until: Timestamp | None = None
+    """Whoever claimed it has to report until then; afterwards it can be claimed again."""
     mentions: List[Mention]
     metadata: dict[str, Any]
     next_attempt_at: Timestamp | None = None
@@ -1647,6 +1700,18 @@ class MessageGrouping(Struct, frozen=True, kw_only=True):
     """How long after the last message a group closes; 0 = with its first message."""
 
 
+class MessageHit(Struct, frozen=True, kw_only=True):
+    """A message that was found."""
+
+    field: str
+    """Where it was found: `text` or `filename`."""
+    message: Message
+    score: float
+    """Higher is better; comparable within one answer only."""
+    snippet: str
+    """The words around the first that was found."""
+
+
 class MessageOrigin(Struct, frozen=True, kw_only=True):
     """The aggregate that made a message and follows its delivery."""
 
@@ -1661,6 +1726,17 @@ class MetadataChange(Struct, frozen=True, kw_only=True):
     """Values to set; at most 64 keys and 16 KiB together."""
     unset: List[str] = []
     """Keys to remove."""
+
+
+class Money(Struct, frozen=True, kw_only=True):
+    """An amount of 0 to 9 007 199 254 740 991 minor units, which every language can hold exactly.
+
+    JSON: `{"amount_minor": 1050, "currency": "USD"}`.
+    """
+
+    amount_minor: int
+    """The amount in the currency's minor unit, such as cents."""
+    currency: Currency
 
 
 class NewChannel(Struct, frozen=True, kw_only=True):
@@ -2085,6 +2161,18 @@ class ProviderLabel(Struct, frozen=True, kw_only=True):
     name: str
 
 
+class QueuedSession(Struct, frozen=True, kw_only=True):
+    """One session of the queue, with what a list of work shows."""
+
+    contact_name: str | None = None
+    contact_phone: Phone | None = None
+    open_seconds: int
+    """From its start until now."""
+    session: Session
+    unread_count: int
+    waiting_seconds: int
+
+
 class RateLimits(Struct, frozen=True, kw_only=True):
     """How fast a channel may send."""
 
@@ -2141,6 +2229,15 @@ class RejectedField(Struct, frozen=True, kw_only=True):
     field: str
 
 
+class ReleasedMessage(Struct, frozen=True, kw_only=True):
+    """What chats and sessions need of a scheduled message when it is released."""
+
+    agent_id: AgentId | None = None
+    content_type: ContentType
+    preview: str
+    source: MessageSource
+
+
 class RemovedReaction(Struct, frozen=True, kw_only=True):
     """When a party took its reaction back."""
 
@@ -2153,6 +2250,18 @@ class Replayed(Struct, frozen=True, kw_only=True):
 
     released: int
     """Rows put back to work; done and new ones stay as they are."""
+
+
+class ReportedFailure(Struct, frozen=True, kw_only=True):
+    """Why a try failed."""
+
+    code: FailureCode
+    provider_code: str | None = None
+    """The provider's own code."""
+    reason: str | None = None
+    """For people; longer than 1 000 characters is cut."""
+    retryable: bool | None = None
+    """Whether another try makes sense; unless told, `code` decides."""
 
 
 class RetentionPolicy(Struct, frozen=True, kw_only=True):
@@ -2274,8 +2383,13 @@ class Session(Struct, frozen=True, kw_only=True):
     chat_id: ChatId
     contact_id: ContactId | None = None
     """Set in direct sessions, never in groups."""
+    conversion: Conversion | None = None
+    converted: bool
+    converted_at: Timestamp | None = None
     created_at: Timestamp
     current_agent_id: AgentId | None = None
+    custom_fields: CustomFields
+    """At most 100."""
     duration_seconds: int
     """From the first to the last activity, without the silence that followed."""
     end_note: str | None = None
@@ -2323,6 +2437,14 @@ class Session(Struct, frozen=True, kw_only=True):
     version: int
 
 
+class SessionCounts(Struct, frozen=True, kw_only=True):
+    """Numbers of sessions; merged ones are part of the session that absorbed them."""
+
+    active: int
+    ended: int
+    total: int
+
+
 class SessionEnd(Struct, frozen=True, kw_only=True):
     """How a session went, at the moment of its end."""
 
@@ -2353,6 +2475,14 @@ class SessionEnd(Struct, frozen=True, kw_only=True):
     timeout_seconds: int
     truncated: bool
     """More messages or events exist than are told here."""
+
+
+class SessionHit(Struct, frozen=True, kw_only=True):
+    """A session that was found, and how well it fits."""
+
+    score: float
+    """Higher fits better; comparable inside one answer only."""
+    session: Session
 
 
 class SessionMetrics(Struct, frozen=True, kw_only=True):
@@ -2445,6 +2575,13 @@ class SortKeyObject(Struct, frozen=True, kw_only=True):
     field: str
 
 
+class StartedSession(Struct, frozen=True, kw_only=True):
+    """A session, and whether it was opened just now."""
+
+    created: bool
+    session: Session
+
+
 class Suspicion(Struct, frozen=True, kw_only=True):
     """A contact that may be the same person."""
 
@@ -2471,6 +2608,14 @@ class TemplateRef(Struct, frozen=True, kw_only=True):
     """Names match `[A-Za-z_][A-Za-z0-9_]*`, at most 50 characters; values are texts of at most 1 000 characters,
     numbers or booleans.
     """
+
+
+class ThreadSession(Struct, frozen=True, kw_only=True):
+    """A session with its messages."""
+
+    messages: List[Message]
+    """Oldest first."""
+    session: Session
 
 
 class Upserted(Struct, frozen=True, kw_only=True):
@@ -3182,6 +3327,23 @@ ReopenCause: TypeAlias = Literal["person", "late_message"]
 - `late_message`: A message that was under way when the session fell silent.
 """
 
+ReportOutcome: TypeAlias = Literal["applied", "unchanged", "retrying", "parked"]
+"""What a report changed.
+
+- `applied`: It was news.
+- `unchanged`: It was known, or the message is further already.
+- `retrying`: The try failed, and another follows.
+- `parked`: No message has this id yet: kept for 7 days, and applied when one appears.
+"""
+
+ReportedStatus: TypeAlias = Literal["read", "failed", "sent", "delivered", "played"]
+"""How far a message has come.
+
+- `sent`: The provider took it.
+- `delivered`: It reached the device.
+- `played`: Voice notes and sounds; of anything else it means read.
+"""
+
 RequiredOn: TypeAlias = Literal["create", "activate", "never"]
 """When something must be known."""
 
@@ -3352,6 +3514,7 @@ __all__ = [
     "ChatStatus",
     "ChatType",
     "CheckedConfig",
+    "ClaimedMessage",
     "Component",
     "ConfigField",
     "ConfigFieldType",
@@ -3382,6 +3545,7 @@ __all__ = [
     "ContentUnsupported",
     "ContentVideo",
     "ContentVoice",
+    "Conversion",
     "Created",
     "CreatedChannel",
     "CreatedChannelAiProcessing",
@@ -3395,6 +3559,7 @@ __all__ = [
     "CustomFieldTarget",
     "CustomFieldType",
     "CustomValue",
+    "DeliveryResult",
     "Departure",
     "Direction",
     "Direction2",
@@ -3470,16 +3635,19 @@ __all__ = [
     "Media",
     "MediaFetch",
     "MediaKind",
+    "MediaPatch",
     "MediaRef",
     "MediaState",
     "Mention",
     "Message",
     "MessageGrouping",
+    "MessageHit",
     "MessageId",
     "MessageOrigin",
     "MessageSource",
     "MessageStatus",
     "MetadataChange",
+    "Money",
     "NameSource",
     "NewChannel",
     "NewChannelAiProcessing",
@@ -3529,6 +3697,7 @@ __all__ = [
     "ProviderEvent",
     "ProviderLabel",
     "QueuedCause",
+    "QueuedSession",
     "RateLimits",
     "Reaction",
     "Reader",
@@ -3538,9 +3707,13 @@ __all__ = [
     "ReassignmentTrigger",
     "Region",
     "RejectedField",
+    "ReleasedMessage",
     "RemovedReaction",
     "ReopenCause",
     "Replayed",
+    "ReportedFailure",
+    "ReportedStatus",
+    "ReportOutcome",
     "RequiredOn",
     "RestoreReason",
     "RetentionPolicy",
@@ -3551,7 +3724,9 @@ __all__ = [
     "ScoreKind",
     "Sentiment",
     "Session",
+    "SessionCounts",
     "SessionEnd",
+    "SessionHit",
     "SessionId",
     "SessionKind",
     "SessionMetrics",
@@ -3566,11 +3741,13 @@ __all__ = [
     "SortKeyObject",
     "SourceHint",
     "Stage",
+    "StartedSession",
     "SuspensionCause",
     "Suspicion",
     "SystemNotice",
     "Tag",
     "TemplateRef",
+    "ThreadSession",
     "TimeOfDay",
     "TimeoutSource",
     "TimeoutSource2",
