@@ -107,6 +107,13 @@ fn define(connection: &Connection, table: &Table) -> Result<i64> {
         }
     }
 
+    run(&format!("DELETE FROM sqlite_stat1 WHERE tbl = '{}'", table.kind.plural()))?;
+    for (index, statistics) in layout.statistics()? {
+        let sql = "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?1, ?2, ?3)";
+        connection.execute(sql, params![table.kind.plural(), index, statistics]).carry()?;
+    }
+    run("ANALYZE sqlite_schema")?;
+
     let is_filled =
         known.is_some_and(|(_, version, shape)| version == i64::from(table.version) && shape == layout.shape());
     let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM {})", layout.name);

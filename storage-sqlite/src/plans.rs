@@ -87,6 +87,12 @@ fn find(sort: &str, descending: bool, filter: Filter) -> Find {
     }
 }
 
+fn tagged(tag: &str) -> Filter {
+    let expression = serde_json::json!({"field": "tags", "op": "contains", "value": tag});
+    let expression: ventros::storage::FilterExpression = serde_json::from_value(expression).unwrap();
+    expression.check(&fields(), at(0)).unwrap()
+}
+
 #[test]
 fn lookups_seek() {
     let store = store();
@@ -111,6 +117,10 @@ fn lists_by_declared_indexes_seek() {
         for descending in [false, true] {
             let first = find(sort, descending, filter.clone());
             seeks(&store, store.find(SCOPE, Kind::Contact, &first));
+            if sort == "id" {
+                let plans = plans(&store, store.find(SCOPE, Kind::Contact, &first));
+                assert!(plans.iter().all(|plan| plan.contains("contacts_by_owner_id")), "{plans:?}");
+            }
             let page = block_on(store.find(SCOPE, Kind::Contact, &Find { limit: 3, ..first.clone() })).unwrap();
             let Some(edge) = page.rows.last().map(|row| (row.keys.clone(), row.snapshot.id)) else { continue };
             for backward in [false, true] {
@@ -118,6 +128,9 @@ fn lists_by_declared_indexes_seek() {
                 seeks(&store, store.find(SCOPE, Kind::Contact, &next));
             }
         }
+    }
+    for plan in plans(&store, store.find(SCOPE, Kind::Contact, &find("created_at", true, tagged("nobody")))) {
+        assert!(!plan.contains("contacts_by_created_at"), "{plan}");
     }
     seeks(&store, store.count(SCOPE, Kind::Contact, &active(), false));
 }

@@ -53,6 +53,33 @@ impl Query {
         Ok(query)
     }
 
+    /// Narrows to the owners of an attribute, so that the search starts from them: for those that few have.
+    pub(crate) fn start_from(&mut self, layout: &Layout, scope: Scope, leaf: &Leaf) {
+        self.text(" AND t.row IN (SELECT a.owner FROM ");
+        self.owners(layout, scope, leaf);
+        self.text(")");
+    }
+
+    /// `attributes WHERE ...`: the rows of one attribute that satisfy its comparison, found by their value.
+    pub(crate) fn owners(&mut self, layout: &Layout, scope: Scope, leaf: &Leaf) {
+        self.text("attributes a INDEXED BY attributes_value WHERE a.project_id ");
+        match scope {
+            Scope::Project(project) => {
+                self.text("= ");
+                self.value(blob(project.uuid()));
+            }
+            Scope::Installation => self.text("IN (SELECT project_id FROM log_heads)"),
+        }
+        self.text(" AND a.kind = ");
+        self.value(Sql::Text(layout.table.kind.as_str().to_owned()));
+        self.text(" AND a.field = ");
+        self.value(Sql::Text(leaf.field.clone()));
+        self.text(" AND a.type = ");
+        self.value(Sql::Integer(type_of(&leaf.test)));
+        self.text(" AND ");
+        self.test("a.value", &leaf.test);
+    }
+
     /// Negation is carried down to the comparisons, where it is two-valued.
     fn filter(&mut self, layout: &Layout, filter: &Filter, negated: bool) -> Result<()> {
         match filter {
@@ -153,6 +180,15 @@ impl Query {
     }
 }
 
+/// The comparisons of attributes with one value or some values that every row of the result must satisfy.
+pub(crate) fn required_attributes(filter: &Filter) -> Vec<&Leaf> {
+    match filter {
+        Filter::All(parts) => parts.iter().flat_map(required_attributes).collect(),
+        Filter::Leaf(leaf) if leaf.is_attribute && matches!(leaf.test, Test::Equal(_) | Test::In(_)) => vec![leaf],
+        _ => Vec::new(),
+    }
+}
+
 fn type_of(test: &Test) -> i64 {
     match test {
         Test::Equal(value)
@@ -205,7 +241,14 @@ pub(crate) fn parts(layout: &Layout, find: &Find) -> Vec<Part> {
 }
 
 /// The query for at most `limit` rows of one part, nearest to the cursor first.
-pub(crate) fn page(layout: &Layout, scope: Scope, find: &Find, part: Part, limit: usize) -> Result<Query> {
+pub(crate) fn page(
+    layout: &Layout,
+    scope: Scope,
+    find: &Find,
+    rare: Option<&Leaf>,
+    part: Part,
+    limit: usize,
+) -> Result<Query> {
     let mut what = "t.project_id, t.id, t.revision, t.state".to_owned();
     let mut keys = Vec::with_capacity(find.sort.len());
     for key in &find.sort {
@@ -216,6 +259,9 @@ pub(crate) fn page(layout: &Layout, scope: Scope, find: &Find, part: Part, limit
         keys.push(Key { column, descending: key.descending != find.backward, is_nullable });
     }
     let mut query = Query::select(&what, layout, scope, &find.filter, find.include_hidden)?;
+    if let Some(leaf) = rare {
+        query.start_from(layout, scope, leaf);
+    }
     let is_split = keys.first().is_some_and(|key| key.is_nullable);
     if is_split {
         let not = if part == Part::Present { "NOT " } else { "" };
@@ -231,7 +277,9 @@ pub(crate) fn page(layout: &Layout, scope: Scope, find: &Find, part: Part, limit
         }
     }
     query.text(" ORDER BY ");
-    for (place, key) in keys.iter().enumerate() {
+    // Behind the id nothing is left to order, and a planner that is told more sorts once more.
+    let names_id = find.sort.iter().position(|key| key.field == "id");
+    for (place, key) in keys.iter().enumerate().take(names_id.unwrap_or(keys.len())) {
         let direction = if key.descending { "DESC" } else { "ASC" };
         match place {
             0 if is_split && part == Part::Missing => {}
@@ -243,6 +291,7 @@ pub(crate) fn page(layout: &Layout, scope: Scope, find: &Find, part: Part, limit
             _ => query.text(&format!("{} {direction}, ", key.column)),
         }
     }
+    let id_descending = names_id.map_or(id_descending, |place| keys[place].descending);
     query.text(if id_descending { "t.id DESC LIMIT " } else { "t.id ASC LIMIT " });
     query.value(Sql::Integer(integer(limit)));
     Ok(query)

@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 use ventros::kernel::{Kind, Result};
 use ventros::storage::{
-    Filter, Find, Found, FoundRow, KeyOwner, KeyRef, SEARCH_CANDIDATES, Scope, SearchHit, Snapshot, SnapshotRepository,
-    query_words, rank,
+    Filter, Find, Found, FoundRow, KeyOwner, KeyRef, Leaf, SEARCH_CANDIDATES, Scope, SearchHit, Snapshot,
+    SnapshotRepository, query_words, rank,
 };
 
 fn snapshot(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
@@ -33,20 +33,52 @@ fn together<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Res
     outcome
 }
 
+/// A page of a tag that fewer have is read from the tag's owners and sorted; of one that more have, by walking along the order.
+const RARE_FOR_PAGE: usize = 2_000;
+/// A count has to see all owners anyway.
+const RARE_FOR_COUNT: usize = 200_000;
+
+/// The first attribute of the filter that at most `limit` rows have. The planner cannot know: it has no numbers for single values.
+fn rare_attribute<'f>(
+    connection: &Connection,
+    layout: &Layout,
+    scope: Scope,
+    filter: &'f Filter,
+    limit: usize,
+) -> Result<Option<&'f Leaf>> {
+    for leaf in query::required_attributes(filter) {
+        let mut query = Query::default();
+        query.sql.push_str("SELECT count(*) FROM (SELECT 1 FROM ");
+        query.owners(layout, scope, leaf);
+        query.sql.push_str(" LIMIT ?)");
+        query.values.push(rusqlite::types::Value::Integer(integer(limit + 1)));
+        let mut statement = connection.prepare_cached(&query.sql).carry()?;
+        let owners = statement.query_row(params_from_iter(query.values), |row| row.number(0)).carry()?;
+        if owners <= limit as u64 {
+            return Ok(Some(leaf));
+        }
+    }
+    Ok(None)
+}
+
 fn count(connection: &Connection, layout: &Layout, scope: Scope, filter: &Filter, include_hidden: bool) -> Result<u64> {
-    let query = Query::select("count(*)", layout, scope, filter, include_hidden)?;
+    let mut query = Query::select("count(*)", layout, scope, filter, include_hidden)?;
+    if let Some(leaf) = rare_attribute(connection, layout, scope, filter, RARE_FOR_COUNT)? {
+        query.start_from(layout, scope, leaf);
+    }
     let mut statement = connection.prepare_cached(&query.sql).carry()?;
     statement.query_row(params_from_iter(query.values), |row| row.number(0)).carry()
 }
 
 fn find(connection: &Connection, layout: &Layout, scope: Scope, find: &Find) -> Result<Found> {
     let mut rows: Vec<FoundRow> = Vec::new();
+    let rare = rare_attribute(connection, layout, scope, &find.filter, RARE_FOR_PAGE)?;
     for part in query::parts(layout, find) {
         let missing = find.limit + 1 - rows.len();
         if missing == 0 {
             break;
         }
-        let query = query::page(layout, scope, find, part, missing)?;
+        let query = query::page(layout, scope, find, rare, part, missing)?;
         let mut statement = connection.prepare_cached(&query.sql).carry()?;
         let read = |row: &Row<'_>| {
             let key = |(place, sort): (usize, &ventros::storage::Sort)| row.value(place + 4, sort.kind);

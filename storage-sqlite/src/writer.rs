@@ -170,8 +170,6 @@ impl Writer {
         // A panic of the helper was reported on its own thread, and its callers have their answers.
         let _ = helper.filter(|helper| helper.thread().id() != std::thread::current().id()).map(JoinHandle::join);
         if let Some(connection) = self.connection().take() {
-            // Statistics for the planner, only where the data has grown; a store that is busy elsewhere does without.
-            drop(connection.execute_batch("PRAGMA analysis_limit = 400; PRAGMA optimize;"));
             connection.flush_prepared_statement_cache();
         }
     }

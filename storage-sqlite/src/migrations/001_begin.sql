@@ -148,3 +148,23 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (scope, key)
 ) WITHOUT ROWID;
 CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
+
+-- What the planner is told, said once instead of counted: plans must not change with the data.
+ANALYZE aggregate_tables;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('attributes', 'attributes', '5000000 2000000 3 2 1 1'),
+    ('attributes', 'attributes_value', '5000000 1000000 500000 50000 50000 500 1'),
+    ('events', 'events_seq', '10000000 5000000 1'),
+    ('events', 'events_id', '10000000 1'),
+    ('events', 'events_stream', '10000000 5000000 1000000 20 1'),
+    ('events', 'events_type', '10000000 5000000 100000 1'),
+    ('events', 'events_correlation', '10000000 10'),
+    ('event_subjects', 'event_subjects', '40000000 20000000 5000000 50 1'),
+    ('jobs', 'jobs_due', '10000 2000 2 1'),
+    ('jobs', 'jobs_unique_key', '10000 5000 1'),
+    ('jobs', 'jobs_line', '10000 5000 10 5 1'),
+    ('jobs', 'jobs_line_due', '1000 500 1'),
+    ('jobs', 'jobs_project', '100000 50000 1'),
+    ('jobs', 'jobs_finished', '100000 2'),
+    ('jobs', 'sqlite_autoindex_jobs_1', '100000 1');
+ANALYZE sqlite_schema;
