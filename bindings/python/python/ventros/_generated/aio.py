@@ -236,6 +236,82 @@ class SystemInbound(AsyncCollection):
         )
 
 
+class SystemMembers(AsyncCollection):
+    """The collection `members`."""
+
+    async def accept_invitation(
+        self,
+        *,
+        token: str,
+        user_id: t.UserId | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ProjectMember:
+        """Joins the project that invited the acting user. The user's verified e-mail is the invited one.
+
+        Args:
+            user_id: The acting user unless told; the host program names the user for whom it acts.
+
+        Permission: authenticated.
+        Errors: actor_suspended, idempotency_key_reused, invitation_email_mismatch, invitation_expired, invitation_not_found, member_already_exists, permission_denied, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "members.accept_invitation",
+            {
+                "token": token,
+                "user_id": given(user_id),
+            },
+            t.ProjectMember,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def decline_invitation(
+        self,
+        *,
+        token: str,
+        user_id: t.UserId | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ProjectMember:
+        """Refuses an invitation.
+
+        Args:
+            user_id: The acting user unless told; the host program names the user for whom it acts.
+
+        Permission: authenticated.
+        Errors: actor_suspended, idempotency_key_reused, invitation_email_mismatch, invitation_expired, invitation_not_found, member_already_exists, permission_denied, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "members.decline_invitation",
+            {
+                "token": token,
+                "user_id": given(user_id),
+            },
+            t.ProjectMember,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def find_invitation(
+        self,
+        *,
+        token: str,
+    ) -> t.InvitationPreview:
+        """The invitation behind a token.
+
+        Permission: authenticated.
+        Errors: invitation_not_found, permission_denied.
+        """
+        return await self._call(
+            "members.find_invitation",
+            {
+                "token": token,
+            },
+            t.InvitationPreview,
+        )
+
+
 class SystemProjects(AsyncCollection):
     """The collection `projects`."""
 
@@ -354,6 +430,699 @@ class SystemProjects(AsyncCollection):
                 "with_total": given(with_total),
             },
             Page[t.Project],
+        )
+
+    async def resume(
+        self,
+        id: t.ProjectId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Project:
+        """Ends the restriction: the project is what it was before.
+
+        Permission: platform.operate.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_not_found, version_conflict.
+        """
+        return await self._call(
+            "projects.resume",
+            {
+                "id": id,
+            },
+            t.Project,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def suspend(
+        self,
+        id: t.ProjectId,
+        *,
+        cause: t.SuspensionCause,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Project:
+        """Restricts a project, for billing or for the platform. Suspending twice changes nothing.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: platform.operate.
+        Errors: idempotency_key_reused, permission_denied, project_not_found, text_too_long, version_conflict.
+        """
+        return await self._call(
+            "projects.suspend",
+            {
+                "id": id,
+                "cause": cause,
+                "reason": given(reason),
+            },
+            t.Project,
+            idempotency_key,
+            expected_version,
+        )
+
+
+class SystemUsers(AsyncCollection):
+    """The collection `users`."""
+
+    async def activate(
+        self,
+        id: t.UserId,
+        *,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Lets a closed or blocked user act again.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: users.manage.
+        Errors: cannot_change_self, idempotency_key_reused, permission_denied, text_too_long, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "users.activate",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.User,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def authenticate(
+        self,
+        *,
+        api_key: str,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Authentication:
+        """Finds the user of an API key. Its use is recorded at most once an hour.
+
+        Args:
+            api_key: The text of the key.
+
+        Permission: users.manage.
+        Errors: actor_suspended, api_key_expired, api_key_invalid, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return await self._call(
+            "users.authenticate",
+            {
+                "api_key": api_key,
+            },
+            t.Authentication,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def change_role(
+        self,
+        id: t.UserId,
+        *,
+        platform_role: t.PlatformRole,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Changes what a user may in the installation.
+
+        Permission: users.manage.
+        Errors: cannot_change_self, enum_unknown, idempotency_key_reused, last_platform_admin, permission_denied, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "users.change_role",
+            {
+                "id": id,
+                "platform_role": platform_role,
+            },
+            t.User,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def count(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+    ) -> int:
+        """How many users satisfy a filter.
+
+        Permission: users.view.
+        Errors: permission_denied.
+        """
+        return await self._call(
+            "users.count",
+            {
+                "filter": given(filter),
+            },
+            int,
+        )
+
+    async def create(
+        self,
+        *,
+        email: str,
+        name: str,
+        avatar_url: t.Url | None = None,
+        identity: t.IdentityInput | None = None,
+        language: t.Language | None = None,
+        phone: str | None = None,
+        platform_role: t.PlatformRole | None = None,
+        settings: Mapping[str, Any] | None = None,
+        status: t.UserStatus | None = None,
+        timezone: t.Timezone | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Creates a user. The host authenticates people; Ventros knows who they are and what they may.
+
+        A platform role other than `user` is given by platform administrators and the host only.
+
+        Args:
+            email: Unique among users that are not deleted.
+            language: `en` unless told.
+            name: 1 to 120 characters.
+            phone: In international form: a user belongs to no region.
+            platform_role: `user` unless told.
+            settings: Preferences of the host, at most 16 KiB.
+            status: `active` unless told, or `inactive`.
+            timezone: `UTC` unless told.
+
+        Permission: users.manage.
+        Errors: email_invalid, email_required, email_too_long, enum_unknown, idempotency_key_reused, identity_taken, json_key_invalid, json_too_deep, json_too_large, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, user_email_taken, version_conflict.
+        """
+        return await self._call(
+            "users.create",
+            {
+                "email": email,
+                "name": name,
+                "avatar_url": given(avatar_url),
+                "identity": given(identity),
+                "language": given(language),
+                "phone": given(phone),
+                "platform_role": given(platform_role),
+                "settings": given(settings),
+                "status": given(status),
+                "timezone": given(timezone),
+            },
+            t.User,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def create_api_key(
+        self,
+        *,
+        name: str,
+        expires_at: t.Timestamp | None = None,
+        id: t.UserId | None = None,
+        project_id: t.ProjectId | None = None,
+        scopes: Sequence[t.Permission] | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.IssuedApiKey:
+        """Makes an API key for the acting user. The host may name the user; nobody else makes keys for others.
+
+        Args:
+            expires_at: In the future, at most two years ahead.
+            id: The acting user unless told.
+            name: 1 to 80 characters.
+            project_id: The key works in this project only; the user is an active member.
+            scopes: What the key is limited to; null = everything that the user may.
+
+        Permission: authenticated.
+        Errors: api_key_expiry_invalid, api_key_limit, idempotency_key_reused, name_required, name_too_long, not_a_member, permission_denied, permission_unknown, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "users.create_api_key",
+            {
+                "name": name,
+                "expires_at": given(expires_at),
+                "id": given(id),
+                "project_id": given(project_id),
+                "scopes": given(scopes),
+            },
+            t.IssuedApiKey,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def deactivate(
+        self,
+        id: t.UserId,
+        *,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Closes a user: it cannot act any more, and its keys do not work.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: users.manage.
+        Errors: cannot_change_self, idempotency_key_reused, invalid_state, last_platform_admin, permission_denied, text_too_long, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "users.deactivate",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.User,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def delete(
+        self,
+        *,
+        reason: t.UserDeletionReason,
+        id: t.UserId | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Deletes a user: oneself, or with `users.manage` anybody. Memberships end, keys stop working, the e-mail is free again.
+        Who owns a project cannot go.
+
+        Args:
+            id: The acting user unless told.
+
+        Permission: authenticated.
+        Errors: enum_unknown, idempotency_key_reused, last_platform_admin, permission_denied, user_not_found, user_owns_projects, version_conflict.
+        """
+        return await self._call(
+            "users.delete",
+            {
+                "reason": reason,
+                "id": given(id),
+            },
+            t.User,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def erase(
+        self,
+        id: t.UserId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`.
+
+        Permission: users.manage.
+        Errors: idempotency_key_reused, permission_denied, user_not_deleted, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "users.erase",
+            {
+                "id": id,
+            },
+            t.User,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def find(
+        self,
+        *,
+        email: t.Email | None = None,
+        issuer: str | None = None,
+        subject: str | None = None,
+    ) -> t.User | None:
+        """The user of an e-mail, or of an identity at a provider.
+
+        Args:
+            issuer: The provider, with `subject`.
+
+        Permission: users.view.
+        Errors: email_invalid, field_required, permission_denied.
+        """
+        return await self._call(
+            "users.find",
+            {
+                "email": given(email),
+                "issuer": given(issuer),
+                "subject": given(subject),
+            },
+            t.User | None,
+        )
+
+    async def get(
+        self,
+        *,
+        id: t.UserId | None = None,
+    ) -> t.User:
+        """A user: oneself, or with `users.view` anybody.
+
+        Args:
+            id: The acting user unless told.
+
+        Permission: authenticated.
+        Errors: field_required, permission_denied, user_not_found.
+        """
+        return await self._call(
+            "users.get",
+            {
+                "id": given(id),
+            },
+            t.User,
+        )
+
+    async def link_identity(
+        self,
+        *,
+        issuer: str,
+        subject: str,
+        id: t.UserId | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Says that an identity at a provider is the user's. Linking it twice changes nothing.
+
+        Args:
+            id: The acting user unless told.
+            issuer: The provider: 1 to 255 characters, usually a URL.
+            subject: 1 to 255 characters; case matters.
+
+        Permission: authenticated.
+        Errors: field_required, idempotency_key_reused, identity_limit, identity_taken, permission_denied, text_too_long, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "users.link_identity",
+            {
+                "issuer": issuer,
+                "subject": subject,
+                "id": given(id),
+            },
+            t.User,
+            idempotency_key,
+            expected_version,
+        )
+
+    def list(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        include_deleted: bool | None = None,
+        limit: int | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+        with_total: bool | None = None,
+    ) -> AsyncPager[t.User]:
+        """Users of the installation.
+
+        Args:
+            cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
+            filter: Only what satisfies this condition.
+            include_deleted: Shows deleted, merged and archived-away ones too.
+            limit: 1 to 100; 20 unless told.
+            sort: At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+            with_total: Counts all that satisfies the filter; costs a count.
+
+        Permission: users.view.
+        Errors: permission_denied.
+        """
+        return self._list(
+            "users.list",
+            {
+                "filter": given(filter),
+                "include_deleted": given(include_deleted),
+                "limit": given(limit),
+                "sort": given(sort),
+                "with_total": given(with_total),
+            },
+            Page[t.User],
+        )
+
+    async def memberships(
+        self,
+        *,
+        user_id: t.UserId | None = None,
+    ) -> List[t.UserMembership]:
+        """The projects a user belongs to, newest membership first: one's own, or with `users.view` anybody's.
+
+        Args:
+            user_id: The acting user unless told.
+
+        Permission: authenticated.
+        Errors: field_required, permission_denied.
+        """
+        return await self._call(
+            "users.memberships",
+            {
+                "user_id": given(user_id),
+            },
+            List[t.UserMembership],
+        )
+
+    async def onboard(
+        self,
+        *,
+        project: t.OnboardProject,
+        user: t.CreateUser,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Onboarded:
+        """Creates a user with a project that it owns. All or nothing; idempotent through the idempotency key only.
+
+        Permission: users.manage.
+        Errors: currency_invalid, email_invalid, email_required, idempotency_key_reused, identity_taken, name_required, name_too_long, name_too_short, permission_denied, phone_invalid, project_slug_taken, region_invalid, slug_invalid, user_email_taken, version_conflict.
+        """
+        return await self._call(
+            "users.onboard",
+            {
+                "project": project,
+                "user": user,
+            },
+            t.Onboarded,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def record_login(
+        self,
+        id: t.UserId,
+        *,
+        method: t.LoginMethod,
+        ok: bool,
+        issuer: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Records a login that the host decided. A success resets failures and lock; it is kept at most every 15 minutes by
+        method, and always when there is something to reset. From the fifth wrong password on the user is locked for 15
+        minutes, doubling up to a day.
+
+        Args:
+            ok: Whether the person proved to be the user.
+
+        Permission: users.manage.
+        Errors: actor_suspended, idempotency_key_reused, permission_denied, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "users.record_login",
+            {
+                "id": id,
+                "method": method,
+                "ok": ok,
+                "issuer": given(issuer),
+            },
+            t.User,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def revoke_api_key(
+        self,
+        *,
+        api_key_id: t.ApiKeyId,
+        id: t.UserId | None = None,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ApiKey:
+        """Ends a key at once. One that is revoked stays so.
+
+        Args:
+            id: The acting user unless told.
+            reason: At most 500 characters.
+
+        Permission: authenticated.
+        Errors: api_key_not_found, idempotency_key_reused, permission_denied, text_too_long, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "users.revoke_api_key",
+            {
+                "api_key_id": api_key_id,
+                "id": given(id),
+                "reason": given(reason),
+            },
+            t.ApiKey,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def rotate_api_key(
+        self,
+        *,
+        api_key_id: t.ApiKeyId,
+        id: t.UserId | None = None,
+        overlap_seconds: int | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.IssuedApiKey:
+        """Puts a new key of the same name, scopes and project in the place of one, which goes on working for a while.
+
+        Args:
+            id: The acting user unless told.
+            overlap_seconds: How long the old key goes on working: at most 604800 seconds, a week; not at all unless told.
+
+        Permission: authenticated.
+        Errors: api_key_not_found, idempotency_key_reused, permission_denied, user_not_found, value_out_of_range, version_conflict.
+        """
+        return await self._call(
+            "users.rotate_api_key",
+            {
+                "api_key_id": api_key_id,
+                "id": given(id),
+                "overlap_seconds": given(overlap_seconds),
+            },
+            t.IssuedApiKey,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def suspend(
+        self,
+        id: t.UserId,
+        *,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Blocks a user: policy, abuse, payment. Suspending twice changes nothing.
+
+        Args:
+            reason: Required; at most 500 characters.
+
+        Permission: users.manage.
+        Errors: cannot_change_self, idempotency_key_reused, last_platform_admin, permission_denied, reason_required, text_too_long, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "users.suspend",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.User,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def unlink_identity(
+        self,
+        *,
+        issuer: str,
+        subject: str,
+        id: t.UserId | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Takes an identity away. The last way in stays: the last identity of a user without working keys cannot go.
+
+        Args:
+            id: The acting user unless told.
+
+        Permission: authenticated.
+        Errors: idempotency_key_reused, identity_not_found, last_login_method, permission_denied, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "users.unlink_identity",
+            {
+                "issuer": issuer,
+                "subject": subject,
+                "id": given(id),
+            },
+            t.User,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def update(
+        self,
+        *,
+        avatar_url: t.Url | None | UnsetType = UNSET,
+        default_project_id: t.ProjectId | None | UnsetType = UNSET,
+        email: t.Email | None | UnsetType = UNSET,
+        id: t.UserId | None = None,
+        language: t.Language | None | UnsetType = UNSET,
+        name: str | None | UnsetType = UNSET,
+        phone: str | None | UnsetType = UNSET,
+        settings: t.JsonPatch | None = None,
+        timezone: t.Timezone | None | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Changes a profile: one's own, or with `users.manage` anybody's. What is absent stays.
+
+        Args:
+            default_project_id: A project where the user is an active member.
+            email: A new address is not verified.
+            id: The acting user unless told.
+            name: 1 to 120 characters.
+            phone: In international form.
+            settings: Keys of the host's preferences to set and to remove.
+
+        Permission: authenticated.
+        Errors: email_invalid, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, not_a_member, permission_denied, phone_invalid, phone_region_required, timezone_invalid, url_invalid, user_email_taken, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "users.update",
+            {
+                "avatar_url": avatar_url,
+                "default_project_id": default_project_id,
+                "email": email,
+                "id": given(id),
+                "language": language,
+                "name": name,
+                "phone": phone,
+                "settings": given(settings),
+                "timezone": timezone,
+            },
+            t.User,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def verify_email(
+        self,
+        id: t.UserId,
+        *,
+        email: t.Email,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Says that the current address is the user's.
+
+        Args:
+            email: What was verified; refused when it is not the current address any more.
+
+        Permission: users.manage.
+        Errors: email_invalid, email_mismatch, idempotency_key_reused, permission_denied, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "users.verify_email",
+            {
+                "id": id,
+                "email": email,
+            },
+            t.User,
+            idempotency_key,
+            expected_version,
         )
 
 
@@ -2284,6 +3053,383 @@ class Inbound(AsyncCollection):
         )
 
 
+class Members(AsyncCollection):
+    """The collection `members`."""
+
+    async def add(
+        self,
+        *,
+        role: t.MemberRole,
+        user_id: t.UserId,
+        access_expires_at: t.Timestamp | None = None,
+        denied: Sequence[t.Permission] | None = None,
+        granted: Sequence[t.Permission] | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ProjectMember:
+        """Makes a user a member of the project at once. An actor gives nothing that it does not have itself.
+
+        Args:
+            access_expires_at: When temporary access ends.
+            denied: Permissions taken away from the role.
+            granted: Permissions on top of the role.
+
+        Permission: members.manage.
+        Errors: access_expiry_in_past, actor_suspended, cannot_grant_unheld, enum_unknown, idempotency_key_reused, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, user_not_found, version_conflict.
+        """
+        return await self._call(
+            "members.add",
+            {
+                "role": role,
+                "user_id": user_id,
+                "access_expires_at": given(access_expires_at),
+                "denied": given(denied),
+                "granted": given(granted),
+            },
+            t.ProjectMember,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def api_keys(
+        self,
+    ) -> List[t.MemberApiKey]:
+        """The API keys that work in this project only; never their text.
+
+        Permission: apikeys.manage.
+        Errors: permission_denied.
+        """
+        return await self._call(
+            "members.api_keys",
+            {},
+            List[t.MemberApiKey],
+        )
+
+    async def count(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+    ) -> int:
+        """How many members, open invitations included, satisfy a filter.
+
+        Permission: members.view.
+        Errors: permission_denied.
+        """
+        return await self._call(
+            "members.count",
+            {
+                "filter": given(filter),
+            },
+            int,
+        )
+
+    async def find(
+        self,
+        *,
+        user_id: t.UserId,
+    ) -> t.ProjectMember | None:
+        """The membership of a user, if it has one.
+
+        Permission: members.view.
+        Errors: permission_denied.
+        """
+        return await self._call(
+            "members.find",
+            {
+                "user_id": user_id,
+            },
+            t.ProjectMember | None,
+        )
+
+    async def get(
+        self,
+        id: t.MemberId,
+    ) -> t.ProjectMember:
+        """A member by its id.
+
+        Permission: members.view.
+        Errors: member_not_found, permission_denied.
+        """
+        return await self._call(
+            "members.get",
+            {
+                "id": id,
+            },
+            t.ProjectMember,
+        )
+
+    async def invite(
+        self,
+        *,
+        email: t.Email,
+        role: t.MemberRole,
+        access_expires_at: t.Timestamp | None = None,
+        denied: Sequence[t.Permission] | None = None,
+        granted: Sequence[t.Permission] | None = None,
+        ttl_days: int | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.InvitedMember:
+        """Invites somebody by e-mail. The host delivers the token; a user with that e-mail is invited too, not added.
+
+        Args:
+            ttl_days: 1 to 30 days; 7 unless told.
+
+        Permission: members.manage.
+        Errors: access_expiry_in_past, cannot_grant_unheld, email_invalid, idempotency_key_reused, invitation_already_open, invitation_ttl_out_of_range, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, version_conflict.
+        """
+        return await self._call(
+            "members.invite",
+            {
+                "email": email,
+                "role": role,
+                "access_expires_at": given(access_expires_at),
+                "denied": given(denied),
+                "granted": given(granted),
+                "ttl_days": given(ttl_days),
+            },
+            t.InvitedMember,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def leave(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ProjectMember:
+        """Ends the acting user's own membership.
+
+        Permission: authenticated.
+        Errors: idempotency_key_reused, last_admin, not_a_member, owner_membership_protected, permission_denied, version_conflict.
+        """
+        return await self._call(
+            "members.leave",
+            {},
+            t.ProjectMember,
+            idempotency_key,
+            expected_version,
+        )
+
+    def list(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        include_deleted: bool | None = None,
+        limit: int | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+        with_total: bool | None = None,
+    ) -> AsyncPager[t.ProjectMember]:
+        """Members, open invitations included. Sorted by `role`, administrators come first.
+
+        Args:
+            cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
+            filter: Only what satisfies this condition.
+            include_deleted: Shows deleted, merged and archived-away ones too.
+            limit: 1 to 100; 20 unless told.
+            sort: At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+            with_total: Counts all that satisfies the filter; costs a count.
+
+        Permission: members.view.
+        Errors: permission_denied.
+        """
+        return self._list(
+            "members.list",
+            {
+                "filter": given(filter),
+                "include_deleted": given(include_deleted),
+                "limit": given(limit),
+                "sort": given(sort),
+                "with_total": given(with_total),
+            },
+            Page[t.ProjectMember],
+        )
+
+    async def permissions(
+        self,
+        *,
+        user_id: t.UserId | None = None,
+    ) -> t.EffectivePermissions:
+        """What the actor may do in the project, or what a user may: that needs `members.view`.
+
+        Args:
+            user_id: The actor unless told.
+
+        Permission: authenticated.
+        Errors: actor_suspended, not_a_member, permission_denied.
+        """
+        return await self._call(
+            "members.permissions",
+            {
+                "user_id": given(user_id),
+            },
+            t.EffectivePermissions,
+        )
+
+    async def reinstate(
+        self,
+        id: t.MemberId,
+        *,
+        access_expires_at: t.Timestamp | None | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ProjectMember:
+        """Gives the rights back. Whose access had expired needs a new end, or an explicit null for none.
+
+        Permission: members.manage.
+        Errors: access_expiry_in_past, cannot_change_self, cannot_grant_unheld, idempotency_key_reused, invalid_state, member_not_found, permission_denied, version_conflict.
+        """
+        return await self._call(
+            "members.reinstate",
+            {
+                "id": id,
+                "access_expires_at": access_expires_at,
+            },
+            t.ProjectMember,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def remove(
+        self,
+        id: t.MemberId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ProjectMember:
+        """Ends a membership, or revokes an open invitation. Removing oneself is leaving.
+
+        Permission: members.manage.
+        Errors: idempotency_key_reused, last_admin, member_not_found, owner_membership_protected, permission_denied, version_conflict.
+        """
+        return await self._call(
+            "members.remove",
+            {
+                "id": id,
+            },
+            t.ProjectMember,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def resend_invitation(
+        self,
+        id: t.MemberId,
+        *,
+        ttl_days: int | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.InvitedMember:
+        """Sends an invitation again, with a new token and a new end. At most 10 times.
+
+        Args:
+            ttl_days: 1 to 30 days; 7 unless told.
+
+        Permission: members.manage.
+        Errors: idempotency_key_reused, invalid_state, invitation_resend_limit, invitation_ttl_out_of_range, member_not_found, permission_denied, version_conflict.
+        """
+        return await self._call(
+            "members.resend_invitation",
+            {
+                "id": id,
+                "ttl_days": given(ttl_days),
+            },
+            t.InvitedMember,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def revoke_api_key(
+        self,
+        *,
+        api_key_id: t.ApiKeyId,
+        user_id: t.UserId,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ApiKey:
+        """Revokes an API key that works in this project only.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: apikeys.manage.
+        Errors: api_key_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        """
+        return await self._call(
+            "members.revoke_api_key",
+            {
+                "api_key_id": api_key_id,
+                "user_id": user_id,
+                "reason": given(reason),
+            },
+            t.ApiKey,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def suspend(
+        self,
+        id: t.MemberId,
+        *,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ProjectMember:
+        """Takes all rights away for now.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: members.manage.
+        Errors: cannot_change_self, idempotency_key_reused, invalid_state, last_admin, member_not_found, owner_membership_protected, permission_denied, text_too_long, version_conflict.
+        """
+        return await self._call(
+            "members.suspend",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.ProjectMember,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def update(
+        self,
+        id: t.MemberId,
+        *,
+        access_expires_at: t.Timestamp | None | UnsetType = UNSET,
+        denied: Sequence[t.Permission] | None = None,
+        granted: Sequence[t.Permission] | None = None,
+        role: t.MemberRole | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ProjectMember:
+        """Changes role, exceptions and end of access of a member. What is absent stays; the sets are replaced whole.
+
+        Args:
+            access_expires_at: Null = access never ends.
+
+        Permission: members.manage.
+        Errors: access_expiry_in_past, cannot_change_self, cannot_grant_unheld, enum_unknown, idempotency_key_reused, last_admin, member_not_found, owner_membership_protected, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, version_conflict.
+        """
+        return await self._call(
+            "members.update",
+            {
+                "id": id,
+                "access_expires_at": access_expires_at,
+                "denied": given(denied),
+                "granted": given(granted),
+                "role": given(role),
+            },
+            t.ProjectMember,
+            idempotency_key,
+            expected_version,
+        )
+
+
 class Messages(AsyncCollection):
     """The collection `messages`."""
 
@@ -2860,6 +4006,148 @@ class Messages(AsyncCollection):
 class Projects(AsyncCollection):
     """The collection `projects`."""
 
+    async def activate(
+        self,
+        *,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Project:
+        """Switches an inactive project on. Switching on twice changes nothing.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: project.manage.
+        Errors: idempotency_key_reused, permission_denied, project_suspended, text_too_long, version_conflict.
+        """
+        return await self._call(
+            "projects.activate",
+            {
+                "reason": given(reason),
+            },
+            t.Project,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def add_assignment_agent(
+        self,
+        *,
+        agent_id: t.AgentId,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Project:
+        """Adds an agent to those who get sessions, at the end of the list.
+
+        Permission: project.manage.
+        Errors: agent_already_in_assignment, agent_not_assignable, agent_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return await self._call(
+            "projects.add_assignment_agent",
+            {
+                "agent_id": agent_id,
+            },
+            t.Project,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def deactivate(
+        self,
+        *,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Project:
+        """Switches a project off: it can be read, members can be managed, nothing else is written and nothing is sent.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: project.manage.
+        Errors: idempotency_key_reused, permission_denied, project_suspended, text_too_long, version_conflict.
+        """
+        return await self._call(
+            "projects.deactivate",
+            {
+                "reason": given(reason),
+            },
+            t.Project,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def define_custom_field(
+        self,
+        *,
+        definition: t.CustomFieldDefinition,
+        target: t.CustomFieldTarget,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Project:
+        """Defines a custom field. Its type never changes.
+
+        Permission: project.manage.
+        Errors: custom_field_definition_limit, custom_field_exists, custom_field_key_invalid, custom_field_options_required, custom_field_value_invalid, idempotency_key_reused, name_required, name_too_long, permission_denied, text_too_long, value_out_of_range, version_conflict.
+        """
+        return await self._call(
+            "projects.define_custom_field",
+            {
+                "definition": definition,
+                "target": target,
+            },
+            t.Project,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def delete(
+        self,
+        *,
+        confirm_slug: str,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Project:
+        """Deletes the project with everything in it. It can be restored for 30 days.
+
+        Args:
+            confirm_slug: The project's slug, so that nobody deletes the wrong one.
+            reason: At most 500 characters.
+
+        Permission: project.delete.
+        Errors: confirmation_mismatch, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        """
+        return await self._call(
+            "projects.delete",
+            {
+                "confirm_slug": confirm_slug,
+                "reason": given(reason),
+            },
+            t.Project,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def effective_session_timeout(
+        self,
+        *,
+        channel_id: t.ChannelId,
+    ) -> t.EffectiveTimeout:
+        """After how much silence sessions of a channel end: what its pipeline says, else the channel, else the project.
+
+        Permission: channels.view.
+        Errors: channel_not_found, permission_denied.
+        """
+        return await self._call(
+            "projects.effective_session_timeout",
+            {
+                "channel_id": channel_id,
+            },
+            t.EffectiveTimeout,
+        )
+
     async def get(
         self,
     ) -> t.Project:
@@ -2874,6 +4162,116 @@ class Projects(AsyncCollection):
             "projects.get",
             {},
             t.Project,
+        )
+
+    async def next_assignee(
+        self,
+        *,
+        exclude: t.AgentId | None = None,
+    ) -> t.AgentId:
+        """The agent that would get the next session. Nobody is a normal answer, and then sessions open unassigned.
+
+        Args:
+            exclude: The agent that loses the session.
+
+        Permission: project.view.
+        Errors: assignment_not_enabled, no_eligible_agent, permission_denied.
+        """
+        return await self._call(
+            "projects.next_assignee",
+            {
+                "exclude": given(exclude),
+            },
+            t.AgentId,
+        )
+
+    async def remove_assignment_agent(
+        self,
+        *,
+        agent_id: t.AgentId,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Project:
+        """Takes an agent out of those who get sessions.
+
+        Permission: project.manage.
+        Errors: agent_not_in_assignment, assignment_agents_required, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return await self._call(
+            "projects.remove_assignment_agent",
+            {
+                "agent_id": agent_id,
+            },
+            t.Project,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def remove_custom_field(
+        self,
+        *,
+        key: t.CustomFieldKey,
+        target: t.CustomFieldTarget,
+        purge_values: bool | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Project:
+        """Removes a definition; with `purge_values`, values of the field are removed in the background.
+
+        Permission: project.manage.
+        Errors: custom_field_fixed, custom_field_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return await self._call(
+            "projects.remove_custom_field",
+            {
+                "key": key,
+                "target": target,
+                "purge_values": given(purge_values),
+            },
+            t.Project,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def restore(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Project:
+        """Brings a deleted project back, inactive, as long as it is not purged.
+
+        Permission: project.delete.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_slug_taken, purge_window_passed, version_conflict.
+        """
+        return await self._call(
+            "projects.restore",
+            {},
+            t.Project,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def transfer_ownership(
+        self,
+        *,
+        new_owner_user_id: t.UserId,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Project:
+        """Makes another member the owner: an active administrator whose access does not end. The old owner stays administrator.
+
+        Permission: project.transfer.
+        Errors: idempotency_key_reused, owner_must_be_admin_member, permission_denied, version_conflict.
+        """
+        return await self._call(
+            "projects.transfer_ownership",
+            {
+                "new_owner_user_id": new_owner_user_id,
+            },
+            t.Project,
+            idempotency_key,
+            expected_version,
         )
 
     async def update(
@@ -2927,6 +4325,50 @@ class Projects(AsyncCollection):
                 "session_timeout_minutes": session_timeout_minutes,
                 "session_visibility": session_visibility,
                 "slug": slug,
+            },
+            t.Project,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def update_custom_field(
+        self,
+        *,
+        key: t.CustomFieldKey,
+        target: t.CustomFieldTarget,
+        default: Any | None | UnsetType = UNSET,
+        description: str | None | UnsetType = UNSET,
+        filterable: bool | None = None,
+        label: str | None = None,
+        options: Sequence[str] | None = None,
+        position: int | None = None,
+        required: bool | None = None,
+        type: t.CustomFieldType | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Project:
+        """Changes a definition. Values with an option that is gone stay readable; their next change uses a current one.
+
+        Args:
+            options: Replaced whole.
+            type: Told only to be refused when it differs: the type of a field never changes.
+
+        Permission: project.manage.
+        Errors: custom_field_not_found, custom_field_options_required, custom_field_type_immutable, custom_field_value_invalid, idempotency_key_reused, name_required, name_too_long, permission_denied, text_too_long, value_out_of_range, version_conflict.
+        """
+        return await self._call(
+            "projects.update_custom_field",
+            {
+                "key": key,
+                "target": target,
+                "default": default,
+                "description": description,
+                "filterable": given(filterable),
+                "label": given(label),
+                "options": given(options),
+                "position": given(position),
+                "required": given(required),
+                "type": given(type),
             },
             t.Project,
             idempotency_key,
@@ -3507,8 +4949,16 @@ class SystemCollections(AsyncCollection):
         return SystemInbound(self._engine, self._scope)
 
     @cached_property
+    def members(self) -> SystemMembers:
+        return SystemMembers(self._engine, self._scope)
+
+    @cached_property
     def projects(self) -> SystemProjects:
         return SystemProjects(self._engine, self._scope)
+
+    @cached_property
+    def users(self) -> SystemUsers:
+        return SystemUsers(self._engine, self._scope)
 
 
 class ProjectCollections(AsyncCollection):
@@ -3533,6 +4983,10 @@ class ProjectCollections(AsyncCollection):
     @cached_property
     def inbound(self) -> Inbound:
         return Inbound(self._engine, self._scope)
+
+    @cached_property
+    def members(self) -> Members:
+        return Members(self._engine, self._scope)
 
     @cached_property
     def messages(self) -> Messages:

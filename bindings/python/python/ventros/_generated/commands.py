@@ -1251,6 +1251,222 @@ class inbound:
         )
 
 
+class members:
+    """Commands of the collection `members`."""
+
+    @staticmethod
+    def add(
+        *,
+        role: t.MemberRole,
+        user_id: t.UserId,
+        access_expires_at: t.Timestamp | None = None,
+        denied: Sequence[t.Permission] | None = None,
+        granted: Sequence[t.Permission] | None = None,
+    ) -> Command[t.ProjectMember]:
+        """Makes a user a member of the project at once. An actor gives nothing that it does not have itself.
+
+        Args:
+            access_expires_at: When temporary access ends.
+            denied: Permissions taken away from the role.
+            granted: Permissions on top of the role.
+
+        Permission: members.manage.
+        Errors: access_expiry_in_past, actor_suspended, cannot_grant_unheld, enum_unknown, idempotency_key_reused, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, user_not_found, version_conflict.
+        """
+        return Command(
+            "members.add",
+            {
+                "role": role,
+                "user_id": user_id,
+                "access_expires_at": given(access_expires_at),
+                "denied": given(denied),
+                "granted": given(granted),
+            },
+            t.ProjectMember,
+        )
+
+    @staticmethod
+    def invite(
+        *,
+        email: t.Email,
+        role: t.MemberRole,
+        access_expires_at: t.Timestamp | None = None,
+        denied: Sequence[t.Permission] | None = None,
+        granted: Sequence[t.Permission] | None = None,
+        ttl_days: int | None = None,
+    ) -> Command[t.InvitedMember]:
+        """Invites somebody by e-mail. The host delivers the token; a user with that e-mail is invited too, not added.
+
+        Args:
+            ttl_days: 1 to 30 days; 7 unless told.
+
+        Permission: members.manage.
+        Errors: access_expiry_in_past, cannot_grant_unheld, email_invalid, idempotency_key_reused, invitation_already_open, invitation_ttl_out_of_range, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, version_conflict.
+        """
+        return Command(
+            "members.invite",
+            {
+                "email": email,
+                "role": role,
+                "access_expires_at": given(access_expires_at),
+                "denied": given(denied),
+                "granted": given(granted),
+                "ttl_days": given(ttl_days),
+            },
+            t.InvitedMember,
+        )
+
+    @staticmethod
+    def leave() -> Command[t.ProjectMember]:
+        """Ends the acting user's own membership.
+
+        Permission: authenticated.
+        Errors: idempotency_key_reused, last_admin, not_a_member, owner_membership_protected, permission_denied, version_conflict.
+        """
+        return Command(
+            "members.leave",
+            {},
+            t.ProjectMember,
+        )
+
+    @staticmethod
+    def reinstate(
+        id: t.MemberId,
+        *,
+        access_expires_at: t.Timestamp | None | UnsetType = UNSET,
+    ) -> Command[t.ProjectMember]:
+        """Gives the rights back. Whose access had expired needs a new end, or an explicit null for none.
+
+        Permission: members.manage.
+        Errors: access_expiry_in_past, cannot_change_self, cannot_grant_unheld, idempotency_key_reused, invalid_state, member_not_found, permission_denied, version_conflict.
+        """
+        return Command(
+            "members.reinstate",
+            {
+                "id": id,
+                "access_expires_at": access_expires_at,
+            },
+            t.ProjectMember,
+        )
+
+    @staticmethod
+    def remove(
+        id: t.MemberId,
+    ) -> Command[t.ProjectMember]:
+        """Ends a membership, or revokes an open invitation. Removing oneself is leaving.
+
+        Permission: members.manage.
+        Errors: idempotency_key_reused, last_admin, member_not_found, owner_membership_protected, permission_denied, version_conflict.
+        """
+        return Command(
+            "members.remove",
+            {
+                "id": id,
+            },
+            t.ProjectMember,
+        )
+
+    @staticmethod
+    def resend_invitation(
+        id: t.MemberId,
+        *,
+        ttl_days: int | None = None,
+    ) -> Command[t.InvitedMember]:
+        """Sends an invitation again, with a new token and a new end. At most 10 times.
+
+        Args:
+            ttl_days: 1 to 30 days; 7 unless told.
+
+        Permission: members.manage.
+        Errors: idempotency_key_reused, invalid_state, invitation_resend_limit, invitation_ttl_out_of_range, member_not_found, permission_denied, version_conflict.
+        """
+        return Command(
+            "members.resend_invitation",
+            {
+                "id": id,
+                "ttl_days": given(ttl_days),
+            },
+            t.InvitedMember,
+        )
+
+    @staticmethod
+    def revoke_api_key(
+        *,
+        api_key_id: t.ApiKeyId,
+        user_id: t.UserId,
+        reason: str | None = None,
+    ) -> Command[t.ApiKey]:
+        """Revokes an API key that works in this project only.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: apikeys.manage.
+        Errors: api_key_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        """
+        return Command(
+            "members.revoke_api_key",
+            {
+                "api_key_id": api_key_id,
+                "user_id": user_id,
+                "reason": given(reason),
+            },
+            t.ApiKey,
+        )
+
+    @staticmethod
+    def suspend(
+        id: t.MemberId,
+        *,
+        reason: str | None = None,
+    ) -> Command[t.ProjectMember]:
+        """Takes all rights away for now.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: members.manage.
+        Errors: cannot_change_self, idempotency_key_reused, invalid_state, last_admin, member_not_found, owner_membership_protected, permission_denied, text_too_long, version_conflict.
+        """
+        return Command(
+            "members.suspend",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.ProjectMember,
+        )
+
+    @staticmethod
+    def update(
+        id: t.MemberId,
+        *,
+        access_expires_at: t.Timestamp | None | UnsetType = UNSET,
+        denied: Sequence[t.Permission] | None = None,
+        granted: Sequence[t.Permission] | None = None,
+        role: t.MemberRole | None = None,
+    ) -> Command[t.ProjectMember]:
+        """Changes role, exceptions and end of access of a member. What is absent stays; the sets are replaced whole.
+
+        Args:
+            access_expires_at: Null = access never ends.
+
+        Permission: members.manage.
+        Errors: access_expiry_in_past, cannot_change_self, cannot_grant_unheld, enum_unknown, idempotency_key_reused, last_admin, member_not_found, owner_membership_protected, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, version_conflict.
+        """
+        return Command(
+            "members.update",
+            {
+                "id": id,
+                "access_expires_at": access_expires_at,
+                "denied": given(denied),
+                "granted": given(granted),
+                "role": given(role),
+            },
+            t.ProjectMember,
+        )
+
+
 class messages:
     """Commands of the collection `messages`."""
 
@@ -1619,6 +1835,181 @@ class projects:
     """Commands of the collection `projects`."""
 
     @staticmethod
+    def activate(
+        *,
+        reason: str | None = None,
+    ) -> Command[t.Project]:
+        """Switches an inactive project on. Switching on twice changes nothing.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: project.manage.
+        Errors: idempotency_key_reused, permission_denied, project_suspended, text_too_long, version_conflict.
+        """
+        return Command(
+            "projects.activate",
+            {
+                "reason": given(reason),
+            },
+            t.Project,
+        )
+
+    @staticmethod
+    def add_assignment_agent(
+        *,
+        agent_id: t.AgentId,
+    ) -> Command[t.Project]:
+        """Adds an agent to those who get sessions, at the end of the list.
+
+        Permission: project.manage.
+        Errors: agent_already_in_assignment, agent_not_assignable, agent_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "projects.add_assignment_agent",
+            {
+                "agent_id": agent_id,
+            },
+            t.Project,
+        )
+
+    @staticmethod
+    def deactivate(
+        *,
+        reason: str | None = None,
+    ) -> Command[t.Project]:
+        """Switches a project off: it can be read, members can be managed, nothing else is written and nothing is sent.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: project.manage.
+        Errors: idempotency_key_reused, permission_denied, project_suspended, text_too_long, version_conflict.
+        """
+        return Command(
+            "projects.deactivate",
+            {
+                "reason": given(reason),
+            },
+            t.Project,
+        )
+
+    @staticmethod
+    def define_custom_field(
+        *,
+        definition: t.CustomFieldDefinition,
+        target: t.CustomFieldTarget,
+    ) -> Command[t.Project]:
+        """Defines a custom field. Its type never changes.
+
+        Permission: project.manage.
+        Errors: custom_field_definition_limit, custom_field_exists, custom_field_key_invalid, custom_field_options_required, custom_field_value_invalid, idempotency_key_reused, name_required, name_too_long, permission_denied, text_too_long, value_out_of_range, version_conflict.
+        """
+        return Command(
+            "projects.define_custom_field",
+            {
+                "definition": definition,
+                "target": target,
+            },
+            t.Project,
+        )
+
+    @staticmethod
+    def delete(
+        *,
+        confirm_slug: str,
+        reason: str | None = None,
+    ) -> Command[t.Project]:
+        """Deletes the project with everything in it. It can be restored for 30 days.
+
+        Args:
+            confirm_slug: The project's slug, so that nobody deletes the wrong one.
+            reason: At most 500 characters.
+
+        Permission: project.delete.
+        Errors: confirmation_mismatch, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        """
+        return Command(
+            "projects.delete",
+            {
+                "confirm_slug": confirm_slug,
+                "reason": given(reason),
+            },
+            t.Project,
+        )
+
+    @staticmethod
+    def remove_assignment_agent(
+        *,
+        agent_id: t.AgentId,
+    ) -> Command[t.Project]:
+        """Takes an agent out of those who get sessions.
+
+        Permission: project.manage.
+        Errors: agent_not_in_assignment, assignment_agents_required, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "projects.remove_assignment_agent",
+            {
+                "agent_id": agent_id,
+            },
+            t.Project,
+        )
+
+    @staticmethod
+    def remove_custom_field(
+        *,
+        key: t.CustomFieldKey,
+        target: t.CustomFieldTarget,
+        purge_values: bool | None = None,
+    ) -> Command[t.Project]:
+        """Removes a definition; with `purge_values`, values of the field are removed in the background.
+
+        Permission: project.manage.
+        Errors: custom_field_fixed, custom_field_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "projects.remove_custom_field",
+            {
+                "key": key,
+                "target": target,
+                "purge_values": given(purge_values),
+            },
+            t.Project,
+        )
+
+    @staticmethod
+    def restore() -> Command[t.Project]:
+        """Brings a deleted project back, inactive, as long as it is not purged.
+
+        Permission: project.delete.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_slug_taken, purge_window_passed, version_conflict.
+        """
+        return Command(
+            "projects.restore",
+            {},
+            t.Project,
+        )
+
+    @staticmethod
+    def transfer_ownership(
+        *,
+        new_owner_user_id: t.UserId,
+    ) -> Command[t.Project]:
+        """Makes another member the owner: an active administrator whose access does not end. The old owner stays administrator.
+
+        Permission: project.transfer.
+        Errors: idempotency_key_reused, owner_must_be_admin_member, permission_denied, version_conflict.
+        """
+        return Command(
+            "projects.transfer_ownership",
+            {
+                "new_owner_user_id": new_owner_user_id,
+            },
+            t.Project,
+        )
+
+    @staticmethod
     def update(
         *,
         agent_assignment: t.AgentAssignmentPatch | None = None,
@@ -1667,6 +2058,46 @@ class projects:
                 "session_timeout_minutes": session_timeout_minutes,
                 "session_visibility": session_visibility,
                 "slug": slug,
+            },
+            t.Project,
+        )
+
+    @staticmethod
+    def update_custom_field(
+        *,
+        key: t.CustomFieldKey,
+        target: t.CustomFieldTarget,
+        default: Any | None | UnsetType = UNSET,
+        description: str | None | UnsetType = UNSET,
+        filterable: bool | None = None,
+        label: str | None = None,
+        options: Sequence[str] | None = None,
+        position: int | None = None,
+        required: bool | None = None,
+        type: t.CustomFieldType | None = None,
+    ) -> Command[t.Project]:
+        """Changes a definition. Values with an option that is gone stay readable; their next change uses a current one.
+
+        Args:
+            options: Replaced whole.
+            type: Told only to be refused when it differs: the type of a field never changes.
+
+        Permission: project.manage.
+        Errors: custom_field_not_found, custom_field_options_required, custom_field_type_immutable, custom_field_value_invalid, idempotency_key_reused, name_required, name_too_long, permission_denied, text_too_long, value_out_of_range, version_conflict.
+        """
+        return Command(
+            "projects.update_custom_field",
+            {
+                "key": key,
+                "target": target,
+                "default": default,
+                "description": description,
+                "filterable": given(filterable),
+                "label": given(label),
+                "options": given(options),
+                "position": given(position),
+                "required": given(required),
+                "type": given(type),
             },
             t.Project,
         )
@@ -2211,6 +2642,56 @@ class system_inbound:
         )
 
 
+class system_members:
+    """Commands of the collection `members`."""
+
+    @staticmethod
+    def accept_invitation(
+        *,
+        token: str,
+        user_id: t.UserId | None = None,
+    ) -> Command[t.ProjectMember]:
+        """Joins the project that invited the acting user. The user's verified e-mail is the invited one.
+
+        Args:
+            user_id: The acting user unless told; the host program names the user for whom it acts.
+
+        Permission: authenticated.
+        Errors: actor_suspended, idempotency_key_reused, invitation_email_mismatch, invitation_expired, invitation_not_found, member_already_exists, permission_denied, user_not_found, version_conflict.
+        """
+        return Command(
+            "members.accept_invitation",
+            {
+                "token": token,
+                "user_id": given(user_id),
+            },
+            t.ProjectMember,
+        )
+
+    @staticmethod
+    def decline_invitation(
+        *,
+        token: str,
+        user_id: t.UserId | None = None,
+    ) -> Command[t.ProjectMember]:
+        """Refuses an invitation.
+
+        Args:
+            user_id: The acting user unless told; the host program names the user for whom it acts.
+
+        Permission: authenticated.
+        Errors: actor_suspended, idempotency_key_reused, invitation_email_mismatch, invitation_expired, invitation_not_found, member_already_exists, permission_denied, user_not_found, version_conflict.
+        """
+        return Command(
+            "members.decline_invitation",
+            {
+                "token": token,
+                "user_id": given(user_id),
+            },
+            t.ProjectMember,
+        )
+
+
 class system_projects:
     """Commands of the collection `projects`."""
 
@@ -2275,16 +2756,515 @@ class system_projects:
             t.Project,
         )
 
+    @staticmethod
+    def resume(
+        id: t.ProjectId,
+    ) -> Command[t.Project]:
+        """Ends the restriction: the project is what it was before.
+
+        Permission: platform.operate.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_not_found, version_conflict.
+        """
+        return Command(
+            "projects.resume",
+            {
+                "id": id,
+            },
+            t.Project,
+        )
+
+    @staticmethod
+    def suspend(
+        id: t.ProjectId,
+        *,
+        cause: t.SuspensionCause,
+        reason: str | None = None,
+    ) -> Command[t.Project]:
+        """Restricts a project, for billing or for the platform. Suspending twice changes nothing.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: platform.operate.
+        Errors: idempotency_key_reused, permission_denied, project_not_found, text_too_long, version_conflict.
+        """
+        return Command(
+            "projects.suspend",
+            {
+                "id": id,
+                "cause": cause,
+                "reason": given(reason),
+            },
+            t.Project,
+        )
+
+
+class system_users:
+    """Commands of the collection `users`."""
+
+    @staticmethod
+    def activate(
+        id: t.UserId,
+        *,
+        reason: str | None = None,
+    ) -> Command[t.User]:
+        """Lets a closed or blocked user act again.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: users.manage.
+        Errors: cannot_change_self, idempotency_key_reused, permission_denied, text_too_long, user_not_found, version_conflict.
+        """
+        return Command(
+            "users.activate",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.User,
+        )
+
+    @staticmethod
+    def authenticate(
+        *,
+        api_key: str,
+    ) -> Command[t.Authentication]:
+        """Finds the user of an API key. Its use is recorded at most once an hour.
+
+        Args:
+            api_key: The text of the key.
+
+        Permission: users.manage.
+        Errors: actor_suspended, api_key_expired, api_key_invalid, idempotency_key_reused, permission_denied, version_conflict.
+        """
+        return Command(
+            "users.authenticate",
+            {
+                "api_key": api_key,
+            },
+            t.Authentication,
+        )
+
+    @staticmethod
+    def change_role(
+        id: t.UserId,
+        *,
+        platform_role: t.PlatformRole,
+    ) -> Command[t.User]:
+        """Changes what a user may in the installation.
+
+        Permission: users.manage.
+        Errors: cannot_change_self, enum_unknown, idempotency_key_reused, last_platform_admin, permission_denied, user_not_found, version_conflict.
+        """
+        return Command(
+            "users.change_role",
+            {
+                "id": id,
+                "platform_role": platform_role,
+            },
+            t.User,
+        )
+
+    @staticmethod
+    def create(
+        *,
+        email: str,
+        name: str,
+        avatar_url: t.Url | None = None,
+        identity: t.IdentityInput | None = None,
+        language: t.Language | None = None,
+        phone: str | None = None,
+        platform_role: t.PlatformRole | None = None,
+        settings: Mapping[str, Any] | None = None,
+        status: t.UserStatus | None = None,
+        timezone: t.Timezone | None = None,
+    ) -> Command[t.User]:
+        """Creates a user. The host authenticates people; Ventros knows who they are and what they may.
+
+        A platform role other than `user` is given by platform administrators and the host only.
+
+        Args:
+            email: Unique among users that are not deleted.
+            language: `en` unless told.
+            name: 1 to 120 characters.
+            phone: In international form: a user belongs to no region.
+            platform_role: `user` unless told.
+            settings: Preferences of the host, at most 16 KiB.
+            status: `active` unless told, or `inactive`.
+            timezone: `UTC` unless told.
+
+        Permission: users.manage.
+        Errors: email_invalid, email_required, email_too_long, enum_unknown, idempotency_key_reused, identity_taken, json_key_invalid, json_too_deep, json_too_large, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, user_email_taken, version_conflict.
+        """
+        return Command(
+            "users.create",
+            {
+                "email": email,
+                "name": name,
+                "avatar_url": given(avatar_url),
+                "identity": given(identity),
+                "language": given(language),
+                "phone": given(phone),
+                "platform_role": given(platform_role),
+                "settings": given(settings),
+                "status": given(status),
+                "timezone": given(timezone),
+            },
+            t.User,
+        )
+
+    @staticmethod
+    def create_api_key(
+        *,
+        name: str,
+        expires_at: t.Timestamp | None = None,
+        id: t.UserId | None = None,
+        project_id: t.ProjectId | None = None,
+        scopes: Sequence[t.Permission] | None = None,
+    ) -> Command[t.IssuedApiKey]:
+        """Makes an API key for the acting user. The host may name the user; nobody else makes keys for others.
+
+        Args:
+            expires_at: In the future, at most two years ahead.
+            id: The acting user unless told.
+            name: 1 to 80 characters.
+            project_id: The key works in this project only; the user is an active member.
+            scopes: What the key is limited to; null = everything that the user may.
+
+        Permission: authenticated.
+        Errors: api_key_expiry_invalid, api_key_limit, idempotency_key_reused, name_required, name_too_long, not_a_member, permission_denied, permission_unknown, user_not_found, version_conflict.
+        """
+        return Command(
+            "users.create_api_key",
+            {
+                "name": name,
+                "expires_at": given(expires_at),
+                "id": given(id),
+                "project_id": given(project_id),
+                "scopes": given(scopes),
+            },
+            t.IssuedApiKey,
+        )
+
+    @staticmethod
+    def deactivate(
+        id: t.UserId,
+        *,
+        reason: str | None = None,
+    ) -> Command[t.User]:
+        """Closes a user: it cannot act any more, and its keys do not work.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: users.manage.
+        Errors: cannot_change_self, idempotency_key_reused, invalid_state, last_platform_admin, permission_denied, text_too_long, user_not_found, version_conflict.
+        """
+        return Command(
+            "users.deactivate",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.User,
+        )
+
+    @staticmethod
+    def delete(
+        *,
+        reason: t.UserDeletionReason,
+        id: t.UserId | None = None,
+    ) -> Command[t.User]:
+        """Deletes a user: oneself, or with `users.manage` anybody. Memberships end, keys stop working, the e-mail is free again.
+        Who owns a project cannot go.
+
+        Args:
+            id: The acting user unless told.
+
+        Permission: authenticated.
+        Errors: enum_unknown, idempotency_key_reused, last_platform_admin, permission_denied, user_not_found, user_owns_projects, version_conflict.
+        """
+        return Command(
+            "users.delete",
+            {
+                "reason": reason,
+                "id": given(id),
+            },
+            t.User,
+        )
+
+    @staticmethod
+    def erase(
+        id: t.UserId,
+    ) -> Command[t.User]:
+        """Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`.
+
+        Permission: users.manage.
+        Errors: idempotency_key_reused, permission_denied, user_not_deleted, user_not_found, version_conflict.
+        """
+        return Command(
+            "users.erase",
+            {
+                "id": id,
+            },
+            t.User,
+        )
+
+    @staticmethod
+    def link_identity(
+        *,
+        issuer: str,
+        subject: str,
+        id: t.UserId | None = None,
+    ) -> Command[t.User]:
+        """Says that an identity at a provider is the user's. Linking it twice changes nothing.
+
+        Args:
+            id: The acting user unless told.
+            issuer: The provider: 1 to 255 characters, usually a URL.
+            subject: 1 to 255 characters; case matters.
+
+        Permission: authenticated.
+        Errors: field_required, idempotency_key_reused, identity_limit, identity_taken, permission_denied, text_too_long, user_not_found, version_conflict.
+        """
+        return Command(
+            "users.link_identity",
+            {
+                "issuer": issuer,
+                "subject": subject,
+                "id": given(id),
+            },
+            t.User,
+        )
+
+    @staticmethod
+    def onboard(
+        *,
+        project: t.OnboardProject,
+        user: t.CreateUser,
+    ) -> Command[t.Onboarded]:
+        """Creates a user with a project that it owns. All or nothing; idempotent through the idempotency key only.
+
+        Permission: users.manage.
+        Errors: currency_invalid, email_invalid, email_required, idempotency_key_reused, identity_taken, name_required, name_too_long, name_too_short, permission_denied, phone_invalid, project_slug_taken, region_invalid, slug_invalid, user_email_taken, version_conflict.
+        """
+        return Command(
+            "users.onboard",
+            {
+                "project": project,
+                "user": user,
+            },
+            t.Onboarded,
+        )
+
+    @staticmethod
+    def record_login(
+        id: t.UserId,
+        *,
+        method: t.LoginMethod,
+        ok: bool,
+        issuer: str | None = None,
+    ) -> Command[t.User]:
+        """Records a login that the host decided. A success resets failures and lock; it is kept at most every 15 minutes by
+        method, and always when there is something to reset. From the fifth wrong password on the user is locked for 15
+        minutes, doubling up to a day.
+
+        Args:
+            ok: Whether the person proved to be the user.
+
+        Permission: users.manage.
+        Errors: actor_suspended, idempotency_key_reused, permission_denied, user_not_found, version_conflict.
+        """
+        return Command(
+            "users.record_login",
+            {
+                "id": id,
+                "method": method,
+                "ok": ok,
+                "issuer": given(issuer),
+            },
+            t.User,
+        )
+
+    @staticmethod
+    def revoke_api_key(
+        *,
+        api_key_id: t.ApiKeyId,
+        id: t.UserId | None = None,
+        reason: str | None = None,
+    ) -> Command[t.ApiKey]:
+        """Ends a key at once. One that is revoked stays so.
+
+        Args:
+            id: The acting user unless told.
+            reason: At most 500 characters.
+
+        Permission: authenticated.
+        Errors: api_key_not_found, idempotency_key_reused, permission_denied, text_too_long, user_not_found, version_conflict.
+        """
+        return Command(
+            "users.revoke_api_key",
+            {
+                "api_key_id": api_key_id,
+                "id": given(id),
+                "reason": given(reason),
+            },
+            t.ApiKey,
+        )
+
+    @staticmethod
+    def rotate_api_key(
+        *,
+        api_key_id: t.ApiKeyId,
+        id: t.UserId | None = None,
+        overlap_seconds: int | None = None,
+    ) -> Command[t.IssuedApiKey]:
+        """Puts a new key of the same name, scopes and project in the place of one, which goes on working for a while.
+
+        Args:
+            id: The acting user unless told.
+            overlap_seconds: How long the old key goes on working: at most 604800 seconds, a week; not at all unless told.
+
+        Permission: authenticated.
+        Errors: api_key_not_found, idempotency_key_reused, permission_denied, user_not_found, value_out_of_range, version_conflict.
+        """
+        return Command(
+            "users.rotate_api_key",
+            {
+                "api_key_id": api_key_id,
+                "id": given(id),
+                "overlap_seconds": given(overlap_seconds),
+            },
+            t.IssuedApiKey,
+        )
+
+    @staticmethod
+    def suspend(
+        id: t.UserId,
+        *,
+        reason: str | None = None,
+    ) -> Command[t.User]:
+        """Blocks a user: policy, abuse, payment. Suspending twice changes nothing.
+
+        Args:
+            reason: Required; at most 500 characters.
+
+        Permission: users.manage.
+        Errors: cannot_change_self, idempotency_key_reused, last_platform_admin, permission_denied, reason_required, text_too_long, user_not_found, version_conflict.
+        """
+        return Command(
+            "users.suspend",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.User,
+        )
+
+    @staticmethod
+    def unlink_identity(
+        *,
+        issuer: str,
+        subject: str,
+        id: t.UserId | None = None,
+    ) -> Command[t.User]:
+        """Takes an identity away. The last way in stays: the last identity of a user without working keys cannot go.
+
+        Args:
+            id: The acting user unless told.
+
+        Permission: authenticated.
+        Errors: idempotency_key_reused, identity_not_found, last_login_method, permission_denied, user_not_found, version_conflict.
+        """
+        return Command(
+            "users.unlink_identity",
+            {
+                "issuer": issuer,
+                "subject": subject,
+                "id": given(id),
+            },
+            t.User,
+        )
+
+    @staticmethod
+    def update(
+        *,
+        avatar_url: t.Url | None | UnsetType = UNSET,
+        default_project_id: t.ProjectId | None | UnsetType = UNSET,
+        email: t.Email | None | UnsetType = UNSET,
+        id: t.UserId | None = None,
+        language: t.Language | None | UnsetType = UNSET,
+        name: str | None | UnsetType = UNSET,
+        phone: str | None | UnsetType = UNSET,
+        settings: t.JsonPatch | None = None,
+        timezone: t.Timezone | None | UnsetType = UNSET,
+    ) -> Command[t.User]:
+        """Changes a profile: one's own, or with `users.manage` anybody's. What is absent stays.
+
+        Args:
+            default_project_id: A project where the user is an active member.
+            email: A new address is not verified.
+            id: The acting user unless told.
+            name: 1 to 120 characters.
+            phone: In international form.
+            settings: Keys of the host's preferences to set and to remove.
+
+        Permission: authenticated.
+        Errors: email_invalid, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, not_a_member, permission_denied, phone_invalid, phone_region_required, timezone_invalid, url_invalid, user_email_taken, user_not_found, version_conflict.
+        """
+        return Command(
+            "users.update",
+            {
+                "avatar_url": avatar_url,
+                "default_project_id": default_project_id,
+                "email": email,
+                "id": given(id),
+                "language": language,
+                "name": name,
+                "phone": phone,
+                "settings": given(settings),
+                "timezone": timezone,
+            },
+            t.User,
+        )
+
+    @staticmethod
+    def verify_email(
+        id: t.UserId,
+        *,
+        email: t.Email,
+    ) -> Command[t.User]:
+        """Says that the current address is the user's.
+
+        Args:
+            email: What was verified; refused when it is not the current address any more.
+
+        Permission: users.manage.
+        Errors: email_invalid, email_mismatch, idempotency_key_reused, permission_denied, user_not_found, version_conflict.
+        """
+        return Command(
+            "users.verify_email",
+            {
+                "id": id,
+                "email": email,
+            },
+            t.User,
+        )
+
 
 __all__ = [
     "channels",
     "chats",
     "contacts",
     "inbound",
+    "members",
     "messages",
     "projects",
     "sessions",
     "system_channel_types",
     "system_inbound",
+    "system_members",
     "system_projects",
+    "system_users",
 ]

@@ -1814,6 +1814,148 @@ class ProjectSuspended(Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class ProjectMemberAccessExpired(Struct, frozen=True, kw_only=True):
+    """The time of access is over.
+
+    Of project_member, version 1.
+    """
+
+    type: ClassVar[Literal["project_member.access_expired"]] = "project_member.access_expired"
+    expired_at: t.Timestamp
+    project_id: t.ProjectId
+    user_id: t.UserId | None = None
+
+
+class ProjectMemberAccessExpiryChanged(Struct, frozen=True, kw_only=True):
+    """Access ends at another time, or never.
+
+    Of project_member, version 1.
+    """
+
+    type: ClassVar[Literal["project_member.access_expiry_changed"]] = "project_member.access_expiry_changed"
+    new: t.Timestamp | None = None
+    old: t.Timestamp | None = None
+    project_id: t.ProjectId
+    user_id: t.UserId | None = None
+
+
+class ProjectMemberInvitationResent(Struct, frozen=True, kw_only=True):
+    """The invitation was sent again with a new token; the old one is dead.
+
+    Of project_member, version 1.
+    """
+
+    type: ClassVar[Literal["project_member.invitation_resent"]] = "project_member.invitation_resent"
+    expires_at: t.Timestamp
+    project_id: t.ProjectId
+    sent_count: int
+    token_hash: str
+
+
+class ProjectMemberInvited(Struct, frozen=True, kw_only=True):
+    """Somebody was invited, or added at once and then joined.
+
+    Of project_member, version 1.
+    """
+
+    type: ClassVar[Literal["project_member.invited"]] = "project_member.invited"
+    access_expires_at: t.Timestamp | None = None
+    denied: List[t.Permission]
+    expires_at: t.Timestamp | None = None
+    granted: List[t.Permission]
+    invited_at: t.Timestamp
+    invited_by: t.ActorRef
+    invited_email: t.Email | None = None
+    project_id: t.ProjectId
+    role: t.MemberRole
+    status: t.MemberStatus
+    token_hash: str | None = None
+    """SHA-256 of the invitation's token, in hex."""
+    user_id: t.UserId | None = None
+    """Null for an invited person."""
+
+
+class ProjectMemberJoined(Struct, frozen=True, kw_only=True):
+    """The person belongs to the project from now on.
+
+    Of project_member, version 1.
+    """
+
+    type: ClassVar[Literal["project_member.joined"]] = "project_member.joined"
+    joined_at: t.Timestamp
+    project_id: t.ProjectId
+    role: t.MemberRole
+    user_id: t.UserId
+    via: t.JoinVia
+
+
+class ProjectMemberPermissionsChanged(Struct, frozen=True, kw_only=True):
+    """Other permissions beside the role; both sets are complete.
+
+    Of project_member, version 1.
+    """
+
+    type: ClassVar[Literal["project_member.permissions_changed"]] = "project_member.permissions_changed"
+    denied: List[t.Permission]
+    granted: List[t.Permission]
+    project_id: t.ProjectId
+    user_id: t.UserId | None = None
+
+
+class ProjectMemberReinstated(Struct, frozen=True, kw_only=True):
+    """The rights are back.
+
+    Of project_member, version 1.
+    """
+
+    type: ClassVar[Literal["project_member.reinstated"]] = "project_member.reinstated"
+    access_expires_at: t.Timestamp | None = None
+    project_id: t.ProjectId
+    user_id: t.UserId | None = None
+
+
+class ProjectMemberRemoved(Struct, frozen=True, kw_only=True):
+    """The membership or invitation ended.
+
+    Of project_member, version 1.
+    """
+
+    type: ClassVar[Literal["project_member.removed"]] = "project_member.removed"
+    project_id: t.ProjectId
+    reason: t.RemovalReason
+    removed_at: t.Timestamp
+    removed_by: t.ActorRef
+    role: t.MemberRole
+    user_id: t.UserId | None = None
+
+
+class ProjectMemberRoleChanged(Struct, frozen=True, kw_only=True):
+    """Another role.
+
+    Of project_member, version 1.
+    """
+
+    type: ClassVar[Literal["project_member.role_changed"]] = "project_member.role_changed"
+    changed_at: t.Timestamp
+    changed_by: t.ActorRef
+    new_role: t.MemberRole
+    old_role: t.MemberRole
+    project_id: t.ProjectId
+    user_id: t.UserId | None = None
+
+
+class ProjectMemberSuspended(Struct, frozen=True, kw_only=True):
+    """No rights for now.
+
+    Of project_member, version 1.
+    """
+
+    type: ClassVar[Literal["project_member.suspended"]] = "project_member.suspended"
+    project_id: t.ProjectId
+    reason: str | None = None
+    user_id: t.UserId | None = None
+
+
 class SessionAbandoned(Struct, frozen=True, kw_only=True):
     """It fell silent while the contact was expected to answer.
 
@@ -2143,6 +2285,253 @@ class SessionUnresolved(Struct, frozen=True, kw_only=True):
     contact_id: t.ContactId | None = None
 
 
+class UserActivated(Struct, frozen=True, kw_only=True):
+    """May act.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.activated"]] = "user.activated"
+    from_status: t.UserStatus
+    reason: str | None = None
+
+
+class UserApiKeyCreated(Struct, frozen=True, kw_only=True):
+    """A new key.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.api_key_created"]] = "user.api_key_created"
+    api_key_id: t.ApiKeyId
+    expires_at: t.Timestamp | None = None
+    key_hash: str
+    name: str
+    prefix: str
+    project_id: t.ProjectId | None = None
+    scopes: List[t.Permission] | None = None
+
+
+class UserApiKeyRevoked(Struct, frozen=True, kw_only=True):
+    """A key works no longer.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.api_key_revoked"]] = "user.api_key_revoked"
+    api_key_id: t.ApiKeyId
+    reason: str | None = None
+    revoked_at: t.Timestamp
+
+
+class UserApiKeyRotated(Struct, frozen=True, kw_only=True):
+    """A key in place of another.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.api_key_rotated"]] = "user.api_key_rotated"
+    api_key_id: t.ApiKeyId
+    expires_at: t.Timestamp | None = None
+    key_hash: str
+    name: str
+    old_api_key_id: t.ApiKeyId
+    old_valid_until: t.Timestamp
+    """Until then both work."""
+    prefix: str
+    project_id: t.ProjectId | None = None
+    scopes: List[t.Permission] | None = None
+
+
+class UserApiKeyUsed(Struct, frozen=True, kw_only=True):
+    """A key was used, for the first time in an hour.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.api_key_used"]] = "user.api_key_used"
+    api_key_id: t.ApiKeyId
+    used_at: t.Timestamp
+
+
+class UserCreated(Struct, frozen=True, kw_only=True):
+    """A person can act.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.created"]] = "user.created"
+    avatar_url: t.Url | None = None
+    email: t.Email | None = None
+    identities: List[t.ExternalIdentity]
+    language: t.Language
+    name: str
+    phone: t.Phone | None = None
+    platform_role: t.PlatformRole
+    settings: dict[str, Any]
+    status: t.UserStatus
+    timezone: t.Timezone
+
+
+class UserDeactivated(Struct, frozen=True, kw_only=True):
+    """Closed.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.deactivated"]] = "user.deactivated"
+    reason: str | None = None
+
+
+class UserDefaultProjectChanged(Struct, frozen=True, kw_only=True):
+    """The project that the user sees first changed.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.default_project_changed"]] = "user.default_project_changed"
+    new: t.ProjectId | None = None
+    old: t.ProjectId | None = None
+
+
+class UserDeleted(Struct, frozen=True, kw_only=True):
+    """The user is gone; keys and identities work no longer.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.deleted"]] = "user.deleted"
+    deleted_at: t.Timestamp
+    reason: t.UserDeletionReason
+
+
+class UserEmailChanged(Struct, frozen=True, kw_only=True):
+    """Another address, not verified yet.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.email_changed"]] = "user.email_changed"
+    new_email: t.Email | None = None
+    old_email: t.Email | None = None
+
+
+class UserEmailVerified(Struct, frozen=True, kw_only=True):
+    """The address is the user's.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.email_verified"]] = "user.email_verified"
+    email: t.Email | None = None
+    verified_at: t.Timestamp
+
+
+class UserErased(Struct, frozen=True, kw_only=True):
+    """The personal data is gone.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.erased"]] = "user.erased"
+    erased_at: t.Timestamp
+    fields: List[str]
+
+
+class UserIdentityLinked(Struct, frozen=True, kw_only=True):
+    """An identity of a provider is the user's.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.identity_linked"]] = "user.identity_linked"
+    issuer: str
+    linked_at: t.Timestamp
+    subject: str
+
+
+class UserIdentityUnlinked(Struct, frozen=True, kw_only=True):
+    """An identity is the user's no longer.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.identity_unlinked"]] = "user.identity_unlinked"
+    issuer: str
+    subject: str
+
+
+class UserLoginFailed(Struct, frozen=True, kw_only=True):
+    """Somebody did not prove it.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.login_failed"]] = "user.login_failed"
+    failed_logins: int
+    locked_until: t.Timestamp | None = None
+    method: t.LoginMethod
+
+
+class UserLoginRecorded(Struct, frozen=True, kw_only=True):
+    """Somebody proved to be the user; failures and lock are reset.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.login_recorded"]] = "user.login_recorded"
+    at: t.Timestamp
+    issuer: str | None = None
+    method: t.LoginMethod
+
+
+class UserProfileUpdated(Struct, frozen=True, kw_only=True):
+    """Parts of the profile changed.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.profile_updated"]] = "user.profile_updated"
+    avatar_url: t.Url | None | UnsetType = UNSET
+    language: t.Language | None | UnsetType = UNSET
+    name: str | None | UnsetType = UNSET
+    phone: t.Phone | None | UnsetType = UNSET
+    timezone: t.Timezone | None | UnsetType = UNSET
+
+
+class UserRoleChanged(Struct, frozen=True, kw_only=True):
+    """Another platform role.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.role_changed"]] = "user.role_changed"
+    new_role: t.PlatformRole
+    old_role: t.PlatformRole
+
+
+class UserSettingsChanged(Struct, frozen=True, kw_only=True):
+    """Keys of the host's preferences changed.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.settings_changed"]] = "user.settings_changed"
+    set: dict[str, Any]
+    unset: List[str]
+
+
+class UserSuspended(Struct, frozen=True, kw_only=True):
+    """Blocked by the platform.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.suspended"]] = "user.suspended"
+    reason: str | None = None
+    suspended_at: t.Timestamp
+
+
 EventType: TypeAlias = Literal[
     "channel.activated",
     "channel.activation.failed",
@@ -2276,6 +2665,16 @@ EventType: TypeAlias = Literal[
     "project.session_visibility_changed",
     "project.slug_changed",
     "project.suspended",
+    "project_member.access_expired",
+    "project_member.access_expiry_changed",
+    "project_member.invitation_resent",
+    "project_member.invited",
+    "project_member.joined",
+    "project_member.permissions_changed",
+    "project_member.reinstated",
+    "project_member.removed",
+    "project_member.role_changed",
+    "project_member.suspended",
     "session.abandoned",
     "session.agent_assigned",
     "session.agent_unassigned",
@@ -2296,6 +2695,26 @@ EventType: TypeAlias = Literal[
     "session.timeout_changed",
     "session.timeout_extended",
     "session.unresolved",
+    "user.activated",
+    "user.api_key_created",
+    "user.api_key_revoked",
+    "user.api_key_rotated",
+    "user.api_key_used",
+    "user.created",
+    "user.deactivated",
+    "user.default_project_changed",
+    "user.deleted",
+    "user.email_changed",
+    "user.email_verified",
+    "user.erased",
+    "user.identity_linked",
+    "user.identity_unlinked",
+    "user.login_failed",
+    "user.login_recorded",
+    "user.profile_updated",
+    "user.role_changed",
+    "user.settings_changed",
+    "user.suspended",
 ]
 """The type of an event that the library records; hosts add their own, `custom.*`."""
 
@@ -2432,6 +2851,16 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "project.session_visibility_changed": ProjectSessionVisibilityChanged,
     "project.slug_changed": ProjectSlugChanged,
     "project.suspended": ProjectSuspended,
+    "project_member.access_expired": ProjectMemberAccessExpired,
+    "project_member.access_expiry_changed": ProjectMemberAccessExpiryChanged,
+    "project_member.invitation_resent": ProjectMemberInvitationResent,
+    "project_member.invited": ProjectMemberInvited,
+    "project_member.joined": ProjectMemberJoined,
+    "project_member.permissions_changed": ProjectMemberPermissionsChanged,
+    "project_member.reinstated": ProjectMemberReinstated,
+    "project_member.removed": ProjectMemberRemoved,
+    "project_member.role_changed": ProjectMemberRoleChanged,
+    "project_member.suspended": ProjectMemberSuspended,
     "session.abandoned": SessionAbandoned,
     "session.agent_assigned": SessionAgentAssigned,
     "session.agent_unassigned": SessionAgentUnassigned,
@@ -2452,6 +2881,26 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "session.timeout_changed": SessionTimeoutChanged,
     "session.timeout_extended": SessionTimeoutExtended,
     "session.unresolved": SessionUnresolved,
+    "user.activated": UserActivated,
+    "user.api_key_created": UserApiKeyCreated,
+    "user.api_key_revoked": UserApiKeyRevoked,
+    "user.api_key_rotated": UserApiKeyRotated,
+    "user.api_key_used": UserApiKeyUsed,
+    "user.created": UserCreated,
+    "user.deactivated": UserDeactivated,
+    "user.default_project_changed": UserDefaultProjectChanged,
+    "user.deleted": UserDeleted,
+    "user.email_changed": UserEmailChanged,
+    "user.email_verified": UserEmailVerified,
+    "user.erased": UserErased,
+    "user.identity_linked": UserIdentityLinked,
+    "user.identity_unlinked": UserIdentityUnlinked,
+    "user.login_failed": UserLoginFailed,
+    "user.login_recorded": UserLoginRecorded,
+    "user.profile_updated": UserProfileUpdated,
+    "user.role_changed": UserRoleChanged,
+    "user.settings_changed": UserSettingsChanged,
+    "user.suspended": UserSuspended,
 }
 
 __all__ = [
@@ -2588,6 +3037,16 @@ __all__ = [
     "ProjectSessionVisibilityChanged",
     "ProjectSlugChanged",
     "ProjectSuspended",
+    "ProjectMemberAccessExpired",
+    "ProjectMemberAccessExpiryChanged",
+    "ProjectMemberInvitationResent",
+    "ProjectMemberInvited",
+    "ProjectMemberJoined",
+    "ProjectMemberPermissionsChanged",
+    "ProjectMemberReinstated",
+    "ProjectMemberRemoved",
+    "ProjectMemberRoleChanged",
+    "ProjectMemberSuspended",
     "SessionAbandoned",
     "SessionAgentAssigned",
     "SessionAgentUnassigned",
@@ -2608,4 +3067,24 @@ __all__ = [
     "SessionTimeoutChanged",
     "SessionTimeoutExtended",
     "SessionUnresolved",
+    "UserActivated",
+    "UserApiKeyCreated",
+    "UserApiKeyRevoked",
+    "UserApiKeyRotated",
+    "UserApiKeyUsed",
+    "UserCreated",
+    "UserDeactivated",
+    "UserDefaultProjectChanged",
+    "UserDeleted",
+    "UserEmailChanged",
+    "UserEmailVerified",
+    "UserErased",
+    "UserIdentityLinked",
+    "UserIdentityUnlinked",
+    "UserLoginFailed",
+    "UserLoginRecorded",
+    "UserProfileUpdated",
+    "UserRoleChanged",
+    "UserSettingsChanged",
+    "UserSuspended",
 ]

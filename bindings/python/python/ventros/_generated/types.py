@@ -21,6 +21,7 @@ ChatId = NewType("ChatId", str)
 ContactId = NewType("ContactId", str)
 CredentialId = NewType("CredentialId", str)
 JobId = NewType("JobId", str)
+MemberId = NewType("MemberId", str)
 MessageId = NewType("MessageId", str)
 PipelineId = NewType("PipelineId", str)
 ProjectId = NewType("ProjectId", str)
@@ -166,6 +167,27 @@ class AiRequest(Struct, frozen=True, kw_only=True):
     url: str | None = None
 
 
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """A key that stands for its user. Its text is shown once, when it is made."""
+
+    created_at: Timestamp
+    expires_at: Timestamp | None = None
+    id: ApiKeyId
+    key_hash: str
+    """SHA-256 of its text, in lower-case hex."""
+    last_used_at: Timestamp | None = None
+    """Kept at most once an hour."""
+    name: str
+    prefix: str
+    """The first 12 characters of its text, for people to recognise it by."""
+    project_id: ProjectId | None = None
+    """It works in this project only."""
+    revoked_at: Timestamp | None = None
+    """It works no longer from then on; after a rotation that can be in the future."""
+    scopes: List[Permission] | None = None
+    """Null = everything that the user may; never more than that."""
+
+
 class Attribution(Struct, frozen=True, kw_only=True):
     """What a click-to-message advertisement left on the message, raw. Whether it counts as an ad is decided by tracking."""
 
@@ -183,6 +205,19 @@ class Attribution(Struct, frozen=True, kw_only=True):
     external_medium: str | None = None
     external_source: str | None = None
     headline: str | None = None
+
+
+class Authentication(Struct, frozen=True, kw_only=True):
+    """Who showed an API key."""
+
+    actor: ActorRef
+    """The actor to call as."""
+    api_key: ApiKey
+    permissions: List[Permission] | None = None
+    """What the key is limited to; null = everything that the user may."""
+    project_id: ProjectId | None = None
+    """The only project that the key works in."""
+    user: User
 
 
 class BusinessDayException(Struct, frozen=True, kw_only=True):
@@ -891,6 +926,32 @@ class Conversion(Struct, frozen=True, kw_only=True):
     value: Money | None = None
 
 
+class CreateUser(Struct, frozen=True, kw_only=True):
+    """Creates a user. The host authenticates people; Ventros knows who they are and what they may.
+
+    A platform role other than `user` is given by platform administrators and the host only.
+    """
+
+    avatar_url: Url | None = None
+    email: str
+    """Unique among users that are not deleted."""
+    identity: IdentityInput | None = None
+    language: Language | None = None
+    """`en` unless told."""
+    name: str
+    """1 to 120 characters."""
+    phone: str | None = None
+    """In international form: a user belongs to no region."""
+    platform_role: PlatformRole | None = None
+    """`user` unless told."""
+    settings: dict[str, Any] | None = None
+    """Preferences of the host, at most 16 KiB."""
+    status: UserStatus | None = None
+    """`active` unless told, or `inactive`."""
+    timezone: Timezone | None = None
+    """`UTC` unless told."""
+
+
 class Created(Struct, frozen=True, kw_only=True):
     """What a recorded message brought into being."""
 
@@ -1045,6 +1106,18 @@ class Departure(Struct, frozen=True, kw_only=True):
     type: ParticipantType
 
 
+class EffectivePermissions(Struct, frozen=True, kw_only=True):
+    """What somebody may do in the project."""
+
+    elevated: bool
+    """A platform administrator who is no member."""
+    is_owner: bool
+    permissions: List[Permission]
+    """Sorted by name."""
+    role: MemberRole | None = None
+    """Null for those who are no members."""
+
+
 class EffectiveSettings(Struct, frozen=True, kw_only=True):
     """What is in force for a channel."""
 
@@ -1065,6 +1138,15 @@ class EffectiveSettingsAi(Struct, frozen=True, kw_only=True):
     text: AiProcessingConfig | UnsetType = UNSET
     video: AiProcessingConfig | UnsetType = UNSET
     voice: AiProcessingConfig | UnsetType = UNSET
+
+
+class EffectiveTimeout(Struct, frozen=True, kw_only=True):
+    """A session timeout and where it comes from."""
+
+    minutes: int
+    pipeline_id: PipelineId | None = None
+    """The pipeline associated with the channel."""
+    source: TimeoutSource
 
 
 class Enrichment(Struct, frozen=True, kw_only=True):
@@ -1095,6 +1177,16 @@ class ExternalIdRule(Struct, frozen=True, kw_only=True):
     generated: bool = False
     """Made from the id of the channel when nobody gives one."""
     required_on: RequiredOn
+
+
+class ExternalIdentity(Struct, frozen=True, kw_only=True):
+    """The user as an identity provider knows it."""
+
+    issuer: str
+    """The provider: 1 to 255 characters, usually a URL."""
+    linked_at: Timestamp
+    subject: str
+    """Whom the provider means, such as the OIDC `sub`; case matters."""
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -1173,6 +1265,15 @@ class Identifiers(Struct, frozen=True, kw_only=True):
     """The business name that the provider verified."""
     wid: str | None = None
     """WhatsApp's phone-based id, digits; what messages are sent to. Not always the number that people dial."""
+
+
+class IdentityInput(Struct, frozen=True, kw_only=True):
+    """An identity at a provider."""
+
+    issuer: str
+    """The provider: 1 to 255 characters, usually a URL."""
+    subject: str
+    """1 to 255 characters; case matters."""
 
 
 class ImportRequest(Struct, frozen=True, kw_only=True):
@@ -1486,6 +1587,50 @@ class InteractiveOption(Struct, frozen=True, kw_only=True):
     """At most 24 characters."""
 
 
+class Invitation(Struct, frozen=True, kw_only=True):
+    """An open invitation. The token itself is shown once and never kept."""
+
+    expires_at: Timestamp
+    sent_count: int
+    """How often it was sent."""
+    token_hash: str
+    """SHA-256 of the token, in hex."""
+
+
+class InvitationPreview(Struct, frozen=True, kw_only=True):
+    """What an invited person sees before accepting."""
+
+    email: Email | None = None
+    expires_at: Timestamp
+    project_name: str
+    project_slug: Slug
+    role: MemberRole
+
+
+class InvitationToken(Struct, frozen=True, kw_only=True):
+    """The token of an invitation, and for whom it is shown."""
+
+    token: str
+    user_id: UserId | None = None
+    """The acting user unless told; the host program names the user for whom it acts."""
+
+
+class InvitedMember(Struct, frozen=True, kw_only=True):
+    """A member with the token of its invitation, which is shown here and never again."""
+
+    member: ProjectMember
+    token: str
+    """What the invited person shows to accept: 43 characters."""
+
+
+class IssuedApiKey(Struct, frozen=True, kw_only=True):
+    """A new key with its text, which is shown here and never again."""
+
+    api_key: ApiKey
+    text: str
+    """56 characters that start with `vtk_`."""
+
+
 class IssuedChallenge(Struct, frozen=True, kw_only=True):
     """A pairing challenge that was issued. What it says is a secret and never kept here."""
 
@@ -1609,6 +1754,13 @@ class MediaRef(Struct, frozen=True, kw_only=True):
     """Copy the file before this instant."""
     waveform: str | None = None
     """Loudness over time of a sound, base64."""
+
+
+class MemberApiKey(Struct, frozen=True, kw_only=True):
+    """A key with the user it belongs to."""
+
+    api_key: ApiKey
+    user_id: UserId
 
 
 class Mention(Struct, frozen=True, kw_only=True):
@@ -1739,6 +1891,18 @@ class Money(Struct, frozen=True, kw_only=True):
     currency: Currency
 
 
+class NewApiKey(Struct, frozen=True, kw_only=True):
+    """A key as it starts."""
+
+    api_key_id: ApiKeyId
+    expires_at: Timestamp | None = None
+    key_hash: str
+    name: str
+    prefix: str
+    project_id: ProjectId | None = None
+    scopes: List[Permission] | None = None
+
+
 class NewChannel(Struct, frozen=True, kw_only=True):
     """Everything a channel starts with."""
 
@@ -1850,6 +2014,25 @@ class NewContactConsents(Struct, frozen=True, kw_only=True):
     whatsapp: Consent | UnsetType = UNSET
 
 
+class NewMember(Struct, frozen=True, kw_only=True):
+    """A membership as it starts."""
+
+    access_expires_at: Timestamp | None = None
+    denied: List[Permission]
+    expires_at: Timestamp | None = None
+    granted: List[Permission]
+    invited_at: Timestamp
+    invited_by: ActorRef
+    invited_email: Email | None = None
+    project_id: ProjectId
+    role: MemberRole
+    status: MemberStatus
+    token_hash: str | None = None
+    """SHA-256 of the invitation's token, in hex."""
+    user_id: UserId | None = None
+    """Null for an invited person."""
+
+
 class NewMessage(Struct, frozen=True, kw_only=True):
     """The full initial state of a message."""
 
@@ -1925,6 +2108,44 @@ class NewProject(Struct, frozen=True, kw_only=True):
     session_timeout_minutes: int
     session_visibility: SessionVisibility
     slug: Slug
+
+
+class NewUser(Struct, frozen=True, kw_only=True):
+    """A user as it starts."""
+
+    avatar_url: Url | None = None
+    email: Email | None = None
+    identities: List[ExternalIdentity]
+    language: Language
+    name: str
+    phone: Phone | None = None
+    platform_role: PlatformRole
+    settings: dict[str, Any]
+    status: UserStatus
+    timezone: Timezone
+
+
+class OnboardProject(Struct, frozen=True, kw_only=True):
+    """The project of somebody who is onboarded."""
+
+    default_currency: Currency | None = None
+    default_language: Language | None = None
+    default_region: Region | None = None
+    """`BR` unless told."""
+    default_timezone: Timezone | None = None
+    description: str | None = None
+    name: str
+    """2 to 100 characters."""
+    slug: Slug | None = None
+    """Made from `name` unless told."""
+
+
+class Onboarded(Struct, frozen=True, kw_only=True):
+    """Who and what onboarding made."""
+
+    member: ProjectMember
+    project: Project
+    user: User
 
 
 class OpenInterval(Struct, frozen=True, kw_only=True):
@@ -2139,6 +2360,35 @@ class Project(Struct, frozen=True, kw_only=True):
     version: int
 
 
+class ProjectMember(Struct, frozen=True, kw_only=True):
+    """A user's place in a project. The owner is the member whose `user_id` is the project's `owner_user_id`."""
+
+    access_expires_at: Timestamp | None = None
+    """When temporary access ends."""
+    created_at: Timestamp
+    denied: List[Permission]
+    """Permissions taken away from the role."""
+    granted: List[Permission]
+    """Permissions on top of the role."""
+    id: MemberId
+    invitation: Invitation | None = None
+    """Set while an invitation is open."""
+    invited_at: Timestamp
+    invited_by: ActorRef
+    invited_email: Email | None = None
+    joined_at: Timestamp | None = None
+    project_id: ProjectId
+    removal_reason: RemovalReason | None = None
+    removed_at: Timestamp | None = None
+    revision: int
+    role: MemberRole
+    status: MemberStatus
+    updated_at: Timestamp
+    user_id: UserId | None = None
+    """Null until an invited person accepts."""
+    version: int
+
+
 class ProviderEvent(Struct, frozen=True, kw_only=True):
     """Where an item comes from."""
 
@@ -2283,6 +2533,21 @@ class RoleChange(Struct, frozen=True, kw_only=True):
     id: str
     previous: ParticipantRole
     role: ParticipantRole
+
+
+class RotatedApiKey(Struct, frozen=True, kw_only=True):
+    """A key in place of another."""
+
+    api_key_id: ApiKeyId
+    expires_at: Timestamp | None = None
+    key_hash: str
+    name: str
+    old_api_key_id: ApiKeyId
+    old_valid_until: Timestamp
+    """Until then both work."""
+    prefix: str
+    project_id: ProjectId | None = None
+    scopes: List[Permission] | None = None
 
 
 class RotatedToken(Struct, frozen=True, kw_only=True):
@@ -2623,6 +2888,63 @@ class Upserted(Struct, frozen=True, kw_only=True):
 
     contact: Contact
     created: bool
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """A person who can act in projects."""
+
+    api_keys: List[ApiKey]
+    """At most 20 that work, and the last 20 revoked ones."""
+    avatar_url: Url | None = None
+    created_at: Timestamp
+    default_project_id: ProjectId | None = None
+    """A project where the user is an active member."""
+    deleted_at: Timestamp | None = None
+    email: Email | None = None
+    """Unique among users that are not deleted; null only after erasure."""
+    email_verified_at: Timestamp | None = None
+    erased_at: Timestamp | None = None
+    failed_logins: int
+    """Failures since the last login."""
+    id: UserId
+    identities: List[ExternalIdentity]
+    """At most 10."""
+    language: Language
+    last_login_at: Timestamp | None = None
+    """Kept at most every 15 minutes."""
+    last_login_method: LoginMethod | None = None
+    locked_until: Timestamp | None = None
+    name: str
+    """1 to 120 characters; `[erased]` after erasure."""
+    phone: Phone | None = None
+    platform_role: PlatformRole
+    project_id: ProjectId
+    """The system log."""
+    revision: int
+    settings: dict[str, Any]
+    """Preferences of the host; Ventros never reads them."""
+    status: UserStatus
+    suspended_at: Timestamp | None = None
+    """Set exactly while suspended."""
+    suspension_reason: str | None = None
+    timezone: Timezone
+    updated_at: Timestamp
+    version: int
+
+
+class UserMembership(Struct, frozen=True, kw_only=True):
+    """A user's place in one project."""
+
+    access_expires_at: Timestamp | None = None
+    is_owner: bool
+    joined_at: Timestamp | None = None
+    member_id: MemberId
+    project_id: ProjectId
+    project_name: str
+    project_slug: Slug
+    project_status: ProjectStatus
+    role: MemberRole
+    status: MemberStatus
 
 
 class WebhookReply(Struct, frozen=True, kw_only=True):
@@ -3127,11 +3449,25 @@ InteractiveKind: TypeAlias = Literal["buttons", "list", "reply"]
 - `reply`: The answer to buttons or a list.
 """
 
+JoinVia: TypeAlias = Literal["direct", "invitation", "project_creation"]
+"""How somebody came to belong to a project.
+
+- `direct`: Added at once.
+- `invitation`: Accepted an invitation.
+- `project_creation`: Founded the project, or was named its owner.
+"""
+
 LabelAssignment: TypeAlias = Literal["added", "removed"]
 """Whether a label was put on or taken off."""
 
 Language: TypeAlias = str
 """A language tag, for example pt-BR."""
+
+LoginMethod: TypeAlias = Literal["oidc", "api_key", "password", "host"]
+"""How somebody proved to be a user.
+
+- `host`: The host decided by its own means.
+"""
 
 MediaFetch: TypeAlias = Literal["public", "gateway_auth", "by_provider_id"]
 """How the file is reached.
@@ -3154,6 +3490,23 @@ MediaState: TypeAlias = Literal["remote", "stored", "pending", "unavailable"]
 - `stored`: The host copied it; `storage_key` names the copy.
 - `pending`: Announced, but no link yet.
 - `unavailable`: Lost or expired.
+"""
+
+MemberRole: TypeAlias = Literal["admin", "supervisor", "agent", "viewer"]
+"""The role of a member in a project, in the order of listings.
+
+- `admin`: Everything in the project.
+- `supervisor`: Runs operations, campaigns, reporting.
+- `agent`: Serves contacts.
+- `viewer`: Looks only.
+"""
+
+MemberStatus: TypeAlias = Literal["active", "invited", "suspended", "removed"]
+"""Where a membership is in its life.
+
+- `invited`: Not accepted yet; no rights.
+- `suspended`: No rights for now.
+- `removed`: Over. The same person can be added again, as a new membership.
 """
 
 MessageSource: TypeAlias = Literal[
@@ -3280,8 +3633,163 @@ ParticipantType: TypeAlias = Literal["contact", "agent"]
 Party: TypeAlias = PartyContact | PartyAgent | PartyDevice | PartySystem
 """One side of a conversation."""
 
+Permission: TypeAlias = Literal[
+    "authenticated",
+    "contacts.view",
+    "contacts.manage",
+    "contacts.delete",
+    "contacts.merge",
+    "contacts.import",
+    "contacts.export",
+    "contacts.erase",
+    "lists.view",
+    "lists.manage",
+    "notes.view",
+    "notes.manage",
+    "notes.moderate",
+    "sessions.view",
+    "sessions.view_all",
+    "sessions.manage",
+    "sessions.assign",
+    "messages.view",
+    "messages.send",
+    "messages.delete",
+    "chats.view",
+    "chats.manage",
+    "agents.view",
+    "agents.manage",
+    "members.view",
+    "members.manage",
+    "channels.view",
+    "channels.manage",
+    "pipelines.view",
+    "pipelines.manage",
+    "automations.view",
+    "automations.manage",
+    "campaigns.view",
+    "campaigns.manage",
+    "campaigns.enroll",
+    "sequences.view",
+    "sequences.manage",
+    "sequences.enroll",
+    "broadcasts.view",
+    "broadcasts.manage",
+    "broadcasts.send",
+    "tracking.view",
+    "tracking.manage",
+    "webhooks.view",
+    "webhooks.manage",
+    "credentials.view",
+    "credentials.manage",
+    "credentials.use",
+    "events.view",
+    "events.record",
+    "events.manage",
+    "jobs.manage",
+    "sagas.view",
+    "sagas.manage",
+    "audit.view",
+    "privacy.manage",
+    "apikeys.manage",
+    "analytics.view",
+    "analytics.export",
+    "project.view",
+    "project.manage",
+    "project.delete",
+    "project.transfer",
+    "billing.view",
+    "billing.manage",
+    "users.view",
+    "users.manage",
+    "projects.create",
+    "catalog.manage",
+    "platform.operate",
+]
+"""A right that an operation names. Any other text is never a right.
+
+- `authenticated`: Held by every known, active actor; reaches the actor's own records only.
+- `contacts.view`: Contacts, their timeline events and custom field values.
+- `contacts.manage`: Create, edit, tag, custom fields, pipeline moves, restore, timeline entries.
+- `contacts.delete`: Soft delete.
+- `contacts.merge`: Merge and undo a merge.
+- `contacts.import`: Bulk import.
+- `contacts.export`: Export and scan.
+- `contacts.erase`: Erasure of personal data.
+- `lists.view`: Contact lists and their members.
+- `lists.manage`: Create, rules, bulk members, recalculate, delete.
+- `notes.view`: Notes, as far as their own visibility allows.
+- `notes.manage`: Create; edit, pin and delete one's own.
+- `notes.moderate`: Edit, pin and delete those of others.
+- `sessions.view`: Sessions in reach.
+- `sessions.view_all`: Every session, whatever the project's session visibility; agents have it when that setting is `all`.
+- `sessions.manage`: Start, close, resolve, escalate, summarize, claim unassigned, hand over one's own.
+- `sessions.assign`: Assign or reassign any session.
+- `messages.view`: Messages of visible sessions and chats, media, enrichments.
+- `messages.send`: Send, reply, react, mark read, edit or revoke one's own.
+- `messages.delete`: Delete or redact stored messages.
+- `chats.view`: Chats, participants, labels.
+- `chats.manage`: Create, subject, description, participants, labels, archive, close.
+- `agents.view`: Agents, status, workload.
+- `agents.manage`: Create, edit, activate, permissions, virtual agents.
+- `members.view`: Members and roles.
+- `members.manage`: Invite, remove, roles, overrides.
+- `channels.view`: Channels and their state, never secrets.
+- `channels.manage`: Create, configure, activate, labels, history import, pipeline link, delete.
+- `pipelines.view`: Pipelines, statuses, boards.
+- `pipelines.manage`: Pipelines, statuses, lead qualification, custom fields of pipelines, delete.
+- `automations.view`: Rules, triggers, run history.
+- `automations.manage`: Create, edit, enable, run by hand, custom triggers.
+- `campaigns.view`: Campaigns, steps, enrollments, stats.
+- `campaigns.manage`: Create, edit, schedule, activate, pause, resume, complete, archive.
+- `campaigns.enroll`: Enroll, pause, resume, exit single contacts.
+- `sequences.view`: Sequences, steps, enrollments, stats.
+- `sequences.manage`: Create, edit, activate, pause, resume, archive, delete.
+- `sequences.enroll`: Enroll, pause, resume, exit single contacts.
+- `broadcasts.view`: Broadcasts, executions, stats.
+- `broadcasts.manage`: Draft, edit, delete drafts.
+- `broadcasts.send`: Schedule, execute, cancel.
+- `tracking.view`: Attributions and click links.
+- `tracking.manage`: Create, enrich, correct, encode.
+- `webhooks.view`: Webhooks and deliveries, no secret.
+- `webhooks.manage`: Create, edit, rotate secret, replay, delete.
+- `credentials.view`: Credentials without their secrets.
+- `credentials.manage`: Create, rotate, authorize, activate, delete.
+- `credentials.use`: Obtain the plaintext; system components and explicit grants only.
+- `events.view`: The raw event log of the project.
+- `events.record`: Append `custom.*` events.
+- `events.manage`: Replay, reset consumers, dead letters, retention, compaction.
+- `jobs.manage`: Retry, cancel, schedules.
+- `sagas.view`: Inspect long-running processes.
+- `sagas.manage`: Cancel and retry long-running processes.
+- `audit.view`: Access and denial records.
+- `privacy.manage`: Redaction and subject export, with `contacts.erase`.
+- `apikeys.manage`: List and revoke API keys bound to this project.
+- `analytics.view`: Reports, counts, dashboards.
+- `analytics.export`: Export of reports.
+- `project.view`: Settings; id, name, slug and locale are visible to every member.
+- `project.manage`: Change settings.
+- `project.delete`: Delete and restore the project.
+- `project.transfer`: Ownership and billing account.
+- `billing.view`: Account, subscriptions, invoices, usage.
+- `billing.manage`: Payment methods, plan, cancel.
+- `users.view`: See the accounts of others.
+- `users.manage`: Create, suspend and change the accounts of others.
+- `projects.create`: Found a project.
+- `catalog.manage`: Products and prices.
+- `platform.operate`: Run the installation.
+"""
+
 Phone: TypeAlias = str
 """A telephone number in E.164, for example +5511999999999."""
+
+PlatformRole: TypeAlias = Literal["admin", "manager", "user", "readonly"]
+"""What a user may do in the installation, and what caps it inside projects.
+
+- `admin`: Runs the installation; acts as `admin` in projects it is no member of, marked `elevated`.
+- `manager`: Sees users and founds projects.
+- `user`: Founds projects.
+- `readonly`: Looks only, whatever its member roles say.
+"""
 
 PresenceState: TypeAlias = Literal["online", "offline", "typing", "recording", "paused"]
 """What somebody is doing right now."""
@@ -3320,6 +3828,17 @@ ReassignmentTrigger: TypeAlias = Literal["inactivity", "no_response", "manual", 
 
 Region: TypeAlias = str
 """A country or territory, for example BR."""
+
+RemovalReason: TypeAlias = Literal[
+    "removed",
+    "left",
+    "user_deleted",
+    "project_deleted",
+    "invitation_revoked",
+    "invitation_declined",
+    "invitation_expired",
+]
+"""Why a membership ended."""
 
 ReopenCause: TypeAlias = Literal["person", "late_message"]
 """What brought an ended session back.
@@ -3439,6 +3958,16 @@ UnknownReason: TypeAlias = Literal["unparseable", "no_message_id", "incomplete",
 Url: TypeAlias = str
 """An http or https address."""
 
+UserDeletionReason: TypeAlias = Literal["self", "admin", "duplicate", "retention"]
+"""Why a user is gone."""
+
+UserStatus: TypeAlias = Literal["active", "inactive", "suspended"]
+"""Whether a user may act.
+
+- `inactive`: Closed, or not opened yet.
+- `suspended`: Blocked by the platform.
+"""
+
 Via: TypeAlias = Literal["direct", "api_key", "integration", "import"]
 """The way a call came in.
 
@@ -3472,11 +4001,13 @@ __all__ = [
     "AiProcessingConfig",
     "AiProcessingPatch",
     "AiRequest",
+    "ApiKey",
     "ApiKeyId",
     "AssignmentChange",
     "AssignmentSource",
     "AssignmentStrategy",
     "Attribution",
+    "Authentication",
     "Awaiting",
     "BillingAccountId",
     "Birthday",
@@ -3549,6 +4080,7 @@ __all__ = [
     "Created",
     "CreatedChannel",
     "CreatedChannelAiProcessing",
+    "CreateUser",
     "CredentialId",
     "Currency",
     "CustomFieldDefinition",
@@ -3564,12 +4096,15 @@ __all__ = [
     "Direction",
     "Direction2",
     "DuplicateReason",
+    "EffectivePermissions",
     "EffectiveSettings",
     "EffectiveSettingsAi",
+    "EffectiveTimeout",
     "Email",
     "EndReason",
     "Enrichment",
     "Escalation",
+    "ExternalIdentity",
     "ExternalIdRule",
     "Failure",
     "FailureCode",
@@ -3591,6 +4126,7 @@ __all__ = [
     "IdentifierInput",
     "IdentifierKind",
     "Identifiers",
+    "IdentityInput",
     "IgnoredBecause",
     "ImportOutcome",
     "ImportRequest",
@@ -3623,8 +4159,14 @@ __all__ = [
     "Interactive",
     "InteractiveKind",
     "InteractiveOption",
+    "Invitation",
+    "InvitationPreview",
+    "InvitationToken",
+    "InvitedMember",
+    "IssuedApiKey",
     "IssuedChallenge",
     "JobId",
+    "JoinVia",
     "JsonPatch",
     "KnownAddress",
     "LabelAssignment",
@@ -3632,12 +4174,17 @@ __all__ = [
     "Language",
     "LastMessage",
     "Location",
+    "LoginMethod",
     "Media",
     "MediaFetch",
     "MediaKind",
     "MediaPatch",
     "MediaRef",
     "MediaState",
+    "MemberApiKey",
+    "MemberId",
+    "MemberRole",
+    "MemberStatus",
     "Mention",
     "Message",
     "MessageGrouping",
@@ -3649,15 +4196,20 @@ __all__ = [
     "MetadataChange",
     "Money",
     "NameSource",
+    "NewApiKey",
     "NewChannel",
     "NewChannelAiProcessing",
     "NewChannelType",
     "NewContact",
     "NewContactConsents",
+    "NewMember",
     "NewMessage",
     "NewParticipant",
     "NewProject",
+    "NewUser",
     "NoticeKind",
+    "Onboarded",
+    "OnboardProject",
     "OpenedChat",
     "OpenInterval",
     "Operator",
@@ -3684,15 +4236,18 @@ __all__ = [
     "PartyContact",
     "PartyDevice",
     "PartySystem",
+    "Permission",
     "Phone",
     "PipelineId",
     "Placement",
+    "PlatformRole",
     "PresenceState",
     "Priority",
     "ProfileChange",
     "ProfileField",
     "Project",
     "ProjectId",
+    "ProjectMember",
     "ProjectStatus",
     "ProviderEvent",
     "ProviderLabel",
@@ -3708,6 +4263,7 @@ __all__ = [
     "Region",
     "RejectedField",
     "ReleasedMessage",
+    "RemovalReason",
     "RemovedReaction",
     "ReopenCause",
     "Replayed",
@@ -3719,6 +4275,7 @@ __all__ = [
     "RetentionPolicy",
     "RevokeReach",
     "RoleChange",
+    "RotatedApiKey",
     "RotatedToken",
     "RotatedTokenAiProcessing",
     "ScoreKind",
@@ -3756,7 +4313,11 @@ __all__ = [
     "UnknownReason",
     "Upserted",
     "Url",
+    "User",
+    "UserDeletionReason",
     "UserId",
+    "UserMembership",
+    "UserStatus",
     "Via",
     "WebhookReply",
     "WeeklyHours",
