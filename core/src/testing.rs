@@ -1,8 +1,10 @@
 //! For tests of hosts and adapters: a clock moved by hand, ids from a seed, and a store in memory. Feature `testing`.
 
-use crate::engine::{Crm, Settings};
-use crate::kernel::{Clock, IdGenerator, Result, Timestamp};
+use crate::engine::{Crm, Decision, Project, Settings, UnitOfWork};
+use crate::kernel::{ActorRef, Clock, Component, IdGenerator, ProjectId, Result, Timestamp};
 use crate::storage::Storage;
+use crate::tenancy::project::commands::{CreateProject, found_as};
+use futures_util::future::BoxFuture;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -106,6 +108,23 @@ impl World {
     /// In memory, at 2025-01-06T09:00:00Z (a Monday), seed 1.
     pub fn new() -> World {
         World::on(Arc::new(crate::storage::MemoryStorage::default())).expect("a fresh store in memory opens")
+    }
+
+    /// A project under a chosen id, owned by nobody, for tests that name it.
+    #[track_caller]
+    pub fn found(&self, id: ProjectId) -> Project {
+        struct Found(ProjectId);
+        impl Decision<()> for Found {
+            fn decide<'a>(&'a self, work: &'a mut UnitOfWork<'_>) -> BoxFuture<'a, Result<()>> {
+                let input = CreateProject { name: format!("Project {}", self.0), ..CreateProject::default() };
+                Box::pin(async move { found_as(work, self.0, input, None).await.map(drop) })
+            }
+        }
+        let context = crate::engine::Context::new(None, ActorRef::system(Component::Host));
+        block_on(self.crm.transaction(context, None, &Found(id)))
+            .map(drop)
+            .expect("a project with an unused id starts");
+        self.crm.project(id)
     }
 
     /// Panics unless every snapshot is the fold of the log, byte for byte.

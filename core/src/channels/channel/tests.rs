@@ -17,6 +17,12 @@ fn project() -> ProjectId {
 }
 
 #[track_caller]
+fn world() -> World {
+    let world = World::new();
+    world.found(project());
+    world
+}
+
 fn given<T: serde::de::DeserializeOwned>(input: Value) -> T {
     crate::kernel::input::parse_value(input).unwrap()
 }

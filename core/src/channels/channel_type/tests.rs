@@ -13,6 +13,12 @@ fn project() -> ProjectId {
     ProjectId::parse("0199d1c2-0000-7000-8000-0000000000aa").unwrap()
 }
 
+fn world() -> World {
+    let world = World::new();
+    world.found(project());
+    world
+}
+
 #[track_caller]
 fn given<T: serde::de::DeserializeOwned>(input: Value) -> T {
     crate::kernel::input::parse_value(input).unwrap()
@@ -54,7 +60,7 @@ fn head(world: &World) -> u64 {
 }
 
 fn validate(code: &str, stage: Stage, input: Value) -> Result<ValidConfig> {
-    let world = World::new();
+    let world = world();
     let channel_type = find(&world, code);
     let draw = || "drawn".to_owned();
     let input: Map<String, Value> = input.as_object().unwrap().clone();
@@ -77,7 +83,7 @@ fn every_built_in_definition_keeps_the_rules() {
 
 #[test]
 fn case_01_an_empty_store_gets_the_built_in_types_once() {
-    let world = World::new();
+    let world = world();
     let page = ask::<ListChannelTypes>(&world, json!({"sort": ["code"]})).unwrap();
     let active: Vec<&str> = page.items.iter().filter(|t| t.active).map(|t| t.code.as_str()).collect();
     let expected = [
@@ -102,7 +108,7 @@ fn case_01_an_empty_store_gets_the_built_in_types_once() {
 
 #[test]
 fn case_02_types_are_found_by_code_alias_and_legacy_id() {
-    let world = World::new();
+    let world = world();
     let instagram = find(&world, "direct_ig");
     assert_eq!((instagram.code.as_str(), instagram.legacy_id), ("instagram", Some(3)));
     assert_eq!(ask::<FindChannelType>(&world, json!({"legacy_id": 1})).unwrap().code, "waha");
@@ -113,7 +119,7 @@ fn case_02_types_are_found_by_code_alias_and_legacy_id() {
 
 #[test]
 fn case_03_codes_have_a_shape_and_are_unique_with_aliases() {
-    let world = World::new();
+    let world = world();
     let create = |code: &str| {
         let mut input = fax(json!({}));
         input["code"] = code.into();
@@ -128,7 +134,7 @@ fn case_03_codes_have_a_shape_and_are_unique_with_aliases() {
 
 #[test]
 fn case_04_provider_and_legacy_id_are_checked() {
-    let world = World::new();
+    let world = world();
     assert_eq!(code(run::<CreateChannelType>(&world, fax(json!({"provider": ""})))), "field_required");
     let zero = run::<CreateChannelType>(&world, fax(json!({"legacy_id": 0})));
     assert_eq!(code(zero), "channel_type_legacy_id_invalid");
@@ -136,7 +142,7 @@ fn case_04_provider_and_legacy_id_are_checked() {
 
 #[test]
 fn case_05_a_deactivated_type_is_not_offered() {
-    let world = World::new();
+    let world = world();
     let wechat = find(&world, "wechat").id;
     run::<DeactivateChannelType>(&world, json!({"id": wechat, "reason": "closed"})).unwrap();
     assert_eq!(types_of(&world, wechat), ["channel_type.created", "channel_type.deactivated"]);
@@ -149,7 +155,7 @@ fn case_05_a_deactivated_type_is_not_offered() {
 
 #[test]
 fn case_06_an_active_type_is_not_activated() {
-    let world = World::new();
+    let world = world();
     let waha = find(&world, "waha").id;
     assert_eq!(code(run::<ActivateChannelType>(&world, json!({"id": waha}))), "channel_type_already_active");
     let email = run::<ActivateChannelType>(&world, json!({"id": find(&world, "email").id})).unwrap();
@@ -227,7 +233,7 @@ fn case_14_the_api_version_has_a_default_and_a_shape() {
 
 #[test]
 fn case_15_a_schema_must_not_contradict_itself() {
-    let world = World::new();
+    let world = world();
     let create = |schema: Value| run::<CreateChannelType>(&world, fax(json!({"config_schema": schema})));
     let twice = json!([{"key": "a", "type": "string"}, {"key": "a", "type": "string"}]);
     assert_eq!(code(create(twice)), "config_schema_invalid");
@@ -243,7 +249,7 @@ fn case_15_a_schema_must_not_contradict_itself() {
 
 #[test]
 fn case_16_capabilities_must_fit_together() {
-    let world = World::new();
+    let world = world();
     let update = |capabilities: Value| {
         let id = find(&world, "waha").id;
         run::<UpdateChannelType>(&world, json!({"id": id, "capabilities": capabilities}))
@@ -255,13 +261,13 @@ fn case_16_capabilities_must_fit_together() {
 
 #[test]
 fn case_17_a_type_has_a_mode() {
-    let world = World::new();
+    let world = world();
     assert_eq!(code(run::<CreateChannelType>(&world, fax(json!({"modes": []})))), "connection_mode_invalid");
 }
 
 #[test]
 fn case_18_only_unused_types_of_the_host_are_deleted() {
-    let world = World::new();
+    let world = world();
     let telegram = find(&world, "telegram").id;
     assert_eq!(code(run::<DeleteChannelType>(&world, json!({"id": telegram}))), "channel_type_built_in");
     let own = run::<CreateChannelType>(&world, fax(json!({}))).unwrap();
@@ -288,7 +294,7 @@ fn case_18_only_unused_types_of_the_host_are_deleted() {
 
 #[test]
 fn case_19_equal_values_change_nothing() {
-    let world = World::new();
+    let world = world();
     let before = find(&world, "waha");
     let same = json!({"id": before.id, "display_name": before.display_name, "capabilities": before.capabilities});
     assert_eq!(run::<UpdateChannelType>(&world, same).unwrap(), before);
@@ -298,7 +304,7 @@ fn case_19_equal_values_change_nothing() {
 
 #[test]
 fn case_20_settings_hold_no_secret() {
-    let world = World::new();
+    let world = world();
     let id = find(&world, "whatsapp").id;
     let update = run::<UpdateChannelType>(&world, json!({"id": id, "settings": {"access_token": "x"}}));
     assert_eq!(code(update), "config_field_secret");
@@ -306,7 +312,7 @@ fn case_20_settings_hold_no_secret() {
 
 #[test]
 fn case_21_a_changed_definition_is_taken_over_and_the_operator_keeps_the_switch() {
-    let world = World::new();
+    let world = world();
     let messenger = find(&world, "messenger").id;
     run::<DeactivateChannelType>(&world, json!({"id": messenger})).unwrap();
     run::<UpdateChannelType>(&world, json!({"id": messenger, "settings": {"api_version": "v20.0"}})).unwrap();
@@ -324,7 +330,7 @@ fn case_21_a_changed_definition_is_taken_over_and_the_operator_keeps_the_switch(
 
 #[test]
 fn what_an_operator_changed_survives_the_next_opening() {
-    let world = World::new();
+    let world = world();
     let id = find(&world, "telegram").id;
     run::<UpdateChannelType>(&world, json!({"id": id, "capabilities": {"groups": false}})).unwrap();
     block_on(seed(&world.crm)).unwrap();
@@ -333,7 +339,7 @@ fn what_an_operator_changed_survives_the_next_opening() {
 
 #[test]
 fn a_type_of_the_host_keeps_its_code_when_the_library_learns_it() {
-    let world = World::new();
+    let world = world();
     let own = run::<CreateChannelType>(&world, fax(json!({}))).unwrap();
     let mut definitions = built_in();
     let mut new = definitions[0].clone();
@@ -346,7 +352,7 @@ fn a_type_of_the_host_keeps_its_code_when_the_library_learns_it() {
 
 #[test]
 fn case_22_only_the_platform_changes_the_catalogue() {
-    let world = World::new();
+    let world = world();
     let context = Context::new(None, ActorRef::system(Component::Channel));
     let id = find(&world, "waha").id;
     let refused = block_on(world.crm.execute_in(context, DeactivateChannelType { id, reason: None }));
@@ -355,7 +361,7 @@ fn case_22_only_the_platform_changes_the_catalogue() {
 
 #[test]
 fn a_checked_configuration_names_secrets_and_never_repeats_them() {
-    let world = World::new();
+    let world = world();
     let input =
         json!({"code": "waha", "input": {"base_url": "http://localhost:3000", "api_key": "k"}, "stage": "activate"});
     let checked = ask::<ValidateConfig>(&world, input).unwrap();

@@ -151,7 +151,7 @@ struct Scene {
 impl Scene {
     fn new() -> Scene {
         let world = World::new();
-        let project = world.crm.project(id::<ProjectId>(2));
+        let project = world.found(id::<ProjectId>(2));
         Scene { world, project }
     }
 
@@ -218,7 +218,7 @@ impl Scene {
         let query = EventQuery { limit: 1_000, ..EventQuery::default() };
         let scope = Scope::Project(self.project.id());
         let events = block_on(self.world.crm.core().storage().events(scope, &query)).unwrap();
-        events.into_iter().map(|event| event.event_type).collect()
+        events.into_iter().map(|event| event.event_type).filter(|name| name != "project.created").collect()
     }
 
     fn count(&self, event_type: &str) -> usize {

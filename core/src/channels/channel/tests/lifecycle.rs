@@ -45,7 +45,7 @@ fn in_state(world: &World, name: &str, status: ChannelStatus) -> ChannelId {
 
 #[test]
 fn case_07_activation_asks_for_what_is_required() {
-    let world = World::new();
+    let world = world();
     let input = json!({"name": "A", "type": "waha", "config": {"base_url": "https://waha.example.com"}});
     let id = run::<CreateChannel>(&world, input).unwrap().channel.id;
     assert_eq!(place(activate(&world, id)), ("config_field_missing", "api_key".into()));
@@ -56,7 +56,7 @@ fn case_07_activation_asks_for_what_is_required() {
 
 #[test]
 fn case_08_a_channel_is_switched_on_once() {
-    let world = World::new();
+    let world = world();
     let id = line(&world);
     assert_eq!(activate(&world, id).unwrap().status, Activating);
     assert_eq!(code(activate(&world, id)), "channel_already_activating");
@@ -70,7 +70,7 @@ fn case_08_a_channel_is_switched_on_once() {
 
 #[test]
 fn case_09_a_failed_activation_says_why() {
-    let world = World::new();
+    let world = world();
     let id = line(&world);
     activate(&world, id).unwrap();
     let input = json!({"id": id, "connection": "stopped", "reason": "session STOPPED"});
@@ -84,7 +84,7 @@ fn case_09_a_failed_activation_says_why() {
 
 #[test]
 fn case_10_challenges_are_counted_and_never_kept() {
-    let world = World::new();
+    let world = world();
     let id = line(&world);
     activate(&world, id).unwrap();
     assert_eq!(report(&world, id, "awaiting_scan").status, Connecting);
@@ -101,7 +101,7 @@ fn case_10_challenges_are_counted_and_never_kept() {
 
 #[test]
 fn case_10_and_11_a_code_is_asked_for_where_there_is_one() {
-    let world = World::new();
+    let world = world();
     let request = |id: ChannelId, kind: &str| run::<RequestChallenge>(&world, json!({"id": id, "kind": kind}));
     let paired = create(&world, "A", "whatsapp_business").id;
     assert_eq!(request(paired, "qr").err().unwrap().code().as_str(), "qr_not_available");
@@ -113,7 +113,7 @@ fn case_10_and_11_a_code_is_asked_for_where_there_is_one() {
 
 #[test]
 fn case_12_to_14_what_reports_do() {
-    let world = World::new();
+    let world = world();
     let id = line(&world);
     let off = report(&world, id, "connected");
     assert_eq!((off.status, off.connection), (Inactive, ConnectionState::Connected));
@@ -128,7 +128,7 @@ fn case_12_to_14_what_reports_do() {
 
 #[test]
 fn every_report_in_every_state() {
-    let world = World::new();
+    let world = world();
     open_type(&world);
     let states = [
         "starting",
@@ -162,7 +162,7 @@ fn every_report_in_every_state() {
 
 #[test]
 fn only_a_person_parks_what_arrives() {
-    let world = World::new();
+    let world = world();
     let id = line(&world);
     activate(&world, id).unwrap();
     report(&world, id, "connected");
@@ -177,7 +177,7 @@ fn only_a_person_parks_what_arrives() {
 
 #[test]
 fn an_identity_comes_with_the_activation_or_on_its_own() {
-    let world = World::new();
+    let world = world();
     let id = line(&world);
     activate(&world, id).unwrap();
     let me = |name: &str| OwnIdentity { display_name: Some(name.to_owned()), ..OwnIdentity::default() };
@@ -227,7 +227,7 @@ fn importing_line(world: &World) -> ChannelId {
 
 #[test]
 fn case_23_and_24_an_import_needs_a_line_and_its_permission() {
-    let world = World::new();
+    let world = world();
     let id = line(&world);
     assert_eq!(code(ask_import(&world, id, '1', ImportStrategy::Full)), "channel_not_active");
     activate(&world, id).unwrap();
@@ -239,7 +239,7 @@ fn case_23_and_24_an_import_needs_a_line_and_its_permission() {
 
 #[test]
 fn case_26_one_import_at_a_time() {
-    let world = World::new();
+    let world = world();
     let id = importing_line(&world);
     ask_import(&world, id, '1', ImportStrategy::Recent).unwrap();
     assert_eq!(code(ask_import(&world, id, '2', ImportStrategy::Recent)), "import_running");
@@ -264,7 +264,7 @@ fn case_26_one_import_at_a_time() {
 
 #[test]
 fn case_27_a_failed_import_leaves_its_reason() {
-    let world = World::new();
+    let world = world();
     let id = importing_line(&world);
     ask_import(&world, id, '1', ImportStrategy::Full).unwrap();
     with_channel(&world, id, |channel| channel.start_import(job('1'), ImportStats::default()));
@@ -277,7 +277,7 @@ fn case_27_a_failed_import_leaves_its_reason() {
 
 #[test]
 fn case_28_deletion_ends_everything() {
-    let world = World::new();
+    let world = world();
     let id = importing_line(&world);
     ask_import(&world, id, '1', ImportStrategy::Full).unwrap();
     let before = types(&world, id).len();
@@ -293,7 +293,7 @@ fn case_28_deletion_ends_everything() {
 
 #[test]
 fn case_29_both_tokens_open_the_channel_for_a_while() {
-    let world = World::new();
+    let world = world();
     let made = run::<CreateChannel>(&world, json!({"name": "A", "type": "waha"})).unwrap();
     let (id, old) = (made.channel.id, made.webhook_token.unwrap());
     let rotated = run::<RotateWebhookToken>(&world, json!({"id": id, "overlap_seconds": 3600})).unwrap();
@@ -310,7 +310,7 @@ fn case_29_both_tokens_open_the_channel_for_a_while() {
 
 #[test]
 fn case_30_permissions_and_versions_are_checked() {
-    let world = World::new();
+    let world = world();
     let id = line(&world);
     let viewer = Context::new(Some(project()), ActorRef::system(Component::Webhook));
     assert_eq!(code(block_on(world.crm.execute_in(viewer, ActivateChannel { id }))), "permission_denied");
@@ -322,7 +322,7 @@ fn case_30_permissions_and_versions_are_checked() {
 
 #[test]
 fn case_31_what_may_be_queued_depends_on_the_status() {
-    let world = World::new();
+    let world = world();
     open_type(&world);
     for (status, accepts) in [
         (Inactive, false),
@@ -358,7 +358,7 @@ impl crate::engine::Decision<()> for DeleteProject {
 
 #[test]
 fn channels_go_off_with_their_project() {
-    let world = World::new();
+    let world = world();
     open_type(&world);
     let make = given::<crate::tenancy::project::commands::CreateProject>(
         json!({"name": "Shop", "session_timeout_minutes": 45}),
@@ -371,7 +371,9 @@ fn channels_go_off_with_their_project() {
     block_on(shop.execute(ActivateChannel { id })).unwrap();
     block_on(world.crm.transaction(shop.context(), None, &DeleteProject(shop.id()))).map(|_| ()).unwrap();
     block_on(world.crm.run_pending()).unwrap();
-    let channel = block_on(shop.query(GetChannel { id })).unwrap().channel;
+    let scope = Scope::Project(shop.id());
+    let stored = block_on(world.crm.core().storage.get(scope, Kind::Channel, &[id.uuid()])).unwrap();
+    let channel: Channel = serde_json::from_str(&stored[0].state).unwrap();
     assert!(channel.status == Inactive && channel.deactivated_at.is_some());
     world.assert_log_matches();
 }

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 #[test]
 fn the_shortest_call_makes_a_channel() {
-    let world = World::new();
+    let world = world();
     let made = run::<CreateChannel>(&world, json!({"name": "WhatsApp", "type": "waha"})).unwrap();
     assert_eq!(made.channel.status, ChannelStatus::Inactive);
     assert!(made.channel.accepts_inbound() && !made.channel.accepts_outbound());
@@ -36,7 +36,7 @@ impl Query for ByToken {
 
 #[test]
 fn case_01_a_channel_starts_inactive_and_keeps_no_secret() {
-    let world = World::new();
+    let world = world();
     let mut input = json!({"name": "Sales", "type": "waha", "external_id": "session-one",
         "config": {"base_url": "https://waha.example.com"}});
     let made = run::<CreateChannel>(&world, input.clone()).unwrap().channel;
@@ -54,7 +54,7 @@ fn case_01_a_channel_starts_inactive_and_keeps_no_secret() {
 
 #[test]
 fn a_token_is_not_in_the_stored_result_of_an_idempotent_call() {
-    let world = World::new();
+    let world = world();
     let scope = world.crm.project(project());
     let context = Context { idempotency_key: Some("once".into()), ..scope.context() };
     let make: CreateChannel = given(json!({"name": "Sales", "type": "waha"}));
@@ -69,7 +69,7 @@ fn a_token_is_not_in_the_stored_result_of_an_idempotent_call() {
 
 #[test]
 fn case_02_names_have_limits() {
-    let world = World::new();
+    let world = world();
     let create = |name: &str| run::<CreateChannel>(&world, json!({"name": name, "type": "waha"}));
     assert_eq!(place(create("   ")), ("name_required", "name".into()));
     assert_eq!(place(create(&"x".repeat(256))), ("name_too_long", "name".into()));
@@ -77,20 +77,20 @@ fn case_02_names_have_limits() {
 
 #[test]
 fn case_03_names_are_unique_among_living_channels_of_a_project() {
-    let world = World::new();
+    let world = world();
     let first = create(&world, "Sales", "waha");
     let again = json!({"name": "sales", "type": "waha"});
     assert_eq!(code(run::<CreateChannel>(&world, again.clone())), "channel_name_taken");
     let elsewhere = ProjectId::parse("0199d1c2-0000-7000-8000-0000000000bb").unwrap();
     let make: CreateChannel = given(again.clone());
-    assert!(block_on(world.crm.project(elsewhere).execute(make)).is_ok());
+    assert!(block_on(world.found(elsewhere).execute(make)).is_ok());
     run::<DeleteChannel>(&world, json!({"id": first.id})).unwrap();
     assert!(run::<CreateChannel>(&world, again).is_ok());
 }
 
 #[test]
 fn case_04_the_type_exists_and_is_active() {
-    let world = World::new();
+    let world = world();
     let create = |code: &str| run::<CreateChannel>(&world, json!({"name": "A", "type": code}));
     assert_eq!(place(create("fax")), ("channel_type_not_found", "type".into()));
     assert_eq!(place(create("email")), ("channel_type_inactive", "type".into()));
@@ -99,7 +99,7 @@ fn case_04_the_type_exists_and_is_active() {
 
 #[test]
 fn case_05_modes_belong_to_the_type_and_sessions_are_generated() {
-    let world = World::new();
+    let world = world();
     let telegram = json!({"name": "A", "type": "telegram", "connection_mode": "auto"});
     assert_eq!(code(run::<CreateChannel>(&world, telegram)), "connection_mode_unsupported");
     let paired = create(&world, "B", "whatsapp_business");
@@ -110,7 +110,7 @@ fn case_05_modes_belong_to_the_type_and_sessions_are_generated() {
 
 #[test]
 fn case_06_the_configuration_is_checked_by_the_type() {
-    let world = World::new();
+    let world = world();
     let create = |config: Value| run::<CreateChannel>(&world, json!({"name": "A", "type": "waha", "config": config}));
     let invalid = ("config_field_invalid", "config.base_url".to_owned());
     assert_eq!(place(create(json!({"base_url": "not a url"}))), invalid);
@@ -120,7 +120,7 @@ fn case_06_the_configuration_is_checked_by_the_type() {
 
 #[test]
 fn configuration_changes_key_by_key() {
-    let world = World::new();
+    let world = world();
     let id = create(&world, "A", "waha").id;
     update(&world, id, json!({"config": {"base_url": "https://one.example.com/"}, "external_id": "one"})).unwrap();
     let changed = update(&world, id, json!({"config": {"download_media": false}})).unwrap();
@@ -139,7 +139,7 @@ fn configuration_changes_key_by_key() {
 
 #[test]
 fn external_ids_are_unique_in_a_type() {
-    let world = World::new();
+    let world = world();
     run::<CreateChannel>(&world, json!({"name": "A", "type": "waha", "external_id": "one"})).unwrap();
     let again = run::<CreateChannel>(&world, json!({"name": "B", "type": "waha", "external_id": "one"}));
     assert_eq!(code(again), "channel_external_id_taken");
@@ -152,7 +152,7 @@ fn external_ids_are_unique_in_a_type() {
 
 #[test]
 fn case_15_timeouts_have_a_range_and_a_source() {
-    let world = World::new();
+    let world = world();
     let id = create(&world, "A", "waha").id;
     for minutes in [0, 1441] {
         let refused = update(&world, id, json!({"session_timeout_minutes": minutes}));
@@ -172,7 +172,7 @@ fn case_15_timeouts_have_a_range_and_a_source() {
 
 #[test]
 fn case_16_grouping_waits_as_long_as_it_is_told() {
-    let world = World::new();
+    let world = world();
     let id = create(&world, "A", "waha").id;
     assert!(update(&world, id, json!({"debounce_timeout_ms": 300_000})).is_ok());
     let refused = update(&world, id, json!({"debounce_timeout_ms": 300_001}));
@@ -188,7 +188,7 @@ fn case_16_grouping_waits_as_long_as_it_is_told() {
 
 #[test]
 fn case_17_agents_need_ai() {
-    let world = World::new();
+    let world = world();
     let id = create(&world, "A", "waha").id;
     assert_eq!(code(update(&world, id, json!({"ai_agents_enabled": true}))), "ai_required");
     update(&world, id, json!({"ai_enabled": true, "ai_agents_enabled": true})).unwrap();
@@ -202,7 +202,7 @@ fn case_17_agents_need_ai() {
 
 #[test]
 fn case_18_ai_processing_has_ranges() {
-    let world = World::new();
+    let world = world();
     let id = create(&world, "A", "waha").id;
     for (processing, field) in [
         (json!({"audio": {"priority": 11}}), "ai_processing.audio.priority"),
@@ -222,7 +222,7 @@ fn case_18_ai_processing_has_ranges() {
 
 #[test]
 fn case_19_labels_keep_the_rules() {
-    let world = World::new();
+    let world = world();
     let id = create(&world, "A", "waha").id;
     let upsert = |id: ChannelId, label: Value| run::<UpsertLabel>(&world, json!({"id": id, "label": label}));
     let vip = json!({"id": "1", "name": "VIP", "color": 3, "color_hex": "#dfaef0"});
@@ -265,7 +265,7 @@ fn sync(world: &World, id: ChannelId, labels: &[(&str, &str)]) {
 
 #[test]
 fn case_20_a_synchronisation_records_the_differences_in_order() {
-    let world = World::new();
+    let world = world();
     let id = create(&world, "A", "waha").id;
     sync(&world, id, &[("1", "One"), ("2", "Two")]);
     let before = events(&world, id).len();
@@ -286,7 +286,7 @@ fn case_20_a_synchronisation_records_the_differences_in_order() {
 
 #[test]
 fn a_channel_has_at_most_500_labels() {
-    let world = World::new();
+    let world = world();
     let id = create(&world, "A", "waha").id;
     let ids: Vec<String> = (0..500).map(|n| n.to_string()).collect();
     let labels: Vec<(&str, &str)> = ids.iter().map(|id| (id.as_str(), "Label")).collect();
@@ -297,7 +297,7 @@ fn a_channel_has_at_most_500_labels() {
 
 #[test]
 fn case_21_reach_needs_the_ability_and_flags_go_both_ways() {
-    let world = World::new();
+    let world = world();
     let messenger = create(&world, "A", "messenger").id;
     assert_eq!(code(update(&world, messenger, json!({"allow_groups": true}))), "groups_not_supported");
     assert_eq!(code(update(&world, messenger, json!({"allow_newsletters": true}))), "newsletters_not_supported");
@@ -314,7 +314,7 @@ fn case_21_reach_needs_the_ability_and_flags_go_both_ways() {
 
 #[test]
 fn case_22_references_must_exist() {
-    let world = World::new();
+    let world = world();
     let id = create(&world, "A", "waha").id;
     let unknown = "0199d1c2-0000-7000-8000-0000000000ff";
     for (field, expected) in [
@@ -330,7 +330,7 @@ fn case_22_references_must_exist() {
 
 #[test]
 fn case_22_a_pipeline_is_associated_once() {
-    let world = World::new();
+    let world = world();
     let id = create(&world, "A", "waha").id;
     let pipeline = PipelineId::parse("0199d1c2-0000-7000-8000-0000000000cc").unwrap();
     for pipeline in [Some(pipeline), Some(pipeline), None, None] {
@@ -342,7 +342,7 @@ fn case_22_a_pipeline_is_associated_once() {
 
 #[test]
 fn case_23_imports_need_the_ability_and_limits_above_zero() {
-    let world = World::new();
+    let world = world();
     let telegram = create(&world, "A", "telegram").id;
     let refused = update(&world, telegram, json!({"history_import_enabled": true}));
     assert_eq!(code(refused), "import_not_supported");
@@ -379,7 +379,7 @@ fn case_25_an_import_starts_at_the_latest_of_its_limits() {
 
 #[test]
 fn case_32_a_web_form_has_its_fields_from_the_start() {
-    let world = World::new();
+    let world = world();
     let fields = create(&world, "A", "web_form").custom_field_definitions;
     let seen: Vec<(&str, &str)> = fields.iter().map(|f| (f.key.as_str(), f.r#type.as_str())).collect();
     assert_eq!(seen, [("source_url", "url"), ("form_id", "text")]);
@@ -387,7 +387,7 @@ fn case_32_a_web_form_has_its_fields_from_the_start() {
 
 #[test]
 fn a_webhook_address_is_https_or_on_this_machine() {
-    let world = World::new();
+    let world = world();
     let id = create(&world, "A", "waha").id;
     let plain = update(&world, id, json!({"webhook_base_url": "http://crm.example.com/in"}));
     assert_eq!(place(plain), ("url_scheme_unsupported", "webhook_base_url".into()));
@@ -402,7 +402,7 @@ fn a_webhook_address_is_https_or_on_this_machine() {
 
 #[test]
 fn channels_are_listed_and_counted_by_filter() {
-    let world = World::new();
+    let world = world();
     create(&world, "B", "waha");
     create(&world, "A", "telegram");
     let filter = json!({"field": "type", "op": "eq", "value": "waha"});

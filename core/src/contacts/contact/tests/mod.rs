@@ -32,7 +32,7 @@ struct Desk {
 impl Desk {
     fn new() -> Desk {
         let world = World::new();
-        let project = world.crm.project(PROJECT);
+        let project = world.found(PROJECT);
         Desk { world, project }
     }
 

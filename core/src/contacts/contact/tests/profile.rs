@@ -168,7 +168,7 @@ fn case_13_custom_fields_keep_their_type() {
 fn case_14_other_projects_do_not_exist() {
     let desk = Desk::new();
     let id = desk.create("Ana").id;
-    let other = desk.world.crm.project(ProjectId::from_uuid(Uuid::from_u128(0xB22)));
+    let other = desk.world.found(ProjectId::from_uuid(Uuid::from_u128(0xB22)));
     let error = block_on(other.query(GetContact { id, include_deleted: None })).unwrap_err();
     assert_eq!(code(&error), "contact_not_found");
     let error = block_on(other.execute(UpdateContact { name: set("Eva"), ..UpdateContact::new(id) })).unwrap_err();

@@ -116,6 +116,16 @@ pub(crate) async fn found(
     owner_user_id: Option<UserId>,
 ) -> Result<Project> {
     let id: ProjectId = work.new_id();
+    found_as(work, id, input, owner_user_id).await
+}
+
+/// As [`found`], with a chosen id.
+pub(crate) async fn found_as(
+    work: &mut UnitOfWork<'_>,
+    id: ProjectId,
+    input: CreateProject,
+    owner_user_id: Option<UserId>,
+) -> Result<Project> {
     let new = input.into_event(work, id, owner_user_id)?;
     work.enter_project(id);
     let project = work.create_in::<Project>(id, id, ProjectEvent::Created(Box::new(new)))?;

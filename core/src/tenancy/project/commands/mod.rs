@@ -10,6 +10,8 @@ mod update;
 pub use agents::{AddAssignmentAgent, RemoveAssignmentAgent};
 pub use create::CreateProject;
 pub(crate) use create::found;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use create::found_as;
 pub use custom_fields::{DefineCustomField, RemoveCustomField, UpdateCustomField};
 pub use lifecycle::{ActivateProject, DeactivateProject, DeleteProject, RestoreProject, ResumeProject, SuspendProject};
 pub use ownership::TransferOwnership;
