@@ -1,5 +1,6 @@
 //! The conversation flow end to end: the acceptance cases of inbound messages, acknowledgements and targets.
 #![cfg(feature = "testing")]
+#![expect(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
 
 use serde_json::{Value, json};
 use ventros::channels::channel::commands::CreateChannel;
