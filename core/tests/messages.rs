@@ -1,5 +1,6 @@
 //! The acceptance cases of messages: sending, dispatch, acknowledgements, changes.
 #![cfg(feature = "testing")]
+#![expect(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
 
 use serde_json::{Value, json};
 use ventros::engine::Context;

@@ -1,5 +1,6 @@
 //! The acceptance cases of users, projects and members, by their numbers on the pages.
 #![cfg(feature = "testing")]
+#![expect(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
 
 mod members;
 mod projects;
