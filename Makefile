@@ -36,7 +36,7 @@ codegen: venv ## Writes clients and reference pages from the catalogue.
 $(PYRIGHT):
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/pyright pyright
 
-lint: venv $(PYRIGHT)
+lint: python-build $(PYRIGHT)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo run --quiet -p ventros-codegen -- --verify
