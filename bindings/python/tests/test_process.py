@@ -122,7 +122,7 @@ def test_a_fork_gets_a_clear_error_and_may_open_its_own() -> None:
     code, out, err = finish(
         python("""
         import os, sys, ventros
-        crm = ventros.open(":memory:")
+        crm = ventros.open(":memory:", background=False)
         shop = crm.project(crm.projects.create(name="Acme").id)
         shop.on("*", lambda event: None)
         shop.contacts.create(name="Ana")
