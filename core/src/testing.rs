@@ -1,6 +1,6 @@
 //! For tests of hosts and adapters: a clock moved by hand, ids from a seed, and a store in memory. Feature `testing`.
 
-use crate::engine::{Crm, Decision, Project, Settings, UnitOfWork};
+use crate::engine::{Crm, Decision, Project, Reaction, RunReport, Settings, UnitOfWork};
 use crate::kernel::{ActorRef, Clock, Component, IdGenerator, ProjectId, Result, Timestamp};
 use crate::storage::Storage;
 use crate::tenancy::project::commands::{CreateProject, found_as};
@@ -96,6 +96,13 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Pending => std::thread::park(),
         }
     }
+}
+
+/// Runs reactions that a test brings along, as [`run_pending`](Crm::run_pending) runs those of the library.
+pub async fn react(crm: &Crm, reactions: &[Reaction]) -> Result<RunReport> {
+    let mut report = RunReport::default();
+    crm.run_reactions(reactions.iter(), &mut report).await?;
+    Ok(report)
 }
 
 /// An installation for one test.

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+mod children;
+
+use children::{Directory, spawn, tell, told};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Child;
 use std::time::Duration;
 use ventros::kernel::Kind;
 use ventros::storage::testing::{PROJECT, Sample, TABLE, at, committed, contact, event, id, job, read, snapshots};
@@ -18,26 +21,6 @@ use ventros_sqlite::SqliteStorage;
 
 const SCOPE: Scope = Scope::Project(PROJECT);
 const THREADS: u128 = 3;
-
-struct Directory(PathBuf);
-
-impl Directory {
-    fn fresh(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("ventros-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Directory(path)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("crm.db")
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
-    }
-}
 
 fn open(file: &Path) -> SqliteStorage {
     let store = SqliteStorage::open(file).unwrap();
@@ -68,18 +51,16 @@ fn write(store: &SqliteStorage, writer: u128, rounds: u128) {
         ];
         batch.jobs = vec![JobWrite::Enqueue(JobRecord { unique_key: Some(number.to_string()), ..job(number, 0) })];
         committed(block_on(store.commit(batch)));
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "ack {writer} {done}").unwrap();
-        out.flush().unwrap();
+        tell(&format!("ack {writer} {done}"));
     }
 }
 
 /// What a child process runs; alone it does nothing.
 #[test]
 fn child() {
-    let Ok(file) = std::env::var("VENTROS_CHILD_FILE") else { return };
-    let first: u128 = std::env::var("VENTROS_CHILD_FIRST").unwrap().parse().unwrap();
-    let rounds: u128 = std::env::var("VENTROS_CHILD_ROUNDS").unwrap().parse().unwrap();
+    let Some(file) = told("FILE") else { return };
+    let first: u128 = told("FIRST").unwrap().parse().unwrap();
+    let rounds: u128 = told("ROUNDS").unwrap().parse().unwrap();
     let store = open(Path::new(&file));
     std::thread::scope(|scope| {
         for writer in first..first + THREADS {
@@ -90,15 +71,9 @@ fn child() {
     block_on(store.close()).unwrap();
 }
 
-fn spawn(file: &Path, first: u128, rounds: u128) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
-        .env("VENTROS_CHILD_FILE", file)
-        .env("VENTROS_CHILD_FIRST", first.to_string())
-        .env("VENTROS_CHILD_ROUNDS", rounds.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+fn writer(file: &Path, first: u128, rounds: u128) -> Child {
+    let file = file.display().to_string();
+    spawn(&[("FILE", file), ("FIRST", first.to_string()), ("ROUNDS", rounds.to_string())])
 }
 
 /// The last acknowledged number of each writer, from the lines that were written whole.
@@ -171,7 +146,7 @@ fn a_killed_process_leaves_whole_commits() {
         chance ^= chance << 13;
         chance ^= chance >> 7;
         chance ^= chance << 17;
-        let mut child = spawn(&directory.file(), 1, u128::from(u64::MAX));
+        let mut child = writer(&directory.file(), 1, u128::from(u64::MAX));
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         assert!(acknowledged(&mut lines, &mut acks, 1 + (chance % 40) as usize), "the child stopped by itself");
         // Any moment of a commit may be the last one.
@@ -187,7 +162,7 @@ fn a_killed_process_leaves_whole_commits() {
 fn processes_write_side_by_side() {
     let directory = Directory::fresh("side");
     drop(open(&directory.file()));
-    let mut children: Vec<Child> = (0..3).map(|place| spawn(&directory.file(), 1 + place * THREADS, 30)).collect();
+    let mut children: Vec<Child> = (0..3).map(|place| writer(&directory.file(), 1 + place * THREADS, 30)).collect();
     let mut acks = BTreeMap::new();
     for child in &mut children {
         acknowledged(&mut BufReader::new(child.stdout.take().unwrap()), &mut acks, usize::MAX);

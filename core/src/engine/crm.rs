@@ -33,6 +33,10 @@ pub struct Settings {
     pub ids: Arc<dyn IdGenerator>,
 }
 
+/// Right to decide again; first come, first served.
+type Turn = futures_util::lock::Mutex<()>;
+const TURNS: usize = 64;
+
 /// The shared inside of all handles.
 pub struct Core {
     pub(crate) storage: Arc<dyn Storage>,
@@ -41,6 +45,8 @@ pub struct Core {
     /// Names this process to leases.
     pub(crate) owner: Uuid,
     doorbells: Mutex<Vec<Weak<Doorbell>>>,
+    /// Where those queue who lost a race, by what they lost it about: a crowd that decides at once loses again at once.
+    turns: [Turn; TURNS],
     /// When finished jobs were removed last, in microseconds.
     pub(crate) purged_at: AtomicI64,
 }
@@ -57,6 +63,11 @@ impl Core {
 
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    fn turn_of(&self, subject: Subject) -> &Turn {
+        let [.., last] = subject.id.into_bytes();
+        &self.turns[usize::from(last) % TURNS]
     }
 
     /// The store itself, for engines, tools and tests; hosts have no need of it.
@@ -85,6 +96,7 @@ impl Crm {
                 ids,
                 owner,
                 doorbells: Mutex::new(Vec::new()),
+                turns: std::array::from_fn(|_| Turn::default()),
                 purged_at: AtomicI64::new(0),
             }),
         };
@@ -204,8 +216,12 @@ impl Crm {
         check_context(&context)?;
         let context = Arc::new(context);
         let mut taken: Option<UniqueKey> = None;
-        let mut lost = Subject::new(crate::kernel::Kind::Custom, Uuid::nil());
+        let mut lost: Option<Subject> = None;
         for _ in 0..=MAX_RETRIES {
+            let _turn = match lost {
+                Some(subject) => Some(self.core.turn_of(subject).lock().await),
+                None => None,
+            };
             let now = self.core.now();
             let key = context.idempotency_key.as_deref().zip(request_hash);
             if let Some((key, hash)) = key
@@ -232,13 +248,13 @@ impl Crm {
             let batch = work.finish(idempotency, None).await?;
             match self.commit(batch).await {
                 Ok(_) => return Ok(Outcome::Fresh(output)),
-                Err(CommitError::Stale(subject)) => lost = subject,
+                Err(CommitError::Stale(subject)) => lost = Some(subject),
                 Err(CommitError::Taken { key, holder }) => {
                     // A command that looks the key up finds it the second time; one that relies on the store does not.
                     if taken.as_ref() == Some(&key) {
                         return Err(key_taken(&key, holder));
                     }
-                    lost = holder;
+                    lost = Some(holder);
                     taken = Some(key);
                 }
                 Err(CommitError::KeyUsed) => {}
@@ -246,10 +262,12 @@ impl Crm {
                 Err(CommitError::Store(error)) => return Err(error),
             }
         }
-        Err(Error::new(ErrorCode::VersionConflict)
-            .message("other writers kept changing the same things; try again")
-            .with("resource", lost.kind.as_str())
-            .with("id", lost.id.to_string()))
+        let error =
+            Error::new(ErrorCode::VersionConflict).message("other writers kept changing the same things; try again");
+        Err(match lost {
+            Some(subject) => error.with("resource", subject.kind.as_str()).with("id", subject.id.to_string()),
+            None => error,
+        })
     }
 
     pub(crate) async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {

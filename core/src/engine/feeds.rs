@@ -111,13 +111,8 @@ impl Durable {
         };
         let events = self.core.storage.events(Scope::Project(self.project), &query).await?;
         if events.is_empty() {
-            if head > lease.checkpoint {
-                lease.checkpoint = head;
-                self.write(&lease, true, None).await?;
-            } else {
-                self.write(&lease, true, None).await?;
-            }
-            self.lease = None;
+            lease.checkpoint = lease.checkpoint.max(head);
+            hand_back(&self.core, &lease, None).await?;
             return Ok(events);
         }
         self.lease = Some(lease);
@@ -163,7 +158,7 @@ impl Durable {
     /// Lets another process read. Dropping the reader without it delays the others until the lease ends.
     pub async fn release(&mut self) -> Result<()> {
         match self.lease.take() {
-            Some(lease) => self.write(&lease, true, None).await,
+            Some(lease) => hand_back(&self.core, &lease, None).await,
             None => Ok(()),
         }
     }
@@ -227,6 +222,14 @@ pub(crate) fn progress(
         release,
         lease_until: (!release).then(|| now.plus_seconds(LEASE_SECONDS)),
         dead_letter,
+    }
+}
+
+/// Ends a lease. One that ran out and went to somebody else is theirs to end.
+pub(crate) async fn hand_back(core: &Core, lease: &ConsumerRecord, dead_letter: Option<DeadLetter>) -> Result<()> {
+    match core.storage.update_consumer(&progress(core.now(), lease, true, dead_letter)).await {
+        Err(error) if error.code() == ErrorCode::LeaseLost => Ok(()),
+        handed => handed,
     }
 }
 

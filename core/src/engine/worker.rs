@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::crm::Crm;
 use super::event::Event;
-use super::feeds::{LEASE_SECONDS, backoff_micros, progress};
+use super::feeds::{LEASE_SECONDS, backoff_micros, hand_back, progress};
 use super::work::UnitOfWork;
 use crate::kernel::{
     ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp,
@@ -79,7 +79,8 @@ impl Crm {
         self.purge().await?;
         loop {
             let before = report.clone();
-            self.run_reactions(&mut report).await?;
+            let reactions = crate::catalogue::REACTIONS.iter().flat_map(|table| table.iter());
+            self.run_reactions(reactions, &mut report).await?;
             for queue in QUEUES {
                 self.run_queue(queue, &mut report).await?;
             }
@@ -118,10 +119,14 @@ impl Crm {
         Ok(next)
     }
 
-    async fn run_reactions(&self, report: &mut RunReport) -> Result<()> {
+    pub(crate) async fn run_reactions(
+        &self,
+        reactions: impl Iterator<Item = &Reaction> + Clone,
+        report: &mut RunReport,
+    ) -> Result<()> {
         for (project, head) in self.core.storage.heads().await? {
             let known = self.core.storage.consumers(Scope::Project(project)).await?;
-            for reaction in crate::catalogue::REACTIONS.iter().flat_map(|table| table.iter()) {
+            for reaction in reactions.clone() {
                 let checkpoint = known.iter().find(|consumer| consumer.name == reaction.name).map(|c| c.checkpoint);
                 match checkpoint {
                     Some(checkpoint) if checkpoint >= head => continue,
@@ -176,7 +181,7 @@ impl Crm {
             let events = storage.events(Scope::Project(project), &query).await?;
             if events.is_empty() {
                 lease.checkpoint = lease.checkpoint.max(head);
-                return storage.update_consumer(&progress(self.core.now(), &lease, true, None)).await;
+                return hand_back(&self.core, &lease, None).await;
             }
             for event in &events {
                 breathe().await;
@@ -251,7 +256,7 @@ impl Crm {
             lease.next_attempt_at = Some(now.plus_micros(backoff_micros(&self.core, lease.attempts, 1, 300)));
         }
         lease.last_error = Some(text);
-        self.core.storage.update_consumer(&progress(now, &lease, true, dead)).await
+        hand_back(&self.core, &lease, dead).await
     }
 
     async fn run_queue(&self, queue: &'static str, report: &mut RunReport) -> Result<()> {

@@ -1,0 +1,93 @@
+//! The whole product is killed again and again while it works: messages at once and deferred, decisions of people, timers,
+//! reactions, a durable callback. `VENTROS_KILLS` sets how many processes die; by default as many as fit into some seconds.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+#[path = "../children/mod.rs"]
+mod children;
+#[path = "../shop/mod.rs"]
+mod shop;
+mod verdict;
+mod victim;
+
+use children::{Directory, spawn};
+use shop::Shop;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ChildStdout;
+use std::time::{Duration, Instant, SystemTime};
+use ventros::testing::ManualClock;
+use verdict::Witness;
+
+/// Kills on one file; then a fresh one, so that what is checked after each stays small.
+const KILLS_PER_FILE: usize = 20;
+/// Without `VENTROS_KILLS`: when to stop killing.
+const BUDGET: Duration = Duration::from_secs(12);
+
+/// What a child process runs; alone it does nothing.
+#[test]
+fn child() {
+    victim::live();
+}
+
+#[test]
+fn whoever_is_killed_has_lost_nothing() {
+    let wanted: Option<usize> = std::env::var("VENTROS_KILLS").ok().map(|kills| kills.parse().unwrap());
+    let start = Instant::now();
+    let mut chance = Chance(0x9E37_79B9_7F4A_7C15);
+    let mut kills = 0;
+    while kills < wanted.unwrap_or(KILLS_PER_FILE) && (wanted.is_some() || start.elapsed() < BUDGET) {
+        let until = wanted.map_or(KILLS_PER_FILE, |wanted| (kills + KILLS_PER_FILE).min(wanted));
+        let directory = Directory::fresh(&format!("kill{kills}"));
+        let epoch = SystemTime::now();
+        let shop = Shop::found(&directory.file(), ManualClock::at(victim::START), 1);
+        victim::hurry(&shop);
+        let address = shop.address();
+        drop(shop);
+        let mut witness = Witness::default();
+        while kills < until && (wanted.is_some() || start.elapsed() < BUDGET) {
+            let told = victim::told(&directory.file(), kills, epoch, &address);
+            let mut child = spawn(&told);
+            let mut lines = BufReader::new(child.stdout.take().unwrap());
+            // Mostly in full work, sometimes while it starts.
+            if chance.below(5) > 0 {
+                assert!(hear(&mut lines, &mut witness, 1 + chance.below(60)), "the child stopped by itself");
+            } else {
+                std::thread::sleep(Duration::from_micros(chance.below(200_000) as u64));
+            }
+            std::thread::sleep(Duration::from_micros(chance.below(4_000) as u64));
+            child.kill().unwrap();
+            hear(&mut lines, &mut witness, usize::MAX);
+            assert_eq!(child.wait().unwrap().signal(), Some(9), "the child stopped by itself");
+            kills += 1;
+            witness.after_a_kill(&Shop::visit(&directory.file(), ManualClock::at(victim::START), 2, &address));
+        }
+        witness.in_the_end(&directory.file(), &address, epoch);
+    }
+    eprintln!("{kills} processes were killed in {:?}", start.elapsed());
+}
+
+/// Listens for so many acknowledgements; false when the child ends before.
+fn hear(lines: &mut BufReader<ChildStdout>, witness: &mut Witness, acknowledgements: usize) -> bool {
+    let mut heard = 0;
+    for line in lines.lines().map_while(Result::ok) {
+        heard += usize::from(witness.hear(&line));
+        if heard == acknowledgements {
+            return true;
+        }
+    }
+    false
+}
+
+/// Numbers that look random and are the same in every run.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 8) as usize % limit
+    }
+}
