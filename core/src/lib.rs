@@ -6,6 +6,7 @@ pub mod contacts;
 pub mod conversations;
 pub mod engine;
 pub mod kernel;
+pub mod operations;
 pub mod storage;
 #[cfg(feature = "system")]
 pub mod system;

@@ -120,10 +120,10 @@ impl Operation {
 macro_rules! operations {
     (commands: $($command:ty),* $(,)?) => {
         /// The commands of this room.
-        pub const COMMANDS: &[$crate::engine::Operation] = &[$($crate::engine::Operation::command::<$command>(),)*];
+        pub(crate) const COMMANDS: &[$crate::engine::Operation] = &[$($crate::engine::Operation::command::<$command>(),)*];
     };
     (queries: $($query:ty),* $(,)?) => {
         /// The queries of this room.
-        pub const QUERIES: &[$crate::engine::Operation] = &[$($crate::engine::Operation::query::<$query>(),)*];
+        pub(crate) const QUERIES: &[$crate::engine::Operation] = &[$($crate::engine::Operation::query::<$query>(),)*];
     };
 }

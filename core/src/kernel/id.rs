@@ -34,6 +34,7 @@ macro_rules! typed_id {
         }
         impl From<uuid::Uuid> for $name { fn from(id: uuid::Uuid) -> Self { Self(id) } }
         impl From<$name> for uuid::Uuid { fn from(id: $name) -> Self { id.0 } }
+        impl From<$name> for serde_json::Value { fn from(id: $name) -> Self { id.0.to_string().into() } }
         impl $name {
             pub const fn from_uuid(id: uuid::Uuid) -> Self { Self(id) }
             pub const fn uuid(self) -> uuid::Uuid { self.0 }

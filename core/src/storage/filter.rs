@@ -148,6 +148,16 @@ impl<'de> Deserialize<'de> for FilterExpression {
 }
 
 impl FilterExpression {
+    /// One comparison: `compare("unread_count", Operator::Gt, 0)`.
+    pub fn compare(field: impl Into<String>, op: Operator, value: impl Into<Json>) -> Self {
+        FilterExpression::Comparison { field: field.into(), op, value: Some(value.into()), within: None }
+    }
+
+    /// The field has this value.
+    pub fn eq(field: impl Into<String>, value: impl Into<Json>) -> Self {
+        Self::compare(field, Operator::Eq, value)
+    }
+
     /// Checks fields, operators and values, and resolves relative moments against `now`.
     ///
     /// # Errors

@@ -7,22 +7,17 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use ventros::channels::channel::commands::CreateChannel;
-use ventros::channels::channel::queries::ListChannels;
-use ventros::contacts::contact::Contact;
-use ventros::contacts::contact::queries::GetContact;
-use ventros::conversations::chat::queries::ListChats;
-use ventros::conversations::chat::{Chat, ChatType, preview};
-use ventros::conversations::inbound::{Ingest, Outcome, RawBody};
-use ventros::conversations::message::queries::ListMessages;
-use ventros::conversations::message::{Direction, Message};
+use ventros::catalogue::Event;
+use ventros::conversations::chat::{Chat, ChatType};
+use ventros::conversations::content::Content;
+use ventros::conversations::inbound::{Outcome, RawBody};
+use ventros::conversations::message::{Direction, Message, MessageEvent};
 use ventros::engine::{Crm, LiveFeed, Project, Settings};
-use ventros::kernel::ChannelId;
-use ventros::storage::{PageRequest, SortKey};
+use ventros::kernel::{ChannelId, Region};
+use ventros::operations::*;
+use ventros::storage::{EventRecord, FilterExpression, PAGE_LIMIT_MAX, PageRequest, SortKey};
 use ventros::system::{SystemClock, SystemIds};
 use ventros::tenancy::project::Slug;
-use ventros::tenancy::project::commands::CreateProject;
-use ventros::tenancy::project::queries::FindProject;
 use ventros_sqlite::SqliteStorage;
 
 type Outcomes = (usize, usize, usize);
@@ -61,17 +56,17 @@ async fn project(crm: &Crm) -> Result<Project, Box<dyn Error>> {
     if let Some(known) = crm.query(FindProject { slug: Slug::parse("acme")? }).await? {
         return Ok(crm.project(known.id));
     }
-    let input = serde_json::json!({"name": "Acme", "default_region": "BR"});
-    let acme = crm.execute(serde_json::from_value::<CreateProject>(input)?).await?;
-    Ok(crm.project(acme.id))
+    let region = Region::parse("BR")?;
+    let acme = CreateProject { name: "Acme".into(), default_region: Some(region), ..CreateProject::default() };
+    Ok(crm.project(crm.execute(acme).await?.id))
 }
 
 async fn channel(shop: &Project) -> Result<ChannelId, Box<dyn Error>> {
     if let Some(known) = shop.query(ListChannels::default()).await?.items.first() {
         return Ok(known.id);
     }
-    let input = serde_json::json!({"name": "WhatsApp", "type": "waha"});
-    Ok(shop.execute(serde_json::from_value::<CreateChannel>(input)?).await?.channel.id)
+    let line = CreateChannel { name: "WhatsApp".into(), channel_type: "waha".into(), ..CreateChannel::default() };
+    Ok(shop.execute(line).await?.channel.id)
 }
 
 async fn feed_folder(
@@ -108,29 +103,43 @@ async fn print_events(feed: &mut LiveFeed) -> Result<(), Box<dyn Error>> {
             return Ok(());
         }
         for event in events {
-            println!("  event {:>4}  {}", event.seq, event.event_type);
+            println!("  event {:>4}  {:<28}{}", event.seq, event.event_type, event_words(&event)?);
         }
     }
+}
+
+/// What was written, when the event is a new message.
+fn event_words(event: &EventRecord) -> Result<String, Box<dyn Error>> {
+    Ok(match Event::decode(event.aggregate_kind, event.data.get())? {
+        Event::Message(MessageEvent::Received(new) | MessageEvent::Created(new)) => words(&new.content),
+        _ => String::new(),
+    })
 }
 
 async fn print_conversations(shop: &Project) -> Result<(), Box<dyn Error>> {
     let chats = shop.query(ListChats::default()).await?;
     for chat in &chats.items {
         println!("\n{}", title(shop, chat).await?);
-        let filter = serde_json::json!({"field": "chat_id", "op": "eq", "value": chat.id});
-        let page = PageRequest {
-            filter: Some(serde_json::from_value(filter)?),
-            sort: vec![SortKey::Text("timestamp".to_owned())],
-            limit: Some(100),
+        let mut page = PageRequest {
+            filter: Some(FilterExpression::eq("chat_id", chat.id)),
+            sort: vec![SortKey::Text("timestamp".into())],
+            limit: Some(PAGE_LIMIT_MAX as i64),
             ..PageRequest::default()
         };
         let mut session = None;
-        for message in shop.query(ListMessages { page }).await?.items {
-            if message.session_id != session && message.session_id.is_some() {
-                println!("  ---- session of {} ----", message.timestamp.datetime().format("%Y-%m-%d %H:%M"));
-                session = message.session_id;
+        loop {
+            let messages = shop.query(ListMessages { page: page.clone() }).await?;
+            for message in &messages.items {
+                if message.session_id != session && message.session_id.is_some() {
+                    println!("  ---- session of {} ----", message.timestamp.datetime().format("%Y-%m-%d %H:%M"));
+                    session = message.session_id;
+                }
+                println!("  {}", line_of(message));
             }
-            println!("  {}", line_of(&message));
+            page.cursor = messages.next_cursor;
+            if page.cursor.is_none() {
+                break;
+            }
         }
     }
     Ok(())
@@ -138,10 +147,7 @@ async fn print_conversations(shop: &Project) -> Result<(), Box<dyn Error>> {
 
 async fn title(shop: &Project, chat: &Chat) -> Result<String, Box<dyn Error>> {
     let name = match chat.contact_id {
-        Some(id) => {
-            let contact: Contact = shop.query(GetContact { id, include_deleted: None }).await?;
-            contact.phone.as_ref().map_or(contact.name.clone(), |phone| format!("{} ({phone})", contact.name))
-        }
+        Some(id) => shop.query(GetContact { id, include_deleted: None }).await?.name,
         None => chat.subject.clone().unwrap_or_default(),
     };
     let kind = if chat.chat_type == ChatType::Individual { "chat with" } else { "group" };
@@ -149,16 +155,43 @@ async fn title(shop: &Project, chat: &Chat) -> Result<String, Box<dyn Error>> {
 }
 
 fn line_of(message: &Message) -> String {
-    let arrow = match message.direction {
-        Direction::Inbound => "->",
-        Direction::Outbound => "<-",
-        Direction::Internal => "--",
+    let (way, somebody) = match message.direction {
+        Direction::Inbound => ("in ", ""),
+        Direction::Outbound => ("out", "me"),
+        Direction::Internal => ("   ", ""),
     };
-    let who =
-        message.sender_name.as_deref().unwrap_or(if message.direction == Direction::Outbound { "me" } else { "" });
+    let who = match message.sender_name.as_deref().unwrap_or(somebody) {
+        "" => String::new(),
+        name => format!("{name}: "),
+    };
     let reactions: String = message.reactions.iter().map(|reaction| format!(" {}", reaction.emoji)).collect();
-    let revoked = if message.revoked_at.is_some() { " (taken back)" } else { "" };
     let edited = if message.edit_count > 0 { " (edited)" } else { "" };
+    let revoked = if message.revoked_at.is_some() { " (taken back)" } else { "" };
+    let status = match message.direction {
+        Direction::Outbound => format!("  [{}]", message.status),
+        _ => String::new(),
+    };
     let time = message.timestamp.datetime().format("%H:%M:%S");
-    format!("{time} {arrow} {who}: {}{edited}{revoked}{reactions}  [{}]", preview(&message.content), message.status)
+    format!("{time}  {way}  {who}{}{edited}{revoked}{reactions}{status}", words(&message.content))
+}
+
+/// What a person would say stands there.
+fn words(content: &Content) -> String {
+    match content {
+        Content::Text { body } => body.clone(),
+        Content::Location { location, .. } => {
+            let name = location.name.as_deref().unwrap_or_default();
+            format!("[location] {name} {}, {}", location.latitude, location.longitude)
+        }
+        Content::Contact { cards } => {
+            let names = cards.iter().map(|card| card.display_name.as_str());
+            format!("[contact] {}", names.collect::<Vec<_>>().join(", "))
+        }
+        Content::System { notice } => format!("[{}]", notice.kind.as_str().replace('_', " ")),
+        other => {
+            let kind = format!("[{}]", other.content_type().as_str());
+            let file = other.media().and_then(|media| media.filename.as_deref());
+            [Some(kind.as_str()), file, other.words()].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        }
+    }
 }

@@ -428,14 +428,14 @@ impl Command for RemoveLabel {
 /// Our side has read a chat, up to a message or to its end. Later inbound messages stay unread.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct MarkRead {
+pub struct MarkChatRead {
     pub id: ChatId,
     /// Default: everything.
     #[serde(default)]
     pub up_to_message_id: Option<MessageId>,
 }
 
-impl Command for MarkRead {
+impl Command for MarkChatRead {
     const NAME: &'static str = "chats.mark_read";
     const PERMISSION: Permission = Permission::MessagesSend;
     const ERRORS: &'static [ErrorCode] = &[ErrorCode::ChatNotFound, ErrorCode::MessageNotFound];
@@ -495,5 +495,5 @@ impl Command for DeleteChat {
 
 operations![commands:
     CreateChat, UpdateChat, AddParticipant, RemoveParticipant, SetParticipantRole, ArchiveChat, UnarchiveChat, CloseChat,
-    AddLabel, RemoveLabel, MarkRead, DeleteChat
+    AddLabel, RemoveLabel, MarkChatRead, DeleteChat
 ];

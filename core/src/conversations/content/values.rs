@@ -75,20 +75,20 @@ impl Attribution {
     }
 }
 
-/// What a notice of the system is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NoticeKind {
-    CallReceived,
-    CallAccepted,
-    CallRejected,
-    ParticipantJoined,
-    ParticipantLeft,
-    SubjectChanged,
-    SessionStarted,
-    SessionEnded,
-    AgentAssigned,
-    Other,
+crate::text_enum! {
+    /// What a notice of the system is about.
+    pub enum NoticeKind {
+        CallReceived = "call_received",
+        CallAccepted = "call_accepted",
+        CallRejected = "call_rejected",
+        ParticipantJoined = "participant_joined",
+        ParticipantLeft = "participant_left",
+        SubjectChanged = "subject_changed",
+        SessionStarted = "session_started",
+        SessionEnded = "session_ended",
+        AgentAssigned = "agent_assigned",
+        Other = "other",
+    }
 }
 
 /// A line in the chat that nobody wrote.

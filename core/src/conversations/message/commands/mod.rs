@@ -15,7 +15,7 @@ pub use claim::{ClaimDue, ClaimedMessage};
 pub use edit::{EditMessage, RevokeMessage};
 pub use forward::ForwardMessage;
 pub use media::{AttachMedia, MediaPatch};
-pub use read::MarkRead;
+pub use read::MarkMessageRead;
 pub use report::{DeliveryResult, ReportDelivery, ReportOutcome, ReportedFailure, ReportedStatus};
 pub use send::SendMessage;
 pub use withdraw::{CancelMessage, RetryMessage};
@@ -26,7 +26,7 @@ use crate::kernel::{Result, text::text};
 const MAX_REASON: usize = 1_000;
 
 crate::operations![commands:
-    SendMessage, ForwardMessage, CancelMessage, RetryMessage, ClaimDue, ReportDelivery, MarkRead, EditMessage,
+    SendMessage, ForwardMessage, CancelMessage, RetryMessage, ClaimDue, ReportDelivery, MarkMessageRead, EditMessage,
     RevokeMessage, DeleteMessage, React, AttachMedia, UpdateMessage,
 ];
 

@@ -14,14 +14,14 @@ const MAX_IDS: usize = 100;
 /// Limits: 1 to 100 messages. Only inbound ones (`invalid_state`). What a chat counts as unread is `chats.mark_read`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct MarkRead {
+pub struct MarkMessageRead {
     pub ids: Vec<MessageId>,
     /// They were played; the same as read for everything that cannot be played.
     #[serde(default)]
     pub played: bool,
 }
 
-impl Command for MarkRead {
+impl Command for MarkMessageRead {
     const NAME: &'static str = "messages.mark_read";
     const PERMISSION: Permission = Permission::MessagesSend;
     const ERRORS: &'static [ErrorCode] =
