@@ -79,6 +79,7 @@ fn insert(connection: &Connection, layout: &Layout, write: &SnapshotWrite) -> Re
         blob(write.id),
         Sql::Integer(integer(write.revision)),
         Sql::Integer(integer(write.version)),
+        Sql::Integer(i64::from(write.schema)),
         Sql::Integer(write.created_at.micros()),
         Sql::Integer(write.updated_at.micros()),
         Sql::Integer(i64::from(write.index.hidden)),
@@ -94,10 +95,12 @@ fn insert(connection: &Connection, layout: &Layout, write: &SnapshotWrite) -> Re
 fn update(connection: &Connection, layout: &Layout, write: &SnapshotWrite) -> Result<bool> {
     let changed = |column: &&ColumnSql| write.changed.columns.contains(&column.field);
     let columns: Vec<&ColumnSql> = layout.columns.iter().filter(changed).collect();
-    let mut sql = format!("UPDATE {} SET revision = ?, version = ?, updated_at = ?, state = ?", layout.name);
+    let mut sql =
+        format!("UPDATE {} SET revision = ?, version = ?, schema = ?, updated_at = ?, state = ?", layout.name);
     let mut values = vec![
         Sql::Integer(integer(write.revision)),
         Sql::Integer(integer(write.version)),
+        Sql::Integer(i64::from(write.schema)),
         Sql::Integer(write.updated_at.micros()),
         Sql::Text(write.state.clone()),
     ];

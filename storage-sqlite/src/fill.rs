@@ -78,6 +78,7 @@ fn define(connection: &Connection, table: &Table) -> Result<i64> {
             id BLOB NOT NULL,
             revision INTEGER NOT NULL,
             version INTEGER NOT NULL,
+            schema INTEGER NOT NULL,
             created_at INTEGER NOT NULL,
             updated_at INTEGER NOT NULL,
             hidden INTEGER NOT NULL,

@@ -86,15 +86,17 @@ impl Layout {
         Ok(Layout {
             table: *table,
             code,
-            get: format!("SELECT project_id, id, revision, state FROM {name} WHERE project_id = ?1 AND id = ?2"),
+            get: format!(
+                "SELECT project_id, id, revision, state, schema FROM {name} WHERE project_id = ?1 AND id = ?2"
+            ),
             // Every project that has snapshots has a head, so that no index on the id alone is needed.
             get_anywhere: format!(
-                "SELECT project_id, id, revision, state FROM {name} \
+                "SELECT project_id, id, revision, state, schema FROM {name} \
                  WHERE project_id IN (SELECT project_id FROM log_heads) AND id = ?1"
             ),
             insert: format!(
-                "INSERT INTO {name} (project_id, id, revision, version, created_at, updated_at, hidden, state{list}) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?{marks}) ON CONFLICT (project_id, id) DO NOTHING"
+                "INSERT INTO {name} (project_id, id, revision, version, schema, created_at, updated_at, hidden, state{list}) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?{marks}) ON CONFLICT (project_id, id) DO NOTHING"
             ),
             name,
             columns,

@@ -249,7 +249,7 @@ pub(crate) fn page(
     part: Part,
     limit: usize,
 ) -> Result<Query> {
-    let mut what = "t.project_id, t.id, t.revision, t.state".to_owned();
+    let mut what = "t.project_id, t.id, t.revision, t.state, t.schema".to_owned();
     let mut keys = Vec::with_capacity(find.sort.len());
     for key in &find.sort {
         let column = format!("t.{}", layout.column(&key.field)?.compared());

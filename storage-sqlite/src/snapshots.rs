@@ -18,7 +18,8 @@ use ventros::storage::{
 };
 
 fn snapshot(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
-    Ok(Snapshot { project_id: row.project(0)?, id: row.id(1)?, revision: row.number(2)?, state: row.get(3)? })
+    let (project_id, id) = (row.project(0)?, row.id(1)?);
+    Ok(Snapshot { project_id, id, revision: row.number(2)?, state: row.get(3)?, schema: row.get(4)? })
 }
 
 /// Several statements that must see one state of the data.
@@ -81,7 +82,7 @@ fn find(connection: &Connection, layout: &Layout, scope: Scope, find: &Find) -> 
         let query = query::page(layout, scope, find, rare, part, missing)?;
         let mut statement = connection.prepare_cached(&query.sql).carry()?;
         let read = |row: &Row<'_>| {
-            let key = |(place, sort): (usize, &ventros::storage::Sort)| row.value(place + 4, sort.kind);
+            let key = |(place, sort): (usize, &ventros::storage::Sort)| row.value(place + 5, sort.kind);
             let keys = find.sort.iter().enumerate().map(key).collect::<rusqlite::Result<_>>()?;
             Ok(FoundRow { snapshot: snapshot(row)?, keys })
         };
@@ -185,8 +186,13 @@ impl SnapshotRepository for SqliteStorage {
 
     async fn scan(&self, scope: Scope, kind: Kind, after: Option<Uuid>, limit: usize) -> Result<Vec<Snapshot>> {
         let layout = self.layout(kind)?;
-        let mut query =
-            Query::select("t.project_id, t.id, t.revision, t.state", &layout, scope, &Filter::everything(), true)?;
+        let mut query = Query::select(
+            "t.project_id, t.id, t.revision, t.state, t.schema",
+            &layout,
+            scope,
+            &Filter::everything(),
+            true,
+        )?;
         if let Some(after) = after {
             query.sql.push_str(" AND t.id > ?");
             query.values.push(crate::values::blob(after));
@@ -208,7 +214,7 @@ impl SnapshotRepository for SqliteStorage {
         }
         let candidates = self.read(|connection| {
             let sql = format!(
-                "SELECT t.project_id, t.id, t.revision, t.state FROM search s CROSS JOIN {} t ON t.row = s.rowid >> 8
+                "SELECT t.project_id, t.id, t.revision, t.state, t.schema FROM search s CROSS JOIN {} t ON t.row = s.rowid >> 8
                  WHERE s.search MATCH ?1 AND t.hidden = 0 ORDER BY s.rowid DESC LIMIT ?2",
                 layout.name
             );

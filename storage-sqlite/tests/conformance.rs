@@ -64,7 +64,7 @@ mod in_memory {
     fn it_behaves_as_a_file() {
         check(|place| Box::pin(snapshots::a_refused_batch_leaves_nothing(place)));
         check(|place| Box::pin(keys::racing_writers_share_a_key_once(place)));
-        check(|place| Box::pin(events::racing_writers_leave_no_gap(place)));
+        check(|place| Box::pin(events::case_23_racing_writers_leave_no_gap(place)));
         check(|place| Box::pin(events::events_are_found_by_every_way(place)));
         check(|place| Box::pin(jobs::racing_workers_share_jobs(place)));
         check(|place| Box::pin(filters::every_operator_agrees_with_the_evaluator(place)));

@@ -1,8 +1,8 @@
 //! The list of aggregates: adding one adds one line here.
 
-use crate::engine::{Aggregate, EventSet, Meta, Stored, begin, decode, index_of};
+use crate::engine::{Aggregate, EventSet, Meta, Stored, begin, decode, index_of, read_event, read_state};
 use crate::kernel::{Error, ErrorCode, Kind, Result, Subject};
-use crate::storage::{Column, Index, Table};
+use crate::storage::{Column, EventRecord, Index, Snapshot, Table};
 use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,7 +14,7 @@ pub struct AggregateType {
     pub columns: &'static [Column],
     pub sets: &'static [&'static str],
     pub custom: Option<&'static str>,
-    pub decode: fn(&str) -> Result<Box<dyn Stored>>,
+    pub decode: fn(&Snapshot) -> Result<Box<dyn Stored>>,
     pub create: fn(&Event, &Meta<'_>) -> Option<Box<dyn Stored>>,
     pub observes: fn(&Event) -> bool,
     pub table: fn() -> Table,
@@ -23,8 +23,16 @@ pub struct AggregateType {
     pub event_schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
+impl AggregateType {
+    /// Grows with every new event type and every new version of one. A snapshot with a greater number was written by a
+    /// newer program; this one reads it, if it can, and never writes it.
+    pub fn schema(&self) -> u32 {
+        self.event_types.iter().map(|(_, version)| u32::from(*version)).sum()
+    }
+}
+
 fn index_text<A: Aggregate>(state: &str) -> Result<Index> {
-    decode::<A>(state).map(|state| index_of(&state))
+    read_state::<A>(state).map(|state| index_of(&state))
 }
 
 fn table<A: Aggregate>() -> Table {
@@ -66,13 +74,19 @@ macro_rules! aggregates {
                 }
             }
 
-            /// Reads stored event data of an aggregate kind.
-            pub fn decode(kind: Kind, data: &str) -> Result<Event> {
-                let broken = |e: serde_json::Error| Error::corrupt(format!("a stored event of {kind} cannot be read: {e}"));
-                match kind {
-                    $(Kind::$variant => serde_json::from_str::<$events>(data).map(Event::$variant).map_err(broken),)*
+            /// The version of its data as this program writes it.
+            pub fn schema_version(&self) -> u16 {
+                let types = match self { $(Event::$variant(_) => <$events as EventSet>::TYPES,)* Event::Custom(_) => &[] };
+                types.iter().find(|(name, _)| *name == self.type_name()).map_or(1, |(_, version)| *version)
+            }
+
+            /// Reads a stored event; one that a newer program has written is `unknown_event_version`.
+            pub fn read(record: &EventRecord) -> Result<Event> {
+                let (name, version, data) = (record.event_type.as_str(), record.schema_version, record.data.get());
+                match record.aggregate_kind {
+                    $(Kind::$variant => read_event::<$events>(name, version, data).map(Event::$variant),)*
                     Kind::Custom => CustomEvent::decode(data).map(Event::Custom),
-                    _ => Err(Error::new(ErrorCode::UnknownEventVersion).with("kind", kind.as_str())),
+                    _ => Err(Error::new(ErrorCode::UnknownEventVersion).with("type", name).with("version", version)),
                 }
             }
         }
@@ -93,7 +107,7 @@ macro_rules! aggregates {
                 columns: <$state as Aggregate>::COLUMNS,
                 sets: <$state as Aggregate>::SETS,
                 custom: <$state as Aggregate>::CUSTOM,
-                decode: |state| Ok(Box::new(decode::<$state>(state)?)),
+                decode: |snapshot| Ok(Box::new(decode::<$state>(snapshot)?)),
                 create: |event, meta| begin::<$state>(event, meta).map(|state| Box::new(state) as Box<dyn Stored>),
                 observes: <$state as Aggregate>::observes,
                 table: table::<$state>,

@@ -1,8 +1,9 @@
 //! What an aggregate is, how its events fold into it, and the [`Root`] that a command works on.
 
 use super::event::{Event, Meta};
-use crate::kernel::{EventId, Id, IdGenerator, Kind, ProjectId, Result, Subject, Timestamp};
-use crate::storage::{Column, Index};
+use crate::catalogue::aggregate_type;
+use crate::kernel::{Error, ErrorCode, EventId, Id, IdGenerator, Kind, ProjectId, Result, Subject, Timestamp};
+use crate::storage::{Column, Index, Snapshot};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +30,7 @@ pub struct Base {
 /// `create` and `apply` are total: they never fail and never reject, because what they see has happened.
 pub trait Aggregate: Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     const KIND: Kind;
-    const NOT_FOUND: crate::kernel::ErrorCode;
+    const NOT_FOUND: ErrorCode;
     /// Typed columns of its table; see [`index`](Aggregate::index).
     const COLUMNS: &'static [Column];
     /// Field lists that the documented queries need.
@@ -149,12 +150,24 @@ impl<A: Aggregate> Stored for A {
 }
 
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| crate::kernel::Error::internal(format!("a value does not serialise: {e}")))
+    serde_json::to_string(value).map_err(|e| Error::internal(format!("a value does not serialise: {e}")))
 }
 
-pub(crate) fn decode<A: Aggregate>(state: &str) -> Result<A> {
-    serde_json::from_str(state)
-        .map_err(|e| crate::kernel::Error::corrupt(format!("a stored {} cannot be read: {e}", A::KIND)))
+/// Reads a stored state. One that a newer program wrote in a form of its own is `unknown_event_version`.
+pub(crate) fn decode<A: Aggregate>(snapshot: &Snapshot) -> Result<A> {
+    read_state(&snapshot.state).map_err(|error| match aggregate_type(A::KIND) {
+        Some(known) if snapshot.schema > known.schema() => newer(A::KIND, snapshot.id),
+        _ => error,
+    })
+}
+
+pub(crate) fn read_state<A: Aggregate>(state: &str) -> Result<A> {
+    serde_json::from_str(state).map_err(|e| Error::corrupt(format!("a stored {} cannot be read: {e}", A::KIND)))
+}
+
+/// A newer program wrote this aggregate, so this one must not.
+pub(crate) fn newer(kind: Kind, id: Uuid) -> Error {
+    Error::new(ErrorCode::UnknownEventVersion).with("resource", kind.as_str()).with("id", id.to_string())
 }
 
 pub(crate) fn index_of<A: Aggregate>(state: &A) -> Index {
@@ -216,9 +229,8 @@ impl<A: Aggregate> Root<A> {
     ) -> Result<Self> {
         let event = event.into();
         let recorded = Self::note(recorder, project, id.into(), 1, event, at);
-        let state = begin::<A>(&recorded.event, &recorded.meta(&recorder.actor)).ok_or_else(|| {
-            crate::kernel::Error::internal(format!("no {} starts with {}", A::KIND, recorded.event.type_name()))
-        })?;
+        let state = begin::<A>(&recorded.event, &recorded.meta(&recorder.actor))
+            .ok_or_else(|| Error::internal(format!("no {} starts with {}", A::KIND, recorded.event.type_name())))?;
         Ok(Root { state, recorder: recorder.clone(), recorded: vec![recorded], checked_out: 0 })
     }
 

@@ -1,6 +1,7 @@
 //! The event sum types: one enum per aggregate, one closed enum over all of them, and the macros that declare them.
 
-use crate::kernel::{ActorRef, EventId, Kind, ProjectId, Subject, Timestamp};
+use crate::kernel::{ActorRef, Error, ErrorCode, EventId, Kind, ProjectId, Result, Subject, Timestamp};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 pub use crate::catalogue::Event;
@@ -26,20 +27,53 @@ pub trait EventSet:
 
     fn type_name(&self) -> &'static str;
 
+    /// Turns the data of a type's version `from` into that of the next one. Pure and total; stored bytes never change.
+    fn upcast(_event_type: &str, _from: u16, _data: &mut Map<String, Value>) {}
+
     /// The aggregates this event is about beside its own.
     fn subjects(&self, _about: &mut Vec<Subject>) {}
 }
 
+/// Reads stored data of an event type: older versions are lifted step by step, newer ones and unknown types refused with
+/// `unknown_event_version`, never guessed.
+pub fn read_event<E: EventSet>(event_type: &str, version: u16, data: &str) -> Result<E> {
+    let broken = |e: serde_json::Error| Error::corrupt(format!("a stored {event_type} cannot be read: {e}"));
+    let known = E::TYPES.iter().find(|(name, _)| *name == event_type).map_or(0, |(_, known)| *known);
+    if version > known {
+        return Err(Error::new(ErrorCode::UnknownEventVersion)
+            .with("type", event_type)
+            .with("version", version)
+            .with("known", known));
+    }
+    if version == known {
+        return serde_json::from_str(data).map_err(broken);
+    }
+    let mut data: Map<String, Value> = serde_json::from_str(data).map_err(broken)?;
+    (version..known).for_each(|from| E::upcast(event_type, from, &mut data));
+    serde_json::from_value(Value::Object(data)).map_err(broken)
+}
+
+/// The version that a declaration names, or 1.
+pub const fn declared_version(named: &[u16]) -> u16 {
+    match named {
+        [] => 1,
+        [version, ..] => *version,
+    }
+}
+
 /// Declares the events of an aggregate.
+///
+/// A type whose data changed says its version after an `@`, and `upcast` says how older data become newer.
 ///
 /// ```ignore
 /// events! {
 ///     /// What can happen to a contact.
 ///     pub enum ContactEvent: Contact {
 ///         /// One more tag.
-///         "contact.tag_added" TagAdded { tag: Tag },
+///         "contact.tag_added" @2 TagAdded { tag: Tag },
 ///     }
 ///     subjects(event, about) { /* push Subject::new(Kind::Chat, id) */ }
+///     upcast(event_type, from, data) { /* insert into data what version from + 1 has */ }
 /// }
 /// ```
 #[macro_export]
@@ -47,9 +81,10 @@ macro_rules! events {
     (
         $(#[$doc:meta])*
         pub enum $name:ident: $kind:ident {
-            $( $(#[$vdoc:meta])* $type:literal $variant:ident $body:tt ),* $(,)?
+            $( $(#[$vdoc:meta])* $type:literal $(@ $version:literal)? $variant:ident $body:tt ),* $(,)?
         }
         $( subjects($event:ident, $about:ident) $subjects:block )?
+        $( upcast($name_of:ident, $from:ident, $data:ident) $upcast:block )?
     ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -60,7 +95,7 @@ macro_rules! events {
 
         impl $crate::engine::EventSet for $name {
             const KIND: $crate::kernel::Kind = $crate::kernel::Kind::$kind;
-            const TYPES: &'static [(&'static str, u16)] = &[$(($type, 1),)*];
+            const TYPES: &'static [(&'static str, u16)] = &[$(($type, $crate::engine::declared_version(&[$($version)?])),)*];
 
             fn type_name(&self) -> &'static str {
                 match self { $( Self::$variant { .. } => $type, )* }
@@ -70,6 +105,12 @@ macro_rules! events {
                 fn subjects(&self, $about: &mut Vec<$crate::kernel::Subject>) {
                     let $event = self;
                     $subjects
+                }
+            )?
+
+            $(
+                fn upcast($name_of: &str, $from: u16, $data: &mut serde_json::Map<String, serde_json::Value>) {
+                    $upcast
                 }
             )?
         }

@@ -1,6 +1,7 @@
 //! How anything runs: aggregates and their roots, units of work, the executor, feeds of events and background work.
 
 mod aggregate;
+mod cloud_event;
 mod context;
 mod crm;
 mod event;
@@ -8,13 +9,16 @@ mod feeds;
 mod operation;
 mod reader;
 mod rebuild;
+#[cfg(test)]
+mod tests;
 mod work;
 mod worker;
 
 pub use aggregate::*;
+pub use cloud_event::{CloudEvent, CloudEvents};
 pub use context::Context;
 pub use crm::*;
-pub use event::{Event, EventSet, Meta};
+pub use event::{Event, EventSet, Meta, declared_version, read_event};
 pub use feeds::*;
 pub use operation::*;
 pub use reader::Reader;

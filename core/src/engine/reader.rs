@@ -72,7 +72,7 @@ impl<'e> Reader<'e> {
     pub async fn get_many<A: Aggregate>(&self, ids: &[A::Id]) -> Result<Vec<A>> {
         let ids: Vec<Uuid> = ids.iter().map(|id| (*id).into()).collect();
         let found = self.storage().get(self.scope_of(A::KIND), A::KIND, &ids).await?;
-        found.iter().map(|snapshot| decode(&snapshot.state)).collect()
+        found.iter().map(decode).collect()
     }
 
     /// The holder of a unique key, if it is not hidden.
@@ -85,7 +85,7 @@ impl<'e> Reader<'e> {
         let owners = self.storage().find_keys(at, space, &[KeyRef { scope, key }]).await?;
         let Some(owner) = owners.into_iter().find(|owner| owner.kind == A::KIND) else { return Ok(None) };
         let found = self.storage().get(at, A::KIND, &[owner.id]).await?;
-        found.first().map(|snapshot| decode(&snapshot.state)).transpose()
+        found.first().map(decode).transpose()
     }
 
     /// The visible holders of several unique keys of one space that have no scope.
@@ -114,13 +114,13 @@ impl<'e> Reader<'e> {
             find.filter = Filter::All(vec![always, find.filter]);
         }
         let found = self.storage().find(scope, A::KIND, &find).await?;
-        request.page(&find, found, |snapshot| decode::<A>(&snapshot.state))
+        request.page(&find, found, decode::<A>)
     }
 
     /// The states that satisfy a request of the engine's own.
     pub async fn find_states<A: Aggregate>(&self, find: &crate::storage::Find) -> Result<Vec<A>> {
         let found = self.storage().find(self.scope_of(A::KIND), A::KIND, find).await?;
-        found.rows.iter().map(|row| decode(&row.snapshot.state)).collect()
+        found.rows.iter().map(|row| decode(&row.snapshot)).collect()
     }
 
     /// How many visible states satisfy a caller's filter and `always`.
@@ -148,6 +148,6 @@ impl<'e> Reader<'e> {
             return Ok(Vec::new());
         }
         let hits = self.storage().search(self.scope_of(A::KIND), A::KIND, &folded, limit).await?;
-        hits.into_iter().map(|hit| Ok((decode::<A>(&hit.snapshot.state)?, hit))).collect()
+        hits.into_iter().map(|hit| Ok((decode::<A>(&hit.snapshot)?, hit))).collect()
     }
 }

@@ -22,7 +22,8 @@ const BATCH: usize = 1_000;
 
 impl Crm {
     /// Folds the whole log of a project and compares the result with the stored snapshots. Needs memory for all its
-    /// aggregates: a check for tests and repairs, not for every day.
+    /// aggregates: a check for tests and repairs, not for every day. Fails with `unknown_event_version` when a newer
+    /// program has written to the project.
     pub async fn differences(&self, project: ProjectId) -> Result<Vec<Difference>> {
         let folded = self.fold_log(project).await?;
         let mut stored = BTreeMap::new();
@@ -67,7 +68,7 @@ impl Crm {
 }
 
 fn take_in(states: &mut BTreeMap<Subject, Box<dyn Stored>>, record: &EventRecord) -> Result<()> {
-    let event = Event::decode(record.aggregate_kind, record.data.get())?;
+    let event = Event::read(record)?;
     let actor: ActorRef = serde_json::from_str(record.actor.get())
         .map_err(|e| Error::corrupt(format!("an actor cannot be read: {e}")))?;
     let meta = Meta {

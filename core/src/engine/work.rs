@@ -1,7 +1,7 @@
 //! The unit of work of one command: it loads each aggregate once, gathers events, folds them into everything that
 //! observes them, and hands the storage one batch.
 
-use super::aggregate::{Aggregate, Recorded, Recorder, Root, Stored, decode, encode};
+use super::aggregate::{Aggregate, Recorded, Recorder, Root, Stored, decode, encode, newer};
 use super::context::Context;
 use super::crm::Core;
 use super::event::Event;
@@ -32,6 +32,8 @@ struct Entry {
     kind: &'static AggregateType,
     /// The revision in the store; 0 when it is new.
     loaded: u64,
+    /// Written by a newer program, so that this one must leave it alone.
+    is_newer: bool,
     /// The index of the loaded state, taken just before the first change.
     before: Option<Index>,
     dirty: bool,
@@ -256,7 +258,14 @@ impl<'e> UnitOfWork<'e> {
             }
             None => {
                 let kind = aggregate_type(A::KIND).ok_or_else(|| Error::internal("an aggregate is not registered"))?;
-                let entry = Entry { value: Box::new(state.clone()), kind, loaded: 0, before: None, dirty: true };
+                let entry = Entry {
+                    value: Box::new(state.clone()),
+                    kind,
+                    loaded: 0,
+                    is_newer: false,
+                    before: None,
+                    dirty: true,
+                };
                 self.entries.insert(key, entry);
             }
         }
@@ -363,14 +372,15 @@ impl<'e> UnitOfWork<'e> {
 
     fn insert<A: Aggregate>(&mut self, snapshot: Snapshot) -> Result<()> {
         let kind = aggregate_type(A::KIND).ok_or_else(|| Error::internal("an aggregate is not registered"))?;
-        let value: Box<dyn Stored> = Box::new(decode::<A>(&snapshot.state)?);
+        let value: Box<dyn Stored> = Box::new(decode::<A>(&snapshot)?);
         self.insert_stored(kind, snapshot, value);
         Ok(())
     }
 
     fn insert_stored(&mut self, kind: &'static AggregateType, snapshot: Snapshot, value: Box<dyn Stored>) {
         let key = (kind.kind, snapshot.id);
-        let mut entry = Entry { value, kind, loaded: snapshot.revision, before: None, dirty: false };
+        let is_newer = snapshot.schema > kind.schema();
+        let mut entry = Entry { value, kind, loaded: snapshot.revision, is_newer, before: None, dirty: false };
         if let Some(events) = self.waiting.remove(&key) {
             entry.touch();
             for number in events {
@@ -411,7 +421,7 @@ impl<'e> UnitOfWork<'e> {
         for (kind, ids) in missing {
             let Some(aggregate) = aggregate_type(kind) else { continue };
             for snapshot in self.reader.storage().get(self.scope_of(kind), kind, &ids).await? {
-                let value = (aggregate.decode)(&snapshot.state)?;
+                let value = (aggregate.decode)(&snapshot)?;
                 self.insert_stored(aggregate, snapshot, value);
             }
         }
@@ -435,7 +445,7 @@ impl<'e> UnitOfWork<'e> {
             events.push(EventRecord {
                 id: event.id.uuid(),
                 event_type: event.event.type_name().to_owned(),
-                schema_version: 1,
+                schema_version: event.event.schema_version(),
                 aggregate_kind: event.kind,
                 aggregate_id: event.aggregate_id,
                 aggregate_version: event.version,
@@ -460,6 +470,9 @@ impl<'e> UnitOfWork<'e> {
             if !entry.dirty {
                 continue;
             }
+            if entry.is_newer {
+                return Err(newer(kind, id));
+            }
             let base = entry.value.base();
             let index = entry.value.index();
             let changed = IndexChange::between(entry.before.as_ref(), &index);
@@ -470,6 +483,7 @@ impl<'e> UnitOfWork<'e> {
                 loaded_revision: entry.loaded,
                 revision: base.revision,
                 version: base.version,
+                schema: entry.kind.schema(),
                 created_at: base.created_at,
                 updated_at: base.updated_at,
                 state: entry.value.encode()?,

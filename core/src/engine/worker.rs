@@ -209,7 +209,11 @@ impl Crm {
         lease: &ConsumerRecord,
         record: &EventRecord,
     ) -> Result<()> {
-        let event = Event::decode(record.aggregate_kind, record.data.get())?;
+        let event = match Event::read(record) {
+            // A newer program wrote it, and will react to it.
+            Err(error) if error.code() == ErrorCode::UnknownEventVersion => return Ok(()),
+            event => event?,
+        };
         let mut context = Context::new(Some(project).filter(|p| !p.is_system()), ActorRef::system(reaction.component));
         context.source = Source::Workflow;
         context.command = reaction.name.to_owned();

@@ -36,6 +36,8 @@ pub struct SnapshotWrite {
     pub loaded_revision: u64,
     pub revision: u64,
     pub version: u64,
+    /// Which event types and versions the writing program knew; see [`Snapshot`](super::Snapshot).
+    pub schema: u32,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub state: String,

@@ -28,6 +28,7 @@ fn found(names: &[&str], more: bool) -> Found {
             project_id: ProjectId::SYSTEM,
             id: Uuid::from_u128(place as u128 + 1),
             revision: 1,
+            schema: 1,
             state: String::new(),
         },
         keys: vec![Value::from(*name)],

@@ -11,6 +11,8 @@ pub struct Snapshot {
     pub project_id: ProjectId,
     pub id: Uuid,
     pub revision: u64,
+    /// Greater than a program's own number for the kind when a newer program wrote it: readable, not writable.
+    pub schema: u32,
     /// The whole state as JSON text.
     pub state: String,
 }

@@ -105,7 +105,7 @@ pub(crate) async fn project_of(read: &Reader<'_>, id: ProjectId) -> Result<Optio
 
 async fn project_in(read: &Reader<'_>, id: ProjectId) -> Result<Option<Project>> {
     let found = read.storage().get(Scope::Project(id), crate::kernel::Kind::Project, &[id.uuid()]).await?;
-    found.first().map(|snapshot| crate::engine::decode(&snapshot.state)).transpose()
+    found.first().map(crate::engine::decode).transpose()
 }
 
 /// What the actor may do in the project of the call.

@@ -32,7 +32,7 @@ pub(crate) async fn everywhere<A: crate::engine::Aggregate>(
     loop {
         let found = read.storage().find(Scope::Installation, A::KIND, &find).await?;
         for row in &found.rows {
-            states.push(crate::engine::decode::<A>(&row.snapshot.state)?);
+            states.push(crate::engine::decode::<A>(&row.snapshot)?);
         }
         match found.rows.into_iter().next_back() {
             Some(last) if found.more => find.after = Some((last.keys, last.snapshot.id)),

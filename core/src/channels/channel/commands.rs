@@ -66,7 +66,7 @@ async fn exists(read: &Reader<'_>, kind: Kind, id: Uuid) -> Result<bool> {
     let Some(aggregate) = aggregate_type(kind) else { return Ok(false) };
     let found = read.storage().get(read.scope_of(kind), kind, &[id]).await?;
     match found.first() {
-        Some(snapshot) => Ok(!(aggregate.decode)(&snapshot.state)?.index().hidden),
+        Some(snapshot) => Ok(!(aggregate.decode)(snapshot)?.index().hidden),
         None => Ok(false),
     }
 }

@@ -25,8 +25,7 @@ pub async fn seed_with(crm: &Crm, mut definitions: Vec<NewChannelType>) -> Resul
     let ids: Vec<uuid::Uuid> = definitions.iter().map(|d| ChannelType::built_in_id(&d.code).uuid()).collect();
     let system = Scope::Project(crate::kernel::ProjectId::SYSTEM);
     let stored = crm.core().storage.get(system, crate::kernel::Kind::ChannelType, &ids).await?;
-    let current: Vec<ChannelType> =
-        stored.iter().map(|snapshot| crate::engine::decode::<ChannelType>(&snapshot.state)).collect::<Result<_>>()?;
+    let current: Vec<ChannelType> = stored.iter().map(crate::engine::decode::<ChannelType>).collect::<Result<_>>()?;
     let known: BTreeMap<&str, &ChannelType> = current.iter().map(|t| (t.code.as_str(), t)).collect();
     if definitions
         .iter()

@@ -30,7 +30,7 @@ pub(super) async fn by_identifier(read: &Reader<'_>, identifier: &Identifier) ->
 /// The contacts of a find, in its order.
 pub(super) async fn rows(read: &Reader<'_>, find: &Find) -> Result<Vec<Contact>> {
     let found = read.storage().find(read.scope_of(Contact::KIND), Contact::KIND, find).await?;
-    found.rows.iter().map(|row| crate::engine::decode(&row.snapshot.state)).collect()
+    found.rows.iter().map(|row| crate::engine::decode(&row.snapshot)).collect()
 }
 
 /// One page of contacts. A filter that names `status` sees contacts of every status.
@@ -44,7 +44,7 @@ pub(super) async fn page(read: &Reader<'_>, request: &PageRequest) -> Result<Pag
     };
     let find = request.find(&fields(&policy), read.now())?;
     let found = read.storage().find(read.scope_of(Contact::KIND), Contact::KIND, &find).await?;
-    request.page(&find, found, |snapshot| crate::engine::decode(&snapshot.state))
+    request.page(&find, found, crate::engine::decode)
 }
 
 /// How many contacts satisfy a filter.

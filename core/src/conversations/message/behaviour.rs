@@ -161,7 +161,8 @@ impl Root<Message> {
             return Ok(false);
         }
         match (emoji, current) {
-            (Some(emoji), Some(current)) if current.emoji == emoji => Ok(false),
+            // The same one at a later time still counts: what happened between the two may arrive after both.
+            (Some(emoji), Some(current)) if current.emoji == emoji && current.at == at => Ok(false),
             (Some(_), None) if self.reactions.len() >= MAX_REACTIONS => Ok(false),
             (Some(emoji), current) => {
                 let previous_emoji = current.map(|current| current.emoji);

@@ -56,7 +56,7 @@ async fn messages_of(work: &mut UnitOfWork<'_>, session: SessionId) -> Result<BT
         let scope = work.reader().scope_of(Kind::Message);
         let found = work.reader().storage().find(scope, Kind::Message, &find).await?;
         for row in &found.rows {
-            let message: Message = crate::engine::decode(&row.snapshot.state)?;
+            let message: Message = crate::engine::decode(&row.snapshot)?;
             counted.insert(message.id, Counted::of(&message));
         }
         match found.rows.last() {

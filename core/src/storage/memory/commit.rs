@@ -44,6 +44,7 @@ impl Contents {
             let row = Row {
                 revision: write.revision,
                 version: write.version,
+                schema: write.schema,
                 created_at: write.created_at,
                 updated_at: write.updated_at,
                 state: write.state,

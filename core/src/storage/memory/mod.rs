@@ -43,6 +43,7 @@ struct Contents {
 struct Row {
     revision: u64,
     version: u64,
+    schema: u32,
     created_at: Timestamp,
     updated_at: Timestamp,
     state: String,

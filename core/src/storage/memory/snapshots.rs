@@ -45,7 +45,7 @@ impl Contents {
 }
 
 fn snapshot(project_id: ProjectId, id: Uuid, row: &Row) -> Snapshot {
-    Snapshot { project_id, id, revision: row.revision, state: row.state.clone() }
+    Snapshot { project_id, id, revision: row.revision, schema: row.schema, state: row.state.clone() }
 }
 
 fn satisfies(filter: &Filter, id: Uuid, row: &Row) -> bool {

@@ -29,11 +29,23 @@ pub async fn events_are_numbered_densely(place: &dyn Place) {
     assert_eq!(store.head(ProjectId::SYSTEM).await.unwrap(), 0);
 }
 
-pub async fn racing_writers_leave_no_gap(place: &dyn Place) {
+pub async fn case_23_racing_writers_leave_no_gap(place: &dyn Place) {
     let store = place.open().await;
     store.prepare(&[TABLE]).await.unwrap();
-    let barrier = Barrier::new(8);
+    let barrier = Barrier::new(9);
     std::thread::scope(|scope| {
+        // Whoever reads meanwhile and has seen a number has seen everything below it.
+        let (reader, gate) = (&store, &barrier);
+        scope.spawn(move || {
+            gate.wait();
+            let mut seen = 0;
+            while seen < 100 {
+                let found = block_on(reader.events(Scope::Project(PROJECT), &all())).unwrap();
+                assert!(found.iter().map(|event| event.seq).eq(1..=found.len() as u64));
+                assert!(found.len() >= seen);
+                seen = found.len();
+            }
+        });
         for writer in 1..=8u128 {
             let (store, barrier) = (&store, &barrier);
             scope.spawn(move || {

@@ -55,7 +55,7 @@ macro_rules! conformance_suite {
                 missing_values_come_last, ties_are_broken_by_id, random_orders_agree_with_the_evaluator, totals_count_all;
             search: words_are_found_without_accents, every_word_is_needed, the_best_field_is_told,
                 digits_of_a_phone_number_are_found, nothing_of_a_query_is_an_operator, search_follows_updates;
-            events: events_are_numbered_densely, racing_writers_leave_no_gap, events_read_back_as_written,
+            events: events_are_numbered_densely, case_23_racing_writers_leave_no_gap, events_read_back_as_written,
                 events_are_found_by_every_way, positions_grow_over_all_projects, an_event_is_stored_once,
                 a_stream_has_no_fork;
             consumers: a_consumer_keeps_its_checkpoint, a_lease_excludes_others, an_expired_lease_is_taken_over,

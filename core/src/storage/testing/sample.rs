@@ -121,6 +121,7 @@ impl Sample {
             loaded_revision: revision - 1,
             revision,
             version: revision,
+            schema: u32::try_from(revision).expect("a small number"),
             created_at: at(i64::try_from(id % 1_000_000).expect("a small number")),
             updated_at: at(i64::try_from(revision).expect("a small number")),
             state: serde_json::to_string(self).expect("a sample serialises"),

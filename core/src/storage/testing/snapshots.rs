@@ -22,7 +22,7 @@ pub async fn get_finds_what_was_written(place: &dyn Place) {
     fill(&*store, PROJECT, std::slice::from_ref(&sample)).await;
     let found = store.get(SCOPE, Kind::Contact, &[id(1), id(2), id(1)]).await.unwrap();
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].project_id, found[0].id, found[0].revision), (PROJECT, id(1), 1));
+    assert_eq!((found[0].project_id, found[0].id, found[0].revision, found[0].schema), (PROJECT, id(1), 1, 1));
     assert_eq!(read(&found[0].state).unwrap(), sample);
     assert!(store.get(SCOPE, Kind::Contact, &[]).await.unwrap().is_empty());
 }
@@ -48,7 +48,7 @@ pub async fn a_stale_write_changes_nothing(place: &dyn Place) {
     let refused = store.commit(snapshots([late.update(&one, PROJECT, 9, 2)])).await;
     assert_eq!(refused, Err(CommitError::Stale(contact(9))));
     let found = store.get(SCOPE, Kind::Contact, &[id(1)]).await.unwrap();
-    assert_eq!((found[0].revision, read(&found[0].state).unwrap()), (2, two));
+    assert_eq!((found[0].revision, found[0].schema, read(&found[0].state).unwrap()), (2, 2, two));
 }
 
 pub async fn an_update_replaces_the_index(place: &dyn Place) {

@@ -140,7 +140,7 @@ impl Query for ListMemberships {
         let snapshots = read.storage().get(Scope::Installation, crate::kernel::Kind::Project, &ids).await?;
         let mut projects = BTreeMap::new();
         for snapshot in &snapshots {
-            let project: Project = crate::engine::decode(&snapshot.state)?;
+            let project: Project = crate::engine::decode(snapshot)?;
             if project.deleted_at.is_none() {
                 projects.insert(project.id, project);
             }

@@ -31,7 +31,7 @@ impl Command for React {
         let mut message = work.load::<Message>(self.id).await?;
         let line = OutboundLine::load(work, message.channel_id).await?;
         let by = Party::Agent { id: line.agent(work, MessageSource::Manual) };
-        if self.emoji.is_empty() && message.reaction_of(by).is_none() {
+        if message.reaction_of(by).map_or("", |reaction| reaction.emoji.as_str()) == self.emoji {
             return Ok(message.state().clone());
         }
         let now = message.now();
