@@ -110,7 +110,7 @@ async fn print_events(feed: &mut LiveFeed) -> Result<(), Box<dyn Error>> {
 
 /// What was written, when the event is a new message.
 fn event_words(event: &EventRecord) -> Result<String, Box<dyn Error>> {
-    Ok(match Event::decode(event.aggregate_kind, event.data.get())? {
+    Ok(match Event::read(event)? {
         Event::Message(MessageEvent::Received(new) | MessageEvent::Created(new)) => words(&new.content),
         _ => String::new(),
     })
