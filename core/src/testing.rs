@@ -1,5 +1,9 @@
 //! For tests of hosts and adapters: a clock moved by hand, ids from a seed, and a store in memory. Feature `testing`.
 
+mod watched;
+
+pub use watched::{Fault, WatchedStorage};
+
 use crate::engine::{Crm, Decision, Project, Reaction, RunReport, Settings, UnitOfWork};
 use crate::kernel::{ActorRef, Clock, Component, IdGenerator, ProjectId, Result, Timestamp};
 use crate::storage::Storage;

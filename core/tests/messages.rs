@@ -632,6 +632,26 @@ fn an_old_try_cannot_fail_a_new_one() {
 }
 
 #[test]
+fn flow_case_08_an_echo_that_is_faster_than_the_gateway_waits_for_it() {
+    let shop = Shop::new();
+    let chat = shop.chat();
+    let message = shop.say(&chat, "Bom dia");
+    shop.claim();
+    let echo = shop.echo(ANA, "S1", "Bom dia");
+    assert_eq!(echo, json!({"type": "parked", "reason": "own_send_in_flight"}));
+    shop.report(&message, json!({"status": "sent", "channel_message_id": "S1"}));
+    shop.wait(5);
+    let rows = shop.ok("inbound.list", json!({"state": "done"}));
+    assert_eq!(rows["items"][0]["outcomes"], json!([{"type": "echo", "message_id": message["id"]}]));
+    assert_eq!(shop.ok("messages.count", json!({})), 2);
+    assert_eq!(shop.types(&message), ["message.created", "message.send_started", "message.sent"]);
+    // Once it is known to have arrived, its echo is nothing but a repetition.
+    shop.ack("S1", "delivered");
+    assert_eq!(shop.echo(ANA, "S1", "Bom dia")["type"], "duplicate");
+    shop.world.assert_log_matches();
+}
+
+#[test]
 fn flow_case_09_an_echo_that_was_stored_first_gives_way() {
     let shop = Shop::new();
     let chat = shop.chat();

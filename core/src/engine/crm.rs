@@ -419,8 +419,10 @@ fn hash(name: &str, input: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(name).chain_update([0]).chain_update(input).finalize().into()
 }
 
+/// Says which kind of key it is and who has it: of `contact.phone`, `phone`.
 fn key_taken(key: &UniqueKey, holder: Subject) -> Error {
-    let error = Error::new(key.code).with("resource", holder.kind.as_str());
+    let which = key.space.rsplit('.').next().unwrap_or(key.space);
+    let error = Error::new(key.code).with("resource", holder.kind.as_str()).with("kind", which);
     // Over all projects the holder may be somebody else's: say nothing about it.
     if key.global { error } else { error.with("id", holder.id.to_string()) }
 }

@@ -11,7 +11,7 @@ use crate::kernel::{
     Result, UserId,
 };
 use crate::storage::Scope;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The operation that is about to run.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ impl Rights {
 /// What one call has looked up already.
 #[derive(Debug, Default)]
 pub struct Known {
-    project: OnceLock<Project>,
+    project: OnceLock<Arc<Project>>,
     inside: OnceLock<Rights>,
     outside: OnceLock<Rights>,
 }
@@ -95,7 +95,18 @@ pub async fn project<'r>(read: &'r Reader<'_>) -> Result<&'r Project> {
     }
     let unknown = || Error::new(ErrorCode::ProjectNotFound).with("resource", "project").with("id", id.to_string());
     let found = project_in(read, id).await?.ok_or_else(unknown)?;
-    Ok(read.known().project.get_or_init(|| found))
+    Ok(read.known().project.get_or_init(|| Arc::new(found)))
+}
+
+/// The project that the call works in, unless it is deleted or not there. What deciding about access has read is not
+/// read again.
+pub(crate) async fn current(read: &Reader<'_>) -> Result<Option<Arc<Project>>> {
+    let known = read.known().project.get().filter(|known| known.id == read.project());
+    let found = match known {
+        Some(known) => Some(known.clone()),
+        None => project_in(read, read.project()).await?.map(Arc::new),
+    };
+    Ok(found.filter(|project| project.deleted_at.is_none()))
 }
 
 /// Any project of the installation that is not deleted.

@@ -1,12 +1,18 @@
 //! Finding contacts: by an identifier, by a filter, by text.
 
-use super::identity::{EMAIL, Identifier};
+use super::identity::{EMAIL, Identifier, IdentityKey};
 use super::policy::Policy;
 use super::state::Contact;
 use crate::engine::{Aggregate, Reader};
-use crate::kernel::{CustomFieldType, Phone, Result, Timestamp};
-use crate::storage::{FieldKind, Fields, Filter, FilterExpression, Find, Operator, Page, PageRequest, Sort};
+use crate::kernel::{ContactId, CustomFieldType, Phone, Result, Timestamp};
+use crate::storage::{
+    FieldKind, Fields, Filter, FilterExpression, Find, KeyRef, Leaf, Operator, Page, PageRequest, Sort, Test, Value,
+};
 use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Contacts read at a time.
+const PAGE: usize = 500;
 
 /// The active contact that is known under an id. Where e-mail addresses need not be unique, the oldest one with that address.
 pub(super) async fn by_identifier(read: &Reader<'_>, identifier: &Identifier) -> Result<Option<Contact>> {
@@ -15,16 +21,80 @@ pub(super) async fn by_identifier(read: &Reader<'_>, identifier: &Identifier) ->
     if found.is_some() || key.space != EMAIL {
         return Ok(found);
     }
-    let find = Find {
-        filter: Filter::eq("email", FieldKind::Text, key.key.as_str()),
+    oldest_with_email(read, &key.key).await
+}
+
+/// The contact that has had an e-mail address the longest, where several may have it.
+pub(super) async fn oldest_with_email(read: &Reader<'_>, email: &str) -> Result<Option<Contact>> {
+    let find = oldest_first(Filter::eq("email", FieldKind::Text, email), 1);
+    Ok(rows(read, &find).await?.pop())
+}
+
+fn oldest_first(filter: Filter, limit: usize) -> Find {
+    Find {
+        filter,
         sort: vec![Sort { field: "created_at".to_owned(), kind: FieldKind::Instant, descending: false }],
         after: None,
         backward: false,
-        limit: 1,
+        limit,
         include_hidden: false,
         with_total: false,
-    };
-    Ok(rows(read, &find).await?.pop())
+    }
+}
+
+/// The active contacts that are known under `identifiers`, all of one kind, by the place of the identifier.
+pub(super) async fn by_identifiers(
+    read: &Reader<'_>,
+    identifiers: &[(usize, Identifier)],
+) -> Result<BTreeMap<usize, Contact>> {
+    let keys: Vec<(usize, IdentityKey)> = identifiers.iter().map(|(place, one)| (*place, one.key())).collect();
+    let Some(space) = keys.first().map(|(_, key)| key.space) else { return Ok(BTreeMap::new()) };
+    let asked: Vec<KeyRef<'_>> =
+        keys.iter().map(|(_, key)| KeyRef { scope: &key.scope, key: key.key.as_str() }).collect();
+    let owners = read.storage().find_keys(read.scope_of(Contact::KIND), space, &asked).await?;
+    let ids: BTreeSet<ContactId> = owners.iter().map(|owner| ContactId::from_uuid(owner.id)).collect();
+    let held: HashMap<(String, String), ContactId> =
+        owners.into_iter().map(|owner| ((owner.scope, owner.key), ContactId::from_uuid(owner.id))).collect();
+    let ids: Vec<ContactId> = ids.into_iter().collect();
+    let known: HashMap<ContactId, Contact> =
+        read.get_many::<Contact>(&ids).await?.into_iter().map(|contact| (contact.id, contact)).collect();
+    let mut found = BTreeMap::new();
+    let mut shared = Vec::new();
+    for (place, key) in keys {
+        match held.get(&(key.scope, key.key.clone())).and_then(|id| known.get(id)) {
+            Some(contact) => {
+                found.insert(place, contact.clone());
+            }
+            None if space == EMAIL => shared.push((place, key.key)),
+            None => {}
+        }
+    }
+    if !shared.is_empty() {
+        let oldest = oldest_with_emails(read, shared.iter().map(|(_, email)| email.as_str()).collect()).await?;
+        found.extend(shared.into_iter().filter_map(|(place, email)| Some((place, oldest.get(&email)?.clone()))));
+    }
+    Ok(found)
+}
+
+/// As [`oldest_with_email`], for many addresses at once.
+async fn oldest_with_emails(read: &Reader<'_>, emails: BTreeSet<&str>) -> Result<HashMap<String, Contact>> {
+    let test = Test::In(emails.into_iter().map(|email| Value::from(email).comparable(FieldKind::Text)).collect());
+    let filter = Filter::Leaf(Leaf { field: "email".to_owned(), kind: FieldKind::Text, is_attribute: false, test });
+    let mut find = oldest_first(filter, PAGE);
+    let mut oldest = HashMap::new();
+    loop {
+        let found = read.storage().find(read.scope_of(Contact::KIND), Contact::KIND, &find).await?;
+        for row in &found.rows {
+            let contact: Contact = crate::engine::decode(&row.snapshot.state)?;
+            if let Some(email) = &contact.email {
+                oldest.entry(email.as_str().to_owned()).or_insert(contact);
+            }
+        }
+        match found.rows.last() {
+            Some(last) if found.more => find.after = Some((last.keys.clone(), last.snapshot.id)),
+            _ => return Ok(oldest),
+        }
+    }
 }
 
 /// The contacts of a find, in its order.

@@ -139,7 +139,11 @@ pub const fn space(kind: IdentifierKind) -> &'static str {
     }
 }
 
-fn scope(kind: IdentifierKind, scope: Option<&str>) -> Result<String> {
+/// The scope that an id of a kind has: the system of an external id, the channel type of a channel user.
+///
+/// # Errors
+/// `field_required` for a channel user without scope, `name_too_long`.
+pub(super) fn scope(kind: IdentifierKind, scope: Option<&str>) -> Result<String> {
     let scope = match scope {
         Some(scope) => name(scope, 0, 64).map_err(|e| e.at("scope"))?,
         None => String::new(),

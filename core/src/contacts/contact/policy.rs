@@ -2,7 +2,7 @@
 
 use crate::engine::Reader;
 use crate::kernel::{CustomFieldDefinition, CustomFieldRules, Error, Language, Region, Result};
-use crate::tenancy::project::Project;
+use crate::tenancy::access;
 use chrono_tz::Tz;
 
 /// The settings of a project that the rules for contacts ask for.
@@ -35,13 +35,15 @@ impl Policy {
             custom_fields: Vec::new(),
             custom_fields_strict: false,
         };
-        let Some(project) = read.find_any::<Project>(read.project()).await? else { return Ok(defaults) };
+        let Some(project) = access::current(read).await? else { return Ok(defaults) };
         let zone = project.default_timezone.as_str();
         Ok(Policy {
             zone: zone.parse().map_err(|_| Error::internal(format!("the time zone {zone} is not known")))?,
             region: Some(project.default_region),
-            language: project.default_language,
-            custom_fields: project.custom_field_definitions.contact,
+            language: project.default_language.clone(),
+            unique_email: project.unique_email,
+            channel_tag: project.auto_channel_tag,
+            custom_fields: project.custom_field_definitions.contact.clone(),
             custom_fields_strict: project.custom_fields_strict,
             ..defaults
         })

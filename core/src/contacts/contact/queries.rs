@@ -12,6 +12,10 @@ use crate::operations;
 use crate::storage::{FilterExpression, Page, PageRequest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Ids that one question may name.
+const MAX_VALUES: usize = 1_000;
 
 /// One contact.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -119,6 +123,44 @@ impl Query for FindContact {
     }
 }
 
+/// The active contacts of many ids of one kind, each under the id as it was given. Ids that nobody has, and texts that are no
+/// such id, are not in the answer.
+///
+/// Limits: 1 000 values.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FindContacts {
+    pub kind: IdentifierKind,
+    /// The system of `external` ids, the channel type of `channel_user`s.
+    #[serde(default)]
+    pub scope: Option<String>,
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+    pub values: Vec<String>,
+}
+
+impl Query for FindContacts {
+    const NAME: &'static str = "contacts.find_many";
+    const PERMISSION: Permission = Permission::ContactsView;
+    const ERRORS: &'static [ErrorCode] = &[ErrorCode::BatchTooLarge, ErrorCode::FieldRequired, ErrorCode::NameTooLong];
+    type Output = BTreeMap<String, Contact>;
+
+    async fn run(self, read: &Reader<'_>) -> Result<BTreeMap<String, Contact>> {
+        if self.values.len() > MAX_VALUES {
+            let error = Error::new(ErrorCode::BatchTooLarge).at("values").with("max", MAX_VALUES);
+            return Err(error.with("current", self.values.len()));
+        }
+        let policy = Policy::of(read).await?;
+        let scope = super::identity::scope(self.kind, self.scope.as_deref())?;
+        let readable = self.values.iter().enumerate().filter_map(|(place, value)| {
+            let identifier = Identifier::parse(self.kind, Some(&scope), value, policy.region).ok()?;
+            Some((place, identifier))
+        });
+        let readable: Vec<_> = readable.collect();
+        let found = finding::by_identifiers(read, &readable).await?;
+        Ok(found.into_iter().filter_map(|(place, contact)| Some((self.values.get(place)?.clone(), contact))).collect())
+    }
+}
+
 /// Contacts. Active ones only, unless the filter names `status`.
 ///
 /// Filter: status, name, name_source, push_name, email, phone (by its digits), external_id, source_channel, origin.kind,
@@ -196,4 +238,4 @@ impl Query for SearchContacts {
     }
 }
 
-operations![queries: GetContact, FindContact, ListContacts, CountContacts, SearchContacts];
+operations![queries: GetContact, FindContact, FindContacts, ListContacts, CountContacts, SearchContacts];

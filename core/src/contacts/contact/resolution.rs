@@ -5,13 +5,18 @@
 
 use super::behaviour::placeholder_of;
 use super::events::{ContactEvent, NewContact};
-use super::identity::{Identifier, IdentifierKind, IdentityKey, MAX_IDENTIFIERS, WhatsAppIdentifiers, whatsapp_id};
+use super::finding::oldest_with_email;
+use super::identity::{
+    EMAIL, Identifier, IdentifierKind, IdentityKey, LID, MAX_IDENTIFIERS, PHONE, WhatsAppIdentifiers, whatsapp_id,
+};
 use super::policy::Policy;
 use super::state::Contact;
 use super::values::{DuplicateReason, NameSource, Origin, OriginKind};
 use crate::channels::gateway::Identifiers;
-use crate::engine::{Root, UnitOfWork};
-use crate::kernel::{ChannelId, ContactId, Email, ErrorCode, Phone, Result, Tag, TagSet, Timestamp};
+use crate::conversations::content::Mention;
+use crate::engine::{Event, Root, UnitOfWork};
+use crate::kernel::{ChannelId, ContactId, Email, ErrorCode, Kind, Phone, Result, Tag, TagSet, Timestamp};
+use crate::storage::{KeyOwner, KeyRef};
 use std::collections::BTreeSet;
 
 /// The most characters of a name that a channel reports; the rest is cut off.
@@ -48,7 +53,11 @@ pub async fn resolve(work: &mut UnitOfWork<'_>, line: &Line<'_>, who: &Identifie
         if taken.contains(&key) || found.as_ref().is_some_and(|contact| contact.holds(&key)) {
             continue;
         }
-        let Some(holder) = work.by_key::<Contact>(key.space, &key.scope, &key.key).await? else { continue };
+        let holder = match work.by_key::<Contact>(key.space, &key.scope, &key.key).await? {
+            None if found.is_none() && key.space == EMAIL => sharer_of(work, &key.key).await?,
+            holder => holder,
+        };
+        let Some(holder) = holder else { continue };
         match &found {
             None => found = Some(holder),
             Some(contact) if contact.id == holder.id => {}
@@ -72,6 +81,60 @@ pub async fn resolve(work: &mut UnitOfWork<'_>, line: &Line<'_>, who: &Identifie
             Ok(Resolved { contact: work.save(contact)?, created: false })
         }
     }
+}
+
+/// Where several contacts may have one e-mail address, no key names its holder: whoever has had it the longest.
+async fn sharer_of(work: &mut UnitOfWork<'_>, email: &str) -> Result<Option<Root<Contact>>> {
+    if Policy::of(work.reader()).await?.unique_email {
+        return Ok(None);
+    }
+    let created_here = work.recorded().iter().find_map(|recorded| match &recorded.event {
+        Event::Contact(ContactEvent::Created(new))
+            if new.email.as_ref().is_some_and(|known| known.as_str() == email) =>
+        {
+            Some(ContactId::from_uuid(recorded.aggregate_id))
+        }
+        _ => None,
+    });
+    let known = match created_here {
+        Some(id) => Some(id),
+        None => oldest_with_email(work.reader(), email).await?.map(|contact| contact.id),
+    };
+    match known {
+        Some(id) => work.find(id).await,
+        None => Ok(None),
+    }
+}
+
+/// Fills in the contacts of those mentioned who are known, in two reads for any number of them.
+pub async fn name_mentions(work: &UnitOfWork<'_>, mentions: &mut [Mention]) -> Result<()> {
+    let read = |mention: &Mention| {
+        let is_lid = mention.external_id.trim().ends_with("@lid");
+        let kind = if is_lid { IdentifierKind::WhatsappLid } else { IdentifierKind::WhatsappWid };
+        whatsapp_id(&mention.external_id).ok().map(|id| Identifier::whatsapp(kind, &id).key())
+    };
+    let keys: Vec<Option<IdentityKey>> = mentions.iter().map(read).collect();
+    for space in [PHONE, LID] {
+        let asked: Vec<KeyRef<'_>> = keys
+            .iter()
+            .flatten()
+            .filter(|key| key.space == space)
+            .map(|key| KeyRef { scope: &key.scope, key: &key.key })
+            .collect();
+        if asked.is_empty() {
+            continue;
+        }
+        let read = work.reader();
+        let owners = read.storage().find_keys(read.scope_of(Kind::Contact), space, &asked).await?;
+        for (mention, key) in mentions.iter_mut().zip(&keys) {
+            let is_hers =
+                |owner: &&KeyOwner| key.as_ref().is_some_and(|key| key.space == space && key.key == owner.key);
+            if let (None, Some(owner)) = (mention.contact_id, owners.iter().find(is_hers)) {
+                mention.contact_id = Some(ContactId::from_uuid(owner.id));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A name as a channel reports it, without control characters and needless blanks; `None` when nothing is left.
@@ -100,6 +163,10 @@ impl Sender {
             if let Some(id) = id {
                 identifiers.push(Identifier::whatsapp(kind, &whatsapp_id(id)?));
             }
+        }
+        // Where there is a wid, its own writing counts.
+        if let (None, Some(phone)) = (wid, &who.phone) {
+            identifiers.push(Identifier::phone(phone));
         }
         if let Some(user) = &who.channel_user {
             identifiers.push(Identifier::parse(K::ChannelUser, Some(&user.space), &user.value, None)?);
@@ -144,6 +211,7 @@ async fn create(work: &mut UnitOfWork<'_>, line: &Line<'_>, sender: Sender, at: 
         match identifier.kind {
             kind if identifier.is_whatsapp() => whatsapp.set(kind, Some(identifier.value)),
             IdentifierKind::Email => new.email = Email::parse(&identifier.value).ok(),
+            IdentifierKind::Phone => {}
             _ => new.identifiers.push(identifier),
         }
     }
@@ -179,11 +247,14 @@ async fn learn_identifiers(
         }
     }
     for identifier in alternates {
-        if identifier.kind == IdentifierKind::Email && contact.email.is_none() {
-            let unique = Policy::of(work.reader()).await?.unique_email;
-            contact.set_email(Email::parse(&identifier.value).ok(), false, unique);
-        } else if contact.identifiers.len() < MAX_IDENTIFIERS {
-            contact.add_identifier(identifier)?;
+        match identifier.kind {
+            IdentifierKind::Email if contact.email.is_none() => {
+                let unique = Policy::of(work.reader()).await?.unique_email;
+                contact.set_email(Email::parse(&identifier.value).ok(), false, unique);
+            }
+            IdentifierKind::Phone if contact.phone.is_none() => contact.set_phone(phone_of(&[identifier]), true),
+            _ if contact.identifiers.len() < MAX_IDENTIFIERS => contact.add_identifier(identifier)?,
+            _ => {}
         }
     }
     if contact.name_source == NameSource::Placeholder
@@ -194,10 +265,11 @@ async fn learn_identifiers(
     Ok(())
 }
 
-/// The phone number that a wid or jid is made of.
+/// The phone number that is among the ids, or that a wid or jid is made of.
 fn phone_of(identifiers: &[Identifier]) -> Option<Phone> {
-    identifiers
-        .iter()
-        .filter(|id| matches!(id.kind, IdentifierKind::WhatsappWid | IdentifierKind::WhatsappJid))
-        .find_map(|id| Phone::from_provider(&id.value).ok())
+    identifiers.iter().find_map(|id| match id.kind {
+        IdentifierKind::Phone => Phone::from_e164(&id.value).ok(),
+        IdentifierKind::WhatsappWid | IdentifierKind::WhatsappJid => Phone::from_provider(&id.value).ok(),
+        _ => None,
+    })
 }

@@ -56,6 +56,8 @@ fn case_09_addresses_and_coordinates_are_checked() {
     refused(media, ErrorCode::UrlSchemeUnsupported, "media.url");
     let place = r#"{"type":"location","location":{"latitude":91,"longitude":0}}"#;
     refused(place, ErrorCode::CoordinatesOutOfRange, "location");
+    let nowhere = parse::<Content>(br#"{"type":"location","location":{"latitude":1}}"#).expect_err("no longitude");
+    assert_eq!((nowhere.code(), nowhere.field()), (ErrorCode::LocationRequired, Some("location")));
     refused(r#"{"type":"document","media":{"mime":"pdf"}}"#, ErrorCode::MediaRequired, "media");
     let mime = r#"{"type":"document","media":{"storage_key":"k","mime":"pdf"}}"#;
     refused(mime, ErrorCode::MimeInvalid, "media.mime");

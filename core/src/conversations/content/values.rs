@@ -1,13 +1,14 @@
 //! The smaller values of a message: places, mentions, forwards, advertisements, notices, templates and choices.
 
-use crate::kernel::{ContactId, MessageId};
+use crate::kernel::input::carry;
+use crate::kernel::{ContactId, Error, ErrorCode, MessageId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// A point on the map. Whatever field holds a `Location` marks the whole as personal data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Location {
     /// Degrees, -90 to 90.
     pub latitude: f64,
@@ -17,6 +18,24 @@ pub struct Location {
     pub name: Option<String>,
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "location"))]
     pub address: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Location {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Given {
+            latitude: Option<f64>,
+            longitude: Option<f64>,
+            name: Option<String>,
+            address: Option<String>,
+        }
+        let Given { latitude, longitude, name, address } = Given::deserialize(reader)?;
+        match (latitude, longitude) {
+            (Some(latitude), Some(longitude)) => Ok(Location { latitude, longitude, name, address }),
+            // A content is tagged by its type, which hides the name of the field from whoever reads the error.
+            _ => Err(carry(Error::new(ErrorCode::LocationRequired).at("location"))),
+        }
+    }
 }
 
 impl Location {

@@ -13,10 +13,12 @@ use crate::engine::{Command, JobOutcome, JobRequest, JobType, OperationScope, Un
 use crate::kernel::{ChannelId, Component, Error, ErrorCode, JobId, Permission, Result, Timestamp};
 use crate::operations;
 use crate::storage::{JobQuery, JobRecord, Scope};
+use crate::tenancy::access;
 use crate::tenancy::project::Project;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// The largest delivery, in bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -258,7 +260,7 @@ pub const JOBS: &[JobType] = &[
 
 /// A channel with everything that reading its deliveries needs.
 pub(super) struct Line {
-    pub project: Project,
+    pub project: Arc<Project>,
     pub channel: Channel,
     pub channel_type: ChannelType,
 }
@@ -266,7 +268,7 @@ pub(super) struct Line {
 impl Line {
     pub async fn load(work: &mut UnitOfWork<'_>, id: ChannelId) -> Result<Line> {
         let channel = work.load::<Channel>(id).await?.state().clone();
-        let project = work.load::<Project>(work.project()).await?.state().clone();
+        let project = access::current(work.reader()).await?.ok_or(ErrorCode::ProjectNotFound)?;
         let channel_type =
             crate::channels::channel_type::queries::by_code(work.reader(), &channel.channel_type).await?;
         Ok(Line { project, channel, channel_type })

@@ -3,18 +3,18 @@
 use super::intake::Intake;
 use super::outcome::{Created, IgnoredBecause, Outcome, ParkedBecause};
 use super::{changes, targets};
-use crate::channels::gateway::{AckSignal, ChatClass, Identifiers, InboundMessage};
+use crate::channels::gateway::{AckSignal, ChatClass, Identifiers, InboundMessage, MediaRef};
 use crate::contacts::contact::resolution as contacts;
 use crate::conversations::chat::resolution::{self as chats, ChatFacts};
 use crate::conversations::chat::{Chat, ChatType};
 use crate::conversations::message::{
-    DeliveryReport, Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority,
+    DeliveryReport, Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority, acknowledge,
 };
 use crate::conversations::session::{Origin, PlacementFacts, SessionKind, place_message};
-use crate::engine::{Event, UnitOfWork};
-use crate::kernel::{AgentId, ChatId, Error, ErrorCode, MessageId, ProjectId, Result, Timestamp};
-use crate::storage::{FieldKind, Filter, Find, Leaf, Scope, Test, Value};
-use serde_json::json;
+use crate::engine::{Event, Root, UnitOfWork};
+use crate::kernel::{AgentId, ChatId, Error, ErrorCode, ErrorKind, MessageId, ProjectId, Result, Timestamp};
+use crate::storage::{self, FieldKind, Filter, Find, Leaf, Scope, Test};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// A provider's clock may run ahead by this many seconds.
@@ -30,11 +30,11 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         return Ok(Outcome::Ignored { reason });
     }
     if let Err(error) = check(item) {
-        return Ok(Outcome::Rejected { code: error.code().as_str().to_owned(), message: error.to_string() });
+        return Ok(Outcome::rejected(&error));
     }
     let channel_key = intake.channel.id.to_string();
     if let Some(known) = work.by_key::<Message>("message.external", &channel_key, &item.channel_message_id).await? {
-        return again(work, known);
+        return again(work, intake, item, known);
     }
     if item.from_me && !intake.last_try && own_send_in_flight(work, intake, item).await? {
         return Ok(Outcome::Parked { reason: ParkedBecause::OwnSendInFlight });
@@ -44,7 +44,12 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
 
     let mut contact_id = None;
     if let Some(who) = author(item) {
-        let resolved = contacts::resolve(work, &intake.line(), who, timestamp).await?;
+        let resolved = match contacts::resolve(work, &intake.line(), who, timestamp).await {
+            Ok(resolved) => resolved,
+            // An id that is none is the provider's mistake, and a repetition would not mend it.
+            Err(error) if error.kind() == ErrorKind::Validation => return Ok(Outcome::rejected(&error)),
+            Err(error) => return Err(error),
+        };
         if resolved.contact.blocked && !item.from_me {
             return Ok(Outcome::Ignored { reason: IgnoredBecause::ContactBlocked });
         }
@@ -99,7 +104,10 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
     }
 
     let mut content = item.content.clone();
+    let mut mentions = item.mentions.clone();
+    contacts::name_mentions(work, &mut mentions).await?;
     let mut metadata = item.metadata.clone();
+    particulars(item, &mut metadata);
     if let Some(length) = content.fit_inbound() {
         metadata.insert("text_truncated_from".to_owned(), json!(length));
     }
@@ -143,7 +151,7 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         reply_to_id,
         reply_to_channel_message_id: item.reply_to_channel_message_id.clone(),
         forward: item.forward,
-        mentions: item.mentions.clone(),
+        mentions,
         status,
         timestamp,
         sent_at: climbed(MessageStatus::Sent),
@@ -172,6 +180,12 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         message.request_ai();
     }
     work.save(message)?;
+    if item.from_me && item.initial_ack == Some(AckSignal::Failed) {
+        let failed = DeliveryReport { signal: AckSignal::Failed, at: timestamp, participant: None, failure: None };
+        let mut message = work.load::<Message>(id).await?;
+        acknowledge(work, &mut message, &failed).await?;
+        work.save(message)?;
+    }
     targets::apply_waiting(work, intake, &item.channel_message_id, id).await?;
     Ok(Outcome::Recorded { message_id: id, contact_id, chat_id: chat.id, session_id, created })
 }
@@ -224,19 +238,46 @@ fn author(item: &InboundMessage) -> Option<&Identifiers> {
 fn external_id(who: &Identifiers) -> Option<String> {
     let channel_user = who.channel_user.as_ref().map(|user| &user.value);
     let id = who.wid.as_ref().or(who.jid.as_ref()).or(who.lid.as_ref()).or(channel_user).or(who.external_id.as_ref());
+    let phone = || who.phone.as_ref().map(|phone| phone.as_str());
+    let id = id.map(String::as_str).or_else(phone).or(who.email.as_deref());
     id.map(|id| id.chars().take(128).collect())
 }
 
 /// The same external id again: a duplicate, or the echo that confirms a send of ours.
-fn again(work: &mut UnitOfWork<'_>, mut known: crate::engine::Root<Message>) -> Result<Outcome> {
+fn again(
+    work: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    item: &InboundMessage,
+    mut known: Root<Message>,
+) -> Result<Outcome> {
+    use MessageStatus::{Queued, Sending, Sent};
     let message_id = known.id;
-    if matches!(known.status, MessageStatus::Queued | MessageStatus::Sending) {
-        let at = known.now();
-        known.acknowledge(&DeliveryReport { signal: AckSignal::Sent, at, participant: None, failure: None }, None);
-        work.save(known)?;
-        return Ok(Outcome::Echo { message_id });
+    let is_send = known.direction == Direction::Outbound && known.source != MessageSource::Device;
+    if !(is_send && matches!(known.status, Queued | Sending | Sent)) {
+        return Ok(Outcome::Duplicate { message_id });
     }
-    Ok(Outcome::Duplicate { message_id })
+    let (at, _) = clamp(item.timestamp, work.now(), intake.received_at);
+    known.acknowledge(&DeliveryReport { signal: AckSignal::Sent, at, participant: None, failure: None }, None);
+    work.save(known)?;
+    Ok(Outcome::Echo { message_id })
+}
+
+/// What an item tells beside its content: how long its file can be fetched, and how; whether it vanishes at the provider.
+fn particulars(item: &InboundMessage, metadata: &mut Map<String, Value>) {
+    if let Some(file) = &item.media_ref {
+        let file = MediaRef { thumbnail: None, ..file.clone() };
+        if file != MediaRef::default()
+            && let Ok(Value::Object(mut file)) = serde_json::to_value(file)
+        {
+            file.retain(|_, value| !value.is_null());
+            metadata.insert("media".to_owned(), Value::Object(file));
+        }
+    }
+    for (name, is_so) in [("ephemeral", item.ephemeral), ("view_once", item.view_once)] {
+        if is_so {
+            metadata.insert(name.to_owned(), Value::Bool(true));
+        }
+    }
 }
 
 /// An outbound message of this chat is on its way and its id at the provider is not known yet.
@@ -244,12 +285,12 @@ async fn own_send_in_flight(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item
     let chat = chats::find_by_external_id(work, intake.channel.id, &item.chat.external_id).await?;
     let Some(chat) = chat else { return Ok(false) };
     let since = work.now().plus_seconds(-ECHO_WINDOW_SECONDS);
-    let one_of = |words: &[&str]| Test::In(words.iter().map(|word| Value::from(*word)).collect());
+    let one_of = |words: &[&str]| Test::In(words.iter().map(|word| storage::Value::from(*word)).collect());
     let filter = Filter::All(vec![
         Filter::eq("chat_id", FieldKind::Id, chat.id.uuid()),
         Filter::eq("direction", FieldKind::Enum, Direction::Outbound.as_str()),
         leaf("status", FieldKind::Enum, one_of(&["sending", "sent"])),
-        leaf("timestamp", FieldKind::Instant, Test::GreaterOrEqual(Value::Instant(since))),
+        leaf("timestamp", FieldKind::Instant, Test::GreaterOrEqual(storage::Value::Instant(since))),
     ]);
     let find = Find {
         filter,
@@ -281,7 +322,7 @@ async fn unread_after(work: &UnitOfWork<'_>, chat: &Chat, at: Timestamp) -> Resu
 pub async fn count_inbound_after(work: &UnitOfWork<'_>, chat: ChatId, at: Timestamp) -> Result<u32> {
     let filter = Filter::All(vec![
         Filter::eq("chat_id", FieldKind::Id, chat.uuid()),
-        leaf("timestamp", FieldKind::Instant, Test::Greater(Value::Instant(at))),
+        leaf("timestamp", FieldKind::Instant, Test::Greater(storage::Value::Instant(at))),
         Filter::eq("direction", FieldKind::Enum, Direction::Inbound.as_str()),
         Filter::eq("historical", FieldKind::Bool, false),
     ]);
@@ -294,11 +335,11 @@ fn leaf(field: &str, kind: FieldKind, test: Test) -> Filter {
     Filter::Leaf(Leaf { field: field.to_owned(), kind, is_attribute: false, test })
 }
 
-/// How far a message of ours had come when it was delivered; live inbound ones are simply received.
+/// How far a message of ours had come when it was delivered; live inbound ones are simply received. One that failed was
+/// sent first: its failure is a fact of its own.
 fn initial_status(item: &InboundMessage) -> MessageStatus {
     match (item.from_me, item.initial_ack) {
         (false, _) => MessageStatus::Received,
-        (true, Some(AckSignal::Failed)) => MessageStatus::Failed,
         (true, Some(AckSignal::Delivered)) => MessageStatus::Delivered,
         (true, Some(AckSignal::Read)) => MessageStatus::Read,
         (true, Some(AckSignal::Played)) => MessageStatus::Played,

@@ -1,6 +1,6 @@
 //! What became of one delivered item.
 
-use crate::kernel::{ChatId, ContactId, MessageId, SessionId};
+use crate::kernel::{ChatId, ContactId, Error, MessageId, SessionId};
 use crate::text_enum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,4 +81,10 @@ pub enum Outcome {
         code: String,
         message: String,
     },
+}
+
+impl Outcome {
+    pub(super) fn rejected(error: &Error) -> Outcome {
+        Outcome::Rejected { code: error.code().as_str().to_owned(), message: error.to_string() }
+    }
 }

@@ -31,6 +31,8 @@ pub struct NewProject {
     pub business_hours: Option<BusinessHours>,
     pub session_visibility: SessionVisibility,
     pub custom_fields_strict: bool,
+    pub unique_email: bool,
+    pub auto_channel_tag: bool,
     pub retention: RetentionPolicy,
 }
 
@@ -76,6 +78,13 @@ crate::events! {
         "project.retention_changed" RetentionChanged { retention: RetentionPolicy },
         /// Custom fields without a definition are refused, or allowed again.
         "project.custom_fields_strict_changed" CustomFieldsStrictChanged { strict: bool },
+        /// What it wants of its contacts changed. Contacts that are there keep what held when they got their address.
+        "project.contact_rules_changed" ContactRulesChanged {
+            #[serde(default, skip_serializing_if = "Patch::is_absent")]
+            unique_email: Patch<bool>,
+            #[serde(default, skip_serializing_if = "Patch::is_absent")]
+            auto_channel_tag: Patch<bool>,
+        },
         /// A custom field has a definition.
         "project.custom_field_defined" CustomFieldDefined {
             target: CustomFieldTarget,

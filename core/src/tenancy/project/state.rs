@@ -61,6 +61,10 @@ pub struct Project {
     pub custom_field_definitions: CustomFieldDefinitions,
     /// Refuses values of custom fields that have no definition.
     pub custom_fields_strict: bool,
+    /// An e-mail address belongs to one contact; true unless told.
+    pub unique_email: bool,
+    /// A contact that a channel brings gets a tag with the name of the channel's family; true unless told.
+    pub auto_channel_tag: bool,
     pub retention: RetentionPolicy,
     /// When a deleted project's rows are removed for good.
     pub purge_after: Option<Timestamp>,
@@ -146,6 +150,8 @@ impl Aggregate for Project {
             session_visibility: new.session_visibility,
             custom_field_definitions: CustomFieldDefinitions::default(),
             custom_fields_strict: new.custom_fields_strict,
+            unique_email: new.unique_email,
+            auto_channel_tag: new.auto_channel_tag,
             retention: new.retention,
             purge_after: None,
         })
@@ -180,6 +186,10 @@ impl Aggregate for Project {
             ProjectEvent::SessionVisibilityChanged { new, .. } => self.session_visibility = *new,
             ProjectEvent::RetentionChanged { retention } => self.retention = *retention,
             ProjectEvent::CustomFieldsStrictChanged { strict } => self.custom_fields_strict = *strict,
+            ProjectEvent::ContactRulesChanged { unique_email, auto_channel_tag } => {
+                put(&mut self.unique_email, unique_email);
+                put(&mut self.auto_channel_tag, auto_channel_tag);
+            }
             ProjectEvent::CustomFieldDefined { target, definition }
             | ProjectEvent::CustomFieldUpdated { target, definition, .. } => {
                 self.custom_field_definitions.put(*target, (**definition).clone());

@@ -44,7 +44,7 @@ fn in_state(world: &World, name: &str, status: ChannelStatus) -> ChannelId {
 }
 
 #[test]
-fn case_07_activation_asks_for_what_is_required() {
+fn case_07_gateway_case_24_activation_asks_for_what_is_required() {
     let world = world();
     let input = json!({"name": "A", "type": "waha", "config": {"base_url": "https://waha.example.com"}});
     let id = run::<CreateChannel>(&world, input).unwrap().channel.id;

@@ -64,6 +64,29 @@ fn a_contact_is_found_by_each_of_its_ids() {
 }
 
 #[test]
+fn many_ids_are_found_at_once() {
+    let desk = Desk::new();
+    let ana = desk.with_phone("Ana", "+5511900000001").id;
+    let bea = desk.run(CreateContact { email: Some("bea@x.co".into()), ..named("Bea") }).id;
+    let find = |kind, scope: Option<&str>, values: &[&str]| {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        let found = desk.ask(FindContacts { kind, scope: scope.map(str::to_owned), values });
+        found.into_iter().map(|(value, contact)| (value, contact.id)).collect::<Vec<_>>()
+    };
+    let numbers = ["(11) 90000-0001", "+55 11 90000-0001", "(11) 90000-0002", "none"];
+    assert_eq!(
+        find(IdentifierKind::Phone, None, &numbers),
+        [("(11) 90000-0001".to_owned(), ana), ("+55 11 90000-0001".to_owned(), ana)]
+    );
+    assert_eq!(find(IdentifierKind::Email, None, &["BEA@x.co", "a@x.co"]), [("BEA@x.co".to_owned(), bea)]);
+    assert_eq!(find(IdentifierKind::External, Some("erp"), &[]), []);
+    let many = FindContacts { kind: IdentifierKind::Phone, scope: None, values: vec![String::new(); 1_001] };
+    assert_eq!(code(&block_on(desk.project.query(many)).unwrap_err()), "batch_too_large");
+    let user = FindContacts { kind: IdentifierKind::ChannelUser, scope: None, values: vec!["u1".into()] };
+    assert_eq!(code(&block_on(desk.project.query(user)).unwrap_err()), "field_required");
+}
+
+#[test]
 fn lists_filter_by_every_kind_of_field() {
     let desk = Desk::new();
     let custom = |plan: &str, size: i64| {

@@ -86,7 +86,7 @@ fn case_06_a_number_in_either_writing_is_taken_once() {
     for written in ["5544998211518", "554498211518"] {
         let error = desk.refused(CreateContact { phone: Some(written.into()), ..named("Bea") });
         assert_eq!(code(&error), "identifier_taken", "{written}");
-        assert_eq!(error.details()["id"], ana.id.to_string());
+        assert_eq!((&error.details()["kind"], &error.details()["id"]), (&json!("phone"), &json!(ana.id)));
     }
 }
 

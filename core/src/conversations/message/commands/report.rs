@@ -11,10 +11,12 @@ use crate::conversations::message::{
 };
 use crate::engine::{Command, Root, UnitOfWork};
 use crate::kernel::{ChannelId, Error, ErrorCode, MessageId, Permission, Result, Timestamp};
+use crate::tenancy::access;
 use crate::tenancy::project::Project;
 use crate::text_enum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A provider's clock may run ahead by this many seconds.
 const MAX_AHEAD_SECONDS: i64 = 300;
@@ -322,7 +324,7 @@ async fn apply_waiting(work: &mut UnitOfWork<'_>, id: MessageId, external_id: &s
 
 /// A channel with what the intake of its deliveries needs.
 struct Line {
-    project: Project,
+    project: Arc<Project>,
     channel: Channel,
     channel_type: ChannelType,
 }
@@ -331,7 +333,7 @@ impl Line {
     async fn load(work: &UnitOfWork<'_>, id: ChannelId) -> Result<Line> {
         let channel = work.reader().get::<Channel>(id).await?;
         let channel_type = by_code(work.reader(), &channel.channel_type).await?;
-        let project = work.reader().get::<Project>(work.project()).await?;
+        let project = access::current(work.reader()).await?.ok_or(ErrorCode::ProjectNotFound)?;
         Ok(Line { project, channel, channel_type })
     }
 

@@ -96,6 +96,7 @@ impl Command for SendMessage {
         ErrorCode::UrlInvalid,
         ErrorCode::UrlSchemeUnsupported,
         ErrorCode::MimeInvalid,
+        ErrorCode::LocationRequired,
         ErrorCode::CoordinatesOutOfRange,
         ErrorCode::ContactCardRequired,
         ErrorCode::VcardInvalid,

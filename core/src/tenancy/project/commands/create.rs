@@ -52,6 +52,12 @@ pub struct CreateProject {
     pub session_visibility: Option<SessionVisibility>,
     #[serde(default)]
     pub custom_fields_strict: Option<bool>,
+    /// Whether an e-mail address belongs to one contact; true unless told.
+    #[serde(default)]
+    pub unique_email: Option<bool>,
+    /// Whether a contact that a channel brings gets a tag such as `whatsapp`; true unless told.
+    #[serde(default)]
+    pub auto_channel_tag: Option<bool>,
     #[serde(default)]
     pub business_hours: Option<BusinessHours>,
     #[serde(default)]
@@ -174,6 +180,8 @@ impl CreateProject {
             business_hours: self.business_hours,
             session_visibility: self.session_visibility.unwrap_or(SessionVisibility::All),
             custom_fields_strict: self.custom_fields_strict.unwrap_or(false),
+            unique_email: self.unique_email.unwrap_or(true),
+            auto_channel_tag: self.auto_channel_tag.unwrap_or(true),
             retention,
         })
     }

@@ -39,6 +39,12 @@ pub struct UpdateProject {
     pub session_visibility: Patch<SessionVisibility>,
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub custom_fields_strict: Patch<bool>,
+    /// Whether an e-mail address belongs to one contact. It holds for addresses that are set from then on.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub unique_email: Patch<bool>,
+    /// Whether a contact that a channel brings gets a tag such as `whatsapp`.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub auto_channel_tag: Patch<bool>,
     /// Replaced whole; null = always open.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub business_hours: Patch<BusinessHours>,
@@ -100,6 +106,10 @@ impl Command for UpdateProject {
         if let Some(strict) = required("custom_fields_strict", self.custom_fields_strict)? {
             project.change_custom_fields_strict(strict);
         }
+        project.change_contact_rules(
+            required("unique_email", self.unique_email)?,
+            required("auto_channel_tag", self.auto_channel_tag)?,
+        );
         if let Some(hours) = self.business_hours.into_change() {
             project.change_business_hours(hours)?;
         }
@@ -199,6 +209,15 @@ impl Root<Project> {
     pub fn change_custom_fields_strict(&mut self, strict: bool) {
         if strict != self.custom_fields_strict {
             self.record(ProjectEvent::CustomFieldsStrictChanged { strict });
+        }
+    }
+
+    /// Changes what is wanted of contacts.
+    pub fn change_contact_rules(&mut self, unique_email: Option<bool>, auto_channel_tag: Option<bool>) {
+        let unique_email = changed(unique_email, &self.unique_email);
+        let auto_channel_tag = changed(auto_channel_tag, &self.auto_channel_tag);
+        if !(unique_email.is_absent() && auto_channel_tag.is_absent()) {
+            self.record(ProjectEvent::ContactRulesChanged { unique_email, auto_channel_tag });
         }
     }
 

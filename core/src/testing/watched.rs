@@ -1,0 +1,234 @@
+//! A store around another one: it counts what it is asked, fails on demand, and lets a test act just before a commit.
+
+use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Timestamp};
+use crate::storage::{
+    Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository, DeadLetter, EventQuery,
+    EventRecord, EventRepository, Filter, Find, Found, IdempotencyRecord, JobQuery, JobRecord, JobRepository, KeyOwner,
+    KeyRef, Scope, SearchHit, Snapshot, SnapshotRepository, Storage, Table,
+};
+use async_trait::async_trait;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use uuid::Uuid;
+
+/// Which side of a call a fault falls on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The store never heard of the call.
+    Before,
+    /// The store did what it was asked, and nobody got to know.
+    After,
+}
+
+type Act = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct Watch {
+    calls: Vec<&'static str>,
+    /// Calls until the fault, and its side.
+    fault: Option<(usize, Fault)>,
+    before_commit: Option<Act>,
+}
+
+/// Passes everything on to the store that it is put around.
+pub struct WatchedStorage {
+    inner: Arc<dyn Storage>,
+    watch: Mutex<Watch>,
+}
+
+impl WatchedStorage {
+    pub fn around(inner: Arc<dyn Storage>) -> Arc<Self> {
+        Arc::new(WatchedStorage { inner, watch: Mutex::default() })
+    }
+
+    /// The names of the calls since the last time this was asked.
+    pub fn take_calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.watch().calls)
+    }
+
+    /// Lets the `number`-th call from now on (from 1) fail with `unavailable`.
+    pub fn fail(&self, number: usize, side: Fault) {
+        self.watch().fault = Some((number, side));
+    }
+
+    /// Takes the fault back; true when it did not fall yet.
+    pub fn heal(&self) -> bool {
+        self.watch().fault.take().is_some()
+    }
+
+    /// Does something, once, just before the next commit that has events: what another writer would do meanwhile.
+    pub fn before_commit(&self, act: impl FnOnce() + Send + 'static) {
+        self.watch().before_commit = Some(Box::new(act));
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, name: &'static str) -> Option<Fault> {
+        let mut watch = self.watch();
+        watch.calls.push(name);
+        match watch.fault {
+            Some((1, side)) => {
+                watch.fault = None;
+                Some(side)
+            }
+            Some((left, side)) => {
+                watch.fault = Some((left - 1, side));
+                None
+            }
+            None => None,
+        }
+    }
+
+    async fn pass<T, E: From<crate::kernel::Error>>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let broken = || crate::kernel::Error::new(ErrorCode::Unavailable).message("a fault of the test");
+        match self.note(name) {
+            None => call.await,
+            Some(Fault::Before) => Err(broken().into()),
+            Some(Fault::After) => {
+                call.await?;
+                Err(broken().into())
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl SnapshotRepository for WatchedStorage {
+    async fn get(&self, scope: Scope, kind: Kind, ids: &[Uuid]) -> Result<Vec<Snapshot>> {
+        self.pass("get", self.inner.get(scope, kind, ids)).await
+    }
+
+    async fn find_keys(&self, scope: Scope, space: &str, keys: &[KeyRef<'_>]) -> Result<Vec<KeyOwner>> {
+        self.pass("find_keys", self.inner.find_keys(scope, space, keys)).await
+    }
+
+    async fn find(&self, scope: Scope, kind: Kind, find: &Find) -> Result<Found> {
+        self.pass("find", self.inner.find(scope, kind, find)).await
+    }
+
+    async fn count(&self, scope: Scope, kind: Kind, filter: &Filter, include_hidden: bool) -> Result<u64> {
+        self.pass("count", self.inner.count(scope, kind, filter, include_hidden)).await
+    }
+
+    async fn scan(&self, scope: Scope, kind: Kind, after: Option<Uuid>, limit: usize) -> Result<Vec<Snapshot>> {
+        self.pass("scan", self.inner.scan(scope, kind, after, limit)).await
+    }
+
+    async fn search(&self, scope: Scope, kind: Kind, text: &str, limit: usize) -> Result<Vec<SearchHit>> {
+        self.pass("search", self.inner.search(scope, kind, text, limit)).await
+    }
+}
+
+#[async_trait]
+impl EventRepository for WatchedStorage {
+    async fn events(&self, scope: Scope, query: &EventQuery) -> Result<Vec<EventRecord>> {
+        self.pass("events", self.inner.events(scope, query)).await
+    }
+
+    async fn head(&self, project: ProjectId) -> Result<u64> {
+        self.pass("head", self.inner.head(project)).await
+    }
+
+    async fn heads(&self) -> Result<Vec<(ProjectId, u64)>> {
+        self.pass("heads", self.inner.heads()).await
+    }
+}
+
+#[async_trait]
+impl ConsumerRepository for WatchedStorage {
+    async fn open_consumer(&self, consumer: &ConsumerRecord) -> Result<ConsumerRecord> {
+        self.pass("open_consumer", self.inner.open_consumer(consumer)).await
+    }
+
+    async fn consumers(&self, scope: Scope) -> Result<Vec<ConsumerRecord>> {
+        self.pass("consumers", self.inner.consumers(scope)).await
+    }
+
+    async fn claim_consumer(
+        &self,
+        project: ProjectId,
+        name: &str,
+        owner: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<ConsumerRecord>> {
+        self.pass("claim_consumer", self.inner.claim_consumer(project, name, owner, now, until)).await
+    }
+
+    async fn update_consumer(&self, progress: &ConsumerProgress) -> Result<()> {
+        self.pass("update_consumer", self.inner.update_consumer(progress)).await
+    }
+
+    async fn delete_consumer(&self, project: ProjectId, name: &str) -> Result<bool> {
+        self.pass("delete_consumer", self.inner.delete_consumer(project, name)).await
+    }
+
+    async fn dead_letters(&self, project: ProjectId, name: &str, limit: usize) -> Result<Vec<DeadLetter>> {
+        self.pass("dead_letters", self.inner.dead_letters(project, name, limit)).await
+    }
+
+    async fn remove_dead_letters(&self, project: ProjectId, name: &str, event_ids: &[Uuid]) -> Result<u64> {
+        self.pass("remove_dead_letters", self.inner.remove_dead_letters(project, name, event_ids)).await
+    }
+}
+
+#[async_trait]
+impl JobRepository for WatchedStorage {
+    async fn claim_jobs(
+        &self,
+        queue: &str,
+        owner: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<JobRecord>> {
+        self.pass("claim_jobs", self.inner.claim_jobs(queue, owner, now, until, limit)).await
+    }
+
+    async fn job(&self, scope: Scope, id: Uuid) -> Result<Option<JobRecord>> {
+        self.pass("job", self.inner.job(scope, id)).await
+    }
+
+    async fn jobs(&self, scope: Scope, query: &JobQuery) -> Result<Vec<JobRecord>> {
+        self.pass("jobs", self.inner.jobs(scope, query)).await
+    }
+
+    async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>> {
+        self.pass("next_due", self.inner.next_due(queue)).await
+    }
+}
+
+#[async_trait]
+impl Storage for WatchedStorage {
+    async fn prepare(&self, tables: &[Table]) -> Result<()> {
+        self.inner.prepare(tables).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        if !batch.events.is_empty() {
+            let act = self.watch().before_commit.take();
+            if let Some(act) = act {
+                act();
+            }
+        }
+        self.pass("commit", self.inner.commit(batch)).await
+    }
+
+    async fn idempotent(&self, scope: Uuid, key: &str, now: Timestamp) -> Result<Option<IdempotencyRecord>> {
+        self.pass("idempotent", self.inner.idempotent(scope, key, now)).await
+    }
+
+    fn changed_elsewhere(&self) -> bool {
+        self.inner.changed_elsewhere()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
