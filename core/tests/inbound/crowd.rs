@@ -63,18 +63,25 @@ impl Shuffle {
     }
 }
 
-const CHATS: usize = 500;
-const MESSAGES: usize = 8_000;
-const REPEATED: usize = 2_000;
+/// Of ten items eight are new ones.
+const NEW_OF_TEN: usize = 8;
+const ITEMS_OF_A_CHAT: usize = 20;
 const WORKERS: usize = 16;
+
+/// How many items the crowd delivers: a tenth of the page's ten thousand, unless `VENTROS_CROWD` says how many.
+fn items() -> usize {
+    std::env::var("VENTROS_CROWD").map_or(1_000, |items| items.parse().unwrap())
+}
 
 #[test]
 fn case_50_ten_thousand_items_in_any_order() {
+    let (all, chats) = (items(), items() / ITEMS_OF_A_CHAT);
+    let new = all * NEW_OF_TEN / 10;
     let line = Line::new();
     line.set("20:00:00");
     let mut chance = Shuffle(0x9E37_79B9_7F4A_7C15);
-    let mut items: Vec<usize> = (0..MESSAGES).collect();
-    items.extend((0..REPEATED).map(|_| chance.next(MESSAGES)));
+    let mut items: Vec<usize> = (0..new).collect();
+    items.extend((new..all).map(|_| chance.next(new)));
     for place in (1..items.len()).rev() {
         items.swap(place, chance.next(place + 1));
     }
@@ -82,17 +89,17 @@ fn case_50_ten_thousand_items_in_any_order() {
     let deliver = |_| {
         let mut fresh = 0;
         while let Some(number) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (chat, turn) = (number % CHATS, number / CHATS);
+            let (chat, turn) = (number % chats, number / chats);
             let time = format!("{:02}:{:02}:00", 10 + turn / 4, turn % 4 * 15);
             let outcome = line.item(message_of(&format!("55119{chat:08}"), &format!("M{number}"), &time));
             fresh += usize::from(recorded(&outcome));
         }
         fresh
     };
-    assert_eq!(at_once(WORKERS, deliver).into_iter().sum::<usize>(), MESSAGES);
+    assert_eq!(at_once(WORKERS, deliver).into_iter().sum::<usize>(), new);
     let (messages, sessions) = (line.all::<Message>(), line.all::<Session>());
-    assert_eq!((messages.len(), line.all::<Contact>().len(), line.all::<Chat>().len()), (MESSAGES, CHATS, CHATS));
-    let per_chat = u32::try_from(MESSAGES / CHATS).unwrap();
+    assert_eq!((messages.len(), line.all::<Contact>().len(), line.all::<Chat>().len()), (new, chats, chats));
+    let per_chat = u32::try_from(new / chats).unwrap();
     assert!(line.all::<Chat>().iter().all(|chat| chat.message_count == u64::from(per_chat)));
     let mut counted: BTreeMap<_, u32> = BTreeMap::new();
     for session in &sessions {

@@ -88,6 +88,8 @@ fn case_48_the_log_alone_gives_what_a_day_of_deliveries_left() {
 struct Address {
     line: Line,
     token: String,
+    /// A delivery of the session that the line is.
+    body: String,
 }
 
 impl Address {
@@ -95,7 +97,9 @@ impl Address {
         let line = Line::connected();
         let token = line.ok("channels.rotate_webhook_token", json!({"id": line.channel}));
         let token = token["webhook_token"].as_str().unwrap().to_owned();
-        Address { line, token }
+        let channel = line.one::<ventros::channels::channel::Channel>();
+        let body = BODY.replace("SESSION", channel.external_id.as_deref().unwrap());
+        Address { line, token, body }
     }
 
     fn post(&self, token: &str, body: &str) -> u16 {
@@ -111,24 +115,24 @@ impl Address {
     }
 }
 
-const BODY: &str = r#"{"event": "message.any", "session": "default", "payload": {
+const BODY: &str = r#"{"event": "message.any", "session": "SESSION", "payload": {
     "id": "false_5511999998888@c.us_A1", "timestamp": 1736157600, "from": "5511999998888@c.us", "fromMe": false,
     "body": "Oi", "_data": {"Message": {"conversation": "Oi"}}}}"#;
 
 #[test]
 fn gateway_case_01_an_unknown_address_is_not_found() {
     let address = Address::new();
-    assert_eq!(address.post("nobody", BODY), 404);
+    assert_eq!(address.post("nobody", &address.body), 404);
     assert!(address.rows().is_empty());
 }
 
 #[test]
 fn gateway_case_03_a_repeated_call_is_stored_once() {
     let address = Address::new();
-    assert_eq!((address.post(&address.token, BODY), address.post(&address.token, BODY)), (200, 200));
+    assert_eq!((address.post(&address.token, &address.body), address.post(&address.token, &address.body)), (200, 200));
     assert_eq!(address.rows().len(), 1);
     address.line.run();
-    assert_eq!(address.post(&address.token, BODY), 200);
+    assert_eq!(address.post(&address.token, &address.body), 200);
     address.line.run();
     assert_eq!(address.rows().len(), 1);
     assert_eq!(address.line.all::<Message>().len(), 1);

@@ -26,16 +26,17 @@ pub struct Policy {
 impl Policy {
     /// The settings of the project of a call; the defaults where the host keeps no project.
     pub async fn of(read: &Reader<'_>) -> Result<Policy> {
-        let defaults = Policy {
-            zone: Tz::UTC,
-            region: Region::parse("BR").ok(),
-            language: Language::default(),
-            unique_email: true,
-            channel_tag: true,
-            custom_fields: Vec::new(),
-            custom_fields_strict: false,
+        let Some(project) = access::current(read).await? else {
+            return Ok(Policy {
+                zone: Tz::UTC,
+                region: Region::parse("BR").ok(),
+                language: Language::default(),
+                unique_email: true,
+                channel_tag: true,
+                custom_fields: Vec::new(),
+                custom_fields_strict: false,
+            });
         };
-        let Some(project) = access::current(read).await? else { return Ok(defaults) };
         let zone = project.default_timezone.as_str();
         Ok(Policy {
             zone: zone.parse().map_err(|_| Error::internal(format!("the time zone {zone} is not known")))?,
@@ -45,7 +46,6 @@ impl Policy {
             channel_tag: project.auto_channel_tag,
             custom_fields: project.custom_field_definitions.contact.clone(),
             custom_fields_strict: project.custom_fields_strict,
-            ..defaults
         })
     }
 

@@ -320,6 +320,7 @@ class SystemProjects(Collection):
         *,
         name: str,
         agent_assignment: t.AgentAssignmentPatch | None = None,
+        auto_channel_tag: bool | None = None,
         business_hours: t.BusinessHours | None = None,
         configuration: Mapping[str, Any] | None = None,
         custom_fields_strict: bool | None = None,
@@ -333,6 +334,7 @@ class SystemProjects(Collection):
         session_timeout_minutes: int | None = None,
         session_visibility: t.SessionVisibility | None = None,
         slug: t.Slug | None = None,
+        unique_email: bool | None = None,
         idempotency_key: str | None = None,
         expected_version: int | None = None,
     ) -> t.Project:
@@ -342,6 +344,7 @@ class SystemProjects(Collection):
         found a project that nobody owns yet: it then has no members until some are added.
 
         Args:
+            auto_channel_tag: Whether a contact that a channel brings gets a tag such as `whatsapp`; true unless told.
             configuration: Settings of the host, at most 16 KiB.
             default_currency: `USD` unless told.
             default_language: `en` unless told.
@@ -352,6 +355,7 @@ class SystemProjects(Collection):
             session_timeout_minutes: 1 to 1440; 30 unless told.
             session_visibility: `all` unless told.
             slug: Its name in addresses; made from `name` unless told.
+            unique_email: Whether an e-mail address belongs to one contact; true unless told.
 
         Permission: projects.create.
         Errors: actor_suspended, agent_not_found, assignment_agents_required, business_hours_invalid, currency_invalid, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, name_too_short, permission_denied, project_slug_taken, reassignment_rule_limit, reassignment_timeout_invalid, region_invalid, retention_out_of_range, session_timeout_out_of_range, slug_invalid, text_too_long, timezone_invalid, user_not_found, value_out_of_range, version_conflict, virtual_agents_cannot_attend.
@@ -361,6 +365,7 @@ class SystemProjects(Collection):
             {
                 "name": name,
                 "agent_assignment": given(agent_assignment),
+                "auto_channel_tag": given(auto_channel_tag),
                 "business_hours": given(business_hours),
                 "configuration": given(configuration),
                 "custom_fields_strict": given(custom_fields_strict),
@@ -374,6 +379,7 @@ class SystemProjects(Collection):
                 "session_timeout_minutes": given(session_timeout_minutes),
                 "session_visibility": given(session_visibility),
                 "slug": given(slug),
+                "unique_email": given(unique_email),
             },
             t.Project,
             idempotency_key,
@@ -2458,6 +2464,34 @@ class Contacts(Collection):
             t.Contact | None,
         )
 
+    def find_many(
+        self,
+        *,
+        kind: t.IdentifierKind,
+        values: Sequence[str],
+        scope: str | None = None,
+    ) -> dict[str, t.Contact]:
+        """The active contacts of many ids of one kind, each under the id as it was given. Ids that nobody has, and texts that are no
+        such id, are not in the answer.
+
+        Limits: 1 000 values.
+
+        Args:
+            scope: The system of `external` ids, the channel type of `channel_user`s.
+
+        Permission: contacts.view.
+        Errors: batch_too_large, field_required, name_too_long, permission_denied.
+        """
+        return self._call(
+            "contacts.find_many",
+            {
+                "kind": kind,
+                "values": values,
+                "scope": given(scope),
+            },
+            dict[str, t.Contact],
+        )
+
     def get(
         self,
         id: t.ContactId,
@@ -3917,7 +3951,7 @@ class Messages(Collection):
             source: What made it; unless told `scheduled` with a `scheduled_at`, `bot` for an agent, else `manual`.
 
         Permission: messages.send.
-        Errors: channel_not_active, channel_not_found, chat_closed, chat_not_found, client_token_reused, contact_card_required, contact_not_found, content_not_allowed, content_type_not_supported, coordinates_out_of_range, enum_unknown, expiry_invalid, field_required, groups_not_supported, idempotency_key_reused, json_too_deep, json_too_large, limit_out_of_range, media_required, media_url_insecure, message_contact_mismatch, mime_invalid, name_too_long, newsletters_not_supported, payload_too_large, permission_denied, recipient_unreachable, reply_target_mismatch, reply_window_closed, schedule_in_past, template_required, template_variable_invalid, text_required, text_too_long, url_invalid, url_scheme_unsupported, vcard_invalid, version_conflict.
+        Errors: channel_not_active, channel_not_found, chat_closed, chat_not_found, client_token_reused, contact_card_required, contact_not_found, content_not_allowed, content_type_not_supported, coordinates_out_of_range, enum_unknown, expiry_invalid, field_required, groups_not_supported, idempotency_key_reused, json_too_deep, json_too_large, limit_out_of_range, location_required, media_required, media_url_insecure, message_contact_mismatch, mime_invalid, name_too_long, newsletters_not_supported, payload_too_large, permission_denied, recipient_unreachable, reply_target_mismatch, reply_window_closed, schedule_in_past, template_required, template_variable_invalid, text_required, text_too_long, url_invalid, url_scheme_unsupported, vcard_invalid, version_conflict.
         """
         return self._call(
             "messages.send",
@@ -4278,6 +4312,7 @@ class Projects(Collection):
         self,
         *,
         agent_assignment: t.AgentAssignmentPatch | None = None,
+        auto_channel_tag: bool | None | UnsetType = UNSET,
         business_hours: t.BusinessHours | None | UnsetType = UNSET,
         configuration: t.JsonPatch | None = None,
         custom_fields_strict: bool | None | UnsetType = UNSET,
@@ -4291,12 +4326,14 @@ class Projects(Collection):
         session_timeout_minutes: int | None | UnsetType = UNSET,
         session_visibility: t.SessionVisibility | None | UnsetType = UNSET,
         slug: t.Slug | None | UnsetType = UNSET,
+        unique_email: bool | None | UnsetType = UNSET,
         idempotency_key: str | None = None,
         expected_version: int | None = None,
     ) -> t.Project:
         """Changes settings of the project. What is absent stays; each group that really changes is one event.
 
         Args:
+            auto_channel_tag: Whether a contact that a channel brings gets a tag such as `whatsapp`.
             business_hours: Replaced whole; null = always open.
             configuration: Keys of the host's settings to set and to remove.
             default_region: Phones that are stored already stay as they are.
@@ -4304,6 +4341,7 @@ class Projects(Collection):
             name: 2 to 100 characters.
             retention: Replaced whole; null keeps everything.
             session_timeout_minutes: 1 to 1440.
+            unique_email: Whether an e-mail address belongs to one contact. It holds for addresses that are set from then on.
 
         Permission: project.manage.
         Errors: agent_already_in_assignment, agent_not_found, assignment_agents_required, business_hours_invalid, currency_invalid, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, name_too_short, permission_denied, project_slug_taken, reassignment_rule_limit, reassignment_timeout_invalid, region_invalid, retention_out_of_range, session_timeout_out_of_range, slug_invalid, text_too_long, timezone_invalid, value_out_of_range, version_conflict, virtual_agents_cannot_attend.
@@ -4312,6 +4350,7 @@ class Projects(Collection):
             "projects.update",
             {
                 "agent_assignment": given(agent_assignment),
+                "auto_channel_tag": auto_channel_tag,
                 "business_hours": business_hours,
                 "configuration": given(configuration),
                 "custom_fields_strict": custom_fields_strict,
@@ -4325,6 +4364,7 @@ class Projects(Collection):
                 "session_timeout_minutes": session_timeout_minutes,
                 "session_visibility": session_visibility,
                 "slug": slug,
+                "unique_email": unique_email,
             },
             t.Project,
             idempotency_key,

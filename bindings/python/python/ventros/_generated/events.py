@@ -1611,6 +1611,17 @@ class ProjectConfigurationUpdated(Struct, frozen=True, kw_only=True):
     unset: List[str]
 
 
+class ProjectContactRulesChanged(Struct, frozen=True, kw_only=True):
+    """What it wants of its contacts changed. Contacts that are there keep what held when they got their address.
+
+    Of project, version 1.
+    """
+
+    type: ClassVar[Literal["project.contact_rules_changed"]] = "project.contact_rules_changed"
+    auto_channel_tag: bool | None | UnsetType = UNSET
+    unique_email: bool | None | UnsetType = UNSET
+
+
 class ProjectCreated(Struct, frozen=True, kw_only=True):
     """It was founded.
 
@@ -1619,6 +1630,7 @@ class ProjectCreated(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["project.created"]] = "project.created"
     agent_assignment: t.AgentAssignmentConfig
+    auto_channel_tag: bool
     billing_account_id: t.BillingAccountId | None = None
     business_hours: t.BusinessHours | None = None
     configuration: dict[str, Any]
@@ -1635,6 +1647,7 @@ class ProjectCreated(Struct, frozen=True, kw_only=True):
     session_timeout_minutes: int
     session_visibility: t.SessionVisibility
     slug: t.Slug
+    unique_email: bool
 
 
 class ProjectCustomFieldDefined(Struct, frozen=True, kw_only=True):
@@ -2648,6 +2661,7 @@ EventType: TypeAlias = Literal[
     "project.agent_assignment_changed",
     "project.business_hours_changed",
     "project.configuration_updated",
+    "project.contact_rules_changed",
     "project.created",
     "project.custom_field_defined",
     "project.custom_field_removed",
@@ -2834,6 +2848,7 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "project.agent_assignment_changed": ProjectAgentAssignmentChanged,
     "project.business_hours_changed": ProjectBusinessHoursChanged,
     "project.configuration_updated": ProjectConfigurationUpdated,
+    "project.contact_rules_changed": ProjectContactRulesChanged,
     "project.created": ProjectCreated,
     "project.custom_field_defined": ProjectCustomFieldDefined,
     "project.custom_field_removed": ProjectCustomFieldRemoved,
@@ -3020,6 +3035,7 @@ __all__ = [
     "ProjectAgentAssignmentChanged",
     "ProjectBusinessHoursChanged",
     "ProjectConfigurationUpdated",
+    "ProjectContactRulesChanged",
     "ProjectCreated",
     "ProjectCustomFieldDefined",
     "ProjectCustomFieldRemoved",

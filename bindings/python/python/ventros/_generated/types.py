@@ -2092,6 +2092,7 @@ class NewProject(Struct, frozen=True, kw_only=True):
     """A project as it starts."""
 
     agent_assignment: AgentAssignmentConfig
+    auto_channel_tag: bool
     billing_account_id: BillingAccountId | None = None
     business_hours: BusinessHours | None = None
     configuration: dict[str, Any]
@@ -2108,6 +2109,7 @@ class NewProject(Struct, frozen=True, kw_only=True):
     session_timeout_minutes: int
     session_visibility: SessionVisibility
     slug: Slug
+    unique_email: bool
 
 
 class NewUser(Struct, frozen=True, kw_only=True):
@@ -2312,6 +2314,8 @@ class Project(Struct, frozen=True, kw_only=True):
     """One workspace: a brand, a department, a region, a white-label client."""
 
     agent_assignment: AgentAssignmentConfig
+    auto_channel_tag: bool
+    """A contact that a channel brings gets a tag with the name of the channel's family; true unless told."""
     billing_account_id: BillingAccountId | None = None
     business_hours: BusinessHours | None = None
     """Null = always open."""
@@ -2356,6 +2360,8 @@ class Project(Struct, frozen=True, kw_only=True):
     status_reason: str | None = None
     suspension_cause: SuspensionCause | None = None
     """Set exactly while `status` is `suspended`."""
+    unique_email: bool
+    """An e-mail address belongs to one contact; true unless told."""
     updated_at: Timestamp
     version: int
 
