@@ -85,7 +85,7 @@ async fn oldest_with_emails(read: &Reader<'_>, emails: BTreeSet<&str>) -> Result
     loop {
         let found = read.storage().find(read.scope_of(Contact::KIND), Contact::KIND, &find).await?;
         for row in &found.rows {
-            let contact: Contact = crate::engine::decode(&row.snapshot.state)?;
+            let contact: Contact = crate::engine::decode(&row.snapshot)?;
             if let Some(email) = &contact.email {
                 oldest.entry(email.as_str().to_owned()).or_insert(contact);
             }
