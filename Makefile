@@ -5,19 +5,31 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYRIGHT := $(VENV)/pyright/node_modules/.bin/pyright
 
-.PHONY: quickstart test test-rust test-python venv python-build codegen lint fmt
+NODE := bindings/node
+BIOME := node_modules/.bin/biome
+
+.PHONY: quickstart quickstart-node test test-rust test-python test-node venv python-build node-build codegen lint fmt
 
 quickstart: python-build ## A project, a channel and real messages in a fresh SQLite file.
 	rm -f crm.db crm.db-wal crm.db-shm
 	$(BIN)/python examples/quickstart/quickstart.py crm.db examples/quickstart/payloads
 
-test: test-rust test-python
+quickstart-node: node-build ## The same in Node.
+	npm install --silent --no-package-lock --prefix examples/quickstart
+	$(NODE)/node_modules/.bin/tsc --project examples/quickstart
+	rm -f crm.db crm.db-wal crm.db-shm
+	node examples/quickstart/build/quickstart.js crm.db examples/quickstart/payloads
+
+test: test-rust test-python test-node
 
 test-rust:
-	cargo test --workspace --exclude ventros-python
+	cargo test --workspace --exclude ventros-python --exclude ventros-node
 
 test-python: python-build
 	cd bindings/python && ../../$(BIN)/python -m pytest
+
+test-node: node-build
+	cd $(NODE) && npm run --silent check && npm test --silent
 
 venv: $(VENV)/ready
 
@@ -30,19 +42,28 @@ $(VENV)/ready: bindings/python/pyproject.toml
 python-build: venv
 	cd bindings/python && VIRTUAL_ENV=$(abspath $(VENV)) ../../$(BIN)/maturin develop --quiet
 
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	cd $(NODE) && npm ci --silent
+	touch $@
+
+node-build: $(NODE)/node_modules/.package-lock.json
+	cd $(NODE) && npm run --silent build
+
 codegen: venv ## Writes clients and reference pages from the catalogue.
 	cargo run --quiet -p ventros-codegen
 
 $(PYRIGHT):
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/pyright pyright
 
-lint: python-build $(PYRIGHT)
+lint: python-build node-build $(PYRIGHT)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo run --quiet -p ventros-codegen -- --verify
 	cd bindings/python && ../../$(BIN)/ruff check . ../../examples/quickstart && ../../$(BIN)/ruff format --check . ../../examples/quickstart
 	cd bindings/python && ../../$(PYRIGHT)
+	cd $(NODE) && $(BIOME) check --error-on-warnings . ../../examples/quickstart/quickstart.ts && npm run --silent check
 
-fmt: venv
+fmt: venv $(NODE)/node_modules/.package-lock.json
 	cargo fmt --all
 	cd bindings/python && ../../$(BIN)/ruff check --fix . ../../examples/quickstart && ../../$(BIN)/ruff format . ../../examples/quickstart
+	cd $(NODE) && $(BIOME) check --write . ../../examples/quickstart/quickstart.ts

@@ -11,6 +11,7 @@ mod schema;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod typescript;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -42,6 +43,7 @@ fn run(arguments: &[String]) -> Result<ExitCode, Box<dyn Error>> {
         _ => return Err("usage: codegen [--verify | --dump-json]".into()),
     };
     files.extend(python::files(&catalogue)?);
+    files.extend(typescript::files(&catalogue)?);
     files.extend(reference::files(&catalogue)?);
     if verify { compare(&files) } else { write(&files) }
 }
@@ -88,7 +90,7 @@ fn compare(files: &Files) -> Result<ExitCode, Box<dyn Error>> {
 /// Files in generated folders that are generated no longer.
 fn strays(files: &Files) -> Result<Vec<String>, Box<dyn Error>> {
     let mut found = Vec::new();
-    for folder in [python::FOLDER, reference::FOLDER] {
+    for folder in [python::FOLDER, typescript::FOLDER, reference::FOLDER] {
         let Ok(entries) = std::fs::read_dir(root().join(folder)) else { continue };
         for entry in entries {
             let entry = entry?;

@@ -4,7 +4,7 @@ use crate::Files;
 use crate::catalogue::{Catalogue, Operation};
 use crate::ir::{Definition, Field, Reader, Shape, Type, Unsupported};
 use crate::schema::pascal;
-use crate::templates::Templates;
+use crate::templates::{Templates, tidy};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -192,15 +192,4 @@ fn shown_type(kind: &Type) -> String {
 /// Text for one cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// At most one empty line in a row, and one newline at the end.
-fn tidy(text: &str) -> String {
-    let mut lines: Vec<&str> = Vec::new();
-    for line in text.lines().map(str::trim_end) {
-        if !(line.is_empty() && lines.last().is_none_or(|last| last.is_empty())) {
-            lines.push(line);
-        }
-    }
-    lines.join("\n").trim_end().to_owned() + "\n"
 }

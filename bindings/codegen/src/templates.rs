@@ -26,3 +26,14 @@ impl Templates {
         Ok(self.0.get_template(name)?.render(minijinja::Value::from(Serde(values)))?)
     }
 }
+
+/// At most one empty line in a row, no blanks at the end of a line, and one newline at the end.
+pub fn tidy(text: &str) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    for line in text.lines().map(str::trim_end) {
+        if !(line.is_empty() && lines.last().is_none_or(|last| last.is_empty())) {
+            lines.push(line);
+        }
+    }
+    lines.join("\n").trim_end().to_owned() + "\n"
+}

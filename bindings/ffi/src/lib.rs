@@ -111,9 +111,10 @@ impl Engine {
 
     /// Runs an operation on the runtime; its answer is delivered as [`Delivery::Completed`].
     pub fn submit(&self, token: u64, operation: String, input: Vec<u8>, context: Vec<u8>) -> Result<(), Failure> {
-        self.usable()?;
         let (shared, calls) = (self.shared.clone(), self.calls.clone());
         let mut running = lock(&self.calls);
+        // Under the lock: whatever is in the table when it closes is answered.
+        self.usable()?;
         let task = self.handle.spawn(async move {
             let guarded = AssertUnwindSafe(run(&shared, &operation, &input, &context)).catch_unwind();
             let result = guarded.await.unwrap_or_else(|panic| Err(defect(&*panic)));

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 pub enum Delivery {
     /// A submitted call is done; `result` is its answer.
     Completed { token: u64, result: String },
-    /// Events for a live callback, as a JSON array.
+    /// Events for a live callback, as a JSON array. More come when these are settled, as with a durable one.
     Live { token: u64, events: String },
     /// Events for a durable callback, as a JSON array. More come when these are settled.
     Durable { token: u64, events: String },

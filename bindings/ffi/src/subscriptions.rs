@@ -12,18 +12,22 @@ use ventros::storage::EventRecord;
 /// How many events one delivery carries at most.
 const BATCH: usize = 100;
 
-/// What the host did with a durable delivery.
+/// What the host did with a delivery. Until it says so, nothing more is read for that subscription.
 #[derive(Debug, Clone)]
 pub struct Settled {
     pub token: u64,
-    /// So many events, from the first on, are done.
+    /// So many events of a durable delivery, from the first on, are done.
     pub done: usize,
     /// Why the next one is not. Without it the rest comes again at once.
     pub error: Option<String>,
 }
 
 enum Reader {
-    Live(LiveFeed),
+    Live {
+        feed: LiveFeed,
+        /// Delivered and not settled.
+        out: bool,
+    },
     Durable {
         consumer: Durable,
         /// Delivered and not settled.
@@ -43,7 +47,7 @@ pub(crate) struct Subscriptions {
 impl Subscriptions {
     pub async fn add(&self, crm: &Crm, token: u64, wanted: Wanted) -> Result<()> {
         let reader = match wanted {
-            Wanted::Live { project_id, events } => Reader::Live(crm.on(project_id, events).await?),
+            Wanted::Live { project_id, events } => Reader::Live { feed: crm.on(project_id, events).await?, out: false },
             Wanted::Durable { project_id, name, events, start, max_attempts } => {
                 let consumer = crm.subscribe(project_id, &name, options(events, &start, max_attempts)).await?;
                 Reader::Durable { consumer, out: Vec::new() }
@@ -53,10 +57,15 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// Ends a subscription; a durable one keeps its place and lets others read.
+    /// Ends a subscription; a durable one keeps its place, after what was settled before, and lets others read.
     pub async fn remove(&self, token: u64) -> bool {
         let Some(reader) = self.readers.lock().await.remove(&token) else { return false };
         let mut reader = reader.lock().await;
+        let settled: Vec<Settled> = self.settled().extract_if(.., |answer| answer.token == token).collect();
+        for answer in settled {
+            // An answer that does not reach the store makes the events come again.
+            reader.settle(&answer).await.ok();
+        }
         if let Reader::Durable { mut consumer, .. } = std::mem::replace(&mut *reader, Reader::Ended) {
             // The lease ends by itself if the store cannot be reached now.
             consumer.release().await.ok();
@@ -74,7 +83,7 @@ impl Subscriptions {
 
     /// Notes what the host did; the next [`pump`](Self::pump) tells the store.
     pub fn settle(&self, settled: impl IntoIterator<Item = Settled>) -> bool {
-        let mut all = self.settled.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = self.settled();
         let before = all.len();
         all.extend(settled);
         all.len() > before
@@ -83,7 +92,7 @@ impl Subscriptions {
     /// Tells the store what was settled and fetches what is new, unless the host has not taken the last yet: a slow host
     /// costs one batch per subscription. Says how many events were put into the outbox.
     pub async fn pump(&self, outbox: &Outbox) -> usize {
-        let settled = std::mem::take(&mut *self.settled.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let settled = std::mem::take(&mut *self.settled());
         for answer in settled {
             let reader = self.readers.lock().await.get(&answer.token).cloned();
             if let Some(reader) = reader
@@ -110,11 +119,22 @@ impl Subscriptions {
         }
         events
     }
+
+    fn settled(&self) -> std::sync::MutexGuard<'_, Vec<Settled>> {
+        self.settled.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 }
 
 impl Reader {
     async fn settle(&mut self, answer: &Settled) -> Result<()> {
-        let Reader::Durable { consumer, out } = self else { return Ok(()) };
+        let (consumer, out) = match self {
+            Reader::Durable { consumer, out } => (consumer, out),
+            Reader::Live { out, .. } => {
+                *out = false;
+                return Ok(());
+            }
+            Reader::Ended => return Ok(()),
+        };
         let events = std::mem::take(out);
         if let Some(last) = events.get(..answer.done).and_then(<[_]>::last) {
             consumer.ack(last.seq).await?;
@@ -127,11 +147,13 @@ impl Reader {
 
     async fn read(&mut self, token: u64) -> Result<Option<(usize, Delivery)>> {
         match self {
-            Reader::Live(feed) => {
+            Reader::Live { out: true, .. } => Ok(None),
+            Reader::Live { feed, out } => {
                 let events = feed.drain(BATCH).await?;
                 if events.is_empty() {
                     return Ok(None);
                 }
+                *out = true;
                 Ok(Some((events.len(), Delivery::Live { token, events: output(&events)? })))
             }
             Reader::Ended => Ok(None),

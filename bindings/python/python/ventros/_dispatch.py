@@ -144,16 +144,19 @@ class Dispatcher:
         elif handler is None:
             pass
         elif kind == "live":
-            self._live(handler, body)
+            self._live(token, handler, body, settled)
         else:
             self._durable(token, handler, body, settled)
 
-    def _live(self, handler: Handler, body: bytes) -> None:
-        for event in decode_events(body):
-            try:
-                handler(event)
-            except Exception:
-                log.exception("a callback failed on %s %d", event.type, event.seq)
+    def _live(self, token: int, handler: Handler, body: bytes, settled: list[Settled]) -> None:
+        try:
+            for event in decode_events(body):
+                try:
+                    handler(event)
+                except Exception:
+                    log.exception("a callback failed on %s %d", event.type, event.seq)
+        finally:
+            settled.append((token, 0, None))
 
     def _durable(self, token: int, handler: Handler, body: bytes, settled: list[Settled]) -> None:
         done, reason = 0, None

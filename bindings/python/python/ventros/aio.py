@@ -146,18 +146,19 @@ class AsyncEngine:
                 if kind == "failed":
                     log.error("subscription %d: %s", token, ErrorBody.read(body))
                 elif kind == "live":
-                    await self._live(handler, body)
+                    await self._live(token, handler, body)
                 else:
                     await self._durable(token, handler, body)
             finally:
                 queue.task_done()
 
-    async def _live(self, handler: Handler, body: bytes) -> None:
+    async def _live(self, token: int, handler: Handler, body: bytes) -> None:
         for event in decode_events(body):
             try:
                 await _run(handler, event)
             except Exception:
                 log.exception("a callback failed on %s %d", event.type, event.seq)
+        self._drain([(token, 0, None)])
 
     async def _durable(self, token: int, handler: Handler, body: bytes) -> None:
         done, reason = 0, None

@@ -1,0 +1,226 @@
+/** The open CRM and its projects. */
+
+import { fileURLToPath } from "node:url";
+import { type Actor, type Command, type CommandOptions, Scope } from "./calls.js";
+import { Engine, type ErrorListener } from "./engine.js";
+import { wireError } from "./errors.js";
+import type { EventFor, Pattern } from "./events.js";
+import { Callback, EventStream, type Subscription, type Wanted } from "./feeds.js";
+import { ProjectCollections, SystemCollections } from "./generated/client.js";
+import type { ProjectId } from "./generated/types.js";
+import { type NativeClock, native } from "./native.js";
+import { encode } from "./wire.js";
+
+/** How a CRM is opened. */
+export interface OpenOptions {
+  /** A clock for tests; the system's without it. */
+  clock?: ManualClock | undefined;
+  /** Whether reactions, timers and callbacks run by themselves; true unless told. Otherwise call `runPending`. */
+  background?: boolean | undefined;
+  /** Who calls by default; without it the host itself, which may do everything. */
+  actor?: Actor | undefined;
+  /** Keeps the process running until the CRM is closed. Without it a process that only listens ends. */
+  keepAlive?: boolean | undefined;
+  /** Hears of failing callbacks and subscriptions; without it each is a warning of the process. */
+  onError?: ErrorListener | undefined;
+}
+
+/** What a subscription may be told. */
+export interface OnOptions {
+  /** Cancels it. */
+  signal?: AbortSignal | undefined;
+  /** Keeps the process running until it is cancelled. */
+  keepAlive?: boolean | undefined;
+}
+
+/** What a durable subscription may be told. */
+export interface SubscribeOptions<P extends Pattern = Pattern> extends OnOptions {
+  /** Which events; all unless told. */
+  events?: P | readonly P[] | undefined;
+  /** Where a new name begins: `start`, `now`, or after an event's `seq`; `start` unless told. A known one goes on. */
+  start?: "start" | "now" | number | undefined;
+  /** How often an event is tried before it is given up as a dead letter: 1 to 100, 10 unless told. */
+  maxAttempts?: number | undefined;
+}
+
+/** What `runPending` did. */
+export interface RunReport {
+  /** Jobs and timers that were run. */
+  jobs: number;
+  /** Events that reactions were run for. */
+  reactions: number;
+  /** Runs that failed and will be tried again, or were given up on. */
+  failures: number;
+  /** Events handed to callbacks. */
+  delivered: number;
+}
+
+/** What each command of a transaction gives. */
+export type Results<Commands extends readonly Command<unknown>[]> = {
+  -readonly [Index in keyof Commands]: Commands[Index] extends Command<infer Result> ? Result : never;
+};
+
+/** A clock that stands still until it is told to move, for tests. */
+export class ManualClock {
+  /** @internal */
+  readonly native: NativeClock;
+
+  constructor(now: Date) {
+    this.native = new native.ManualClock(now.getTime() * 1_000);
+  }
+
+  /** The instant it shows. */
+  now(): Date {
+    return new Date(this.native.now() / 1_000);
+  }
+
+  /** Moves it by so many milliseconds. */
+  advance(milliseconds: number): void {
+    this.native.advance(Math.round(milliseconds * 1_000));
+  }
+}
+
+/**
+ * Opens a CRM, creating its store if there is none.
+ *
+ * @param location A path, a URL such as `sqlite:///crm.db` or `file:`, or `:memory:`.
+ */
+export async function open(location: string | URL, options: OpenOptions = {}): Promise<Crm> {
+  const { clock, background = true, actor, keepAlive = false, onError } = options;
+  const place =
+    location instanceof URL ? (location.protocol === "file:" ? fileURLToPath(location) : location.href) : location;
+  try {
+    const handle = await native.Engine.open(place, JSON.stringify({ background }), clock?.native);
+    const scope = new Scope(null, null);
+    return new Crm(new Engine(handle, onError, keepAlive), actor === undefined ? scope : scope.as(actor));
+  } catch (error) {
+    throw wireError(error, new Error().stack?.replace(/^.*/, ""));
+  }
+}
+
+/** An open CRM. Close it, or declare it with `await using`. */
+export class Crm extends SystemCollections implements AsyncDisposable {
+  /** The project as this handle's actor sees it, or as another does. */
+  project(id: ProjectId, options: { actor?: Actor | undefined } = {}): Project {
+    const scope = new Scope(id, this._scope.actor);
+    return new Project(this._engine, options.actor === undefined ? scope : scope.as(options.actor));
+  }
+
+  /** The same CRM as `actor` sees it. */
+  as(actor: Actor): Crm {
+    return new Crm(this._engine, this._scope.as(actor));
+  }
+
+  /** Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left. */
+  async runPending(): Promise<RunReport> {
+    const total: RunReport = { jobs: 0, reactions: 0, failures: 0, delivered: 0 };
+    do {
+      const report = await this._call<RunReport>("engine.run_pending", {});
+      for (const key of Object.keys(total) as (keyof RunReport)[]) total[key] += report[key];
+    } while (await this._engine.idle());
+    return total;
+  }
+
+  /** Runs several of `commands` in one commit: all or nothing. Gives their results in order. */
+  transact<const Commands extends readonly Command<unknown>[]>(
+    commands: Commands,
+    options?: Omit<CommandOptions, "expectedVersion">,
+  ): Promise<Results<Commands>> {
+    return this._call("engine.transact", transaction(commands), options);
+  }
+
+  /** Ends callbacks and background work and closes the store. Closing twice is fine. */
+  close(): Promise<void> {
+    return this._engine.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** One project of an open CRM, as one actor sees it. */
+export class Project extends ProjectCollections {
+  /** The project's id. */
+  get id(): ProjectId {
+    return this._scope.projectId as ProjectId;
+  }
+
+  /** The same project as `actor` sees it. */
+  as(actor: Actor): Project {
+    return new Project(this._engine, this._scope.as(actor));
+  }
+
+  /**
+   * Calls `handler` with what happens from now on, as long as this process lives, one event after the other.
+   *
+   * @param events A type (`contact.created`), all of a group (`contact.*`), `*`, or several.
+   * @param handler May be async: the next event waits for it. What it throws goes to `onError`.
+   * @returns Once it listens.
+   */
+  on<const P extends Pattern>(
+    events: P | readonly P[],
+    handler: (event: EventFor<P>) => unknown,
+    options: OnOptions = {},
+  ): Promise<Subscription> {
+    const listed = list(events);
+    const json = encode({ kind: "live", project_id: this.id, events: listed });
+    return Callback.start(this._engine, wanted(listed, null, json, options), handler);
+  }
+
+  /**
+   * Every event at least once, in order, also those recorded while nobody listened. With a handler it is called with each;
+   * without one the result is for a `for await` loop.
+   *
+   * @param name Names the place in the log; the same name goes on where it stopped.
+   * @param handler Returning acknowledges, for an async one resolving. Throwing or rejecting tries again later, and gives
+   * the event up as a dead letter in the end. A handler shall take less than 30 seconds for an event.
+   */
+  subscribe<const P extends Pattern = "*">(name: string, options?: SubscribeOptions<P>): EventStream<EventFor<P>>;
+  subscribe<const P extends Pattern = "*">(
+    name: string,
+    handler: (event: EventFor<P>) => unknown,
+    options?: SubscribeOptions<P>,
+  ): Promise<Subscription>;
+  subscribe(
+    name: string,
+    handler: ((event: never) => unknown) | SubscribeOptions = {},
+    options: SubscribeOptions = {},
+  ): EventStream<unknown> | Promise<Subscription> {
+    const given = typeof handler === "function" ? options : handler;
+    const { events = "*", start = "start", maxAttempts } = given;
+    const listed = list(events);
+    const json = encode({
+      kind: "durable",
+      project_id: this.id,
+      name,
+      events: listed,
+      start: typeof start === "number" ? { type: "after", seq: start } : { type: start },
+      max_attempts: maxAttempts,
+    });
+    const asked = wanted(listed, name, json, given);
+    return typeof handler === "function"
+      ? Callback.start(this._engine, asked, handler)
+      : new EventStream(this._engine, asked);
+  }
+
+  /** Runs several of `commands` in one commit: all or nothing. Gives their results in order. */
+  transact<const Commands extends readonly Command<unknown>[]>(
+    commands: Commands,
+    options?: Omit<CommandOptions, "expectedVersion">,
+  ): Promise<Results<Commands>> {
+    return this._call("engine.transact", transaction(commands), options);
+  }
+}
+
+function transaction(commands: readonly Command<unknown>[]): object {
+  return { commands: commands.map(({ operation, input }) => ({ operation, input })) };
+}
+
+function list(events: Pattern | readonly Pattern[]): readonly Pattern[] {
+  return typeof events === "string" ? [events] : events;
+}
+
+function wanted(events: readonly string[], name: string | null, json: string, options: OnOptions): Wanted {
+  return { events, name, json, signal: options.signal, keepAlive: options.keepAlive ?? false };
+}
