@@ -8,7 +8,7 @@ PYRIGHT := $(VENV)/pyright/node_modules/.bin/pyright
 NODE := bindings/node
 BIOME := node_modules/.bin/biome
 
-.PHONY: quickstart quickstart-node test test-rust test-python test-node venv python-build node-build codegen lint fmt
+.PHONY: quickstart quickstart-node test test-rust test-python test-node venv python-build node-build bench-node codegen lint fmt
 
 quickstart: python-build ## A project, a channel and real messages in a fresh SQLite file.
 	rm -f crm.db crm.db-wal crm.db-shm
@@ -48,6 +48,9 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 
 node-build: $(NODE)/node_modules/.package-lock.json
 	cd $(NODE) && npm run --silent build
+
+bench-node: $(NODE)/node_modules/.package-lock.json ## What a call costs in Node beside Rust, in release builds.
+	cd $(NODE) && npm run --silent build -- --release && node bench/calls.mjs
 
 codegen: venv ## Writes clients and reference pages from the catalogue.
 	cargo run --quiet -p ventros-codegen

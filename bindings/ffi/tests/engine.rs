@@ -158,8 +158,34 @@ fn live_events_come_once_and_from_now_on() {
     contact(&engine, &shop, "after");
     assert_eq!(work(&engine)["delivered"], 1);
     assert_eq!(names(&engine, vec![], "live"), ["after"]);
+    contact(&engine, &shop, "later");
+    work(&engine);
+    assert_eq!(names(&engine, vec![], "live"), Vec::<String>::new(), "nothing more before an answer");
+    let settled = || vec![Settled { token: 7, done: 0, error: None }];
+    names(&engine, settled(), "live");
+    work(&engine);
+    assert_eq!(names(&engine, vec![], "live"), ["later"]);
+    names(&engine, settled(), "live");
     work(&engine);
     assert_eq!(names(&engine, vec![], "live"), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_settled_before_a_subscription_ends_counts() {
+    let engine = engine();
+    let shop = shop(&engine);
+    let wanted = json!({"kind": "durable", "project_id": shop["project_id"], "name": "audit",
+        "events": ["contact.created"], "start": {"type": "start"}});
+    engine.subscribe(7, wanted.to_string().as_bytes()).unwrap();
+    contact(&engine, &shop, "Ana");
+    contact(&engine, &shop, "Bob");
+    work(&engine);
+    assert_eq!(names(&engine, vec![], "durable"), ["Ana", "Bob"]);
+    names(&engine, vec![Settled { token: 7, done: 1, error: None }], "durable");
+    engine.cancel(7);
+    engine.subscribe(7, wanted.to_string().as_bytes()).unwrap();
+    work(&engine);
+    assert_eq!(names(&engine, vec![], "durable"), ["Bob"]);
 }
 
 #[test]

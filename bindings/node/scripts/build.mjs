@@ -42,3 +42,4 @@ for (const door of doors) {
 const { artefact } = require("../dist/artefact.js");
 mkdirSync(join(dist, "native"));
 copyFileSync(library, join(dist, "native", artefact()));
+copyFileSync(join(root, "../../LICENSE"), join(dist, "LICENSE"));

@@ -1,0 +1,52 @@
+// What a call costs in Node beside the same call in Rust, and what turning values into JSON and back costs.
+//
+// make bench-node
+
+import { execFileSync } from "node:child_process";
+import { open } from "ventros";
+
+const CALLS = 5_000;
+
+/** The median of many runs in microseconds. */
+async function median(run, runs = CALLS) {
+  const times = [];
+  for (let number = 0; number < runs; number++) {
+    const started = performance.now();
+    await run(number);
+    times.push(performance.now() - started);
+  }
+  return times.sort((a, b) => a - b)[runs / 2] * 1_000;
+}
+
+const hundred = (make) => Array.from({ length: 100 }, make);
+
+const flags = ["run", "--quiet", "--release", "--package", "ventros-ffi", "--example", "calls"];
+const rust = JSON.parse(execFileSync("cargo", flags, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }));
+
+const crm = await open(":memory:", { background: false });
+const { id } = await crm.projects.create({ name: "Acme" });
+const shop = crm.project(id);
+const contact = await shop.contacts.create({ name: "Ana", email: "ana@example.com", custom_fields: { plan: "gold" } });
+const node = {
+  "contacts.get": await median(() => shop.contacts.get(contact.id)),
+  "contacts.create": await median((number) => shop.contacts.create({ name: `Contact ${number}` })),
+};
+const atOnce = (await median(() => Promise.all(hundred(() => shop.contacts.get(contact.id))), 50)) / 100;
+const codec = await median(() => JSON.parse(JSON.stringify(contact)));
+await crm.close();
+
+console.table(
+  Object.fromEntries(
+    Object.entries(rust).map(([operation, { direct, submitted }]) => [
+      operation,
+      {
+        "Rust, same thread": direct.toFixed(1),
+        "Rust, submitted": submitted.toFixed(1),
+        "Node promise": node[operation].toFixed(1),
+        "Node over Rust": (node[operation] - direct).toFixed(1),
+      },
+    ]),
+  ),
+);
+console.log(`contacts.get, 100 at once: ${atOnce.toFixed(1)} µs each`);
+console.log(`codec, a contact of ${Object.keys(contact).length} fields to JSON and back: ${codec.toFixed(1)} µs`);
