@@ -1245,6 +1245,22 @@ export class Contacts extends Collection {
   }
 
   /**
+   * The active contacts of many ids of one kind, each under the id as it was given. Ids that nobody has, and texts that
+   * are no such id, are not in the answer.
+   *
+   * Limits: 1 000 values.
+   *
+   * Permission: `contacts.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `batch_too_large`.
+   * @throws ValidationError: `field_required`, `name_too_long`.
+   */
+  findMany(input: i.ContactsFindManyInput, options?: CallOptions): Promise<Record<string, t.Contact>> {
+    return this._call<Record<string, t.Contact>>("contacts.find_many", input, options);
+  }
+
+  /**
    * One contact.
    *
    * Permission: `contacts.view`.
@@ -2026,10 +2042,10 @@ export class Messages extends Collection {
    * @throws NotFoundError: `channel_not_found`, `chat_not_found`, `contact_not_found`.
    * @throws ValidationError: `contact_card_required`, `content_not_allowed`, `content_type_not_supported`,
    * `coordinates_out_of_range`, `enum_unknown`, `expiry_invalid`, `field_required`, `groups_not_supported`,
-   * `json_too_deep`, `json_too_large`, `limit_out_of_range`, `media_required`, `media_url_insecure`,
-   * `message_contact_mismatch`, `mime_invalid`, `name_too_long`, `newsletters_not_supported`, `reply_target_mismatch`,
-   * `schedule_in_past`, `template_required`, `template_variable_invalid`, `text_required`, `text_too_long`,
-   * `url_invalid`, `url_scheme_unsupported`, `vcard_invalid`.
+   * `json_too_deep`, `json_too_large`, `limit_out_of_range`, `location_required`, `media_required`,
+   * `media_url_insecure`, `message_contact_mismatch`, `mime_invalid`, `name_too_long`, `newsletters_not_supported`,
+   * `reply_target_mismatch`, `schedule_in_past`, `template_required`, `template_variable_invalid`, `text_required`,
+   * `text_too_long`, `url_invalid`, `url_scheme_unsupported`, `vcard_invalid`.
    */
   send(input: i.MessagesSendInput, options?: CommandOptions): Promise<t.Message> {
     return this._call<t.Message>("messages.send", input, options);

@@ -1608,6 +1608,17 @@ export interface ProjectConfigurationUpdated {
 }
 
 /**
+ * What it wants of its contacts changed. Contacts that are there keep what held when they got their address.
+ *
+ * Of project, version 1.
+ */
+export interface ProjectContactRulesChanged {
+  type: "project.contact_rules_changed";
+  auto_channel_tag?: boolean | null;
+  unique_email?: boolean | null;
+}
+
+/**
  * It was founded.
  *
  * Of project, version 1.
@@ -1615,6 +1626,7 @@ export interface ProjectConfigurationUpdated {
 export interface ProjectCreated {
   type: "project.created";
   agent_assignment: t.AgentAssignmentConfig;
+  auto_channel_tag: boolean;
   billing_account_id?: t.BillingAccountId | null;
   business_hours?: t.BusinessHours | null;
   configuration: Record<string, unknown>;
@@ -1631,6 +1643,7 @@ export interface ProjectCreated {
   session_timeout_minutes: number;
   session_visibility: t.SessionVisibility;
   slug: t.Slug;
+  unique_email: boolean;
 }
 
 /**
@@ -2789,6 +2802,12 @@ export interface EventMap {
     "project",
     t.ProjectId,
     ProjectConfigurationUpdated
+  >;
+  "project.contact_rules_changed": Recorded<
+    "project.contact_rules_changed",
+    "project",
+    t.ProjectId,
+    ProjectContactRulesChanged
   >;
   "project.created": Recorded<"project.created", "project", t.ProjectId, ProjectCreated>;
   "project.custom_field_defined": Recorded<

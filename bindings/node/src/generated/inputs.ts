@@ -397,6 +397,14 @@ export interface ContactsFindInput {
   whatsapp?: string | null | undefined;
 }
 
+/** What `contacts.find_many` is given. */
+export interface ContactsFindManyInput {
+  kind: t.IdentifierKind;
+  /** The system of `external` ids, the channel type of `channel_user`s. */
+  scope?: string | null | undefined;
+  values: readonly string[];
+}
+
 /** What `contacts.get` is given. */
 export interface ContactsGetInput {
   /** Shows a deleted one too, to actors who may delete contacts. */
@@ -882,6 +890,8 @@ export interface ProjectsTransferOwnershipInput {
 /** What `projects.update` is given. */
 export interface ProjectsUpdateInput {
   agent_assignment?: t.AgentAssignmentPatch | null | undefined;
+  /** Whether a contact that a channel brings gets a tag such as `whatsapp`. */
+  auto_channel_tag?: boolean | null | undefined;
   /** Replaced whole; null = always open. */
   business_hours?: t.BusinessHours | null | undefined;
   /** Keys of the host's settings to set and to remove. */
@@ -902,6 +912,8 @@ export interface ProjectsUpdateInput {
   session_timeout_minutes?: number | null | undefined;
   session_visibility?: t.SessionVisibility | null | undefined;
   slug?: t.Slug | null | undefined;
+  /** Whether an e-mail address belongs to one contact. It holds for addresses that are set from then on. */
+  unique_email?: boolean | null | undefined;
 }
 
 /** What `projects.update_custom_field` is given. */
@@ -1133,6 +1145,8 @@ export interface MembersFindInvitationInput {
 /** What `projects.create` is given. */
 export interface ProjectsCreateInput {
   agent_assignment?: t.AgentAssignmentPatch | null | undefined;
+  /** Whether a contact that a channel brings gets a tag such as `whatsapp`; true unless told. */
+  auto_channel_tag?: boolean | null | undefined;
   business_hours?: t.BusinessHours | null | undefined;
   /** Settings of the host, at most 16 KiB. */
   configuration?: Readonly<Record<string, unknown>> | null | undefined;
@@ -1157,6 +1171,8 @@ export interface ProjectsCreateInput {
   session_visibility?: t.SessionVisibility | null | undefined;
   /** Its name in addresses; made from `name` unless told. */
   slug?: t.Slug | null | undefined;
+  /** Whether an e-mail address belongs to one contact; true unless told. */
+  unique_email?: boolean | null | undefined;
 }
 
 /** What `projects.find` is given. */

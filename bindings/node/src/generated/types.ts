@@ -2055,6 +2055,7 @@ export interface NewParticipant {
 /** A project as it starts. */
 export interface NewProject {
   agent_assignment: AgentAssignmentConfig;
+  auto_channel_tag: boolean;
   billing_account_id?: BillingAccountId | null | undefined;
   business_hours?: BusinessHours | null | undefined;
   configuration: Record<string, unknown>;
@@ -2071,6 +2072,7 @@ export interface NewProject {
   session_timeout_minutes: number;
   session_visibility: SessionVisibility;
   slug: Slug;
+  unique_email: boolean;
 }
 
 /** A user as it starts. */
@@ -2256,6 +2258,8 @@ export interface ProfileChange {
 /** One workspace: a brand, a department, a region, a white-label client. */
 export interface Project {
   agent_assignment: AgentAssignmentConfig;
+  /** A contact that a channel brings gets a tag with the name of the channel's family; true unless told. */
+  auto_channel_tag: boolean;
   billing_account_id: BillingAccountId | null;
   /** Null = always open. */
   business_hours: BusinessHours | null;
@@ -2302,6 +2306,8 @@ export interface Project {
   status_reason: string | null;
   /** Set exactly while `status` is `suspended`. */
   suspension_cause: SuspensionCause | null;
+  /** An e-mail address belongs to one contact; true unless told. */
+  unique_email: boolean;
   updated_at: Timestamp;
   version: number;
 }
