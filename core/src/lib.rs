@@ -13,3 +13,4 @@ pub mod system;
 pub mod tenancy;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod vault;

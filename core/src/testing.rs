@@ -8,6 +8,7 @@ use crate::engine::{Crm, Decision, Project, Reaction, RunReport, Settings, UnitO
 use crate::kernel::{ActorRef, Clock, Component, IdGenerator, ProjectId, Result, Timestamp};
 use crate::storage::Storage;
 use crate::tenancy::project::commands::{CreateProject, found_as};
+use crate::vault::StaticKey;
 use futures_util::future::BoxFuture;
 use std::future::Future;
 use std::pin::pin;
@@ -121,6 +122,20 @@ impl World {
         World::on(Arc::new(crate::storage::MemoryStorage::default())).expect("a fresh store in memory opens")
     }
 
+    /// As [`new`](World::new), with a vault: its key is 32 times the byte 7.
+    pub fn with_vault() -> World {
+        World::with_keys(Arc::new(crate::storage::MemoryStorage::default()), [7; 32])
+            .expect("a fresh store in memory opens")
+    }
+
+    /// On any store, with a vault of one key.
+    pub fn with_keys(storage: Arc<dyn Storage>, key: [u8; 32]) -> Result<World> {
+        let clock = ManualClock::at("2025-01-06T09:00:00Z");
+        let settings = Settings::new(storage, clock.clone(), SeededIds::new(1));
+        let settings = settings.with_keys(Arc::new(StaticKey::new(key)?));
+        Ok(World { crm: block_on(Crm::open(settings))?, clock })
+    }
+
     /// A project under a chosen id, owned by nobody, for tests that name it.
     #[track_caller]
     pub fn found(&self, id: ProjectId) -> Project {
@@ -151,7 +166,7 @@ impl World {
     /// On any store, with the same clock and seed.
     pub fn on(storage: Arc<dyn Storage>) -> Result<World> {
         let clock = ManualClock::at("2025-01-06T09:00:00Z");
-        let settings = Settings { storage, clock: clock.clone(), ids: SeededIds::new(1) };
+        let settings = Settings::new(storage, clock.clone(), SeededIds::new(1));
         Ok(World { crm: block_on(Crm::open(settings))?, clock })
     }
 }

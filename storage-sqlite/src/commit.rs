@@ -5,6 +5,7 @@ use crate::errors::Carry;
 use crate::events;
 use crate::jobs;
 use crate::layout::{ColumnSql, Layout};
+use crate::secrets;
 use crate::values::{Read, blob, integer, sql_value};
 use crate::{attributes, values};
 use rusqlite::types::{Type, Value as Sql};
@@ -38,6 +39,7 @@ pub(crate) fn commit(
         write_snapshot(connection, layout, write)?;
     }
     write_keys(connection, &batch.snapshots)?;
+    secrets::write(connection, &batch.secrets)?;
     let committed = events::append(connection, &batch.events)?;
     note_projects(connection, batch, &committed)?;
     jobs::write(connection, &batch.jobs)?;

@@ -18,6 +18,7 @@ mod migrations;
 mod plans;
 mod query;
 mod readers;
+mod secrets;
 mod snapshots;
 mod values;
 mod writer;

@@ -9,7 +9,7 @@ use ventros::kernel::{Kind, Result};
 use ventros::storage::testing::*;
 use ventros::storage::{
     EventQuery, EventRepository, FieldKind, Filter, Find, JobQuery, JobRepository, JobWrite, KeyRef, Scope,
-    SnapshotRepository, Sort, Storage,
+    SecretRepository, SecretWrite, SnapshotRepository, Sort, Storage,
 };
 use ventros::testing::block_on;
 
@@ -102,6 +102,7 @@ fn lookups_seek() {
     seeks(&store, store.scan(SCOPE, Kind::Contact, Some(id(3)), 10));
     seeks(&store, store.idempotent(id(1), "k", at(0)));
     seeks(&store, store.head(PROJECT));
+    seeks(&store, store.secret(PROJECT, id(1), None));
 }
 
 #[test]
@@ -189,6 +190,7 @@ fn writes_seek() {
         JobWrite::Release { project_id: PROJECT, ids: vec![id(1)], run_at: at(0) },
         JobWrite::Purge { finished_before: at(0) },
     ];
+    batch.secrets = vec![SecretWrite::Shred { project_id: PROJECT, id: id(1), revision: 1 }];
     let commit = async {
         committed(store.commit(batch).await);
         Ok(())

@@ -30,6 +30,7 @@ use ventros::engine::{Crm, Doorbell, RunReport, Settings};
 use ventros::kernel::{Clock, Error, ErrorCode, Result, input};
 use ventros::storage::Storage;
 use ventros::system::{SystemClock, SystemIds};
+use ventros::vault::KeyProvider;
 use ventros_sqlite::SqliteStorage;
 
 /// How long the worker sleeps when nobody rings: timers, retries and the commits of other processes.
@@ -64,7 +65,8 @@ struct Shared {
 impl Engine {
     /// Opens the store at `location` (a path, `sqlite:///path` or `:memory:`), creating it if there is none.
     ///
-    /// `options` is JSON: `background` (default true) runs reactions, timers and deliveries on the runtime.
+    /// `options` is JSON: `background` (default true) runs reactions, timers and deliveries on the runtime;
+    /// `encryption_key` (32 bytes in base64) opens the vault.
     pub fn open(location: &str, options: &[u8], clock: Option<Arc<ManualClock>>) -> Result<Engine, Failure> {
         let options: wire::OpenOptions = input::parse(options)?;
         let runtime =
@@ -75,7 +77,8 @@ impl Engine {
             Some(manual) => manual,
             None => Arc::new(SystemClock),
         };
-        let crm = here(&handle, &mut || false, open(location, clock))?;
+        let keys = options.keys()?;
+        let crm = here(&handle, &mut || false, open(location, clock, keys))?;
         let shared = Arc::new(Shared {
             crm,
             outbox: Outbox::default(),
@@ -217,8 +220,8 @@ impl Drop for Engine {
     }
 }
 
-async fn open(location: &str, clock: Arc<dyn Clock>) -> Result<Crm> {
-    Crm::open(Settings { storage: storage(location)?, clock, ids: SystemIds::shared() }).await
+async fn open(location: &str, clock: Arc<dyn Clock>, keys: Option<Arc<dyn KeyProvider>>) -> Result<Crm> {
+    Crm::open(Settings { keys, ..Settings::new(storage(location)?, clock, SystemIds::shared()) }).await
 }
 
 /// The store that a location names: `:memory:`, a path, or `sqlite:///` before a path (a fourth slash makes it absolute).

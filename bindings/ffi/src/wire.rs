@@ -3,10 +3,12 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use ventros::engine::{Context, StartAt, Step, SubscribeOptions};
 use ventros::kernel::{
-    ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, input,
+    ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, SecretText, Source, input,
 };
+use ventros::vault::{KeyProvider, StaticKey};
 
 /// An error that a method raises instead of answering.
 #[derive(Debug, Clone)]
@@ -80,11 +82,23 @@ pub(crate) fn context(json: &[u8]) -> Result<Context> {
 pub(crate) struct OpenOptions {
     /// Whether reactions, timers and deliveries run by themselves.
     pub background: bool,
+    /// 32 bytes in base64; without it nothing that needs a vault works.
+    pub encryption_key: Option<SecretText>,
+}
+
+impl OpenOptions {
+    /// # Errors
+    /// `input_invalid` and `key_length_invalid` at `encryption_key`.
+    pub(crate) fn keys(&self) -> Result<Option<Arc<dyn KeyProvider>>> {
+        let Some(text) = &self.encryption_key else { return Ok(None) };
+        let key = StaticKey::from_base64(text.expose()).map_err(|e| e.at("encryption_key"))?;
+        Ok(Some(Arc::new(key)))
+    }
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { background: true }
+        OpenOptions { background: true, encryption_key: None }
     }
 }
 

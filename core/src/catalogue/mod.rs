@@ -18,6 +18,8 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::tenancy::project_member::commands::COMMANDS,
     crate::tenancy::project_member::queries::QUERIES,
     crate::tenancy::user::commands::COMMANDS,
+    #[cfg(feature = "local_auth")]
+    crate::tenancy::user::commands::PASSWORD_COMMANDS,
     crate::tenancy::user::queries::QUERIES,
     crate::channels::channel::commands::COMMANDS,
     crate::channels::channel::queries::QUERIES,

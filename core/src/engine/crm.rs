@@ -11,6 +11,7 @@ use crate::kernel::{
 };
 use crate::storage::{Batch, CommitError, Committed, IdempotencyRecord, Storage, UniqueKey};
 use crate::tenancy::access::{Call, authorise};
+use crate::vault::KeyProvider;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -31,6 +32,22 @@ pub struct Settings {
     pub storage: Arc<dyn Storage>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdGenerator>,
+    /// Seals secrets. Without it everything works except what needs to keep one, which fails with
+    /// `encryption_not_configured`.
+    pub keys: Option<Arc<dyn KeyProvider>>,
+}
+
+impl Settings {
+    /// Without a vault.
+    pub fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, ids: Arc<dyn IdGenerator>) -> Self {
+        Settings { storage, clock, ids, keys: None }
+    }
+
+    /// With a vault whose master keys come from here, such as a [`StaticKey`](crate::vault::StaticKey).
+    #[must_use]
+    pub fn with_keys(self, keys: Arc<dyn KeyProvider>) -> Self {
+        Settings { keys: Some(keys), ..self }
+    }
 }
 
 /// Right to decide again; first come, first served.
@@ -42,6 +59,7 @@ pub struct Core {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGenerator>,
+    pub(crate) keys: Option<Arc<dyn KeyProvider>>,
     /// Names this process to leases.
     pub(crate) owner: Uuid,
     doorbells: Mutex<Vec<Weak<Doorbell>>>,
@@ -85,7 +103,7 @@ pub struct Crm {
 impl Crm {
     /// Prepares the store (tables, columns, back-fill) and seeds what every installation has.
     pub async fn open(settings: Settings) -> Result<Crm> {
-        let Settings { storage, clock, ids } = settings;
+        let Settings { storage, clock, ids, keys } = settings;
         let tables: Vec<_> = crate::catalogue::AGGREGATES.iter().map(|aggregate| (aggregate.table)()).collect();
         storage.prepare(&tables).await?;
         let owner = ids.uuid(clock.now());
@@ -94,6 +112,7 @@ impl Crm {
                 storage,
                 clock,
                 ids,
+                keys,
                 owner,
                 doorbells: Mutex::new(Vec::new()),
                 turns: std::array::from_fn(|_| Turn::default()),
@@ -194,9 +213,13 @@ impl Crm {
                     .at(format!("[{number}].operation")));
             };
             check_scope(operation.name, operation.scope, &context)?;
-            hasher.extend_from_slice(operation.name.as_bytes());
-            hasher.extend_from_slice(step.input.get().as_bytes());
-            parts.push((operation, run_in, step.input.get().as_bytes()));
+            let input = step.input.get().as_bytes();
+            if context.idempotency_key.is_some() {
+                let canonical = (operation.canonical)(input).map_err(|e| e.at(format!("[{number}].input")))?;
+                hasher.extend_from_slice(operation.name.as_bytes());
+                hasher.extend_from_slice(canonical.as_bytes());
+            }
+            parts.push((operation, run_in, input));
         }
         let request_hash = context.idempotency_key.as_ref().map(|_| hash("transact", &hasher));
         let outcome = self.transaction(context, request_hash, &Several(parts)).await?;
@@ -233,21 +256,24 @@ impl Crm {
                 return Ok(Outcome::Stored(stored.result));
             }
             let mut work = UnitOfWork::new(&self.core, context.clone(), now);
-            let output = decision.decide(&mut work).await?;
-            let idempotency = match key {
-                Some((key, request_hash)) => Some(IdempotencyRecord {
+            let output = decision.decide(&mut work).await;
+            if output.is_err() && !(decision.may_keep_on_failure() && work.keeps_on_failure()) {
+                return output.map(Outcome::Fresh);
+            }
+            let idempotency = match (key, &output) {
+                (Some((key, request_hash)), Ok(output)) => Some(IdempotencyRecord {
                     scope: idempotency_scope(&context),
                     key: key.to_owned(),
                     command: context.command.clone(),
                     request_hash,
-                    result: encode(&output)?,
+                    result: encode(output)?,
                     expires_at: now.plus_seconds(IDEMPOTENCY_SECONDS),
                 }),
-                None => None,
+                _ => None,
             };
             let batch = work.finish(idempotency, None).await?;
             match self.commit(batch).await {
-                Ok(_) => return Ok(Outcome::Fresh(output)),
+                Ok(_) => return output.map(Outcome::Fresh),
                 Err(CommitError::Stale(subject)) => lost = Some(subject),
                 Err(CommitError::Taken { key, holder }) => {
                     // A command that looks the key up finds it the second time; one that relies on the store does not.
@@ -283,6 +309,11 @@ impl Crm {
 /// What a transaction runs, possibly several times.
 pub(crate) trait Decision<T>: Sync {
     fn decide<'a>(&'a self, work: &'a mut UnitOfWork<'_>) -> BoxFuture<'a, Result<T>>;
+
+    /// Whether a failure can leave something behind.
+    fn may_keep_on_failure(&self) -> bool {
+        false
+    }
 }
 
 struct Single<C>(C);
@@ -294,6 +325,10 @@ impl<C: Command> Decision<C::Output> for Single<C> {
             admit(work, call).await?;
             self.0.clone().run(work).await
         })
+    }
+
+    fn may_keep_on_failure(&self) -> bool {
+        true
     }
 }
 

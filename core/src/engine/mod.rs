@@ -9,6 +9,7 @@ mod feeds;
 mod operation;
 mod reader;
 mod rebuild;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod work;

@@ -66,6 +66,8 @@ pub struct Operation {
     pub(crate) call: Call,
     /// Commands only: runs inside a unit of work that somebody else commits.
     pub(crate) run_in: Option<RunIn>,
+    /// The input as it is compared with an earlier one of the same idempotency key: defaults filled in, without secrets.
+    pub(crate) canonical: fn(&[u8]) -> Result<String>,
 }
 
 impl Operation {
@@ -91,6 +93,7 @@ impl Operation {
                     super::aggregate::encode(&output)
                 })
             }),
+            canonical: canonical::<C>,
         }
     }
 
@@ -111,8 +114,13 @@ impl Operation {
                 })
             },
             run_in: None,
+            canonical: canonical::<Q>,
         }
     }
+}
+
+fn canonical<T: Serialize + DeserializeOwned>(input: &[u8]) -> Result<String> {
+    super::aggregate::encode(&crate::kernel::input::parse::<T>(input)?)
 }
 
 /// The explicit table at the foot of `commands.rs` or `queries.rs`: `operations![commands: CreateContact, AddTag]`.

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::crm::Core;
 use super::event::Event;
 use super::reader::Reader;
+use super::secrets::SecretWork;
 use crate::catalogue::{AggregateType, aggregate_type};
 use crate::kernel::{
     ActorRef, CommitId, CorrelationId, Error, ErrorCode, Id, JobId, Kind, ProjectId, Result, Subject, Timestamp,
@@ -75,10 +76,12 @@ pub struct UnitOfWork<'e> {
     /// Events that unloaded aggregates observe: indexes into `log`, in order.
     waiting: BTreeMap<(Kind, Uuid), Vec<usize>>,
     jobs: Vec<JobWrite>,
+    pub(super) secrets: SecretWork,
     /// Who holds a unique key, as far as this unit of work knows: its own changes first, then what it looked up.
     keys: HashMap<(&'static str, String, String), KeyKnown>,
     expected_version: Option<u64>,
     import: bool,
+    keep_on_failure: bool,
 }
 
 impl<'e> UnitOfWork<'e> {
@@ -92,8 +95,10 @@ impl<'e> UnitOfWork<'e> {
             log: Vec::new(),
             waiting: BTreeMap::new(),
             jobs: Vec::new(),
+            secrets: SecretWork::default(),
             keys: HashMap::new(),
             import: false,
+            keep_on_failure: false,
         }
     }
 
@@ -139,6 +144,28 @@ impl<'e> UnitOfWork<'e> {
     /// Raises the limit on events per commit, for imports.
     pub fn import_mode(&mut self) {
         self.import = true;
+    }
+
+    /// For commands whose result shows a secret once: the stored result of an idempotent call would keep it in clear text.
+    ///
+    /// # Errors
+    /// `input_invalid` at `idempotency_key`.
+    pub fn refuse_idempotency_key(&self) -> Result<()> {
+        if self.context().idempotency_key.is_none() {
+            return Ok(());
+        }
+        let why = "the result shows a secret once: the stored result of an idempotent call would keep it in clear text";
+        Err(Error::new(ErrorCode::InputInvalid).at("idempotency_key").message(why))
+    }
+
+    /// Commits what was recorded although the command fails: for failures that must be remembered, such as a wrong
+    /// password. As a part of a transaction of several commands it commits nothing.
+    pub fn keep_on_failure(&mut self) {
+        self.keep_on_failure = true;
+    }
+
+    pub(crate) fn keeps_on_failure(&self) -> bool {
+        self.keep_on_failure
     }
 
     /// From now on works in this project: for commands that create one.
@@ -492,7 +519,7 @@ impl<'e> UnitOfWork<'e> {
             });
             debug_assert_eq!(entry.kind.kind, kind);
         }
-        Ok(Batch { snapshots, events, jobs: self.jobs, idempotency, consumer })
+        Ok(Batch { snapshots, events, jobs: self.jobs, secrets: self.secrets.writes, idempotency, consumer })
     }
 }
 

@@ -152,6 +152,12 @@ impl Error {
         std::iter::once(self).chain(self.0.others.iter())
     }
 
+    /// All failures of the call, each on its own.
+    pub(crate) fn apart(mut self) -> impl Iterator<Item = Error> {
+        let others = std::mem::take(&mut self.0.others);
+        std::iter::once(self).chain(others)
+    }
+
     /// A defect: an invariant of Ventros itself does not hold.
     pub fn internal(message: impl Into<String>) -> Self {
         Error::new(ErrorCode::Internal).message(message)

@@ -361,8 +361,12 @@ codes! {
     AgentNotFound "agent_not_found" NotFound "Agent not found.";
     // credential
     CredentialNotFound "credential_not_found" NotFound "Credential not found.";
-    EncryptionNotConfigured "encryption_not_configured" InvalidState "No vault is configured, so secrets cannot be stored.";
-    EncryptionKeyNotFound "encryption_key_not_found" NotFound "Encryption key not found.";
+    EncryptionNotConfigured "encryption_not_configured" InvalidState "No encryption key was given, so secrets can be neither kept nor shown.";
+    EncryptionKeyNotFound "encryption_key_not_found" NotFound "A secret is sealed under an encryption key that was not given.";
+    KeyLengthInvalid "key_length_invalid" Validation "An encryption key has exactly 32 bytes.";
+    SecretEmpty "secret_empty" Validation "A secret is not empty.";
+    SecretTooLarge "secret_too_large" Validation "A secret has at most 16384 bytes.";
+    SecretTampered "secret_tampered" CorruptData "A sealed secret was changed, moved to another place, or sealed under another key.";
     // security
     // engine and bindings
     StoreLocked "store_locked" Unavailable "Store locked.";

@@ -82,6 +82,8 @@ typed_id!(
     BillingAccountId,
     /// A sealed set of secrets.
     CredentialId,
+    /// A value in the vault.
+    SecretId,
     /// A person of a project.
     ContactId,
     /// One unit of conversation.

@@ -1,6 +1,6 @@
 //! Everything a unit of work decided, to be written at once.
 
-use super::{ConsumerProgress, EventRecord, IdempotencyRecord, Index, JobRecord, JobState, UniqueKey};
+use super::{ConsumerProgress, EventRecord, IdempotencyRecord, Index, JobRecord, JobState, SecretWrite, UniqueKey};
 use crate::kernel::{Error, Kind, ProjectId, Subject, Timestamp};
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ pub struct Batch {
     /// In log order; `seq` and `position` are assigned by the store.
     pub events: Vec<EventRecord>,
     pub jobs: Vec<JobWrite>,
+    pub secrets: Vec<SecretWrite>,
     pub idempotency: Option<IdempotencyRecord>,
     /// The checkpoint of the reaction that this batch is the effect of.
     pub consumer: Option<ConsumerProgress>,
@@ -21,6 +22,7 @@ impl Batch {
         self.snapshots.is_empty()
             && self.events.is_empty()
             && self.jobs.is_empty()
+            && self.secrets.is_empty()
             && self.idempotency.is_none()
             && self.consumer.is_none()
     }
@@ -118,7 +120,7 @@ pub struct Committed {
 /// Why a batch was not written. Nothing of it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CommitError {
-    /// Somebody else wrote this aggregate since it was loaded.
+    /// Somebody else wrote this aggregate, or a secret of it, since it was loaded.
     Stale(Subject),
     /// A unique key is held by another aggregate.
     Taken {

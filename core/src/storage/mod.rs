@@ -1,6 +1,6 @@
 //! The storage port: what an adapter promises, in words that know nothing of the domain.
 //!
-//! Four small repositories and one atomic [`commit`](Storage::commit). Every read takes a [`Scope`], so that no query can
+//! Five small repositories and one atomic [`commit`](Storage::commit). Every read takes a [`Scope`], so that no query can
 //! forget the tenant. An adapter never looks into a snapshot or an event: it stores text, and the [`Index`] beside it.
 
 mod batch;
@@ -12,6 +12,7 @@ mod matching;
 mod memory;
 mod page;
 mod records;
+mod secrets;
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::unwrap_used, reason = "these are tests that other crates run")]
 pub mod testing;
@@ -26,6 +27,7 @@ pub use matching::*;
 pub use memory::MemoryStorage;
 pub use page::*;
 pub use records::*;
+pub use secrets::*;
 pub use words::*;
 
 pub(crate) use crate::kernel::fold;
@@ -146,9 +148,18 @@ pub trait JobRepository: Send + Sync {
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>>;
 }
 
+/// Sealed values. A store keeps them apart from the log, so that they can be destroyed.
+#[async_trait]
+pub trait SecretRepository: Send + Sync {
+    /// A revision of a sealed value, or the newest one.
+    async fn secret(&self, project: ProjectId, id: Uuid, revision: Option<u32>) -> Result<Option<SecretRecord>>;
+}
+
 /// All of a store, with the one way to change it.
 #[async_trait]
-pub trait Storage: SnapshotRepository + EventRepository + ConsumerRepository + JobRepository {
+pub trait Storage:
+    SnapshotRepository + EventRepository + ConsumerRepository + JobRepository + SecretRepository
+{
     /// Makes the store ready for these aggregates: creates and migrates tables, adds and back-fills derived columns.
     /// Idempotent, and safe while other processes do the same.
     async fn prepare(&self, tables: &[Table]) -> Result<()>;

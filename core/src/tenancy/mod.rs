@@ -4,7 +4,7 @@ pub mod access;
 mod json_patch;
 pub mod project;
 pub mod project_member;
-mod token;
+pub(crate) mod token;
 pub mod user;
 
 pub use json_patch::JsonPatch;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
 
 mod members;
+mod passwords;
 mod projects;
 mod users;
 
@@ -92,6 +93,8 @@ fn refused<T: std::fmt::Debug>(result: Result<T>, code: ErrorCode) -> Error {
 }
 
 #[track_caller]
-fn refused_at<T: std::fmt::Debug>(result: Result<T>, code: ErrorCode, field: &str) {
-    assert_eq!(refused(result, code).field(), Some(field));
+fn refused_at<T: std::fmt::Debug>(result: Result<T>, code: ErrorCode, field: &str) -> Error {
+    let error = refused(result, code);
+    assert_eq!(error.field(), Some(field));
+    error
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use std::collections::BTreeSet;
-use ventros::kernel::{Component, MemberId, PermissionSet};
+use ventros::kernel::{Component, MemberId, PermissionSet, SecretText};
 use ventros::storage::PageRequest;
 use ventros::tenancy::project::commands::{TransferOwnership, UpdateProject};
 use ventros::tenancy::project_member::commands::*;
@@ -218,7 +218,7 @@ fn case_15_an_invitation_ends() {
     let ttl = inside::<InviteMember>(&world, project.id, ActorRef::user(owner.id), ttl);
     refused_at(ttl, ErrorCode::InvitationTtlOutOfRange, "ttl_days");
     world.clock.advance_seconds(8 * 86_400);
-    let accept = json!({"token": invited.token});
+    let accept = json!({"token": invited.token.as_str()});
     refused(as_user::<AcceptInvitation>(&world, x.id, accept), ErrorCode::InvitationExpired);
     block_on(world.crm.run_pending()).unwrap();
     let event = events(&world, project.id).pop().unwrap();
@@ -240,7 +240,7 @@ fn case_16_17_an_invitation_is_for_one_person_and_its_last_token() {
     let resend = json!({"id": invited.member.id});
     let resent = inside::<ResendInvitation>(&world, project.id, ActorRef::user(owner.id), resend.clone()).unwrap();
     refused_at(accept(&x, &invited.token), ErrorCode::InvitationNotFound, "token");
-    let preview = block_on(world.crm.query(FindInvitation { token: resent.token.clone() })).unwrap();
+    let preview = block_on(world.crm.query(FindInvitation { token: SecretText::new(resent.token.as_str()) })).unwrap();
     assert_eq!((preview.project_name.as_str(), preview.role), ("Acme", MemberRole::Agent));
     let member = accept(&x, &resent.token).unwrap();
     assert_eq!((member.status, member.user_id), (MemberStatus::Active, Some(x.id)));
@@ -248,7 +248,7 @@ fn case_16_17_an_invitation_is_for_one_person_and_its_last_token() {
     refused(invite(&world, &project, &owner, "x@y.com"), ErrorCode::MemberAlreadyExists);
     let other = invite(&world, &project, &owner, "z@y.com").unwrap();
     host::<VerifyUserEmail>(&world, json!({"id": z.id, "email": "z@y.com"})).unwrap();
-    let declined = as_user::<DeclineInvitation>(&world, z.id, json!({"token": other.token})).unwrap();
+    let declined = as_user::<DeclineInvitation>(&world, z.id, json!({"token": other.token.as_str()})).unwrap();
     assert_eq!(declined.removal_reason, Some(RemovalReason::InvitationDeclined));
     let again = inside::<ResendInvitation>(&world, project.id, ActorRef::user(owner.id), resend);
     refused(again, ErrorCode::InvalidState);

@@ -97,7 +97,7 @@ fn case_08_09_a_key_is_shown_once_and_stands_for_its_user() {
     assert_eq!(event.event_type, "user.api_key_created");
     let data: Value = serde_json::from_str(event.data.get()).unwrap();
     assert_eq!(data["key_hash"].as_str().unwrap().len(), 64);
-    assert!(!event.data.get().contains(&issued.text));
+    assert!(!event.data.get().contains(issued.text.as_str()));
     let found = authenticate(&world, &issued.text).unwrap();
     assert_eq!((found.user.id, found.actor), (ana.id, with_key(&ana, issued.api_key.id)));
     let again = authenticate(&world, &issued.text).unwrap();

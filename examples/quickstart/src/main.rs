@@ -34,7 +34,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let folder = arguments.next().map_or(samples, PathBuf::from);
 
     let storage = Arc::new(SqliteStorage::open(&file)?);
-    let crm = Crm::open(Settings { storage, clock: Arc::new(SystemClock), ids: SystemIds::shared() }).await?;
+    let crm = Crm::open(Settings::new(storage, Arc::new(SystemClock), SystemIds::shared())).await?;
     let shop = project(&crm).await?;
     let line = channel(&shop).await?;
     let mut feed = crm.on(Some(shop.id()), vec!["*".to_owned()]).await?;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,9 @@ S = TypeVar("S")
 
 Location = str | os.PathLike[str]
 """Where the data lives: a path, a URL such as `sqlite:///crm.db`, or `:memory:`."""
+
+EncryptionKey = bytes | str
+"""32 random bytes, or the same in base64."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -68,11 +72,17 @@ class RunReport(Struct, frozen=True):
         )
 
 
-def open_engine(location: Location, clock: ManualClock | None, background: bool, options: dict[str, Any]) -> Engine:
+def open_engine(
+    location: Location, clock: ManualClock | None, background: bool, encryption_key: EncryptionKey | None
+) -> Engine:
     """Opens the engine, or raises."""
     native = None if clock is None else clock.native
+    options: dict[str, Any] = {"background": background}
+    if encryption_key is not None:
+        key = encryption_key if isinstance(encryption_key, str) else base64.b64encode(encryption_key).decode()
+        options["encryption_key"] = key
     try:
-        return Engine.open(os.fspath(location), encode({"background": background, **options}), native)
+        return Engine.open(os.fspath(location), encode(options), native)
     except EngineError as error:
         raise wire_error(error) from None
 
@@ -96,6 +106,7 @@ def open(
     clock: ManualClock | None = None,
     background: bool = True,
     actor: Actor | None = None,
+    encryption_key: EncryptionKey | None = None,
 ) -> Crm:
     """Opens a CRM, creating its store if there is none.
 
@@ -104,8 +115,13 @@ def open(
         clock: A clock for tests; the system's without it.
         background: Whether reactions, timers and callbacks run by themselves. Otherwise call `run_pending`.
         actor: Who calls by default; without it the host itself, which may do everything.
+        encryption_key: Seals secrets such as the API key of a channel: 32 random bytes, or the same in base64. Keep it
+            apart from the store; without it nothing that needs a secret can be kept.
+
+    Raises:
+        ValidationError: `key_length_invalid` or `input_invalid`, of the key.
     """
-    return Crm(open_engine(location, clock, background, {}), background, actor)
+    return Crm(open_engine(location, clock, background, encryption_key), background, actor)
 
 
 class Crm(SystemCollections):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from msgspec import Struct
 
 from ._calls import Actor, Scope, actor_of, context, decode
-from ._client import Location, ManualClock, RunReport, open_engine, results, transaction
+from ._client import EncryptionKey, Location, ManualClock, RunReport, open_engine, results, transaction
 from ._dispatch import close_at_exit
 from ._events import Pattern, decode_events, durable_options, explain, live_options, log
 from ._generated.aio import ProjectCollections, SystemCollections
@@ -185,19 +185,27 @@ def open(
     clock: ManualClock | None = None,
     background: bool = True,
     actor: Actor | None = None,
+    encryption_key: EncryptionKey | None = None,
 ) -> Opening:
     """Opens a CRM for the running event loop: `crm = await open(...)` or `async with open(...) as crm`.
 
     Takes what `ventros.open` takes.
     """
-    return Opening(location, clock, background, actor)
+    return Opening(location, clock, background, actor, encryption_key)
 
 
 class Opening:
     """A CRM about to be opened."""
 
-    def __init__(self, location: Location, clock: ManualClock | None, background: bool, actor: Actor | None) -> None:
-        self._arguments = (location, clock, background)
+    def __init__(
+        self,
+        location: Location,
+        clock: ManualClock | None,
+        background: bool,
+        actor: Actor | None,
+        encryption_key: EncryptionKey | None,
+    ) -> None:
+        self._arguments = (location, clock, background, encryption_key)
         self._actor = actor
         self._crm: Crm | None = None
 
@@ -205,8 +213,7 @@ class Opening:
         return self._open().__await__()
 
     async def _open(self) -> Crm:
-        location, clock, background = self._arguments
-        native = await asyncio.to_thread(open_engine, location, clock, background, {})
+        native = await asyncio.to_thread(open_engine, *self._arguments)
         return Crm(AsyncEngine(native), self._actor)
 
     async def __aenter__(self) -> Crm:

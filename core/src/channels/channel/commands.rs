@@ -13,11 +13,15 @@ pub use status::{
 };
 pub use update::UpdateChannel;
 
+use super::secrets::{path, token_place};
+use super::{SecretValues, WebhookToken};
 use crate::catalogue::aggregate_type;
 use crate::channels::channel_type::ChannelType;
 use crate::engine::{Reader, UnitOfWork};
-use crate::kernel::{AgentId, CredentialId, Error, ErrorCode, ExternalId, Kind, PipelineId, Result, Url};
-use serde_json::{Map, Value};
+use crate::kernel::{
+    AgentId, ChannelId, CredentialId, Error, ErrorCode, ExternalId, Kind, PipelineId, Result, SecretRef, Url,
+};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 const CONFIG_ERRORS: [ErrorCode; 4] = [
@@ -27,16 +31,32 @@ const CONFIG_ERRORS: [ErrorCode; 4] = [
     ErrorCode::EncryptionNotConfigured,
 ];
 
-/// Secrets need a vault to be sealed in; without one they are refused rather than kept in clear text.
-fn refuse_secrets(secrets: Option<&Map<String, Value>>) -> Result<()> {
-    match secrets {
-        Some(secrets) if !secrets.is_empty() => Err(no_vault("secrets")),
-        _ => Ok(()),
+/// Without a vault secrets are refused rather than kept in clear text: one failure for each, where it was given.
+fn need_vault(
+    work: &UnitOfWork<'_>,
+    channel_type: &ChannelType,
+    given: &SecretValues,
+    values: &BTreeMap<String, String>,
+) -> Vec<Error> {
+    if work.has_vault() {
+        return Vec::new();
     }
+    let refused = |key: &String| Error::new(ErrorCode::EncryptionNotConfigured).at(path(channel_type, given, key));
+    values.keys().map(refused).collect()
 }
 
-fn no_vault(field: &str) -> Error {
-    Error::new(ErrorCode::EncryptionNotConfigured).at(field)
+/// The sealed form of a token; none without a vault, where its hash alone is kept.
+async fn seal_token(
+    work: &mut UnitOfWork<'_>,
+    id: ChannelId,
+    replaces: Option<SecretRef>,
+    token: &WebhookToken,
+) -> Result<Option<SecretRef>> {
+    if !work.has_vault() {
+        return Ok(None);
+    }
+    let place = token_place(work.project(), id);
+    work.seal(&place, replaces, &token.secret()).await.map(Some)
 }
 
 /// Pipeline, agent and credential exist in the project; else their `<kind>_not_found` at the field.

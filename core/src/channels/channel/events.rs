@@ -1,9 +1,14 @@
 //! What can happen to a channel. Field `channel_type` of events is `type` in the state: `type` names the event itself.
 
-use super::{AiContentType, AiProcessingConfig, ChannelLabel, ChannelStatus, HealthState, ImportRequest, ImportStats};
+use super::{
+    AiContentType, AiProcessingConfig, ChannelLabel, ChannelSecret, ChannelStatus, HealthState, ImportRequest,
+    ImportStats,
+};
 use crate::channels::channel_type::ConnectionMode;
 use crate::channels::gateway::{ChallengeKind, ConnectionState, OwnIdentity};
-use crate::kernel::{AgentId, CredentialId, CustomFieldDefinition, JobId, Kind, Patch, PipelineId, Subject, Timestamp};
+use crate::kernel::{
+    AgentId, CredentialId, CustomFieldDefinition, JobId, Kind, Patch, PipelineId, SecretRef, Subject, Timestamp,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -20,7 +25,11 @@ pub struct NewChannel {
     #[schemars(extend("x-pii" = "channel", "x-pii-kind" = "phone"))]
     pub external_id: Option<String>,
     pub config: Map<String, Value>,
+    /// Secret settings by field; the values are in the vault.
+    pub secrets: BTreeMap<String, ChannelSecret>,
     pub credential_id: Option<CredentialId>,
+    /// Null without a vault.
+    pub webhook_token: Option<SecretRef>,
     /// SHA-256 of the token, in hexadecimal.
     pub webhook_token_hash: String,
     pub pipeline_id: Option<PipelineId>,
@@ -72,7 +81,9 @@ crate::events! {
             #[schemars(extend("x-pii" = "channel", "x-pii-kind" = "phone"))]
             external_id: Option<String>,
             credential_id: Option<CredentialId>,
-            /// Which secrets were set; never what they are.
+            /// Secret settings by field; the values are in the vault.
+            secrets: BTreeMap<String, ChannelSecret>,
+            /// Which secrets were set or taken away.
             secret_keys_changed: Vec<String>,
         },
         /// AI was configured; carries all of it.
@@ -151,6 +162,8 @@ crate::events! {
         },
         /// A new secret address; the previous one is valid for a while.
         "channel.webhook.rotated" WebhookRotated {
+            /// Null without a vault.
+            webhook_token: Option<SecretRef>,
             webhook_token_hash: String,
             previous_webhook_token_hash: String,
             previous_webhook_valid_until: Timestamp,

@@ -100,7 +100,10 @@ impl Root<Channel> {
         let mut errors = Errors::new();
         let known = |key: &str| {
             let secret = channel_type.field(key).is_some_and(|field| field.secret);
-            if secret { self.credential_id.is_some() } else { self.config.contains_key(key) }
+            match secret {
+                true => self.secrets.contains_key(key) || self.credential_id.is_some(),
+                false => self.config.contains_key(key),
+            }
         };
         missing(channel_type, self.connection_mode, known).for_each(|error| errors.push(error));
         let rule = &channel_type.external_id_rule;

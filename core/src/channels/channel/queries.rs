@@ -1,10 +1,11 @@
 //! Questions about channels.
 
+use super::secrets::token_place;
 use super::{Channel, EffectiveSettings, WebhookToken};
 use crate::channels::channel_type::queries::by_code;
 use crate::channels::channel_type::{Capabilities, ChannelType};
 use crate::engine::{Query, Reader};
-use crate::kernel::{ChannelId, ErrorCode, Permission, Result};
+use crate::kernel::{ChannelId, Error, ErrorCode, Permission, Result, RevealedText, Timestamp};
 use crate::storage::{Filter, FilterExpression, Page, PageRequest, Scope};
 use crate::tenancy::project::Project;
 use schemars::JsonSchema;
@@ -101,6 +102,56 @@ impl Query for CountChannels {
     }
 }
 
+/// Where a provider delivers to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChannelWebhook {
+    /// The whole address, with its secret last segment; null while the channel has no `webhook_base_url`.
+    pub url: Option<RevealedText>,
+    /// The secret last segment.
+    pub token: RevealedText,
+    /// When the provider confirmed the address.
+    pub configured_at: Option<Timestamp>,
+    pub active: bool,
+}
+
+/// The secret address that the provider of a channel delivers to.
+///
+/// Needs a vault: without one, and for a token that was made without one, it answers `encryption_not_configured`;
+/// `channels.rotate_webhook_token` makes a token that can be shown.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetWebhookUrl {
+    pub id: ChannelId,
+}
+
+impl Query for GetWebhookUrl {
+    const NAME: &'static str = "channels.webhook_url";
+    const PERMISSION: Permission = Permission::ChannelsManage;
+    const ERRORS: &'static [ErrorCode] = &[
+        ErrorCode::ChannelNotFound,
+        ErrorCode::EncryptionNotConfigured,
+        ErrorCode::EncryptionKeyNotFound,
+        ErrorCode::SecretTampered,
+    ];
+    type Output = ChannelWebhook;
+
+    async fn run(self, read: &Reader<'_>) -> Result<ChannelWebhook> {
+        let channel: Channel = read.get(self.id).await?;
+        let field = "webhook_token";
+        let unsealed = || Error::new(ErrorCode::EncryptionNotConfigured).at(field);
+        let secret = channel.webhook_token.ok_or_else(unsealed)?;
+        let place = token_place(channel.project_id, channel.id);
+        let token = read.open_secret(&place, secret).await.map_err(|e| e.at(field))?.ok_or_else(unsealed)?;
+        let token = String::from_utf8_lossy(token.expose()).into_owned();
+        Ok(ChannelWebhook {
+            url: channel.webhook_url.map(|base| RevealedText::new(format!("{base}/{token}"))),
+            token: RevealedText::new(token),
+            configured_at: channel.webhook_configured_at,
+            active: channel.webhook_active,
+        })
+    }
+}
+
 /// The live channel of a kind that the provider knows by this id.
 pub async fn by_external_id(read: &Reader<'_>, of: &ChannelType, external_id: &str) -> Result<Option<Channel>> {
     read.by_key::<Channel>(Channel::EXTERNAL_ID_SPACE, &of.code, external_id).await
@@ -115,4 +166,4 @@ pub async fn by_webhook_token(read: &Reader<'_>, token: &str) -> Result<Option<C
     Ok(found.filter(|channel| channel.admits_token(&hash, read.now())))
 }
 
-crate::operations![queries: GetChannel, FindChannel, ListChannels, CountChannels];
+crate::operations![queries: GetChannel, FindChannel, ListChannels, CountChannels, GetWebhookUrl];

@@ -1,15 +1,15 @@
 //! A channel, folded from its events.
 
 use super::{
-    AiContentType, AiProcessingConfig, ChannelEvent, ChannelHealth, ChannelLabel, ChannelStatus, HistoryImportStatus,
-    ImportRun, ImportStats, IssuedChallenge,
+    AiContentType, AiProcessingConfig, ChannelEvent, ChannelHealth, ChannelLabel, ChannelSecret, ChannelStatus,
+    HistoryImportStatus, ImportRun, ImportStats, IssuedChallenge,
 };
 use crate::channels::channel_type::ConnectionMode;
 use crate::channels::gateway::{ConnectionState, OwnIdentity};
 use crate::engine::{Aggregate, Event, Meta};
 use crate::kernel::{
-    AgentId, ChannelId, CredentialId, CustomFieldDefinition, ErrorCode, JobId, Kind, PipelineId, ProjectId, Timestamp,
-    fold,
+    AgentId, ChannelId, CredentialId, CustomFieldDefinition, ErrorCode, JobId, Kind, PipelineId, ProjectId, SecretRef,
+    Timestamp, fold,
 };
 use crate::storage::{Column, FieldKind, Index};
 use schemars::JsonSchema;
@@ -38,12 +38,16 @@ pub struct Channel {
     pub external_id: Option<String>,
     /// Settings of the connection that are no secrets.
     pub config: Map<String, Value>,
-    /// Holds the secrets of the connection.
+    /// Settings of the connection that are secrets, by field. The values are in the vault.
+    pub secrets: BTreeMap<String, ChannelSecret>,
+    /// A credential that holds secrets of the connection, too.
     pub credential_id: Option<CredentialId>,
     /// Who the line is at the provider.
     #[schemars(extend("x-pii" = "channel", "x-pii-kind" = "free"))]
     pub identity: Option<OwnIdentity>,
-    /// SHA-256 of the token, in hexadecimal; the token itself is kept nowhere.
+    /// The last segment of the address that the provider delivers to; null when it was made without a vault.
+    pub webhook_token: Option<SecretRef>,
+    /// SHA-256 of the token, in hexadecimal.
     pub webhook_token_hash: String,
     pub previous_webhook_token_hash: Option<String>,
     pub previous_webhook_valid_until: Option<Timestamp>,
@@ -175,8 +179,10 @@ impl Aggregate for Channel {
             connection: ConnectionState::Unknown,
             external_id: new.external_id,
             config: new.config,
+            secrets: new.secrets,
             credential_id: new.credential_id,
             identity: None,
+            webhook_token: new.webhook_token,
             webhook_token_hash: new.webhook_token_hash,
             previous_webhook_token_hash: None,
             previous_webhook_valid_until: None,
@@ -217,8 +223,9 @@ impl Aggregate for Channel {
         match event.clone() {
             ChannelEvent::Created(_) => {}
             ChannelEvent::Updated { changes, .. } => self.take_in(changes),
-            ChannelEvent::Configured { config, external_id, credential_id, .. } => {
+            ChannelEvent::Configured { config, external_id, credential_id, secrets, .. } => {
                 self.config = config;
+                self.secrets = secrets;
                 self.external_id = external_id;
                 self.credential_id = credential_id;
             }
@@ -271,10 +278,12 @@ impl Aggregate for Channel {
                 self.webhook_events = events;
             }
             ChannelEvent::WebhookRotated {
+                webhook_token,
                 webhook_token_hash,
                 previous_webhook_token_hash,
                 previous_webhook_valid_until,
             } => {
+                self.webhook_token = webhook_token;
                 self.webhook_token_hash = webhook_token_hash;
                 self.previous_webhook_token_hash = Some(previous_webhook_token_hash);
                 self.previous_webhook_valid_until = Some(previous_webhook_valid_until);

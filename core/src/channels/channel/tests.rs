@@ -2,6 +2,7 @@
 
 mod lifecycle;
 mod rules;
+mod secrets;
 
 use super::commands::*;
 use super::queries::*;

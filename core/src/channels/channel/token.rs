@@ -1,6 +1,7 @@
-//! The secret last segment of the address that a provider delivers to. Only its hash is ever kept.
+//! The secret last segment of the address that a provider delivers to. Rows and events hold its hash, the vault the rest.
 
 use crate::channels::gateway::normalised::hex;
+use crate::kernel::{RevealedText, SecretBytes};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -24,8 +25,13 @@ impl WebhookToken {
         hex(&Sha256::digest(self.0.as_bytes()))
     }
 
-    /// The text itself, to be shown once.
-    pub fn reveal(self) -> String {
-        self.0
+    /// The text itself, to be sealed.
+    pub fn secret(&self) -> SecretBytes {
+        SecretBytes::new(self.0.as_str())
+    }
+
+    /// The text itself, to be shown.
+    pub fn reveal(self) -> RevealedText {
+        RevealedText::new(self.0)
     }
 }

@@ -1,6 +1,6 @@
 //! What an adapter is told about the channel that it reads for.
 
-use crate::kernel::{Phone, Timestamp};
+use crate::kernel::{Phone, SecretBytes, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,28 +16,6 @@ pub struct OwnIdentity {
     pub display_name: Option<String>,
     pub about: Option<String>,
     pub picture_url: Option<String>,
-}
-
-/// Bytes that open something. Overwritten when dropped; never printed, never serialised.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretBytes(Vec<u8>);
-
-impl SecretBytes {
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        SecretBytes(bytes.into())
-    }
-
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Drop for SecretBytes {
-    fn drop(&mut self) {
-        self.0.fill(0);
-        // Keeps the overwriting from being optimised away.
-        std::hint::black_box(&self.0);
-    }
 }
 
 /// A snapshot of the channel for one call.

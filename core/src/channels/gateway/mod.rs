@@ -10,7 +10,8 @@ mod message;
 pub(crate) mod normalised;
 pub(crate) use normalised::hex;
 
-pub use context::{GatewayContext, Headers, OwnIdentity, SecretBytes};
+pub use crate::kernel::SecretBytes;
+pub use context::{GatewayContext, Headers, OwnIdentity};
 pub use identifiers::{ChannelUser, ChatClass, ChatKind, ChatRef, Identifiers};
 pub use item::{
     Challenge, ChallengeKind, ConnectionState, GroupAction, GroupParticipant, GroupRole, InboundAck, InboundCall,

@@ -204,7 +204,8 @@ impl Command for ReceiveWebhook {
             Err(error) => return Err(error),
         };
         let Some(adapter) = adapter(&line.channel_type.gateway) else { return Ok(WebhookReply::of(404)) };
-        let context = line.gateway_context(work.now());
+        let mut context = line.gateway_context(work.now());
+        context.webhook_hmac_key = line.channel.secret(work.reader(), "webhook_hmac_key").await?;
         if let Verification::Rejected { .. } = adapter.verify(&context, &self.headers, self.body.0.as_bytes()) {
             return Ok(WebhookReply::of(401));
         }

@@ -35,6 +35,7 @@ impl Contents {
         self.check_revisions(&batch.snapshots)?;
         let keys = self.check_keys(&batch.snapshots)?;
         self.check_events(&batch.events)?;
+        self.check_secrets(&batch.secrets)?;
 
         for key in &keys.freed {
             self.keys.remove(key);
@@ -52,6 +53,7 @@ impl Contents {
             };
             self.snapshots.insert((write.kind, write.project_id, write.id), row);
         }
+        batch.secrets.into_iter().for_each(|write| self.write_secret(write));
         let committed = self.append(batch.events);
         if let Some(record) = batch.idempotency {
             self.idempotency.insert((record.scope, record.key.clone()), record);

@@ -4,11 +4,12 @@ mod commit;
 mod consumers;
 mod events;
 mod jobs;
+mod secrets;
 mod snapshots;
 
 use super::{
     Batch, CommitError, Committed, ConsumerRecord, DeadLetter, EventRecord, IdempotencyRecord, Index, JobRecord,
-    Storage, Table,
+    SecretRecord, Storage, Table,
 };
 use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Subject, Timestamp};
 use async_trait::async_trait;
@@ -37,6 +38,7 @@ struct Contents {
     dead_letters: BTreeMap<(ProjectId, String), Vec<DeadLetter>>,
     jobs: BTreeMap<Uuid, JobRecord>,
     idempotency: BTreeMap<(Uuid, String), IdempotencyRecord>,
+    secrets: BTreeMap<secrets::SecretKey, SecretRecord>,
 }
 
 #[derive(Clone)]

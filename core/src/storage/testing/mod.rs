@@ -13,6 +13,7 @@ pub mod life;
 pub mod pages;
 mod sample;
 pub mod search;
+pub mod secrets;
 pub mod snapshots;
 
 pub use sample::*;
@@ -65,6 +66,8 @@ macro_rules! conformance_suite {
                 a_schedule_moves, a_running_job_can_be_moved, a_job_may_schedule_its_successor, a_cancelled_job_is_gone,
                 jobs_of_one_order_key_run_in_turn, a_retry_keeps_its_place, parked_jobs_hold_nobody_back,
                 dead_jobs_are_released, jobs_are_listed, old_jobs_are_purged, racing_workers_share_jobs;
+            secrets: a_secret_comes_back_as_it_was_put, a_secret_belongs_to_its_batch, a_revision_has_one_value,
+                shredded_revisions_are_gone, racing_writers_put_a_revision_once;
             life: data_survives_reopening, a_new_column_is_filled, a_new_version_fills_again, a_closed_store_refuses,
                 preparing_twice_changes_nothing, idempotency_keys_hold_until_they_expire,
                 idempotency_keys_refuse_a_second_commit, two_handles_see_each_other, futures_may_be_dropped;

@@ -160,9 +160,11 @@ pub async fn a_refused_batch_leaves_nothing(place: &dyn Place) {
         snapshots: vec![Sample::named("new").with_key("", "free").insert(PROJECT, 2)],
         events: vec![event(PROJECT, 2, 1, 2, "contact.created")],
         jobs: vec![JobWrite::Enqueue(job(1, 0))],
+        secrets: vec![super::secrets::put(PROJECT, 7, 1)],
         idempotency: Some(record("fresh")),
         consumer: None,
     };
+    committed(store.commit(Batch { secrets: vec![super::secrets::put(PROJECT, 8, 1)], ..Batch::default() }).await);
     let mut refused = Vec::new();
     let mut batch = whole();
     batch.snapshots.push(holder.insert(PROJECT, 1));
@@ -184,6 +186,10 @@ pub async fn a_refused_batch_leaves_nothing(place: &dyn Place) {
     batch.jobs.push(finish(99, 1, JobState::Succeeded));
     refused.push((batch, CommitError::LeaseLost));
 
+    let mut batch = whole();
+    batch.secrets.push(super::secrets::put(PROJECT, 8, 1));
+    refused.push((batch, CommitError::Stale(contact(8))));
+
     for (batch, error) in refused {
         assert_eq!(store.commit(batch).await, Err(error));
         assert!(store.get(SCOPE, Kind::Contact, &[id(2)]).await.unwrap().is_empty());
@@ -192,6 +198,7 @@ pub async fn a_refused_batch_leaves_nothing(place: &dyn Place) {
         assert_eq!(store.head(PROJECT).await.unwrap(), 1);
         assert!(store.job(SCOPE, id(1)).await.unwrap().is_none());
         assert!(store.idempotent(PROJECT.uuid(), "fresh", at(0)).await.unwrap().is_none());
+        assert!(store.secret(PROJECT, id(7), None).await.unwrap().is_none());
         assert!(store.search(SCOPE, Kind::Contact, "new", 10).await.unwrap().is_empty());
     }
     committed(store.commit(whole()).await);

@@ -3,7 +3,8 @@
 use super::ProjectMember;
 use crate::engine::{OperationScope, Query, Reader};
 use crate::kernel::{
-    Actor, Email, Error, ErrorCode, MemberId, MemberRole, Permission, PermissionSet, Result, Timestamp, UserId,
+    Actor, Email, Error, ErrorCode, MemberId, MemberRole, Permission, PermissionSet, Result, SecretText, Timestamp,
+    UserId,
 };
 use crate::storage::{FieldKind, Filter, FilterExpression, Find, Page, PageRequest, Scope, SortKey};
 use crate::tenancy::access;
@@ -155,7 +156,7 @@ pub struct InvitationPreview {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FindInvitation {
-    pub token: String,
+    pub token: SecretText,
 }
 
 impl Query for FindInvitation {
@@ -167,7 +168,7 @@ impl Query for FindInvitation {
 
     async fn run(self, read: &Reader<'_>) -> Result<InvitationPreview> {
         let unknown = || Error::new(ErrorCode::InvitationNotFound).at("token");
-        let hash = token::hash(&self.token);
+        let hash = token::hash(self.token.expose());
         let found = read.by_key_in::<ProjectMember>(Scope::Installation, ProjectMember::BY_TOKEN, "", &hash).await?;
         let member = found.ok_or_else(unknown)?;
         let project = access::project_of(read, member.project_id).await?.ok_or_else(unknown)?;

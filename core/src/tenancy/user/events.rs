@@ -1,8 +1,9 @@
 //! What can happen to a user. These events live in the system log.
 
-use super::{ExternalIdentity, LoginMethod, UserDeletionReason, UserStatus};
+use super::{ExternalIdentity, LoginMethod, PasswordAlgorithm, UserDeletionReason, UserStatus};
 use crate::kernel::{
-    ApiKeyId, Email, Language, Patch, PermissionSet, Phone, PlatformRole, ProjectId, Timestamp, Timezone, Url,
+    ApiKeyId, Email, Language, Patch, PermissionSet, Phone, PlatformRole, ProjectId, SecretRef, Timestamp, Timezone,
+    Url,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -122,6 +123,14 @@ crate::events! {
             issuer: String,
             #[schemars(extend("x-pii" = "user", "x-pii-kind" = "free"))]
             subject: String,
+        },
+        /// A new local password; failures and lock are reset.
+        "user.password_changed" PasswordChanged {
+            /// Its hash, in the vault.
+            secret_ref: SecretRef,
+            algorithm: PasswordAlgorithm,
+            must_change: bool,
+            changed_at: Timestamp,
         },
         /// Somebody proved to be the user; failures and lock are reset.
         "user.login_recorded" LoginRecorded { method: LoginMethod, at: Timestamp, issuer: Option<String> },

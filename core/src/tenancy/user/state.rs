@@ -2,7 +2,7 @@
 
 use super::api_key::ApiKey;
 use super::events::NewApiKey;
-use super::{NewUser, UserEvent};
+use super::{NewUser, PasswordInfo, UserEvent};
 use crate::engine::{Aggregate, Event, Meta};
 use crate::kernel::{
     ApiKeyId, Email, ErrorCode, Kind, Language, Patch, Phone, PlatformRole, ProjectId, Timestamp, Timezone, Url,
@@ -95,6 +95,8 @@ pub struct User {
     pub identities: Vec<ExternalIdentity>,
     /// At most 20 that work, and the last 20 revoked ones.
     pub api_keys: Vec<ApiKey>,
+    /// Local password; its hash is in the vault.
+    pub password: Option<PasswordInfo>,
     /// Failures since the last login.
     pub failed_logins: u32,
     pub locked_until: Option<Timestamp>,
@@ -208,6 +210,7 @@ impl Aggregate for User {
             default_project_id: None,
             identities,
             api_keys: Vec::new(),
+            password: None,
             failed_logins: 0,
             locked_until: None,
             last_login_at: None,
@@ -252,6 +255,13 @@ impl Aggregate for User {
             UserEvent::IdentityUnlinked { issuer, subject } => {
                 self.identities.retain(|known| !(known.issuer == *issuer && known.subject == *subject));
             }
+            UserEvent::PasswordChanged { secret_ref, algorithm, must_change, changed_at } => {
+                let (secret_ref, algorithm, must_change, changed_at) =
+                    (*secret_ref, *algorithm, *must_change, *changed_at);
+                self.password = Some(PasswordInfo { secret_ref, algorithm, changed_at, must_change });
+                self.failed_logins = 0;
+                self.locked_until = None;
+            }
             UserEvent::LoginRecorded { method, at, .. } => {
                 self.last_login_at = Some(*at);
                 self.last_login_method = Some(*method);
@@ -274,7 +284,10 @@ impl Aggregate for User {
                 }
             }
             UserEvent::DefaultProjectChanged { new, .. } => self.default_project_id = *new,
-            UserEvent::Deleted { deleted_at, .. } => self.deleted_at = Some(*deleted_at),
+            UserEvent::Deleted { deleted_at, .. } => {
+                self.deleted_at = Some(*deleted_at);
+                self.password = None;
+            }
             UserEvent::Erased { erased_at, .. } => self.erase(*erased_at),
         }
     }

@@ -1,17 +1,19 @@
 //! Makes a channel.
 
+use super::super::secrets::{read_settings, seal_settings};
 use super::super::settings::{check_ai, check_debounce, check_limit, check_reach, check_timeout};
-use super::super::{Channel, ChannelEvent, ChannelStatus, NewChannel, WebhookToken, ai};
+use super::super::{Channel, ChannelEvent, ChannelStatus, ConfigValues, NewChannel, SecretValues, WebhookToken, ai};
 use super::{CONFIG_ERRORS, check_external_id, check_references, check_webhook_events, check_webhook_url};
 use crate::channels::channel_type::queries::by_code;
-use crate::channels::channel_type::{ChannelType, ConfigInput, ConnectionMode, RequiredOn, Stage, validate_config};
+use crate::channels::channel_type::{ChannelType, ConnectionMode, RequiredOn};
 use crate::engine::{Command, UnitOfWork};
 use crate::kernel::{
-    AgentId, ChannelId, CredentialId, Error, ErrorCode, Errors, Permission, PipelineId, Result, Url, text,
+    AgentId, ChannelId, CredentialId, Error, ErrorCode, Errors, Permission, PipelineId, Result, RevealedText, Url, text,
 };
+use crate::tenancy::token;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Makes a channel. It is off until it is activated; facts that the host hands over itself are taken from the start.
@@ -34,10 +36,11 @@ pub struct CreateChannel {
     pub external_id: Option<String>,
     /// By the kind's `config_schema`; secret fields belong into `secrets`.
     #[serde(default)]
-    pub config: Map<String, Value>,
-    /// Refused with `encryption_not_configured` while no vault can seal them.
+    pub config: ConfigValues,
+    /// By the kind's `config_schema`. They are sealed in the vault; without one they are refused with
+    /// `encryption_not_configured`.
     #[serde(default)]
-    pub secrets: Option<Map<String, Value>>,
+    pub secrets: Option<SecretValues>,
     /// A credential that holds the secrets.
     #[serde(default)]
     pub credential_id: Option<CredentialId>,
@@ -81,15 +84,15 @@ pub struct CreateChannel {
     pub history_import_max_messages_per_chat: Option<u32>,
 }
 
-/// A new channel, and the one chance to learn its webhook token.
+/// A new channel and its webhook token.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CreatedChannel {
     #[serde(flatten)]
     pub channel: Channel,
-    /// The secret last segment of the address that the provider delivers to. Ventros keeps its hash alone, so it is
-    /// shown here and never again. Null when the call carried an idempotency key, because the results of such calls are
-    /// stored: `channels.rotate_webhook_token` gives a new one.
-    pub webhook_token: Option<String>,
+    /// The secret last segment of the address that the provider delivers to; `channels.webhook_url` shows it again.
+    /// Without a vault Ventros keeps its hash alone, and it is shown here and never again. Null when the call carried an
+    /// idempotency key, because the results of such calls are stored: `channels.rotate_webhook_token` gives a new one.
+    pub plain_webhook_token: Option<RevealedText>,
 }
 
 impl Command for CreateChannel {
@@ -120,6 +123,8 @@ impl Command for CreateChannel {
         ErrorCode::CredentialNotFound,
         ErrorCode::UrlSchemeUnsupported,
         ErrorCode::InputInvalid,
+        ErrorCode::EncryptionKeyNotFound,
+        ErrorCode::SecretTampered,
     ];
     type Output = CreatedChannel;
 
@@ -128,39 +133,46 @@ impl Command for CreateChannel {
         if !channel_type.active {
             return Err(Error::new(ErrorCode::ChannelTypeInactive).at("type"));
         }
-        super::refuse_secrets(self.secrets.as_ref())?;
         check_references(work, self.pipeline_id, self.default_agent_id, self.credential_id).await?;
         check_webhook_events(&self.webhook_events)?;
         let id: ChannelId = work.new_id();
         let token = WebhookToken::new(work.random());
         let webhook_url = self.webhook_base_url.as_ref().map(check_webhook_url).transpose()?;
         let events = self.webhook_events.clone();
-        let new = self.check(&channel_type, id, &token)?;
+        let (mut new, secrets) = self.check(work, &channel_type, id, &token)?;
+        new.secrets = seal_settings(work, id, &BTreeMap::new(), &secrets).await.map_err(|e| e.at("secrets"))?;
+        new.webhook_token = super::seal_token(work, id, None, &token).await?;
         let mut root = work.create::<Channel>(id, ChannelEvent::Created(Box::new(new)))?;
         if webhook_url.is_some() || !events.is_empty() {
             let (webhook_active, webhook_configured_at) = (false, None);
             root.record(ChannelEvent::WebhookConfigured { webhook_url, webhook_active, webhook_configured_at, events });
         }
         let stored = work.context().idempotency_key.is_some();
-        Ok(CreatedChannel { channel: work.save(root)?, webhook_token: (!stored).then(|| token.reveal()) })
+        Ok(CreatedChannel { channel: work.save(root)?, plain_webhook_token: (!stored).then(|| token.reveal()) })
     }
 }
 
 impl CreateChannel {
-    /// Every rule at once, so that a form shows all failures.
-    fn check(self, channel_type: &ChannelType, id: ChannelId, token: &WebhookToken) -> Result<NewChannel> {
+    /// Every rule at once, so that a form shows all failures. The secrets come apart, in plain text.
+    fn check(
+        self,
+        work: &UnitOfWork<'_>,
+        channel_type: &ChannelType,
+        id: ChannelId,
+        token: &WebhookToken,
+    ) -> Result<(NewChannel, BTreeMap<String, String>)> {
         let mut errors = Errors::new();
         let name = errors.take("name", crate::kernel::name(&self.name, 1, 255));
         let mode = self.connection_mode.unwrap_or(channel_type.default_mode);
         if !channel_type.modes.contains(&mode) {
             errors.push(Error::new(ErrorCode::ConnectionModeUnsupported).at("connection_mode"));
         }
-        let input = ConfigInput { mode, input: &self.config, stage: Stage::Create, draw: None };
-        let valid = validate_config(channel_type, &input).map_err(|e| e.at("config"));
+        let given = self.secrets.clone().unwrap_or_default();
+        let random = || token::text(work);
+        let draw: Option<&dyn Fn() -> String> = if work.has_vault() { Some(&random) } else { None };
+        let valid = read_settings(channel_type, mode, &self.config.0, &given, draw);
         let valid = errors.take("config", valid).unwrap_or_default();
-        if let Some(key) = valid.secrets.keys().next() {
-            errors.push(super::no_vault(&format!("config.{key}")));
-        }
+        super::need_vault(work, channel_type, &given, &valid.secrets).into_iter().for_each(|e| errors.push(e));
         let config = Value::Object(valid.config.clone());
         errors.take("config", text::json_object(&config).map(|_| ()));
         let external_id = errors.take("external_id", self.line(channel_type, id, valid.external_id)).flatten();
@@ -180,14 +192,16 @@ impl CreateChannel {
             errors.push(Error::new(ErrorCode::ImportNotSupported).at("history_import_enabled"));
         }
         errors.check()?;
-        Ok(NewChannel {
+        let new = NewChannel {
             name: name.unwrap_or_default(),
             channel_type: channel_type.code.clone(),
             connection_mode: mode,
             status: ChannelStatus::Inactive,
             external_id,
             config: valid.config,
+            secrets: BTreeMap::new(),
             credential_id: self.credential_id,
+            webhook_token: None,
             webhook_token_hash: token.hash(),
             pipeline_id: self.pipeline_id,
             default_agent_id: self.default_agent_id,
@@ -203,7 +217,8 @@ impl CreateChannel {
             history_import_max_days: self.history_import_max_days,
             history_import_max_messages_per_chat: self.history_import_max_messages_per_chat,
             custom_field_definitions: channel_type.capabilities.system_fields.clone(),
-        })
+        };
+        Ok((new, valid.secrets))
     }
 
     /// The provider's id of the line: as given, as configured, or made from the channel's own id.

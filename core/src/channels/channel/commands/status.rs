@@ -4,7 +4,7 @@ use super::super::{Channel, ChannelEvent, ChannelStatus, Report, WebhookToken};
 use crate::channels::channel_type::queries::by_code;
 use crate::channels::gateway::{ChallengeKind, ConnectionState, OwnIdentity};
 use crate::engine::{Command, UnitOfWork};
-use crate::kernel::{ChannelId, Error, ErrorCode, Permission, Result, Timestamp};
+use crate::kernel::{ChannelId, Error, ErrorCode, Permission, Result, RevealedText, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -190,15 +190,20 @@ pub struct RotateWebhookToken {
 pub struct RotatedToken {
     #[serde(flatten)]
     pub channel: Channel,
-    /// Shown here and never again: Ventros keeps its hash alone.
-    pub webhook_token: String,
+    /// Without a vault it is shown here and never again; with one `channels.webhook_url` shows it, too.
+    pub plain_webhook_token: RevealedText,
 }
 
 impl Command for RotateWebhookToken {
     const NAME: &'static str = "channels.rotate_webhook_token";
     const PERMISSION: Permission = Permission::ChannelsManage;
-    const ERRORS: &'static [ErrorCode] =
-        &[ErrorCode::ChannelNotFound, ErrorCode::ValueOutOfRange, ErrorCode::InputInvalid];
+    const ERRORS: &'static [ErrorCode] = &[
+        ErrorCode::ChannelNotFound,
+        ErrorCode::ValueOutOfRange,
+        ErrorCode::InputInvalid,
+        ErrorCode::EncryptionKeyNotFound,
+        ErrorCode::SecretTampered,
+    ];
     type Output = RotatedToken;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<RotatedToken> {
@@ -206,17 +211,16 @@ impl Command for RotateWebhookToken {
         if overlap > 604_800 {
             return Err(Error::new(ErrorCode::ValueOutOfRange).at("overlap_seconds").with("max", 604_800));
         }
-        if work.context().idempotency_key.is_some() {
-            let why = "a token is shown once: the stored result of an idempotent call would keep it in clear text";
-            return Err(Error::new(ErrorCode::InputInvalid).at("idempotency_key").message(why));
-        }
+        work.refuse_idempotency_key()?;
         let mut channel = work.load::<Channel>(self.id).await?;
         let token = WebhookToken::new(work.random());
+        let webhook_token = super::seal_token(work, self.id, channel.webhook_token, &token).await?;
         channel.record(ChannelEvent::WebhookRotated {
+            webhook_token,
             webhook_token_hash: token.hash(),
             previous_webhook_token_hash: channel.webhook_token_hash.clone(),
             previous_webhook_valid_until: channel.now().plus_seconds(overlap.into()),
         });
-        Ok(RotatedToken { channel: work.save(channel)?, webhook_token: token.reveal() })
+        Ok(RotatedToken { channel: work.save(channel)?, plain_webhook_token: token.reveal() })
     }
 }

@@ -1,15 +1,19 @@
 //! Changes a channel.
 
+use super::super::secrets::{read_settings, seal_settings};
 use super::super::settings::{check_debounce, check_reach, check_timeout};
-use super::super::{Channel, ChannelEvent, ChannelPatch, ai};
+use super::super::{Channel, ChannelEvent, ChannelPatch, ChannelSecret, ConfigValues, SecretValues, ai};
 use super::{CONFIG_ERRORS, check_external_id, check_references, check_webhook_events, check_webhook_url};
+use crate::channels::channel_type::ChannelType;
 use crate::channels::channel_type::queries::by_code;
-use crate::channels::channel_type::{ChannelType, ConfigInput, Stage, validate_config};
 use crate::engine::{Command, Root, UnitOfWork};
-use crate::kernel::{AgentId, ChannelId, CredentialId, ErrorCode, Patch, Permission, PipelineId, Result, Url};
+use crate::kernel::{
+    AgentId, ChannelId, CredentialId, Error, ErrorCode, Patch, Permission, PipelineId, Result, SecretText, Url,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Changes what is given and differs: absent = unchanged, null = cleared.
 ///
@@ -37,12 +41,13 @@ pub struct UpdateChannel {
     pub default_agent_id: Patch<AgentId>,
     /// Key by key: null takes a key away, keys that are not named stay.
     #[serde(default)]
-    pub config: Option<Map<String, Value>>,
+    pub config: Option<ConfigValues>,
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
     pub external_id: Patch<String>,
-    /// Refused with `encryption_not_configured` while no vault can seal them.
+    /// Key by key: null takes a secret away, those that are not named stay. They are sealed in the vault; without one they
+    /// are refused with `encryption_not_configured`.
     #[serde(default)]
-    pub secrets: Option<Map<String, Value>>,
+    pub secrets: Option<BTreeMap<String, Option<SecretText>>>,
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
     pub credential_id: Patch<CredentialId>,
     /// Where the provider delivers to: `https`, or `http` on the same machine. The secret token is appended to it.
@@ -93,19 +98,21 @@ impl Command for UpdateChannel {
         ErrorCode::CredentialNotFound,
         ErrorCode::UrlSchemeUnsupported,
         ErrorCode::InputInvalid,
+        ErrorCode::EncryptionKeyNotFound,
+        ErrorCode::SecretTampered,
     ];
     type Output = Channel;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Channel> {
         let mut channel = work.load::<Channel>(self.id).await?;
         let channel_type = by_code(work.reader(), &channel.channel_type).await?;
-        super::refuse_secrets(self.secrets.as_ref())?;
         let pipeline = self.pipeline_id.value().filter(|id| channel.pipeline_id != Some(**id)).copied();
         let agent = self.default_agent_id.value().copied();
         let credential = self.credential_id.value().copied();
         check_references(work, pipeline, agent, credential).await?;
         self.change_settings(&mut channel, &channel_type)?;
-        self.configure(&mut channel, &channel_type)?;
+        let connection = self.connection(work, &channel, &channel_type).await?;
+        channel.configure(connection);
         self.configure_webhook(&mut channel)?;
         self.configure_ai(&mut channel)?;
         if let Some(pipeline) = self.pipeline_id.into_change() {
@@ -117,6 +124,32 @@ impl Command for UpdateChannel {
         let max_messages = max_messages.unwrap_or(channel.history_import_max_messages_per_chat);
         channel.configure_history_import(&channel_type, enabled, max_days, max_messages)?;
         work.save(channel)
+    }
+}
+
+/// How a channel reaches its provider.
+struct Connection {
+    config: Map<String, Value>,
+    external_id: Option<String>,
+    credential_id: Option<CredentialId>,
+    secrets: BTreeMap<String, ChannelSecret>,
+}
+
+fn kept((key, value): (&String, &Option<SecretText>)) -> Option<(String, SecretText)> {
+    value.clone().map(|value| (key.clone(), value))
+}
+
+impl Root<Channel> {
+    /// Takes the connection over when it differs.
+    fn configure(&mut self, connection: Connection) {
+        let Connection { config, external_id, credential_id, secrets } = connection;
+        let keys: BTreeSet<&String> = self.secrets.keys().chain(secrets.keys()).collect();
+        let changed = keys.into_iter().filter(|key| self.secrets.get(*key) != secrets.get(*key));
+        let secret_keys_changed: Vec<String> = changed.cloned().collect();
+        let same = config == self.config && external_id == self.external_id && credential_id == self.credential_id;
+        if !same || !secret_keys_changed.is_empty() {
+            self.record(ChannelEvent::Configured { config, external_id, credential_id, secrets, secret_keys_changed });
+        }
     }
 }
 
@@ -143,22 +176,31 @@ impl UpdateChannel {
         Ok(())
     }
 
-    fn configure(&self, channel: &mut Root<Channel>, channel_type: &ChannelType) -> Result<()> {
+    /// The connection after the change. New secrets are sealed, those that were taken away are destroyed with the commit.
+    async fn connection(
+        &self,
+        work: &mut UnitOfWork<'_>,
+        channel: &Channel,
+        channel_type: &ChannelType,
+    ) -> Result<Connection> {
         let mut config = channel.config.clone();
         let mut external_id = channel.external_id.clone();
-        if let Some(changes) = &self.config {
-            // A key that the kind dropped since is dropped here, too.
-            config.retain(|key, _| channel_type.field(key).is_some());
-            for (key, value) in changes {
-                let canonical = channel_type.field(key).map_or(key.as_str(), |field| field.key.as_str());
-                config.insert(canonical.to_owned(), value.clone());
+        let mut secrets = channel.secrets.clone();
+        if self.config.is_some() || self.secrets.is_some() {
+            let given: SecretValues = self.secrets.iter().flatten().filter_map(kept).collect();
+            let input = self.settings(channel, channel_type, &given);
+            let valid = read_settings(channel_type, channel.connection_mode, &input, &given, None)?;
+            if let Some(error) = super::need_vault(work, channel_type, &given, &valid.secrets).into_iter().next() {
+                return Err(error);
             }
-            let mode = channel.connection_mode;
-            let input = ConfigInput { mode, input: &config, stage: Stage::Create, draw: None };
-            let valid = validate_config(channel_type, &input).map_err(|e| e.at("config"))?;
-            if let Some(key) = valid.secrets.keys().next() {
-                return Err(super::no_vault(&format!("config.{key}")));
+            for key in self.secrets.iter().flatten().filter(|(_, value)| value.is_none()).map(|(key, _)| key) {
+                let field = channel_type.field(key).filter(|field| field.secret);
+                let unknown = || Error::new(ErrorCode::ConfigFieldUnknown).at(key.as_str()).at("secrets");
+                if let Some(old) = secrets.remove(&field.ok_or_else(unknown)?.key) {
+                    work.shred(channel.project_id, old.secret);
+                }
             }
+            secrets = seal_settings(work, self.id, &secrets, &valid.secrets).await.map_err(|e| e.at("secrets"))?;
             config = valid.config;
             external_id = valid.external_id.or(external_id);
         }
@@ -168,13 +210,24 @@ impl UpdateChannel {
             Patch::Value(text) => external_id = Some(check_external_id(channel_type, text)?),
         }
         let credential_id = self.credential_id.clone().into_change().unwrap_or(channel.credential_id);
-        let same =
-            config == channel.config && external_id == channel.external_id && credential_id == channel.credential_id;
-        if !same {
-            let secret_keys_changed = Vec::new();
-            channel.record(ChannelEvent::Configured { config, external_id, credential_id, secret_keys_changed });
+        Ok(Connection { config, external_id, credential_id, secrets })
+    }
+
+    /// The plain settings after the change, before anybody checked them.
+    fn settings(&self, channel: &Channel, channel_type: &ChannelType, given: &SecretValues) -> Map<String, Value> {
+        let mut config = channel.config.clone();
+        // A key that the kind dropped since is dropped here, too. What is a part of a new secret follows it.
+        config.retain(|key, _| {
+            let replaced = |source: &String| {
+                given.keys().any(|key| channel_type.field(key).is_some_and(|field| field.key == *source))
+            };
+            channel_type.field(key).is_some_and(|field| !field.prefix_of.as_ref().is_some_and(replaced))
+        });
+        for (key, value) in self.config.iter().flat_map(|config| &config.0) {
+            let canonical = channel_type.field(key).map_or(key.as_str(), |field| field.key.as_str());
+            config.insert(canonical.to_owned(), value.clone());
         }
-        Ok(())
+        config
     }
 
     fn configure_webhook(&self, channel: &mut Root<Channel>) -> Result<()> {

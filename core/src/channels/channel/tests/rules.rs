@@ -13,10 +13,11 @@ fn the_shortest_call_makes_a_channel() {
     assert_eq!(made.channel.status, ChannelStatus::Inactive);
     assert!(made.channel.accepts_inbound() && !made.channel.accepts_outbound());
     assert!(made.channel.external_id.is_none() && made.channel.is_session("any"));
-    let found = block_on(world.crm.project(project()).query(ByToken(made.webhook_token.clone().unwrap()))).unwrap();
+    let token = made.plain_webhook_token.unwrap();
+    let found = block_on(world.crm.project(project()).query(ByToken(token.as_str().to_owned()))).unwrap();
     assert_eq!(found, Some(made.channel.id));
     let stored = serde_json::to_string(&events(&world, made.channel.id)).unwrap();
-    assert!(!stored.contains(&made.webhook_token.unwrap()));
+    assert!(!stored.contains(token.as_str()));
     world.assert_log_matches();
 }
 
@@ -45,7 +46,10 @@ fn case_01_a_channel_starts_inactive_and_keeps_no_secret() {
     assert_eq!(types(&world, made.id), ["channel.created"]);
     input["name"] = "Other".into();
     input["secrets"] = json!({"api_key": "k"});
-    assert_eq!(place(run::<CreateChannel>(&world, input.clone())), ("encryption_not_configured", "secrets".into()));
+    assert_eq!(
+        place(run::<CreateChannel>(&world, input.clone())),
+        ("encryption_not_configured", "secrets.api_key".into())
+    );
     input["secrets"] = Value::Null;
     input["config"]["api_key"] = "k".into();
     let hidden = ("encryption_not_configured", "config.api_key".to_owned());
@@ -59,7 +63,7 @@ fn a_token_is_not_in_the_stored_result_of_an_idempotent_call() {
     let context = Context { idempotency_key: Some("once".into()), ..scope.context() };
     let make: CreateChannel = given(json!({"name": "Sales", "type": "waha"}));
     let first = block_on(world.crm.execute_in(context.clone(), make.clone())).unwrap();
-    assert_eq!(first.webhook_token, None);
+    assert_eq!(first.plain_webhook_token, None);
     assert_eq!(block_on(world.crm.execute_in(context.clone(), make)).unwrap().channel, first.channel);
     let context = Context { idempotency_key: Some("twice".into()), ..context };
     let rotate = RotateWebhookToken { id: first.channel.id, overlap_seconds: None };

@@ -5,7 +5,8 @@ use super::leave::remove;
 use super::{check_access_expiry, set_timers};
 use crate::engine::{Aggregate, Command, OperationScope, Root, UnitOfWork};
 use crate::kernel::{
-    Actor, Email, Error, ErrorCode, MemberId, MemberRole, Permission, PermissionSet, Result, Timestamp, UserId,
+    Actor, Email, Error, ErrorCode, MemberId, MemberRole, Permission, PermissionSet, Result, RevealedText, SecretText,
+    Timestamp, UserId,
 };
 use crate::storage::Scope;
 use crate::tenancy::access;
@@ -27,7 +28,7 @@ const MAX_RESENDS: u32 = 10;
 pub struct InvitedMember {
     pub member: ProjectMember,
     /// What the invited person shows to accept: 43 characters.
-    pub token: String,
+    pub token: RevealedText,
 }
 
 /// Invites somebody by e-mail. The host delivers the token; a user with that e-mail is invited too, not added.
@@ -59,6 +60,7 @@ impl Command for InviteMember {
         ErrorCode::PermissionNotGrantable,
         ErrorCode::CannotGrantUnheld,
         ErrorCode::AccessExpiryInPast,
+        ErrorCode::InputInvalid,
     ];
     type Output = InvitedMember;
 
@@ -69,11 +71,12 @@ impl Command for InviteMember {
         check_access_expiry(work, self.access_expires_at)?;
         refuse_member(work, &self.email).await?;
         let expires_at = expiry(work, self.ttl_days)?;
+        work.refuse_idempotency_key()?;
         let (token, hash) = token::new(work);
         let invitation = Some((hash, expires_at));
         let member = start(work, grants, None, Some(self.email), invitation, self.access_expires_at)?;
         set_timers(work, &member);
-        Ok(InvitedMember { member: work.save(member)?, token })
+        Ok(InvitedMember { member: work.save(member)?, token: RevealedText::new(token) })
     }
 }
 
@@ -95,6 +98,7 @@ impl Command for ResendInvitation {
         ErrorCode::InvalidState,
         ErrorCode::InvitationTtlOutOfRange,
         ErrorCode::InvitationResendLimit,
+        ErrorCode::InputInvalid,
     ];
     type Output = InvitedMember;
 
@@ -107,11 +111,12 @@ impl Command for ResendInvitation {
             return Err(Error::new(ErrorCode::InvitationResendLimit).with("max", MAX_RESENDS));
         }
         let expires_at = expiry(work, self.ttl_days)?;
+        work.refuse_idempotency_key()?;
         let (token, token_hash) = token::new(work);
         let (project_id, sent_count) = (member.project_id, sent + 1);
         member.record(ProjectMemberEvent::InvitationResent { project_id, token_hash, expires_at, sent_count });
         set_timers(work, &member);
-        Ok(InvitedMember { member: work.save(member)?, token })
+        Ok(InvitedMember { member: work.save(member)?, token: RevealedText::new(token) })
     }
 }
 
@@ -126,7 +131,7 @@ pub struct AcceptInvitation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InvitationToken {
-    pub token: String,
+    pub token: SecretText,
     /// The acting user unless told; the host program names the user for whom it acts.
     #[serde(default)]
     pub user_id: Option<UserId>,
@@ -180,7 +185,7 @@ impl InvitationToken {
     /// The membership behind the token, in its project, and the user who may answer.
     async fn open(&self, work: &mut UnitOfWork<'_>) -> Result<(Root<ProjectMember>, UserId)> {
         let unknown = || Error::new(ErrorCode::InvitationNotFound).at("token");
-        let hash = token::hash(&self.token);
+        let hash = token::hash(self.token.expose());
         let found =
             work.reader().by_key_in::<ProjectMember>(Scope::Installation, ProjectMember::BY_TOKEN, "", &hash).await?;
         let found = found.ok_or_else(unknown)?;

@@ -4,7 +4,7 @@ use super::update::require_member;
 use super::{reason, target};
 use crate::engine::{Command, OperationScope, Root, UnitOfWork};
 use crate::kernel::{
-    ApiKeyId, Error, ErrorCode, Permission, PermissionSet, ProjectId, Result, Timestamp, UserId, name,
+    ApiKeyId, Error, ErrorCode, Permission, PermissionSet, ProjectId, Result, RevealedText, Timestamp, UserId, name,
 };
 use crate::tenancy::user::api_key::{kept, new_text};
 use crate::tenancy::user::events::{NewApiKey, RotatedApiKey};
@@ -22,7 +22,7 @@ const MAX_OVERLAP: u32 = 7 * 86_400;
 pub struct IssuedApiKey {
     pub api_key: ApiKey,
     /// 56 characters that start with `vtk_`.
-    pub text: String,
+    pub text: RevealedText,
 }
 
 /// Makes an API key for the acting user. The host may name the user; nobody else makes keys for others.
@@ -57,6 +57,7 @@ impl Command for CreateApiKey {
         ErrorCode::ApiKeyExpiryInvalid,
         ErrorCode::PermissionUnknown,
         ErrorCode::NotAMember,
+        ErrorCode::InputInvalid,
     ];
     type Output = IssuedApiKey;
 
@@ -103,7 +104,7 @@ impl Command for RotateApiKey {
     const PERMISSION: Permission = Permission::Authenticated;
     const SCOPE: OperationScope = OperationScope::System;
     const ERRORS: &'static [ErrorCode] =
-        &[ErrorCode::UserNotFound, ErrorCode::ApiKeyNotFound, ErrorCode::ValueOutOfRange];
+        &[ErrorCode::UserNotFound, ErrorCode::ApiKeyNotFound, ErrorCode::ValueOutOfRange, ErrorCode::InputInvalid];
     type Output = IssuedApiKey;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<IssuedApiKey> {
@@ -172,9 +173,10 @@ impl Root<User> {
 }
 
 fn issued(work: &mut UnitOfWork<'_>, user: Root<User>, id: ApiKeyId, text: String) -> Result<IssuedApiKey> {
+    work.refuse_idempotency_key()?;
     let user = work.save(user)?;
     let api_key = user.api_key(id).cloned().ok_or_else(|| Error::internal("a key that was just made is not there"))?;
-    Ok(IssuedApiKey { api_key, text })
+    Ok(IssuedApiKey { api_key, text: RevealedText::new(text) })
 }
 
 fn unknown(id: ApiKeyId) -> Error {

@@ -1,7 +1,7 @@
-//! Who is this: API keys, and logins that the host decided.
+//! Who is this: API keys, passwords, and logins that the host decided.
 
 use crate::engine::{Command, OperationScope, UnitOfWork};
-use crate::kernel::{ActorRef, ErrorCode, Permission, PermissionSet, ProjectId, Result, Timestamp, UserId};
+use crate::kernel::{ActorRef, Error, ErrorCode, Permission, PermissionSet, ProjectId, Result, SecretText, UserId};
 use crate::tenancy::user::api_key::lookup_of;
 use crate::tenancy::user::{ApiKey, LoginMethod, User, UserEvent};
 use schemars::JsonSchema;
@@ -9,19 +9,13 @@ use serde::{Deserialize, Serialize};
 
 /// A key's use is recorded at most once in this many seconds.
 const USE_SECONDS: i64 = 3_600;
-/// A login is recorded at most once in this many seconds, by method.
-const LOGIN_SECONDS: i64 = 15 * 60;
-/// From how many failed passwords on there is a lock.
-const LOCK_FROM: u32 = 5;
-/// The first lock, in seconds; each further failure doubles it, up to a day.
-const FIRST_LOCK: i64 = 15 * 60;
-const LONGEST_LOCK: i64 = 86_400;
 
-/// Who showed an API key.
+/// Who showed an API key or a password.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Authentication {
     pub user: User,
-    pub api_key: ApiKey,
+    /// Null for a password.
+    pub api_key: Option<ApiKey>,
     /// The only project that the key works in.
     pub project_id: Option<ProjectId>,
     /// What the key is limited to; null = everything that the user may.
@@ -30,48 +24,123 @@ pub struct Authentication {
     pub actor: ActorRef,
 }
 
-/// Finds the user of an API key. Its use is recorded at most once an hour.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Finds the user of an API key, or of an e-mail address and a password.
+///
+/// A key's use is recorded at most once an hour. A wrong password counts, and the fifth locks the user for 15 minutes,
+/// doubling up to a day. An unknown address, a wrong password and a locked user get the same answer, `login_invalid`, in
+/// the same time.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthenticateUser {
     /// The text of the key.
-    pub api_key: String,
+    #[serde(default)]
+    pub api_key: Option<SecretText>,
+    /// Together with `password`.
+    #[cfg(feature = "local_auth")]
+    #[serde(default)]
+    pub email: Option<String>,
+    #[cfg(feature = "local_auth")]
+    #[serde(default)]
+    pub password: Option<SecretText>,
 }
 
 impl Command for AuthenticateUser {
     const NAME: &'static str = "users.authenticate";
     const PERMISSION: Permission = Permission::UsersManage;
     const SCOPE: OperationScope = OperationScope::System;
-    const ERRORS: &'static [ErrorCode] =
-        &[ErrorCode::ApiKeyInvalid, ErrorCode::ApiKeyExpired, ErrorCode::ActorSuspended];
+    const ERRORS: &'static [ErrorCode] = &[
+        ErrorCode::ApiKeyInvalid,
+        ErrorCode::ApiKeyExpired,
+        ErrorCode::ActorSuspended,
+        ErrorCode::FieldRequired,
+        ErrorCode::InputInvalid,
+        ErrorCode::LoginInvalid,
+        ErrorCode::EncryptionNotConfigured,
+        ErrorCode::EncryptionKeyNotFound,
+        ErrorCode::SecretTampered,
+    ];
     type Output = Authentication;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Authentication> {
-        let lookup = lookup_of(&self.api_key).ok_or(ErrorCode::ApiKeyInvalid)?;
-        let found = work.by_key::<User>(User::BY_API_KEY, "", lookup).await?;
-        let mut user = found.ok_or(ErrorCode::ApiKeyInvalid)?;
-        let now = work.now();
-        let key = user.api_keys.iter().find(|key| key.matches(&self.api_key)).cloned();
-        let key = key.filter(|key| !key.is_revoked_at(now)).ok_or(ErrorCode::ApiKeyInvalid)?;
-        if key.is_expired_at(now) {
-            return Err(ErrorCode::ApiKeyExpired.into());
+        #[cfg(feature = "local_auth")]
+        match (&self.api_key, &self.email, &self.password) {
+            (_, None, None) => {}
+            (None, Some(email), Some(password)) => return by_password(work, email, password).await,
+            (None, None, Some(_)) => return Err(Error::new(ErrorCode::FieldRequired).at("email")),
+            (None, Some(_), None) => return Err(Error::new(ErrorCode::FieldRequired).at("password")),
+            (Some(_), ..) => {
+                let why = "either a key, or an e-mail address and a password";
+                return Err(Error::new(ErrorCode::InputInvalid).at("api_key").message(why));
+            }
         }
-        if !user.may_act() {
-            return Err(ErrorCode::ActorSuspended.into());
-        }
-        if key.last_used_at.is_none_or(|last| now >= last.plus_seconds(USE_SECONDS)) {
-            user.record(UserEvent::ApiKeyUsed { api_key_id: key.id, used_at: now });
-        }
-        let user = work.save(user)?;
-        let api_key = user.api_key(key.id).cloned().unwrap_or(key);
-        Ok(Authentication {
-            project_id: api_key.project_id,
-            permissions: api_key.scopes,
-            actor: ActorRef::user(user.id).through_api_key(api_key.id),
-            api_key,
-            user,
-        })
+        let text = self.api_key.ok_or_else(|| Error::new(ErrorCode::FieldRequired).at("api_key"))?;
+        by_api_key(work, text.expose()).await
     }
+}
+
+async fn by_api_key(work: &mut UnitOfWork<'_>, text: &str) -> Result<Authentication> {
+    let lookup = lookup_of(text).ok_or(ErrorCode::ApiKeyInvalid)?;
+    let found = work.by_key::<User>(User::BY_API_KEY, "", lookup).await?;
+    let mut user = found.ok_or(ErrorCode::ApiKeyInvalid)?;
+    let now = work.now();
+    let key = user.api_keys.iter().find(|key| key.matches(text)).cloned();
+    let key = key.filter(|key| !key.is_revoked_at(now)).ok_or(ErrorCode::ApiKeyInvalid)?;
+    if key.is_expired_at(now) {
+        return Err(ErrorCode::ApiKeyExpired.into());
+    }
+    if !user.may_act() {
+        return Err(ErrorCode::ActorSuspended.into());
+    }
+    if key.last_used_at.is_none_or(|last| now >= last.plus_seconds(USE_SECONDS)) {
+        user.record(UserEvent::ApiKeyUsed { api_key_id: key.id, used_at: now });
+    }
+    let user = work.save(user)?;
+    let api_key = user.api_key(key.id).cloned().unwrap_or(key);
+    Ok(Authentication {
+        project_id: api_key.project_id,
+        permissions: api_key.scopes,
+        actor: ActorRef::user(user.id).through_api_key(api_key.id),
+        api_key: Some(api_key),
+        user,
+    })
+}
+
+/// Hashes in every case, and answers alike in every case but the right one.
+#[cfg(feature = "local_auth")]
+async fn by_password(work: &mut UnitOfWork<'_>, email: &str, given: &SecretText) -> Result<Authentication> {
+    use crate::kernel::Email;
+    use crate::tenancy::user::password;
+    if !work.has_vault() {
+        return Err(Error::new(ErrorCode::EncryptionNotConfigured).at("password"));
+    }
+    let user = match Email::parse(email) {
+        Ok(email) => work.by_key::<User>(User::BY_EMAIL, "", email.as_str()).await?,
+        Err(_) => None,
+    };
+    let hash = match &user {
+        Some(user) => password::open(work.reader(), user).await?,
+        None => None,
+    };
+    let right = match &hash {
+        Some(hash) => password::verify(given, hash)?,
+        None => password::spend(given).map(|()| false)?,
+    };
+    let now = work.now();
+    let open = user.filter(|user| hash.is_some() && user.locked_until.is_none_or(|until| until <= now));
+    let mut user = open.ok_or(ErrorCode::LoginInvalid)?;
+    if !right {
+        user.login_failed(LoginMethod::Password);
+        work.save(user)?;
+        work.keep_on_failure();
+        return Err(ErrorCode::LoginInvalid.into());
+    }
+    if !user.may_act() {
+        return Err(ErrorCode::ActorSuspended.into());
+    }
+    user.login_succeeded(LoginMethod::Password, None);
+    let user = work.save(user)?;
+    let actor = ActorRef::user(user.id);
+    Ok(Authentication { user, api_key: None, project_id: None, permissions: None, actor })
 }
 
 /// Records a login that the host decided. A success resets failures and lock; it is kept at most every 15 minutes by
@@ -100,24 +169,10 @@ impl Command for RecordLogin {
         if !user.may_act() {
             return Err(ErrorCode::ActorSuspended.into());
         }
-        let (now, method) = (work.now(), self.method);
-        if !self.ok {
-            let failed_logins = user.failed_logins.saturating_add(1);
-            let locked_until = lock(method, failed_logins, now).or(user.locked_until);
-            user.record(UserEvent::LoginFailed { method, failed_logins, locked_until });
-            return work.save(user);
-        }
-        let recent = user.last_login_at.is_some_and(|last| now < last.plus_seconds(LOGIN_SECONDS));
-        let dirty = user.failed_logins > 0 || user.locked_until.is_some();
-        if dirty || !recent || user.last_login_method != Some(method) {
-            user.record(UserEvent::LoginRecorded { method, at: now, issuer: self.issuer });
+        match self.ok {
+            true => user.login_succeeded(self.method, self.issuer),
+            false => user.login_failed(self.method),
         }
         work.save(user)
     }
-}
-
-fn lock(method: LoginMethod, failures: u32, now: Timestamp) -> Option<Timestamp> {
-    let beyond = failures.checked_sub(LOCK_FROM).filter(|_| method == LoginMethod::Password)?;
-    let seconds = FIRST_LOCK.saturating_mul(1 << beyond.min(10)).min(LONGEST_LOCK);
-    Some(now.plus_seconds(seconds))
 }

@@ -1,6 +1,8 @@
 //! Creating a user.
 
 use crate::engine::{Command, OperationScope, UnitOfWork};
+#[cfg(feature = "local_auth")]
+use crate::kernel::SecretText;
 use crate::kernel::{
     Email, Error, ErrorCode, Errors, Language, Permission, Phone, PlatformRole, Result, Timezone, Url, UserId, name,
     text,
@@ -62,6 +64,10 @@ pub struct CreateUser {
     pub settings: Option<Map<String, Value>>,
     #[serde(default)]
     pub identity: Option<IdentityInput>,
+    /// 10 to 128 characters; neither the name nor the e-mail address. Needs a vault.
+    #[cfg(feature = "local_auth")]
+    #[serde(default)]
+    pub password: Option<SecretText>,
 }
 
 impl Command for CreateUser {
@@ -83,6 +89,10 @@ impl Command for CreateUser {
         ErrorCode::JsonTooLarge,
         ErrorCode::JsonTooDeep,
         ErrorCode::JsonKeyInvalid,
+        ErrorCode::PasswordWeak,
+        ErrorCode::EncryptionNotConfigured,
+        ErrorCode::EncryptionKeyNotFound,
+        ErrorCode::SecretTampered,
     ];
     type Output = User;
 
@@ -97,9 +107,16 @@ pub(super) async fn register(work: &mut UnitOfWork<'_>, input: CreateUser) -> Re
         // Platform administrators alone hold this one.
         access::platform_rights(work.reader()).await?.require(Permission::PlatformOperate)?;
     }
+    #[cfg(feature = "local_auth")]
+    let given = input.password.clone();
     let new = input.into_event(work)?;
     let id: UserId = work.new_id();
-    let user = work.create::<User>(id, UserEvent::Created(Box::new(new)))?;
+    #[cfg_attr(not(feature = "local_auth"), expect(unused_mut, reason = "only a password changes it"))]
+    let mut user = work.create::<User>(id, UserEvent::Created(Box::new(new)))?;
+    #[cfg(feature = "local_auth")]
+    if let Some(given) = given {
+        crate::tenancy::user::password::set(work, &mut user, &given, false).await?;
+    }
     work.save(user)
 }
 
@@ -116,6 +133,10 @@ impl CreateUser {
         if self.status == Some(UserStatus::Suspended) {
             let allowed = vec![UserStatus::Active.as_str(), UserStatus::Inactive.as_str()];
             errors.push(Error::new(ErrorCode::EnumUnknown).at("status").with("allowed", allowed));
+        }
+        #[cfg(feature = "local_auth")]
+        if let Some(password) = &self.password {
+            errors.take("password", crate::tenancy::user::password::check(password, &self.name, &self.email));
         }
         errors.check()?;
         let linked_at = work.now();

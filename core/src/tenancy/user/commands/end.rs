@@ -40,6 +40,9 @@ impl Command for DeleteUser {
             let ids: Vec<String> = owned.iter().map(|project| project.id.to_string()).collect();
             return Err(Error::new(ErrorCode::UserOwnsProjects).with("project_ids", ids));
         }
+        if let Some(password) = &user.password {
+            work.shred(user.project_id, password.secret_ref);
+        }
         let deleted_at = user.now();
         user.record(UserEvent::Deleted { reason: self.reason, deleted_at });
         work.save(user)

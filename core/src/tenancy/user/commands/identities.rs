@@ -54,7 +54,8 @@ impl Command for LinkIdentity {
     }
 }
 
-/// Takes an identity away. The last way in stays: the last identity of a user without working keys cannot go.
+/// Takes an identity away. The last way in stays: the last identity of a user without password and working
+/// keys cannot go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnlinkIdentity {
@@ -81,7 +82,8 @@ impl Command for UnlinkIdentity {
             return Err(Error::new(ErrorCode::IdentityNotFound).at("subject"));
         }
         let now = work.now();
-        if user.identities.len() == 1 && !user.api_keys.iter().any(|key| key.is_live(now)) {
+        let other_ways = user.password.is_some() || user.api_keys.iter().any(|key| key.is_live(now));
+        if user.identities.len() == 1 && !other_ways {
             return Err(ErrorCode::LastLoginMethod.into());
         }
         user.record(UserEvent::IdentityUnlinked { issuer, subject });

@@ -5,7 +5,10 @@ mod authenticate;
 mod create;
 mod end;
 mod identities;
+mod login;
 mod onboard;
+#[cfg(feature = "local_auth")]
+mod password;
 mod status;
 mod update;
 
@@ -15,12 +18,18 @@ pub use create::{CreateUser, IdentityInput};
 pub use end::{DeleteUser, EraseUser};
 pub use identities::{LinkIdentity, UnlinkIdentity};
 pub use onboard::{OnboardProject, OnboardUser, Onboarded};
+#[cfg(feature = "local_auth")]
+pub use password::SetPassword;
 pub use status::{ActivateUser, ChangeUserRole, DeactivateUser, SuspendUser};
 pub use update::{UpdateUser, VerifyUserEmail};
 
 use crate::engine::UnitOfWork;
 use crate::kernel::{Actor, Error, ErrorCode, Permission, Result, UserId, text};
 use crate::tenancy::access;
+
+/// The commands of local passwords.
+#[cfg(feature = "local_auth")]
+pub const PASSWORD_COMMANDS: &[crate::engine::Operation] = &[crate::engine::Operation::command::<SetPassword>()];
 
 crate::operations![commands:
     CreateUser,
