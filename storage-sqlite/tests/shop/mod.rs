@@ -20,7 +20,7 @@ pub struct Shop {
 
 fn crm(file: &Path, clock: Arc<dyn Clock>, seed: u64) -> Crm {
     let storage = Arc::new(SqliteStorage::open(file).unwrap());
-    block_on(Crm::open(Settings { storage, clock, ids: SeededIds::new(seed) })).unwrap()
+    block_on(Crm::open(Settings::new(storage, clock, SeededIds::new(seed)))).unwrap()
 }
 
 impl Shop {

@@ -523,22 +523,31 @@ class SystemUsers(Collection):
     def authenticate(
         self,
         *,
-        api_key: str,
+        api_key: str | None = None,
+        email: str | None = None,
+        password: str | None = None,
         idempotency_key: str | None = None,
         expected_version: int | None = None,
     ) -> t.Authentication:
-        """Finds the user of an API key. Its use is recorded at most once an hour.
+        """Finds the user of an API key, or of an e-mail address and a password.
+
+        A key's use is recorded at most once an hour. A wrong password counts, and the fifth locks the user for 15 minutes,
+        doubling up to a day. An unknown address, a wrong password and a locked user get the same answer, `login_invalid`, in
+        the same time.
 
         Args:
             api_key: The text of the key.
+            email: Together with `password`.
 
         Permission: users.manage.
-        Errors: actor_suspended, api_key_expired, api_key_invalid, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: actor_suspended, api_key_expired, api_key_invalid, encryption_key_not_found, encryption_not_configured, field_required, idempotency_key_reused, input_invalid, login_invalid, permission_denied, secret_tampered, version_conflict.
         """
         return self._call(
             "users.authenticate",
             {
-                "api_key": api_key,
+                "api_key": given(api_key),
+                "email": given(email),
+                "password": given(password),
             },
             t.Authentication,
             idempotency_key,
@@ -595,6 +604,7 @@ class SystemUsers(Collection):
         avatar_url: t.Url | None = None,
         identity: t.IdentityInput | None = None,
         language: t.Language | None = None,
+        password: str | None = None,
         phone: str | None = None,
         platform_role: t.PlatformRole | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -611,6 +621,7 @@ class SystemUsers(Collection):
             email: Unique among users that are not deleted.
             language: `en` unless told.
             name: 1 to 120 characters.
+            password: 10 to 128 characters; neither the name nor the e-mail address. Needs a vault.
             phone: In international form: a user belongs to no region.
             platform_role: `user` unless told.
             settings: Preferences of the host, at most 16 KiB.
@@ -618,7 +629,7 @@ class SystemUsers(Collection):
             timezone: `UTC` unless told.
 
         Permission: users.manage.
-        Errors: email_invalid, email_required, email_too_long, enum_unknown, idempotency_key_reused, identity_taken, json_key_invalid, json_too_deep, json_too_large, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, user_email_taken, version_conflict.
+        Errors: email_invalid, email_required, email_too_long, encryption_key_not_found, encryption_not_configured, enum_unknown, idempotency_key_reused, identity_taken, json_key_invalid, json_too_deep, json_too_large, name_required, name_too_long, password_weak, permission_denied, phone_invalid, phone_region_required, secret_tampered, user_email_taken, version_conflict.
         """
         return self._call(
             "users.create",
@@ -628,6 +639,7 @@ class SystemUsers(Collection):
                 "avatar_url": given(avatar_url),
                 "identity": given(identity),
                 "language": given(language),
+                "password": given(password),
                 "phone": given(phone),
                 "platform_role": given(platform_role),
                 "settings": given(settings),
@@ -660,7 +672,7 @@ class SystemUsers(Collection):
             scopes: What the key is limited to; null = everything that the user may.
 
         Permission: authenticated.
-        Errors: api_key_expiry_invalid, api_key_limit, idempotency_key_reused, name_required, name_too_long, not_a_member, permission_denied, permission_unknown, user_not_found, version_conflict.
+        Errors: api_key_expiry_invalid, api_key_limit, idempotency_key_reused, input_invalid, name_required, name_too_long, not_a_member, permission_denied, permission_unknown, user_not_found, version_conflict.
         """
         return self._call(
             "users.create_api_key",
@@ -988,7 +1000,7 @@ class SystemUsers(Collection):
             overlap_seconds: How long the old key goes on working: at most 604800 seconds, a week; not at all unless told.
 
         Permission: authenticated.
-        Errors: api_key_not_found, idempotency_key_reused, permission_denied, user_not_found, value_out_of_range, version_conflict.
+        Errors: api_key_not_found, idempotency_key_reused, input_invalid, permission_denied, user_not_found, value_out_of_range, version_conflict.
         """
         return self._call(
             "users.rotate_api_key",
@@ -998,6 +1010,38 @@ class SystemUsers(Collection):
                 "overlap_seconds": given(overlap_seconds),
             },
             t.IssuedApiKey,
+            idempotency_key,
+            expected_version,
+        )
+
+    def set_password(
+        self,
+        *,
+        password: str,
+        id: t.UserId | None = None,
+        must_change: bool | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.User:
+        """Gives a user a password: oneself, or with `users.manage` anybody. The host has verified the old one. Failures and lock are
+        reset. Ventros keeps an Argon2id hash, sealed in the vault.
+
+        Args:
+            id: The acting user unless told.
+            must_change: The host is to ask for a new one at the next login.
+            password: 10 to 128 characters; neither the name nor the e-mail address.
+
+        Permission: authenticated.
+        Errors: encryption_key_not_found, encryption_not_configured, field_required, idempotency_key_reused, password_weak, permission_denied, secret_tampered, user_not_found, version_conflict.
+        """
+        return self._call(
+            "users.set_password",
+            {
+                "password": password,
+                "id": given(id),
+                "must_change": given(must_change),
+            },
+            t.User,
             idempotency_key,
             expected_version,
         )
@@ -1038,7 +1082,8 @@ class SystemUsers(Collection):
         idempotency_key: str | None = None,
         expected_version: int | None = None,
     ) -> t.User:
-        """Takes an identity away. The last way in stays: the last identity of a user without working keys cannot go.
+        """Takes an identity away. The last way in stays: the last identity of a user without password and working
+        keys cannot go.
 
         Args:
             id: The acting user unless told.
@@ -1305,7 +1350,7 @@ class Channels(Collection):
         history_import_max_days: int | None = None,
         history_import_max_messages_per_chat: int | None = None,
         pipeline_id: t.PipelineId | None = None,
-        secrets: Mapping[str, Any] | None = None,
+        secrets: Mapping[str, str] | None = None,
         session_timeout_minutes: int | None = None,
         tracking_enabled: bool | None = None,
         webhook_base_url: t.Url | None = None,
@@ -1329,14 +1374,15 @@ class Channels(Collection):
             history_import_max_days: Greater than 0.
             history_import_max_messages_per_chat: Greater than 0.
             name: 1 to 255 characters, unique in the project whatever its case.
-            secrets: Refused with `encryption_not_configured` while no vault can seal them.
+            secrets: By the kind's `config_schema`. They are sealed in the vault; without one they are refused with
+                `encryption_not_configured`.
             session_timeout_minutes: 1 to 1 440; null = the project's.
             type: A code of the channel type catalogue, or an alias; it can never change.
             webhook_base_url: Where the provider delivers to: `https`, or `http` on the same machine. The secret token is appended to it.
             webhook_events: What the provider is to deliver; empty = everything.
 
         Permission: channels.manage.
-        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_type_inactive, channel_type_not_found, config_field_invalid, config_field_missing, config_field_unknown, connection_mode_unsupported, credential_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, session_timeout_out_of_range, url_scheme_unsupported, version_conflict.
+        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_type_inactive, channel_type_not_found, config_field_invalid, config_field_missing, config_field_unknown, connection_mode_unsupported, credential_not_found, encryption_key_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, secret_tampered, session_timeout_out_of_range, url_scheme_unsupported, version_conflict.
         """
         return self._call(
             "channels.create",
@@ -1604,7 +1650,7 @@ class Channels(Collection):
             overlap_seconds: How long the old token stays valid: 0 to 604 800; 86 400 unless told.
 
         Permission: channels.manage.
-        Errors: channel_not_found, idempotency_key_reused, input_invalid, permission_denied, value_out_of_range, version_conflict.
+        Errors: channel_not_found, encryption_key_not_found, idempotency_key_reused, input_invalid, permission_denied, secret_tampered, value_out_of_range, version_conflict.
         """
         return self._call(
             "channels.rotate_webhook_token",
@@ -1636,7 +1682,7 @@ class Channels(Collection):
         history_import_max_messages_per_chat: int | None | UnsetType = UNSET,
         name: str | None = None,
         pipeline_id: t.PipelineId | None | UnsetType = UNSET,
-        secrets: Mapping[str, Any] | None = None,
+        secrets: Mapping[str, str | None] | None = None,
         session_timeout_minutes: int | None | UnsetType = UNSET,
         tracking_enabled: bool | None = None,
         webhook_base_url: t.Url | None | UnsetType = UNSET,
@@ -1653,12 +1699,13 @@ class Channels(Collection):
             ai_processing: By kind of content: `text`, `audio`, `voice`, `image`, `video`, `document`; null = the default again.
             config: Key by key: null takes a key away, keys that are not named stay.
             debounce_timeout_ms: 0 to 300 000; null = 15 000.
-            secrets: Refused with `encryption_not_configured` while no vault can seal them.
+            secrets: Key by key: null takes a secret away, those that are not named stay. They are sealed in the vault; without one they
+                are refused with `encryption_not_configured`.
             session_timeout_minutes: 1 to 1 440; null = the project's.
             webhook_base_url: Where the provider delivers to: `https`, or `http` on the same machine. The secret token is appended to it.
 
         Permission: channels.manage.
-        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_not_found, config_field_invalid, config_field_unknown, credential_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, import_running, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, session_timeout_out_of_range, url_scheme_unsupported, version_conflict.
+        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_not_found, config_field_invalid, config_field_unknown, credential_not_found, encryption_key_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, import_running, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, secret_tampered, session_timeout_out_of_range, url_scheme_unsupported, version_conflict.
         """
         return self._call(
             "channels.update",
@@ -1712,6 +1759,26 @@ class Channels(Collection):
             t.Channel,
             idempotency_key,
             expected_version,
+        )
+
+    def webhook_url(
+        self,
+        id: t.ChannelId,
+    ) -> t.ChannelWebhook:
+        """The secret address that the provider of a channel delivers to.
+
+        Needs a vault: without one, and for a token that was made without one, it answers `encryption_not_configured`;
+        `channels.rotate_webhook_token` makes a token that can be shown.
+
+        Permission: channels.manage.
+        Errors: channel_not_found, encryption_key_not_found, encryption_not_configured, permission_denied, secret_tampered.
+        """
+        return self._call(
+            "channels.webhook_url",
+            {
+                "id": id,
+            },
+            t.ChannelWebhook,
         )
 
 
@@ -3210,7 +3277,7 @@ class Members(Collection):
             ttl_days: 1 to 30 days; 7 unless told.
 
         Permission: members.manage.
-        Errors: access_expiry_in_past, cannot_grant_unheld, email_invalid, idempotency_key_reused, invitation_already_open, invitation_ttl_out_of_range, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, version_conflict.
+        Errors: access_expiry_in_past, cannot_grant_unheld, email_invalid, idempotency_key_reused, input_invalid, invitation_already_open, invitation_ttl_out_of_range, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, version_conflict.
         """
         return self._call(
             "members.invite",
@@ -3361,7 +3428,7 @@ class Members(Collection):
             ttl_days: 1 to 30 days; 7 unless told.
 
         Permission: members.manage.
-        Errors: idempotency_key_reused, invalid_state, invitation_resend_limit, invitation_ttl_out_of_range, member_not_found, permission_denied, version_conflict.
+        Errors: idempotency_key_reused, input_invalid, invalid_state, invitation_resend_limit, invitation_ttl_out_of_range, member_not_found, permission_denied, version_conflict.
         """
         return self._call(
             "members.resend_invitation",

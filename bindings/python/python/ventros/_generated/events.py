@@ -88,7 +88,9 @@ class ChannelConfigured(Struct, frozen=True, kw_only=True):
     credential_id: t.CredentialId | None = None
     external_id: str | None = None
     secret_keys_changed: List[str]
-    """Which secrets were set; never what they are."""
+    """Which secrets were set or taken away."""
+    secrets: dict[str, t.ChannelSecret]
+    """Secret settings by field; the values are in the vault."""
 
 
 class ChannelConnectionChanged(Struct, frozen=True, kw_only=True):
@@ -133,9 +135,13 @@ class ChannelCreated(Struct, frozen=True, kw_only=True):
     history_import_max_messages_per_chat: int | None = None
     name: str
     pipeline_id: t.PipelineId | None = None
+    secrets: dict[str, t.ChannelSecret]
+    """Secret settings by field; the values are in the vault."""
     session_timeout_minutes: int | None = None
     status: t.ChannelStatus
     tracking_enabled: bool
+    webhook_token: t.SecretRef | None = None
+    """Null without a vault."""
     webhook_token_hash: str
     """SHA-256 of the token, in hexadecimal."""
 
@@ -360,6 +366,8 @@ class ChannelWebhookRotated(Struct, frozen=True, kw_only=True):
     type: ClassVar[Literal["channel.webhook.rotated"]] = "channel.webhook.rotated"
     previous_webhook_token_hash: str
     previous_webhook_valid_until: t.Timestamp
+    webhook_token: t.SecretRef | None = None
+    """Null without a vault."""
     webhook_token_hash: str
 
 
@@ -2498,6 +2506,20 @@ class UserLoginRecorded(Struct, frozen=True, kw_only=True):
     method: t.LoginMethod
 
 
+class UserPasswordChanged(Struct, frozen=True, kw_only=True):
+    """A new local password; failures and lock are reset.
+
+    Of user, version 1.
+    """
+
+    type: ClassVar[Literal["user.password_changed"]] = "user.password_changed"
+    algorithm: t.PasswordAlgorithm
+    changed_at: t.Timestamp
+    must_change: bool
+    secret_ref: t.SecretRef
+    """Its hash, in the vault."""
+
+
 class UserProfileUpdated(Struct, frozen=True, kw_only=True):
     """Parts of the profile changed.
 
@@ -2725,6 +2747,7 @@ EventType: TypeAlias = Literal[
     "user.identity_unlinked",
     "user.login_failed",
     "user.login_recorded",
+    "user.password_changed",
     "user.profile_updated",
     "user.role_changed",
     "user.settings_changed",
@@ -2912,6 +2935,7 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "user.identity_unlinked": UserIdentityUnlinked,
     "user.login_failed": UserLoginFailed,
     "user.login_recorded": UserLoginRecorded,
+    "user.password_changed": UserPasswordChanged,
     "user.profile_updated": UserProfileUpdated,
     "user.role_changed": UserRoleChanged,
     "user.settings_changed": UserSettingsChanged,
@@ -3099,6 +3123,7 @@ __all__ = [
     "UserIdentityUnlinked",
     "UserLoginFailed",
     "UserLoginRecorded",
+    "UserPasswordChanged",
     "UserProfileUpdated",
     "UserRoleChanged",
     "UserSettingsChanged",

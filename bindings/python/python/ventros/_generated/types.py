@@ -26,6 +26,7 @@ MessageId = NewType("MessageId", str)
 PipelineId = NewType("PipelineId", str)
 ProjectId = NewType("ProjectId", str)
 ReassignmentRuleId = NewType("ReassignmentRuleId", str)
+SecretId = NewType("SecretId", str)
 SessionId = NewType("SessionId", str)
 UserId = NewType("UserId", str)
 
@@ -208,11 +209,12 @@ class Attribution(Struct, frozen=True, kw_only=True):
 
 
 class Authentication(Struct, frozen=True, kw_only=True):
-    """Who showed an API key."""
+    """Who showed an API key or a password."""
 
     actor: ActorRef
     """The actor to call as."""
-    api_key: ApiKey
+    api_key: ApiKey | None = None
+    """Null for a password."""
     permissions: List[Permission] | None = None
     """What the key is limited to; null = everything that the user may."""
     project_id: ProjectId | None = None
@@ -340,7 +342,7 @@ class Channel(Struct, frozen=True, kw_only=True):
     connection_mode: ConnectionMode
     created_at: Timestamp
     credential_id: CredentialId | None = None
-    """Holds the secrets of the connection."""
+    """A credential that holds secrets of the connection, too."""
     custom_field_definitions: List[CustomFieldDefinition]
     """Fields of chats and messages of this channel that come with its kind."""
     deactivated_at: Timestamp | None = None
@@ -373,6 +375,8 @@ class Channel(Struct, frozen=True, kw_only=True):
     previous_webhook_valid_until: Timestamp | None = None
     project_id: ProjectId
     revision: int
+    secrets: dict[str, ChannelSecret]
+    """Settings of the connection that are secrets, by field. The values are in the vault."""
     session_timeout_minutes: int | None = None
     """1 to 1 440; null = the project's."""
     status: ChannelStatus
@@ -386,8 +390,10 @@ class Channel(Struct, frozen=True, kw_only=True):
     webhook_configured_at: Timestamp | None = None
     """When the provider confirmed the address."""
     webhook_events: List[str]
+    webhook_token: SecretRef | None = None
+    """The last segment of the address that the provider delivers to; null when it was made without a vault."""
     webhook_token_hash: str
-    """SHA-256 of the token, in hexadecimal; the token itself is kept nowhere."""
+    """SHA-256 of the token, in hexadecimal."""
     webhook_url: str | None = None
     """The address that the provider delivers to, without its secret last segment."""
 
@@ -442,7 +448,7 @@ class ChannelDetails(Struct, frozen=True, kw_only=True):
     connection_mode: ConnectionMode
     created_at: Timestamp
     credential_id: CredentialId | None = None
-    """Holds the secrets of the connection."""
+    """A credential that holds secrets of the connection, too."""
     custom_field_definitions: List[CustomFieldDefinition]
     """Fields of chats and messages of this channel that come with its kind."""
     deactivated_at: Timestamp | None = None
@@ -476,6 +482,8 @@ class ChannelDetails(Struct, frozen=True, kw_only=True):
     previous_webhook_valid_until: Timestamp | None = None
     project_id: ProjectId
     revision: int
+    secrets: dict[str, ChannelSecret]
+    """Settings of the connection that are secrets, by field. The values are in the vault."""
     session_timeout_minutes: int | None = None
     """1 to 1 440; null = the project's."""
     status: ChannelStatus
@@ -489,8 +497,10 @@ class ChannelDetails(Struct, frozen=True, kw_only=True):
     webhook_configured_at: Timestamp | None = None
     """When the provider confirmed the address."""
     webhook_events: List[str]
+    webhook_token: SecretRef | None = None
+    """The last segment of the address that the provider delivers to; null when it was made without a vault."""
     webhook_token_hash: str
-    """SHA-256 of the token, in hexadecimal; the token itself is kept nowhere."""
+    """SHA-256 of the token, in hexadecimal."""
     webhook_url: str | None = None
     """The address that the provider delivers to, without its secret last segment."""
 
@@ -534,6 +544,14 @@ class ChannelPatch(Struct, frozen=True, kw_only=True):
     name: str | None = None
     session_timeout_minutes: int | None | UnsetType = UNSET
     tracking_enabled: bool | None = None
+
+
+class ChannelSecret(Struct, frozen=True, kw_only=True):
+    """A secret setting as everybody may see it: that it is there."""
+
+    hint: str | None = None
+    """The last 4 characters of one that has at least 16."""
+    secret: SecretRef
 
 
 class ChannelType(Struct, frozen=True, kw_only=True):
@@ -590,6 +608,18 @@ class ChannelUser(Struct, frozen=True, kw_only=True):
     type: str
     """The id space, for example `messenger`."""
     value: str
+
+
+class ChannelWebhook(Struct, frozen=True, kw_only=True):
+    """Where a provider delivers to."""
+
+    active: bool
+    configured_at: Timestamp | None = None
+    """When the provider confirmed the address."""
+    token: str
+    """The secret last segment."""
+    url: str | None = None
+    """The whole address, with its secret last segment; null while the channel has no `webhook_base_url`."""
 
 
 class Chat(Struct, frozen=True, kw_only=True):
@@ -940,6 +970,8 @@ class CreateUser(Struct, frozen=True, kw_only=True):
     """`en` unless told."""
     name: str
     """1 to 120 characters."""
+    password: str | None = None
+    """10 to 128 characters; neither the name nor the e-mail address. Needs a vault."""
     phone: str | None = None
     """In international form: a user belongs to no region."""
     platform_role: PlatformRole | None = None
@@ -961,7 +993,7 @@ class Created(Struct, frozen=True, kw_only=True):
 
 
 class CreatedChannel(Struct, frozen=True, kw_only=True):
-    """A new channel, and the one chance to learn its webhook token."""
+    """A new channel and its webhook token."""
 
     ai_agents_enabled: bool
     """AI agents may answer."""
@@ -979,7 +1011,7 @@ class CreatedChannel(Struct, frozen=True, kw_only=True):
     connection_mode: ConnectionMode
     created_at: Timestamp
     credential_id: CredentialId | None = None
-    """Holds the secrets of the connection."""
+    """A credential that holds secrets of the connection, too."""
     custom_field_definitions: List[CustomFieldDefinition]
     """Fields of chats and messages of this channel that come with its kind."""
     deactivated_at: Timestamp | None = None
@@ -1008,10 +1040,17 @@ class CreatedChannel(Struct, frozen=True, kw_only=True):
     """1 to 255 characters, unique in the project whatever its case."""
     pipeline_id: PipelineId | None = None
     """New contacts and sessions enter it."""
+    plain_webhook_token: str | None = None
+    """The secret last segment of the address that the provider delivers to; `channels.webhook_url` shows it again.
+    Without a vault Ventros keeps its hash alone, and it is shown here and never again. Null when the call carried an
+    idempotency key, because the results of such calls are stored: `channels.rotate_webhook_token` gives a new one.
+    """
     previous_webhook_token_hash: str | None = None
     previous_webhook_valid_until: Timestamp | None = None
     project_id: ProjectId
     revision: int
+    secrets: dict[str, ChannelSecret]
+    """Settings of the connection that are secrets, by field. The values are in the vault."""
     session_timeout_minutes: int | None = None
     """1 to 1 440; null = the project's."""
     status: ChannelStatus
@@ -1025,13 +1064,10 @@ class CreatedChannel(Struct, frozen=True, kw_only=True):
     webhook_configured_at: Timestamp | None = None
     """When the provider confirmed the address."""
     webhook_events: List[str]
-    webhook_token: str | None = None
-    """The secret last segment of the address that the provider delivers to. Ventros keeps its hash alone, so it is
-    shown here and never again. Null when the call carried an idempotency key, because the results of such calls are
-    stored: `channels.rotate_webhook_token` gives a new one.
-    """
+    webhook_token: SecretRef | None = None
+    """The last segment of the address that the provider delivers to; null when it was made without a vault."""
     webhook_token_hash: str
-    """SHA-256 of the token, in hexadecimal; the token itself is kept nowhere."""
+    """SHA-256 of the token, in hexadecimal."""
     webhook_url: str | None = None
     """The address that the provider delivers to, without its secret last segment."""
 
@@ -1925,9 +1961,13 @@ class NewChannel(Struct, frozen=True, kw_only=True):
     history_import_max_messages_per_chat: int | None = None
     name: str
     pipeline_id: PipelineId | None = None
+    secrets: dict[str, ChannelSecret]
+    """Secret settings by field; the values are in the vault."""
     session_timeout_minutes: int | None = None
     status: ChannelStatus
     tracking_enabled: bool
+    webhook_token: SecretRef | None = None
+    """Null without a vault."""
     webhook_token_hash: str
     """SHA-256 of the token, in hexadecimal."""
 
@@ -2289,6 +2329,16 @@ class PartySystem(Struct, frozen=True, kw_only=True, tag_field="type", tag="syst
     type: ClassVar[Literal["system"]] = "system"
 
 
+class PasswordInfo(Struct, frozen=True, kw_only=True):
+    """What is known of a user's password; its hash is in the vault."""
+
+    algorithm: PasswordAlgorithm
+    changed_at: Timestamp
+    must_change: bool
+    """The host asks for a new one at the next login."""
+    secret_ref: SecretRef
+
+
 class Placement(Struct, frozen=True, kw_only=True):
     """How a message entered its session."""
 
@@ -2575,7 +2625,7 @@ class RotatedToken(Struct, frozen=True, kw_only=True):
     connection_mode: ConnectionMode
     created_at: Timestamp
     credential_id: CredentialId | None = None
-    """Holds the secrets of the connection."""
+    """A credential that holds secrets of the connection, too."""
     custom_field_definitions: List[CustomFieldDefinition]
     """Fields of chats and messages of this channel that come with its kind."""
     deactivated_at: Timestamp | None = None
@@ -2604,10 +2654,14 @@ class RotatedToken(Struct, frozen=True, kw_only=True):
     """1 to 255 characters, unique in the project whatever its case."""
     pipeline_id: PipelineId | None = None
     """New contacts and sessions enter it."""
+    plain_webhook_token: str
+    """Without a vault it is shown here and never again; with one `channels.webhook_url` shows it, too."""
     previous_webhook_token_hash: str | None = None
     previous_webhook_valid_until: Timestamp | None = None
     project_id: ProjectId
     revision: int
+    secrets: dict[str, ChannelSecret]
+    """Settings of the connection that are secrets, by field. The values are in the vault."""
     session_timeout_minutes: int | None = None
     """1 to 1 440; null = the project's."""
     status: ChannelStatus
@@ -2621,10 +2675,10 @@ class RotatedToken(Struct, frozen=True, kw_only=True):
     webhook_configured_at: Timestamp | None = None
     """When the provider confirmed the address."""
     webhook_events: List[str]
-    webhook_token: str
-    """Shown here and never again: Ventros keeps its hash alone."""
+    webhook_token: SecretRef | None = None
+    """The last segment of the address that the provider delivers to; null when it was made without a vault."""
     webhook_token_hash: str
-    """SHA-256 of the token, in hexadecimal; the token itself is kept nowhere."""
+    """SHA-256 of the token, in hexadecimal."""
     webhook_url: str | None = None
     """The address that the provider delivers to, without its secret last segment."""
 
@@ -2636,6 +2690,14 @@ class RotatedTokenAiProcessing(Struct, frozen=True, kw_only=True):
     text: AiProcessingConfig | UnsetType = UNSET
     video: AiProcessingConfig | UnsetType = UNSET
     voice: AiProcessingConfig | UnsetType = UNSET
+
+
+class SecretRef(Struct, frozen=True, kw_only=True):
+    """Stands for a sealed value in events and states: the value itself is in the vault."""
+
+    revision: int
+    """Grows with every new value."""
+    secret_id: SecretId
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -2922,6 +2984,8 @@ class User(Struct, frozen=True, kw_only=True):
     locked_until: Timestamp | None = None
     name: str
     """1 to 120 characters; `[erased]` after erasure."""
+    password: PasswordInfo | None = None
+    """Local password; its hash is in the vault."""
     phone: Phone | None = None
     platform_role: PlatformRole
     project_id: ProjectId
@@ -3639,6 +3703,12 @@ ParticipantType: TypeAlias = Literal["contact", "agent"]
 Party: TypeAlias = PartyContact | PartyAgent | PartyDevice | PartySystem
 """One side of a conversation."""
 
+PasswordAlgorithm: TypeAlias = Literal["argon2id"]
+"""How passwords are hashed.
+
+- `argon2id`: 19 MiB, 2 passes, 1 lane.
+"""
+
 Permission: TypeAlias = Literal[
     "authenticated",
     "contacts.view",
@@ -4036,11 +4106,13 @@ __all__ = [
     "ChannelId",
     "ChannelLabel",
     "ChannelPatch",
+    "ChannelSecret",
     "ChannelStatus",
     "ChannelType",
     "ChannelTypeId",
     "ChannelTypeTexts",
     "ChannelUser",
+    "ChannelWebhook",
     "Chat",
     "ChatClass",
     "ChatHit",
@@ -4242,6 +4314,8 @@ __all__ = [
     "PartyContact",
     "PartyDevice",
     "PartySystem",
+    "PasswordAlgorithm",
+    "PasswordInfo",
     "Permission",
     "Phone",
     "PipelineId",
@@ -4285,6 +4359,8 @@ __all__ = [
     "RotatedToken",
     "RotatedTokenAiProcessing",
     "ScoreKind",
+    "SecretId",
+    "SecretRef",
     "Sentiment",
     "Session",
     "SessionCounts",
