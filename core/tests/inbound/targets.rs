@@ -32,6 +32,18 @@ fn case_26_an_acknowledgement_before_its_message_waits() {
 }
 
 #[test]
+fn waha_case_15_the_paired_phone_reads() {
+    let line = Line::new();
+    line.says("A1", "09:59:00", "Oi");
+    line.item(ack("A1", "10:00:00", "read"));
+    let message = line.one::<Message>();
+    assert_eq!((message.status, json!(message.read_at)), (MessageStatus::Read, json!("2025-01-06T10:00:00.000000Z")));
+    let read = line.log().pop().unwrap();
+    assert_eq!(read.event_type, "message.read");
+    assert_eq!(serde_json::from_str::<Value>(read.data.get()).unwrap()["reader"], "agent");
+}
+
+#[test]
 fn case_27_a_reaction_waits_for_its_message_for_a_day() {
     let line = Line::new();
     line.set("10:00:10");
