@@ -27,6 +27,7 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::channels::channel_type::queries::QUERIES,
     crate::contacts::contact::commands::COMMANDS,
     crate::contacts::contact::queries::QUERIES,
+    crate::contacts::contact::stats::QUERIES,
     crate::conversations::chat::commands::COMMANDS,
     crate::conversations::chat::queries::QUERIES,
     crate::conversations::inbound::COMMANDS,

@@ -120,3 +120,27 @@ fn a_deleted_contact_closes_its_chat() {
     );
     line.world.assert_log_matches();
 }
+
+#[test]
+fn the_figures_of_a_contact_add_up() {
+    let line = Line::new();
+    line.set("11:00:00");
+    line.says("A1", "09:00:00", "1");
+    line.item(from_me("B1", "09:02:00", "2"));
+    line.says("A2", "09:10:00", "3");
+    line.item(from_me("B2", "09:14:00", "4"));
+    line.says("A3", "11:00:00", "5");
+    let stats = line.ok("contacts.stats", json!({"id": line.contact().id}));
+    assert_eq!(
+        stats,
+        json!({
+            "sessions": 2, "active_sessions": 1, "messages": 5, "messages_from_contact": 3, "messages_to_contact": 2,
+            "average_session_seconds": 840, "average_response_seconds": 180,
+            "first_interaction_at": "2025-01-06T09:00:00.000000Z", "last_interaction_at": "2025-01-06T11:00:00.000000Z",
+            "last_session_started_at": "2025-01-06T11:00:00.000000Z",
+            "last_session_ended_at": "2025-01-06T09:44:00.000000Z",
+        })
+    );
+    let unknown = line.call("contacts.stats", json!({"id": line.shop.id()})).unwrap_err();
+    assert_eq!(unknown.code().as_str(), "contact_not_found");
+}

@@ -84,6 +84,57 @@ fn case_48_the_log_alone_gives_what_a_day_of_deliveries_left() {
     assert_eq!(line.all::<Message>().len(), messages.len());
 }
 
+#[test]
+fn a_project_that_is_off_goes_on_with_open_sessions_only() {
+    let line = Line::new();
+    line.says("A1", "09:45:00", "1");
+    line.ok("projects.deactivate", json!({}));
+    assert!(recorded(&line.says("A2", "10:00:00", "2")));
+    let off = Outcome::Parked { reason: ParkedBecause::ProjectInactive };
+    assert_eq!(line.item(message_of("5521988887777", "B1", "10:00:00")), off);
+    line.set("11:00:00");
+    assert_eq!(line.says("A3", "11:00:00", "3"), off);
+    let raw = RawBody(BODY.replace("SESSION", "default").replace("_A1", "_A4"));
+    block_on(line.shop.execute(Accept { channel_id: line.channel, raw, headers: Default::default() })).unwrap();
+    line.run();
+    let waiting = line.ok("inbound.list", json!({"state": "parked", "kind": "message"}));
+    assert_eq!(waiting["items"].as_array().unwrap().len(), 3);
+    assert_eq!(line.all::<Message>().len(), 2);
+    line.ok("projects.activate", json!({}));
+    line.run();
+    assert_eq!((line.all::<Message>().len(), line.all::<Contact>().len()), (5, 2));
+    line.world.assert_log_matches();
+}
+
+#[test]
+fn the_inbox_is_listed_by_what_people_look_for() {
+    let line = Line::new();
+    for number in 0..5 {
+        line.set(&format!("10:0{number}:00"));
+        assert!(waits(&line.item(ack(&format!("X{number}"), "09:00:00", "read"))));
+        let raw = RawBody(format!("no json {number}"));
+        block_on(line.shop.execute(Accept { channel_id: line.channel, raw, headers: Default::default() })).unwrap();
+    }
+    line.run();
+    let list = |input: Value| line.ok("inbound.list", input);
+    let count = |input: Value| list(input)["items"].as_array().unwrap().len();
+    assert_eq!(count(json!({})), 10);
+    assert_eq!((count(json!({"state": "dead"})), count(json!({"kind": "ack"}))), (5, 5));
+    assert_eq!(count(json!({"received_from": at("10:02:00"), "received_until": at("10:04:00")})), 4);
+    assert_eq!(count(json!({"channel_id": line.beside("W2").channel})), 0);
+    let mut seen = Vec::new();
+    let mut cursor = Value::Null;
+    loop {
+        let page = list(json!({"limit": 3, "cursor": cursor}));
+        seen.extend(page["items"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()));
+        cursor = page["next_cursor"].clone();
+        if page["has_more"] == false {
+            break;
+        }
+    }
+    assert!(seen.len() == 10 && seen.windows(2).all(|pair| pair[0] > pair[1]), "{seen:?}");
+}
+
 /// The public address of a channel: what answers to a call there.
 struct Address {
     line: Line,

@@ -1389,6 +1389,19 @@ export class Contacts extends Collection {
   }
 
   /**
+   * The figures of the conversations with a contact. Its messages in groups are counted, the sessions of groups are
+   * not.
+   *
+   * Permission: `contacts.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `contact_not_found`.
+   */
+  stats(id: t.ContactId, options?: CallOptions): Promise<t.ContactStats> {
+    return this._call<t.ContactStats>("contacts.stats", { id }, options);
+  }
+
+  /**
    * Lets bulk senders write to a contact again.
    *
    * Permission: `contacts.manage`.
@@ -1508,7 +1521,8 @@ export class Inbound extends Collection {
   }
 
   /**
-   * Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days.
+   * Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days. A page may be shorter
+   * than `limit`, or empty, while `has_more` is true.
    *
    * Permission: `channels.manage`.
    *

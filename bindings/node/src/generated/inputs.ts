@@ -595,8 +595,14 @@ export interface InboundIngestInput {
 /** What `inbound.list` is given. */
 export interface InboundListInput {
   channel_id?: t.ChannelId | null | undefined;
+  /** `delivery`, or the kind of a single item: `message`, `ack`, ... */
+  kind?: string | null | undefined;
   /** 1 to 100, default 20. */
   limit?: number | null | undefined;
+  /** Received at this moment or later. */
+  received_from?: t.Timestamp | Date | null | undefined;
+  /** Received before this moment. */
+  received_until?: t.Timestamp | Date | null | undefined;
   state?: t.InboxState | null | undefined;
 }
 

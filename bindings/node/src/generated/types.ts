@@ -847,6 +847,23 @@ export interface ContactHit {
   score: number;
 }
 
+/** How much was said with a contact, and how fast. */
+export interface ContactStats {
+  active_sessions: number;
+  /** How long the contact waited for an answer, on average. */
+  average_response_seconds: number | null;
+  /** Of the sessions that have ended. */
+  average_session_seconds: number | null;
+  first_interaction_at: Timestamp | null;
+  last_interaction_at: Timestamp | null;
+  last_session_ended_at: Timestamp | null;
+  last_session_started_at: Timestamp | null;
+  messages: number;
+  messages_from_contact: number;
+  messages_to_contact: number;
+  sessions: number;
+}
+
 export interface ContentText {
   type: "text";
   body: string;
@@ -3647,10 +3664,16 @@ export type Outcome =
  * Why an item waits.
  *
  * - `channel_inactive`: A person switched the channel off; the item is worked off when it is activated.
+ * - `project_inactive`: The project is switched off, and the item belongs to no session that is still open; it is
+ * worked off when the project is activated.
  * - `own_send_in_flight`: It may be the echo of a send that is under way.
  * - `target_unknown`: What it is about has not arrived yet.
  */
-export type ParkedBecause = "channel_inactive" | "own_send_in_flight" | "target_unknown";
+export type ParkedBecause =
+  | "channel_inactive"
+  | "project_inactive"
+  | "own_send_in_flight"
+  | "target_unknown";
 
 /**
  * What a participant may do in a group.

@@ -12,6 +12,7 @@ pub mod queries;
 pub mod resolution;
 mod search;
 mod state;
+pub mod stats;
 mod update;
 mod values;
 

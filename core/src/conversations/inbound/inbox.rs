@@ -10,11 +10,14 @@ use crate::{operations, text_enum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 /// Rows that one replay may name.
 const MAX_REPLAY: usize = 500;
-/// Rows read for one page, at the most; a filter by channel may leave fewer.
-const MAX_SCAN: usize = 1_000;
+/// Rows looked at for one page; when few of them are wanted, the page is short and another one follows.
+const MAX_SCAN: usize = 2_000;
+/// Rows read at a time.
+const BATCH: usize = 200;
 
 text_enum! {
     /// Where a delivery stands.
@@ -132,7 +135,8 @@ fn not_found(id: JobId) -> Error {
     Error::new(ErrorCode::InboundItemNotFound).with("resource", "inbound_item").with("id", id.to_string())
 }
 
-/// Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days.
+/// Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days. A page may be shorter than
+/// `limit`, or empty, while `has_more` is true.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListDeliveries {
@@ -140,6 +144,15 @@ pub struct ListDeliveries {
     pub state: Option<InboxState>,
     #[serde(default)]
     pub channel_id: Option<ChannelId>,
+    /// `delivery`, or the kind of a single item: `message`, `ack`, ...
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Received at this moment or later.
+    #[serde(default)]
+    pub received_from: Option<Timestamp>,
+    /// Received before this moment.
+    #[serde(default)]
+    pub received_until: Option<Timestamp>,
     /// 1 to 100, default 20.
     #[serde(default)]
     pub limit: Option<i64>,
@@ -162,28 +175,83 @@ impl Query for ListDeliveries {
             }
             None => None,
         };
-        let mut jobs = Vec::new();
-        for queue in [QUEUE, targets::QUEUE] {
-            let query = JobQuery { queue: Some(queue.to_owned()), before, limit: MAX_SCAN, ..JobQuery::default() };
-            jobs.extend(read.storage().jobs(Scope::Project(read.project()), &query).await?);
-        }
-        jobs.sort_by_key(|job| std::cmp::Reverse(job.id));
-        let mut items = Vec::with_capacity(limit + 1);
-        for job in &jobs {
-            let row = InboxRow::read(job)?;
-            let fits = self.state.is_none_or(|state| row.state == state)
-                && self.channel_id.is_none_or(|id| row.channel_id == id);
-            if fits {
+        let mut waiting = Newest::of(read, QUEUE, self.state, before);
+        let mut parked = Newest::of(read, targets::QUEUE, self.state, before);
+        let mut items = Vec::with_capacity(limit);
+        let mut last = None;
+        for _ in 0..MAX_SCAN {
+            let of_parked = match (waiting.peek().await?, parked.peek().await?) {
+                (None, None) => return Ok(page(items, None)),
+                (waiting, parked) => parked > waiting,
+            };
+            let job = if of_parked { parked.take() } else { waiting.take() };
+            let Some(job) = job else { break };
+            if items.len() == limit {
+                return Ok(page(items, last));
+            }
+            last = Some(job.id);
+            let row = InboxRow::read(&job)?;
+            if self.wants(&row) {
                 items.push(row);
             }
-            if items.len() > limit {
-                break;
-            }
         }
-        let has_more = items.len() > limit;
-        items.truncate(limit);
-        let next_cursor = items.last().filter(|_| has_more).map(|row| row.id.to_string());
-        Ok(Page { items, next_cursor, prev_cursor: None, has_more, total: None })
+        Ok(page(items, last))
+    }
+}
+
+impl ListDeliveries {
+    fn wants(&self, row: &InboxRow) -> bool {
+        self.state.is_none_or(|state| row.state == state)
+            && self.channel_id.is_none_or(|id| row.channel_id == id)
+            && self.kind.as_ref().is_none_or(|kind| row.kind == *kind)
+            && self.received_from.is_none_or(|from| row.received_at >= from)
+            && self.received_until.is_none_or(|until| row.received_at < until)
+    }
+}
+
+/// With `last`, the last job that was looked at, more may follow.
+fn page(items: Vec<InboxRow>, last: Option<Uuid>) -> Page<InboxRow> {
+    let next_cursor = last.map(|id| JobId::from_uuid(id).to_string());
+    Page { items, has_more: next_cursor.is_some(), next_cursor, prev_cursor: None, total: None }
+}
+
+/// The jobs of a queue, newest first, read as they are needed.
+struct Newest<'r> {
+    read: &'r Reader<'r>,
+    query: JobQuery,
+    /// Read and not yet taken, the oldest first.
+    jobs: Vec<JobRecord>,
+    is_over: bool,
+}
+
+impl<'r> Newest<'r> {
+    fn of(read: &'r Reader<'_>, queue: &str, state: Option<InboxState>, before: Option<Uuid>) -> Newest<'r> {
+        let states = match (state, queue == targets::QUEUE) {
+            (None, _) => Vec::new(),
+            (Some(InboxState::Done), _) => vec![JobState::Succeeded, JobState::Cancelled],
+            (Some(InboxState::Dead), _) => vec![JobState::Dead],
+            (Some(InboxState::New), _) => vec![JobState::Scheduled, JobState::Running],
+            (Some(InboxState::Parked), false) => vec![JobState::Parked],
+            (Some(InboxState::Parked), true) => vec![JobState::Parked, JobState::Scheduled, JobState::Running],
+        };
+        let query = JobQuery { queue: Some(queue.to_owned()), states, before, limit: BATCH, ..JobQuery::default() };
+        Newest { read, query, jobs: Vec::new(), is_over: false }
+    }
+
+    /// The id of the next job.
+    async fn peek(&mut self) -> Result<Option<Uuid>> {
+        if self.jobs.is_empty() && !self.is_over {
+            let scope = Scope::Project(self.read.project());
+            self.jobs = self.read.storage().jobs(scope, &self.query).await?;
+            self.is_over = self.jobs.len() < BATCH;
+            self.query.before = self.jobs.last().map(|job| job.id);
+            self.jobs.reverse();
+        }
+        Ok(self.jobs.last().map(|job| job.id))
+    }
+
+    fn take(&mut self) -> Option<JobRecord> {
+        self.jobs.pop()
     }
 }
 

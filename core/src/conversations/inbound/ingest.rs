@@ -27,7 +27,7 @@ pub const QUEUE: &str = "inbound";
 /// An echo is looked for again after this many seconds, for a minute.
 const ECHO_RETRY_SECONDS: i64 = 5;
 const ECHO_WAIT_SECONDS: i64 = 60;
-/// A delivery to a line that is switched off waits for its activation, at most this long: a year.
+/// What arrives while a line or its project is switched off waits for the activation, at most this long: a year.
 const OFF_WAIT_SECONDS: i64 = 365 * 24 * 3600;
 /// A delivery that fails is tried this often.
 const MAX_ATTEMPTS: u32 = 10;
@@ -338,8 +338,14 @@ impl Line {
             return Ok(Outcome::Parked { reason: ParkedBecause::ChannelInactive });
         }
         let outcome = self.apply(work, item, received_at, false).await?;
-        if let Outcome::Parked { reason: ParkedBecause::OwnSendInFlight } = outcome {
-            self.keep(work, item, received_at, ECHO_RETRY_SECONDS, false)?;
+        match outcome {
+            Outcome::Parked { reason: ParkedBecause::OwnSendInFlight } => {
+                self.keep(work, item, received_at, ECHO_RETRY_SECONDS, false)?;
+            }
+            Outcome::Parked { reason: ParkedBecause::ProjectInactive } => {
+                self.keep(work, item, received_at, OFF_WAIT_SECONDS, true)?;
+            }
+            _ => {}
         }
         Ok(outcome)
     }
@@ -443,7 +449,7 @@ async fn run_delivery(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobO
         Err(gone) => return Ok(gone),
     };
     if !line.channel.accepts_inbound() {
-        return Ok(off(work.now()));
+        return Ok(off(work.now(), ParkedBecause::ChannelInactive));
     }
     let normalised = line.read(&kept.raw, &kept.headers, kept.received_at)?;
     if normalised.is_unparseable() {
@@ -463,7 +469,7 @@ async fn run_item(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobOutco
         Err(gone) => return Ok(gone),
     };
     if !line.channel.accepts_inbound() {
-        return Ok(off(work.now()));
+        return Ok(off(work.now(), ParkedBecause::ChannelInactive));
     }
     let last_try = work.now() >= kept.received_at.plus_seconds(ECHO_WAIT_SECONDS);
     let outcome = line.apply(work, &kept.item, kept.received_at, last_try).await?;
@@ -471,6 +477,7 @@ async fn run_item(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobOutco
         Outcome::Parked { reason: ParkedBecause::OwnSendInFlight } => {
             JobOutcome::Again(work.now().plus_seconds(ECHO_RETRY_SECONDS))
         }
+        Outcome::Parked { reason: reason @ ParkedBecause::ProjectInactive } => off(work.now(), reason),
         Outcome::Rejected { code, message } => JobOutcome::Dead { error: format!("{code}: {message}") },
         outcome => JobOutcome::Done { result: Some(json(&outcome)?) },
     })
@@ -508,11 +515,8 @@ async fn load_or_gone(work: &mut UnitOfWork<'_>, id: ChannelId) -> Result<std::r
     }
 }
 
-fn off(now: Timestamp) -> JobOutcome {
-    JobOutcome::Parked {
-        until: now.plus_seconds(OFF_WAIT_SECONDS),
-        reason: ParkedBecause::ChannelInactive.as_str().to_owned(),
-    }
+fn off(now: Timestamp, reason: ParkedBecause) -> JobOutcome {
+    JobOutcome::Parked { until: now.plus_seconds(OFF_WAIT_SECONDS), reason: reason.as_str().to_owned() }
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String> {

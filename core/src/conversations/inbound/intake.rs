@@ -35,9 +35,9 @@ impl Intake<'_> {
         }
     }
 
-    /// Whether the channel wants this file looked at by AI.
+    /// Whether the channel wants this file looked at by AI. In a project that does not work nothing automatic runs.
     pub fn wants_ai(&self, content: ContentType, media: Option<&Media>) -> bool {
-        let Some(media) = media else { return false };
+        let Some(media) = media.filter(|_| self.project.is_active()) else { return false };
         let Ok(kind) = AiContentType::parse(content.as_str()) else { return false };
         let wanted = self.channel.ai_for(kind);
         let is_reachable = media.url.is_some() || media.storage_key.is_some();

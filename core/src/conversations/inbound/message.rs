@@ -10,10 +10,11 @@ use crate::conversations::chat::{Chat, ChatType};
 use crate::conversations::message::{
     DeliveryReport, Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority, acknowledge,
 };
-use crate::conversations::session::{Origin, PlacementFacts, SessionKind, place_message};
+use crate::conversations::session::{ACTIVE_IN_CHAT, Origin, PlacementFacts, Session, SessionKind, place_message};
 use crate::engine::{Event, Root, UnitOfWork};
 use crate::kernel::{AgentId, ChatId, Error, ErrorCode, ErrorKind, MessageId, ProjectId, Result, Timestamp};
 use crate::storage::{self, FieldKind, Filter, Find, Leaf, Scope, Test};
+use crate::tenancy::project::ProjectStatus;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -40,6 +41,9 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         return Ok(Outcome::Parked { reason: ParkedBecause::OwnSendInFlight });
     }
     let (timestamp, adjusted) = clamp(item.timestamp, work.now(), intake.received_at);
+    if intake.project.status == ProjectStatus::Inactive && !is_in_open_session(work, intake, item, timestamp).await? {
+        return Ok(Outcome::Parked { reason: ParkedBecause::ProjectInactive });
+    }
     let mut created = Created::default();
 
     let mut contact_id = None;
@@ -278,6 +282,19 @@ fn particulars(item: &InboundMessage, metadata: &mut Map<String, Value>) {
             metadata.insert(name.to_owned(), Value::Bool(true));
         }
     }
+}
+
+/// While a project is switched off, its open sessions go on and no other begins.
+async fn is_in_open_session(
+    work: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    item: &InboundMessage,
+    at: Timestamp,
+) -> Result<bool> {
+    let chat = chats::find_by_external_id(work, intake.channel.id, &item.chat.external_id).await?;
+    let Some(chat) = chat else { return Ok(false) };
+    let session = work.by_key::<Session>(ACTIVE_IN_CHAT, "", &chat.id.to_string()).await?;
+    Ok(session.is_some_and(|session| (session.started_at..=session.deadline()).contains(&at)))
 }
 
 /// An outbound message of this chat is on its way and its id at the provider is not known yet.

@@ -30,6 +30,9 @@ text_enum! {
     pub enum ParkedBecause {
         /// A person switched the channel off; the item is worked off when it is activated.
         ChannelInactive = "channel_inactive",
+        /// The project is switched off, and the item belongs to no session that is still open; it is worked off when the
+        /// project is activated.
+        ProjectInactive = "project_inactive",
         /// It may be the echo of a send that is under way.
         OwnSendInFlight = "own_send_in_flight",
         /// What it is about has not arrived yet.

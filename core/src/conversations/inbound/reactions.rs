@@ -1,8 +1,8 @@
-//! What was kept while a channel was off is worked off when somebody switches it on.
+//! What was kept while a channel or the project was off is worked off when somebody switches it on.
 
 use super::ingest::QUEUE;
 use crate::engine::{Event, Reaction, UnitOfWork};
-use crate::kernel::{Component, Result};
+use crate::kernel::{Component, Kind, Result};
 use crate::storage::{EventRecord, JobQuery, JobState, JobWrite, Scope};
 use uuid::Uuid;
 
@@ -12,18 +12,20 @@ const MAX_RELEASED: usize = 10_000;
 /// The reactions of the intake.
 pub const REACTIONS: &[Reaction] = &[Reaction {
     name: "ventros.inbound_release",
-    events: &["channel.activation.requested", "channel.activated"],
+    events: &["channel.activation.requested", "channel.activated", "project.activated", "project.resumed"],
     component: Component::Channel,
     run: |work, record, _event: &Event| Box::pin(release(work, record)),
 }];
 
 async fn release(work: &mut UnitOfWork<'_>, record: &EventRecord) -> Result<()> {
+    let of_channel = record.aggregate_kind == Kind::Channel;
+    let whose = if of_channel { format!("{}:", record.aggregate_id) } else { String::new() };
     let mut ids: Vec<Uuid> = Vec::new();
     for prefix in ["item", "delivery"] {
         let query = JobQuery {
             queue: Some(QUEUE.to_owned()),
             states: vec![JobState::Parked],
-            unique_key_prefix: Some(format!("{prefix}:{}:", record.aggregate_id)),
+            unique_key_prefix: Some(format!("{prefix}:{whose}")),
             limit: MAX_RELEASED,
             ..JobQuery::default()
         };

@@ -1,13 +1,14 @@
 //! Acknowledgements, reactions, edits and revocations: they name a message, which may not have arrived yet. Then they
-//! wait as parked jobs, are applied with the message when it appears, and are dropped when it never does.
+//! wait as parked jobs, are applied with the message when it appears, and are dropped when it never does. So does a reaction
+//! that is taken back before it was given.
 
 use super::intake::Intake;
 use super::outcome::{Outcome, ParkedBecause};
-use crate::channels::gateway::{ChatClass, Identifiers, InboundItem, RevokeReach};
+use crate::channels::gateway::{ChatClass, Identifiers, InboundItem, InboundReaction, RevokeReach};
 use crate::contacts::contact::resolution as contacts;
-use crate::conversations::message::{DeliveryReport, Message, Party};
+use crate::conversations::message::{DeliveryReport, Message, Party, Reacted};
 use crate::engine::{JobRequest, Root, UnitOfWork};
-use crate::kernel::{ChannelId, Error, MessageId, Result, Timestamp};
+use crate::kernel::{ChannelId, Error, ErrorCode, MessageId, Result, Timestamp};
 use crate::storage::{JobQuery, JobState, Scope};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -53,8 +54,7 @@ pub async fn apply_known(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &
         let Some(message) = work.by_key::<Message>("message.external", &channel, external_id).await? else {
             return Ok(false);
         };
-        apply(work, intake, message, item).await?;
-        return Ok(true);
+        return Ok(apply(work, intake, message, item).await?.is_none());
     }
     super::changes::apply_to_known_chat(work, intake, item).await
 }
@@ -66,15 +66,17 @@ pub async fn apply_or_park(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item:
     };
     let channel = intake.channel.id.to_string();
     match work.by_key::<Message>("message.external", &channel, external_id).await? {
-        Some(message) => {
-            apply(work, intake, message, item).await?;
-            Ok(Outcome::Applied {})
-        }
-        None => {
-            park(work, intake, item, &prefix("message", intake.channel.id, external_id))?;
-            Ok(Outcome::Parked { reason: ParkedBecause::TargetUnknown })
-        }
+        Some(message) => match apply(work, intake, message, item).await? {
+            None => Ok(Outcome::Applied {}),
+            Some(key) => wait(work, intake, item, &key),
+        },
+        None => wait(work, intake, item, &prefix("message", intake.channel.id, external_id)),
     }
+}
+
+fn wait(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem, key_prefix: &str) -> Result<Outcome> {
+    park(work, intake, item, key_prefix)?;
+    Ok(Outcome::Parked { reason: ParkedBecause::TargetUnknown })
 }
 
 /// Applies what waited for a message that was recorded just now.
@@ -84,9 +86,17 @@ pub async fn apply_waiting(
     external_id: &str,
     id: MessageId,
 ) -> Result<()> {
-    for item in take_waiting(work, &prefix("message", intake.channel.id, external_id)).await? {
+    let mut items = take_waiting(work, &prefix("message", intake.channel.id, external_id)).await?;
+    // A reaction before it is taken back.
+    items.sort_by_key(|item| match item {
+        InboundItem::Reaction(reaction) => Some(reaction.at),
+        _ => None,
+    });
+    for item in items {
         let message = work.load::<Message>(id).await?;
-        apply(work, intake, message, &item).await?;
+        if let Some(key) = apply(work, intake, message, &item).await? {
+            park(work, intake, &item, &key)?;
+        }
     }
     Ok(())
 }
@@ -153,13 +163,13 @@ pub fn prefix(what: &str, channel: ChannelId, external_id: &str) -> String {
     format!("{what}:{channel}:{}:", crate::channels::gateway::hex(&digest[..16]))
 }
 
-/// Applies an item to its message.
-pub async fn apply(
+/// Applies an item to its message. The key under which it has to wait, when it takes back a reaction that has not arrived.
+async fn apply(
     work: &mut UnitOfWork<'_>,
     intake: &Intake<'_>,
     mut message: Root<Message>,
     item: &InboundItem,
-) -> Result<()> {
+) -> Result<Option<String>> {
     match item {
         InboundItem::Ack(ack) => {
             let participant = ack.participant.as_ref().and_then(|who| who.wid.clone().or_else(|| who.lid.clone()));
@@ -168,13 +178,8 @@ pub async fn apply(
         }
         InboundItem::Reaction(reaction) => {
             let by = party(work, intake, &message, reaction.from_me, &reaction.by, reaction.at).await?;
-            let Some(by) = by else { return Ok(()) };
-            // An emoji that is none is the provider's mistake, not ours to refuse.
-            if let Err(error) = message.react(by, reaction.emoji.as_deref(), reaction.at)
-                && error.code() != crate::kernel::ErrorCode::EmojiInvalid
-            {
-                return Err(error);
-            }
+            let Some(by) = by else { return Ok(None) };
+            return react(work, intake, message, reaction, by).await;
         }
         InboundItem::Edit(edit) => {
             let by = party(work, intake, &message, edit.from_me, &edit.by, edit.at).await?.unwrap_or(Party::System);
@@ -188,7 +193,37 @@ pub async fn apply(
         _ => {}
     }
     work.save(message)?;
-    Ok(())
+    Ok(None)
+}
+
+async fn react(
+    work: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    mut message: Root<Message>,
+    item: &InboundReaction,
+    by: Party,
+) -> Result<Option<String>> {
+    let who = serde_json::to_string(&by).map_err(|e| Error::internal(e.to_string()))?;
+    let key = prefix("reaction", intake.channel.id, &format!("{} {who}", item.target_channel_message_id));
+    match message.react(by, item.emoji.as_deref(), item.at) {
+        Ok(Reacted::Known) => return Ok(None),
+        Ok(Reacted::TooEarly) => return Ok(Some(key)),
+        Ok(Reacted::Changed) => {}
+        // An emoji that is none is the provider's mistake, not ours to refuse.
+        Err(error) if error.code() == ErrorCode::EmojiInvalid => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    if item.emoji.is_some() {
+        for waiting in take_waiting(work, &key).await? {
+            if let InboundItem::Reaction(later) = &waiting
+                && message.react(by, later.emoji.as_deref(), later.at)? == Reacted::TooEarly
+            {
+                park(work, intake, &waiting, &key)?;
+            }
+        }
+    }
+    work.save(message)?;
+    Ok(None)
 }
 
 /// Who did it: our own device, or a contact. In an individual chat that is the contact of the message.

@@ -30,10 +30,27 @@ impl Message {
         self.edits.contains(&at)
     }
 
+    /// What a party did last: its emoji, or none when it took it back, and when.
+    pub fn last_reaction(&self, actor: Party) -> Option<(Option<&str>, Timestamp)> {
+        let given = self.reaction_of(actor).map(|reaction| (Some(reaction.emoji.as_str()), reaction.at));
+        let taken = || self.reactions_removed.iter().find(|removed| removed.actor == actor).map(|it| (None, it.at));
+        given.or_else(taken)
+    }
+
     /// Voice notes and sounds can be played; of anything else, played means read.
     pub fn is_playable(&self) -> bool {
         matches!(self.content.content_type(), ContentType::Voice | ContentType::Audio)
     }
+}
+
+/// What became of a reaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reacted {
+    Changed,
+    /// It is in already, or was overtaken by a later one.
+    Known,
+    /// It takes back a reaction that has not arrived yet. Nothing was recorded.
+    TooEarly,
 }
 
 impl Root<Message> {
@@ -147,38 +164,35 @@ impl Root<Message> {
         true
     }
 
-    /// Sets, replaces or (with none) removes the one reaction of a party. The newest by time wins in any order of
-    /// arrival. False when nothing changed.
-    pub fn react(&mut self, actor: Party, emoji: Option<&str>, at: Timestamp) -> Result<bool> {
+    /// Sets, replaces or (with none) removes the one reaction of a party.
+    ///
+    /// What a party did last counts, in any order of arrival. At one moment taking back comes last, and of two emojis the
+    /// greater one.
+    ///
+    /// # Errors
+    /// `emoji_invalid`.
+    pub fn react(&mut self, actor: Party, emoji: Option<&str>, at: Timestamp) -> Result<Reacted> {
         let emoji = emoji.filter(|emoji| !emoji.is_empty());
         if emoji.is_some_and(|emoji| emoji.len() > MAX_EMOJI_BYTES || emoji.chars().any(char::is_control)) {
             return Err(Error::new(ErrorCode::EmojiInvalid).at("emoji").with("max_bytes", MAX_EMOJI_BYTES));
         }
-        let current = self.reaction_of(actor).cloned();
-        let known = current.as_ref().map(|reaction| reaction.at);
-        let removed = self.reactions_removed.iter().find(|removed| removed.actor == actor).map(|removed| removed.at);
-        if known.max(removed).is_some_and(|newest| newest > at) {
-            return Ok(false);
+        let order = |emoji: Option<&str>, at: Timestamp| (at, emoji.is_none(), emoji.map(str::to_owned));
+        let known = self.last_reaction(actor);
+        let previous_emoji = known.and_then(|(emoji, _)| emoji.map(str::to_owned));
+        if known.is_some_and(|(known, known_at)| order(known, known_at) >= order(emoji, at)) {
+            return Ok(Reacted::Known);
         }
-        match (emoji, current) {
-            // The same one at a later time still counts: what happened between the two may arrive after both.
-            (Some(emoji), Some(current)) if current.emoji == emoji && current.at == at => Ok(false),
-            (Some(_), None) if self.reactions.len() >= MAX_REACTIONS => Ok(false),
-            (Some(emoji), current) => {
-                let previous_emoji = current.map(|current| current.emoji);
+        match (emoji, previous_emoji) {
+            (None, None) => Ok(Reacted::TooEarly),
+            (None, Some(emoji)) => {
+                self.record(MessageEvent::ReactionRemoved { actor, emoji, at });
+                Ok(Reacted::Changed)
+            }
+            (Some(_), None) if self.reactions.len() >= MAX_REACTIONS => Ok(Reacted::Known),
+            (Some(emoji), previous_emoji) => {
                 self.record(MessageEvent::ReactionAdded { actor, emoji: emoji.to_owned(), previous_emoji, at });
-                Ok(true)
+                Ok(Reacted::Changed)
             }
-            (None, Some(current)) => {
-                self.record(MessageEvent::ReactionRemoved { actor, emoji: current.emoji, at });
-                Ok(true)
-            }
-            // Nothing to take back yet: remembered, in case the reaction itself is still under way.
-            (None, None) if removed.is_none_or(|removed| removed < at) && self.recorder.actor.component().is_some() => {
-                self.record(MessageEvent::ReactionRemoved { actor, emoji: String::new(), at });
-                Ok(true)
-            }
-            (None, None) => Ok(false),
         }
     }
 

@@ -13,7 +13,7 @@ mod timers;
 mod values;
 mod withdrawal;
 
-pub use behaviour::{DeliveryReport, MAX_EMOJI_BYTES, status_of};
+pub use behaviour::{DeliveryReport, MAX_EMOJI_BYTES, Reacted, status_of};
 pub use counting::{acknowledge, metrics_if};
 pub use delivery::{MAX_ATTEMPTS, retry_delay_micros};
 pub use events::{AiRequest, MessageEvent, NewMessage, ReleasedMessage};

@@ -2790,6 +2790,23 @@ class Contacts(Collection):
             expected_version,
         )
 
+    def stats(
+        self,
+        id: t.ContactId,
+    ) -> t.ContactStats:
+        """The figures of the conversations with a contact. Its messages in groups are counted, the sessions of groups are not.
+
+        Permission: contacts.view.
+        Errors: contact_not_found, permission_denied.
+        """
+        return self._call(
+            "contacts.stats",
+            {
+                "id": id,
+            },
+            t.ContactStats,
+        )
+
     def unblock(
         self,
         id: t.ContactId,
@@ -3109,14 +3126,21 @@ class Inbound(Collection):
         self,
         *,
         channel_id: t.ChannelId | None = None,
+        kind: str | None = None,
         limit: int | None = None,
+        received_from: t.Timestamp | None = None,
+        received_until: t.Timestamp | None = None,
         state: t.InboxState | None = None,
     ) -> Pager[t.InboxRow]:
-        """Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days.
+        """Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days. A page may be shorter than
+        `limit`, or empty, while `has_more` is true.
 
         Args:
             cursor: `next_cursor` of the page before.
+            kind: `delivery`, or the kind of a single item: `message`, `ack`, ...
             limit: 1 to 100, default 20.
+            received_from: Received at this moment or later.
+            received_until: Received before this moment.
 
         Permission: channels.manage.
         Errors: cursor_invalid, limit_out_of_range, permission_denied.
@@ -3125,7 +3149,10 @@ class Inbound(Collection):
             "inbound.list",
             {
                 "channel_id": given(channel_id),
+                "kind": given(kind),
                 "limit": given(limit),
+                "received_from": given(received_from),
+                "received_until": given(received_until),
                 "state": given(state),
             },
             Page[t.InboxRow],

@@ -867,6 +867,24 @@ class ContactHit(Struct, frozen=True, kw_only=True):
     """2.0 for an exact id, 1.5 name, 1.3 phone, 1.2 e-mail, 1.0 anything else."""
 
 
+class ContactStats(Struct, frozen=True, kw_only=True):
+    """How much was said with a contact, and how fast."""
+
+    active_sessions: int
+    average_response_seconds: int | None = None
+    """How long the contact waited for an answer, on average."""
+    average_session_seconds: int | None = None
+    """Of the sessions that have ended."""
+    first_interaction_at: Timestamp | None = None
+    last_interaction_at: Timestamp | None = None
+    last_session_ended_at: Timestamp | None = None
+    last_session_started_at: Timestamp | None = None
+    messages: int
+    messages_from_contact: int
+    messages_to_contact: int
+    sessions: int
+
+
 class ContentText(Struct, frozen=True, kw_only=True, tag_field="type", tag="text"):
     type: ClassVar[Literal["text"]] = "text"
     body: str
@@ -3683,10 +3701,11 @@ Outcome: TypeAlias = (
 )
 """What became of one item."""
 
-ParkedBecause: TypeAlias = Literal["channel_inactive", "own_send_in_flight", "target_unknown"]
+ParkedBecause: TypeAlias = Literal["channel_inactive", "project_inactive", "own_send_in_flight", "target_unknown"]
 """Why an item waits.
 
 - `channel_inactive`: A person switched the channel off; the item is worked off when it is activated.
+- `project_inactive`: The project is switched off, and the item belongs to no session that is still open; it is worked off when the project is activated.
 - `own_send_in_flight`: It may be the echo of a send that is under way.
 - `target_unknown`: What it is about has not arrived yet.
 """
@@ -4138,6 +4157,7 @@ __all__ = [
     "ContactConsents",
     "ContactHit",
     "ContactId",
+    "ContactStats",
     "ContactStatus",
     "Content",
     "ContentAudio",

@@ -31,11 +31,13 @@ impl Command for React {
         let mut message = work.load::<Message>(self.id).await?;
         let line = OutboundLine::load(work, message.channel_id).await?;
         let by = Party::Agent { id: line.agent(work, MessageSource::Manual) };
-        if message.reaction_of(by).map_or("", |reaction| reaction.emoji.as_str()) == self.emoji {
+        let last = message.last_reaction(by);
+        if last.and_then(|(emoji, _)| emoji).unwrap_or_default() == self.emoji {
             return Ok(message.state().clone());
         }
-        let now = message.now();
-        message.react(by, Some(&self.emoji), now)?;
+        // Later than the one before, also when the clock stands still.
+        let at = last.map_or(work.now(), |(_, before)| work.now().max(before.plus_micros(1)));
+        message.react(by, Some(&self.emoji), at)?;
         work.save(message)
     }
 }
