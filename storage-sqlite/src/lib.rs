@@ -18,6 +18,8 @@ mod migrations;
 mod plans;
 mod query;
 mod readers;
+#[cfg(test)]
+mod rooms;
 mod snapshots;
 mod values;
 mod writer;

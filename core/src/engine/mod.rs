@@ -9,6 +9,7 @@ mod feeds;
 mod operation;
 mod reader;
 mod rebuild;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -23,5 +24,6 @@ pub use feeds::*;
 pub use operation::*;
 pub use reader::Reader;
 pub use rebuild::Difference;
+pub use sweep::Sweep;
 pub use work::*;
 pub use worker::*;

@@ -160,22 +160,23 @@ impl Root<Message> {
         if known.max(removed).is_some_and(|newest| newest > at) {
             return Ok(false);
         }
+        let contact_id = self.contact_id;
         match (emoji, current) {
             // The same one at a later time still counts: what happened between the two may arrive after both.
             (Some(emoji), Some(current)) if current.emoji == emoji && current.at == at => Ok(false),
             (Some(_), None) if self.reactions.len() >= MAX_REACTIONS => Ok(false),
             (Some(emoji), current) => {
-                let previous_emoji = current.map(|current| current.emoji);
-                self.record(MessageEvent::ReactionAdded { actor, emoji: emoji.to_owned(), previous_emoji, at });
+                let (emoji, previous_emoji) = (emoji.to_owned(), current.map(|current| current.emoji));
+                self.record(MessageEvent::ReactionAdded { actor, emoji, previous_emoji, at, contact_id });
                 Ok(true)
             }
             (None, Some(current)) => {
-                self.record(MessageEvent::ReactionRemoved { actor, emoji: current.emoji, at });
+                self.record(MessageEvent::ReactionRemoved { actor, emoji: current.emoji, at, contact_id });
                 Ok(true)
             }
             // Nothing to take back yet: remembered, in case the reaction itself is still under way.
             (None, None) if removed.is_none_or(|removed| removed < at) && self.recorder.actor.component().is_some() => {
-                self.record(MessageEvent::ReactionRemoved { actor, emoji: String::new(), at });
+                self.record(MessageEvent::ReactionRemoved { actor, emoji: String::new(), at, contact_id });
                 Ok(true)
             }
             (None, None) => Ok(false),
@@ -190,8 +191,8 @@ impl Root<Message> {
         }
         let edit_no = self.edit_count.saturating_add(1);
         let previous_text = self.content.words().map(str::to_owned);
-        let chat_id = self.chat_id;
-        self.record(MessageEvent::Edited { previous_text, text: text.to_owned(), edited_at: at, edit_no, by, chat_id });
+        let (text, chat_id, contact_id) = (text.to_owned(), self.chat_id, self.contact_id);
+        self.record(MessageEvent::Edited { previous_text, text, edited_at: at, edit_no, by, chat_id, contact_id });
         true
     }
 
@@ -200,8 +201,8 @@ impl Root<Message> {
         if self.revoked_at.is_some() {
             return false;
         }
-        let chat_id = self.chat_id;
-        self.record(MessageEvent::Revoked { revoked_at: at, by, content_kept: true, chat_id });
+        let (chat_id, contact_id) = (self.chat_id, self.contact_id);
+        self.record(MessageEvent::Revoked { revoked_at: at, by, content_kept: true, chat_id, contact_id });
         true
     }
 
@@ -210,6 +211,7 @@ impl Root<Message> {
         let Some(media) = self.content.media() else { return };
         let request = AiRequest {
             channel_id: self.channel_id,
+            chat_id: self.chat_id,
             contact_id: self.contact_id,
             session_id: self.session_id,
             url: media.url.clone(),
