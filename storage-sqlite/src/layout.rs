@@ -136,7 +136,7 @@ impl Layout {
         ];
         for fields in self.table.indexes {
             let mut rows = PER_PROJECT;
-            let mut text = format!("{ROWS} {rows}");
+            let mut text = format!("{ROWS} {rows} {rows}");
             for field in *fields {
                 let values = match self.column(field)?.kind {
                     FieldKind::Enum | FieldKind::Bool | FieldKind::Set | FieldKind::Json => 4,
@@ -171,7 +171,7 @@ impl Layout {
             if found.iter().all(|(other, _)| *other != index) {
                 found.push((
                     index.clone(),
-                    format!("CREATE INDEX \"{index}\" ON {name} (project_id, {list}id) WHERE hidden = 0"),
+                    format!("CREATE INDEX \"{index}\" ON {name} (project_id, hidden, {list}id)"),
                 ));
             }
         }

@@ -19,6 +19,8 @@ mod plans;
 mod query;
 mod readers;
 mod secrets;
+#[cfg(test)]
+mod rooms;
 mod snapshots;
 mod values;
 mod writer;

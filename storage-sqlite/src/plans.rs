@@ -39,7 +39,7 @@ fn store() -> SqliteStorage {
 }
 
 /// The plans of all statements that `call` runs.
-fn plans<T>(store: &SqliteStorage, call: impl Future<Output = Result<T>>) -> Vec<String> {
+pub(crate) fn plans<T>(store: &SqliteStorage, call: impl Future<Output = Result<T>>) -> Vec<String> {
     let trace = |to: Option<fn(TraceEvent<'_>)>| {
         let mut connection = store.writer.connection();
         connection.as_mut().unwrap().trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, to).unwrap();
@@ -118,6 +118,7 @@ fn lists_by_declared_indexes_seek() {
         for descending in [false, true] {
             let first = find(sort, descending, filter.clone());
             seeks(&store, store.find(SCOPE, Kind::Contact, &first));
+            seeks(&store, store.find(SCOPE, Kind::Contact, &Find { include_hidden: true, ..first.clone() }));
             if sort == "id" {
                 let plans = plans(&store, store.find(SCOPE, Kind::Contact, &first));
                 assert!(plans.iter().all(|plan| plan.contains("contacts_by_owner_id")), "{plans:?}");
@@ -133,7 +134,10 @@ fn lists_by_declared_indexes_seek() {
     for plan in plans(&store, store.find(SCOPE, Kind::Contact, &find("created_at", true, tagged("nobody")))) {
         assert!(!plan.contains("contacts_by_created_at"), "{plan}");
     }
-    seeks(&store, store.count(SCOPE, Kind::Contact, &active(), false));
+    for include_hidden in [false, true] {
+        let plans = plans(&store, store.count(SCOPE, Kind::Contact, &active(), include_hidden));
+        assert!(plans.iter().all(|plan| plan.contains("contacts_by_status_and_seen_at")), "{plans:?}");
+    }
 }
 
 #[test]

@@ -26,13 +26,13 @@ impl Query {
         self.values.push(value);
     }
 
-    /// `SELECT <what> FROM <table> WHERE` scope, hidden and filter.
+    /// `SELECT <what> FROM <table> WHERE` scope, visibility and filter.
     pub(crate) fn select(
         what: &str,
         layout: &Layout,
         scope: Scope,
         filter: &Filter,
-        include_hidden: bool,
+        visibility: Visibility,
     ) -> Result<Query> {
         let mut query = Query::default();
         query.text(&format!("SELECT {what} FROM {} t WHERE ", layout.name));
@@ -43,8 +43,10 @@ impl Query {
             }
             Scope::Installation => query.text("1"),
         }
-        if !include_hidden {
-            query.text(" AND t.hidden = 0");
+        match visibility {
+            Visibility::Shown => query.text(" AND t.hidden = 0"),
+            Visibility::Hidden => query.text(" AND t.hidden = 1"),
+            Visibility::Any => {}
         }
         if *filter != Filter::everything() {
             query.text(" AND ");
@@ -216,6 +218,21 @@ fn after_prefix(prefix: &str) -> Option<String> {
     None
 }
 
+/// Which rows a query sees. Hidden ones are read beside the others, never together with them: an index serves each alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Visibility {
+    Shown,
+    Hidden,
+    Any,
+}
+
+impl Visibility {
+    /// What has to be read one after the other.
+    pub(crate) const fn of(include_hidden: bool) -> &'static [Visibility] {
+        if include_hidden { &[Visibility::Shown, Visibility::Hidden] } else { &[Visibility::Shown] }
+    }
+}
+
 /// One part of a page: rows whose leading sort value is there, or rows where it is missing. They are read one after the other,
 /// because an index serves each of them but not both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,7 +263,7 @@ pub(crate) fn page(
     scope: Scope,
     find: &Find,
     rare: Option<&Leaf>,
-    part: Part,
+    (visibility, part): (Visibility, Part),
     limit: usize,
 ) -> Result<Query> {
     let mut what = "t.project_id, t.id, t.revision, t.state, t.schema".to_owned();
@@ -258,7 +275,7 @@ pub(crate) fn page(
         let is_nullable = layout.columns.iter().any(|declared| declared.field == key.field);
         keys.push(Key { column, descending: key.descending != find.backward, is_nullable });
     }
-    let mut query = Query::select(&what, layout, scope, &find.filter, find.include_hidden)?;
+    let mut query = Query::select(&what, layout, scope, &find.filter, visibility)?;
     if let Some(leaf) = rare {
         query.start_from(layout, scope, leaf);
     }

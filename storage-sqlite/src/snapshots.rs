@@ -5,7 +5,7 @@ use crate::SqliteStorage;
 use crate::attributes::{project_word, table_word};
 use crate::errors::Carry;
 use crate::layout::Layout;
-use crate::query::{self, Query};
+use crate::query::{self, Query, Visibility};
 use crate::values::{Read, integer};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use ventros::kernel::{Kind, Result};
 use ventros::storage::{
     Filter, Find, Found, FoundRow, KeyOwner, KeyRef, Leaf, SEARCH_CANDIDATES, Scope, SearchHit, Snapshot,
-    SnapshotRepository, query_words, rank,
+    SnapshotRepository, query_words, rank, sort_order,
 };
 
 fn snapshot(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
@@ -63,32 +63,29 @@ fn rare_attribute<'f>(
 }
 
 fn count(connection: &Connection, layout: &Layout, scope: Scope, filter: &Filter, include_hidden: bool) -> Result<u64> {
-    let mut query = Query::select("count(*)", layout, scope, filter, include_hidden)?;
-    if let Some(leaf) = rare_attribute(connection, layout, scope, filter, RARE_FOR_COUNT)? {
-        query.start_from(layout, scope, leaf);
+    let rare = rare_attribute(connection, layout, scope, filter, RARE_FOR_COUNT)?;
+    let mut counted = 0;
+    for visibility in Visibility::of(include_hidden) {
+        let mut query = Query::select("count(*)", layout, scope, filter, *visibility)?;
+        if let Some(leaf) = rare {
+            query.start_from(layout, scope, leaf);
+        }
+        let mut statement = connection.prepare_cached(&query.sql).carry()?;
+        counted += statement.query_row(params_from_iter(query.values), |row| row.number(0)).carry()?;
     }
-    let mut statement = connection.prepare_cached(&query.sql).carry()?;
-    statement.query_row(params_from_iter(query.values), |row| row.number(0)).carry()
+    Ok(counted)
 }
 
 fn find(connection: &Connection, layout: &Layout, scope: Scope, find: &Find) -> Result<Found> {
     let mut rows: Vec<FoundRow> = Vec::new();
-    let rare = rare_attribute(connection, layout, scope, &find.filter, RARE_FOR_PAGE)?;
-    for part in query::parts(layout, find) {
-        let missing = find.limit + 1 - rows.len();
-        if missing == 0 {
-            break;
-        }
-        let query = query::page(layout, scope, find, rare, part, missing)?;
-        let mut statement = connection.prepare_cached(&query.sql).carry()?;
-        let read = |row: &Row<'_>| {
-            let key = |(place, sort): (usize, &ventros::storage::Sort)| row.value(place + 5, sort.kind);
-            let keys = find.sort.iter().enumerate().map(key).collect::<rusqlite::Result<_>>()?;
-            Ok(FoundRow { snapshot: snapshot(row)?, keys })
-        };
-        for row in statement.query_map(params_from_iter(query.values), read).carry()? {
-            rows.push(row.carry()?);
-        }
+    for visibility in Visibility::of(find.include_hidden) {
+        rows.extend(page(connection, layout, scope, find, *visibility)?);
+    }
+    if find.include_hidden {
+        rows.sort_by(|a, b| {
+            let order = sort_order(&find.sort, (&a.keys, a.snapshot.id), (&b.keys, b.snapshot.id));
+            if find.backward { order.reverse() } else { order }
+        });
     }
     let more = rows.len() > find.limit;
     rows.truncate(find.limit);
@@ -100,6 +97,35 @@ fn find(connection: &Connection, layout: &Layout, scope: Scope, find: &Find) -> 
         false => None,
     };
     Ok(Found { rows, more, total })
+}
+
+/// The rows next to the cursor, in the direction of reading: one more than the page holds, if there are so many.
+fn page(
+    connection: &Connection,
+    layout: &Layout,
+    scope: Scope,
+    find: &Find,
+    visibility: Visibility,
+) -> Result<Vec<FoundRow>> {
+    let mut rows: Vec<FoundRow> = Vec::new();
+    let rare = rare_attribute(connection, layout, scope, &find.filter, RARE_FOR_PAGE)?;
+    for part in query::parts(layout, find) {
+        let missing = find.limit + 1 - rows.len();
+        if missing == 0 {
+            break;
+        }
+        let query = query::page(layout, scope, find, rare, (visibility, part), missing)?;
+        let mut statement = connection.prepare_cached(&query.sql).carry()?;
+        let read = |row: &Row<'_>| {
+            let key = |(place, sort): (usize, &ventros::storage::Sort)| row.value(place + 5, sort.kind);
+            let keys = find.sort.iter().enumerate().map(key).collect::<rusqlite::Result<_>>()?;
+            Ok(FoundRow { snapshot: snapshot(row)?, keys })
+        };
+        for row in statement.query_map(params_from_iter(query.values), read).carry()? {
+            rows.push(row.carry()?);
+        }
+    }
+    Ok(rows)
 }
 
 /// Only words of letters and digits and our own marks get into the text of a search, so nothing in it can be an operator.
@@ -191,7 +217,7 @@ impl SnapshotRepository for SqliteStorage {
             &layout,
             scope,
             &Filter::everything(),
-            true,
+            Visibility::Any,
         )?;
         if let Some(after) = after {
             query.sql.push_str(" AND t.id > ?");

@@ -82,8 +82,12 @@ macro_rules! aggregates {
 
             /// Reads a stored event; one that a newer program has written is `unknown_event_version`.
             pub fn read(record: &EventRecord) -> Result<Event> {
-                let (name, version, data) = (record.event_type.as_str(), record.schema_version, record.data.get());
-                match record.aggregate_kind {
+                Event::decode(record.aggregate_kind, &record.event_type, record.schema_version, record.data.get())
+            }
+
+            /// Reads the data of an event of an aggregate kind, as a version of its type wrote them.
+            pub fn decode(kind: Kind, name: &str, version: u16, data: &str) -> Result<Event> {
+                match kind {
                     $(Kind::$variant => read_event::<$events>(name, version, data).map(Event::$variant),)*
                     Kind::Custom => CustomEvent::decode(data).map(Event::Custom),
                     _ => Err(Error::new(ErrorCode::UnknownEventVersion).with("type", name).with("version", version)),

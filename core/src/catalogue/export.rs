@@ -1,6 +1,6 @@
 //! The catalogue as serialisable data: what code generators, reference pages and coverage checks read.
 
-use super::{AGGREGATES, operations};
+use super::{AGGREGATES, EventSample, event_samples, operations};
 use crate::engine::{OperationKind, OperationScope};
 use crate::kernel::{ErrorCode, Kind};
 use crate::storage::FieldKind;
@@ -42,6 +42,8 @@ pub struct EventDoc {
     pub schema_version: u16,
     pub doc: String,
     pub data: Value,
+    /// The kinds of aggregates that it can be about, its own first.
+    pub subjects: Vec<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,10 +80,11 @@ impl Catalogue {
         let mut operations: Vec<OperationDoc> =
             operations().map(|operation| operation_doc(operation, &mut generator)).collect();
         operations.sort_by_key(|operation| operation.name);
+        let samples = event_samples();
         let mut events = Vec::new();
         let mut aggregates = Vec::new();
         for aggregate in AGGREGATES {
-            events.extend(event_docs(aggregate, &mut generator));
+            events.extend(event_docs(aggregate, &samples, &mut generator));
             aggregates.push(aggregate_doc(aggregate, &mut generator));
         }
         events.sort_by(|a, b| a.event_type.cmp(&b.event_type));
@@ -125,7 +128,11 @@ fn operation_doc(operation: &crate::engine::Operation, generator: &mut SchemaGen
     }
 }
 
-fn event_docs(aggregate: &super::AggregateType, generator: &mut SchemaGenerator) -> Vec<EventDoc> {
+fn event_docs(
+    aggregate: &super::AggregateType,
+    samples: &[EventSample],
+    generator: &mut SchemaGenerator,
+) -> Vec<EventDoc> {
     let schema: Schema = (aggregate.event_schema)(generator);
     let variants = schema.get("oneOf").and_then(Value::as_array).cloned().unwrap_or_default();
     let version = |name: &str| aggregate.event_types.iter().find(|(known, _)| *known == name).map_or(1, |(_, v)| *v);
@@ -135,6 +142,7 @@ fn event_docs(aggregate: &super::AggregateType, generator: &mut SchemaGenerator)
             let name = data.pointer("/properties/type/const").and_then(Value::as_str)?.to_owned();
             let doc = take_description(&mut data);
             Some(EventDoc {
+                subjects: subjects(aggregate.kind, samples.iter().filter(|sample| sample.event_type == name)),
                 schema_version: version(&name),
                 event_type: name,
                 aggregate_kind: aggregate.kind.as_str(),
@@ -143,6 +151,19 @@ fn event_docs(aggregate: &super::AggregateType, generator: &mut SchemaGenerator)
             })
         })
         .collect()
+}
+
+/// What events say of themselves, over all their variants.
+fn subjects<'s>(own: Kind, samples: impl Iterator<Item = &'s EventSample>) -> Vec<&'static str> {
+    let mut about = Vec::new();
+    samples.for_each(|sample| sample.event.subjects(&mut about));
+    let mut kinds = vec![own.as_str()];
+    for kind in about.iter().map(|subject| subject.kind.as_str()) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds
 }
 
 fn aggregate_doc(aggregate: &super::AggregateType, generator: &mut SchemaGenerator) -> AggregateDoc {

@@ -4,11 +4,13 @@
 
 mod aggregates;
 mod export;
+mod sample;
 
 pub use aggregates::{AGGREGATES, AggregateType, CustomEvent, Event, aggregate_type};
 pub use export::*;
+pub use sample::{EventSample, event_samples};
 
-use crate::engine::{Crm, JobType, Operation, Reaction};
+use crate::engine::{Crm, JobType, Operation, Reaction, Sweep};
 use crate::kernel::Result;
 
 /// The operation tables of all rooms.
@@ -58,6 +60,9 @@ pub const JOBS: &[&[JobType]] = &[
     crate::conversations::session::JOBS,
     crate::conversations::message::JOBS,
 ];
+
+/// What is looked for once when a process starts to work.
+pub const SWEEPS: &[&[Sweep]] = &[crate::conversations::session::SWEEPS];
 
 /// The kind of job of a name.
 pub fn job_type(kind: &str) -> Option<&'static JobType> {

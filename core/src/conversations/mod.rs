@@ -1,5 +1,6 @@
 //! Conversations: what is said, in which chat and session, and how it gets in and out.
 
+mod agents;
 pub mod chat;
 pub mod content;
 pub mod inbound;
@@ -7,4 +8,5 @@ pub mod message;
 mod metrics;
 pub mod session;
 
+pub use agents::is_system_agent;
 pub use metrics::{Awaiting, SessionMetrics};

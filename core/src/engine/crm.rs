@@ -15,7 +15,7 @@ use crate::vault::KeyProvider;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, Weak};
 use uuid::Uuid;
 
@@ -67,6 +67,8 @@ pub struct Core {
     turns: [Turn; TURNS],
     /// When finished jobs were removed last, in microseconds.
     pub(crate) purged_at: AtomicI64,
+    /// What timers may have missed has been looked for.
+    pub(crate) swept: AtomicBool,
 }
 
 impl Core {
@@ -117,6 +119,7 @@ impl Crm {
                 doorbells: Mutex::new(Vec::new()),
                 turns: std::array::from_fn(|_| Turn::default()),
                 purged_at: AtomicI64::new(0),
+                swept: AtomicBool::new(false),
             }),
         };
         crate::catalogue::seed(&crm).await?;

@@ -10,6 +10,7 @@ mod operation;
 mod reader;
 mod rebuild;
 mod secrets;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -24,5 +25,6 @@ pub use feeds::*;
 pub use operation::*;
 pub use reader::Reader;
 pub use rebuild::Difference;
+pub use sweep::Sweep;
 pub use work::*;
 pub use worker::*;

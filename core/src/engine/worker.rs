@@ -84,7 +84,7 @@ impl Crm {
             for queue in QUEUES {
                 self.run_queue(queue, &mut report).await?;
             }
-            if report == before {
+            if report == before && !self.sweep_once().await? {
                 return Ok(report);
             }
         }

@@ -863,8 +863,8 @@ export class Channels extends Collection {
 /**
  * The collection `chats`.
  *
- * Filterable: `channel_id`, `chat_type`, `status`, `contact_id`, `subject`, `unread_count`, `last_message.at`,
- * `last_inbound_at`, `created_at`, `updated_at`, `labels`, `participant`.
+ * Filterable: `channel_id`, `chat_type`, `status`, `contact_id`, `subject`, `unread_count`, `assigned_agent_id`,
+ * `last_message.at`, `last_inbound_at`, `created_at`, `updated_at`, `labels`, `participant`.
  *
  * Sortable: `subject`, `last_message.at`, `last_inbound_at`, `created_at`, `updated_at`.
  */
@@ -933,6 +933,7 @@ export class Chats extends Collection {
    * Permission: `chats.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`.
    */
   count(input: i.ChatsCountInput = {}, options?: CallOptions): Promise<number> {
     return this._call<number>("chats.count", input, options);
@@ -948,11 +949,12 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `chat_external_id_taken`, `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `channel_membership_untracked`.
+   * @throws InvalidStateError: `channel_membership_untracked`, `not_a_group`.
    * @throws LimitExceededError: `chat_participant_limit`.
    * @throws NotFoundError: `agent_not_found`, `channel_not_found`, `contact_not_found`.
    * @throws ValidationError: `chat_contact_required`, `chat_creator_required`, `chat_subject_required`,
-   * `chat_subject_too_long`, `individual_contact_limit`, `individual_has_no_subject`.
+   * `chat_subject_too_long`, `individual_contact_limit`, `individual_has_no_subject`, `text_control_char`,
+   * `value_out_of_range`.
    */
   create(input: i.ChatsCreateInput, options?: CommandOptions): Promise<t.OpenedChat> {
     return this._call<t.OpenedChat>("chats.create", input, options);
@@ -1001,6 +1003,7 @@ export class Chats extends Collection {
    * Permission: `chats.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `limit_out_of_range`.
    */
   inbox(input: i.ChatsInboxInput = {}, options?: CallOptions): Pager<t.InboxEntry> {
     return this._list<t.InboxEntry>("chats.inbox", input, options);
@@ -1009,13 +1012,15 @@ export class Chats extends Collection {
   /**
    * Chats by filter, newest message first.
    *
-   * Filter fields: channel_id, chat_type, status, contact_id, participant, labels, unread_count, last_message.at,
-   * last_inbound_at, subject, created_at, updated_at. Sort fields: last_message.at, last_inbound_at, created_at,
-   * updated_at, subject.
+   * Filter fields: channel_id, chat_type, status, contact_id, participant (a current one), labels, unread_count,
+   * assigned_agent_id (who attends the active session), last_message.at, last_inbound_at, subject, created_at,
+   * updated_at. Sort fields: last_message.at, last_inbound_at, created_at, updated_at, subject.
    *
    * Permission: `chats.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `limit_out_of_range`, `sort_field_unknown`.
    */
   list(input: i.ChatsListInput = {}, options?: CallOptions): Pager<t.Chat> {
     return this._list<t.Chat>("chats.list", input, options);
@@ -1067,6 +1072,7 @@ export class Chats extends Collection {
    * Permission: `chats.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws ValidationError: `limit_out_of_range`.
    */
   search(input: i.ChatsSearchInput, options?: CallOptions): Promise<t.ChatHit[]> {
     return this._call<t.ChatHit[]>("chats.search", input, options);
@@ -1101,6 +1107,17 @@ export class Chats extends Collection {
   }
 
   /**
+   * Unread chats and messages, of the whole project, of a channel or of the sessions that an agent attends.
+   *
+   * Permission: `chats.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   */
+  unreadSummary(input: i.ChatsUnreadSummaryInput = {}, options?: CallOptions): Promise<t.UnreadCounts> {
+    return this._call<t.UnreadCounts>("chats.unread_summary", input, options);
+  }
+
+  /**
    * Changes a chat; one event for each thing that differs. Groups and channels have a subject, individual chats none.
    *
    * Permission: `chats.manage`.
@@ -1111,7 +1128,8 @@ export class Chats extends Collection {
    * @throws LimitExceededError: `chat_label_limit`.
    * @throws NotFoundError: `chat_not_found`.
    * @throws ValidationError: `chat_label_invalid`, `chat_subject_required`, `chat_subject_too_long`,
-   * `individual_has_no_subject`, `json_key_invalid`, `json_too_deep`, `json_too_large`, `mute_in_past`, `url_invalid`.
+   * `individual_has_no_subject`, `json_key_invalid`, `json_too_deep`, `json_too_large`, `mute_in_past`,
+   * `text_control_char`, `text_too_long`, `url_invalid`, `value_out_of_range`.
    */
   update(id: t.ChatId, input: i.ChatsUpdateInput = {}, options?: CommandOptions): Promise<t.Chat> {
     return this._call<t.Chat>("chats.update", { ...input, id }, options);

@@ -458,6 +458,7 @@ export interface ChannelTypeUpdated {
 export interface ChatArchived {
   type: "chat.archived";
   at: t.Timestamp;
+  contact_id?: t.ContactId | null;
   previous_status: t.ChatStatus;
   reason?: t.ChatReason | null;
 }
@@ -470,6 +471,7 @@ export interface ChatArchived {
 export interface ChatClosed {
   type: "chat.closed";
   at: t.Timestamp;
+  contact_id?: t.ContactId | null;
   previous_status: t.ChatStatus;
   reason?: t.ChatReason | null;
 }
@@ -499,6 +501,7 @@ export interface ChatCreated {
 export interface ChatDeleted {
   type: "chat.deleted";
   at: t.Timestamp;
+  contact_id?: t.ContactId | null;
 }
 
 /**
@@ -519,6 +522,7 @@ export interface ChatDescriptionUpdated {
  */
 export interface ChatExternalIdSet {
   type: "chat.external_id_set";
+  contact_id?: t.ContactId | null;
   external_id: string;
 }
 
@@ -529,6 +533,7 @@ export interface ChatExternalIdSet {
  */
 export interface ChatLabelAdded {
   type: "chat.label_added";
+  contact_id?: t.ContactId | null;
   label_id: string;
 }
 
@@ -539,6 +544,7 @@ export interface ChatLabelAdded {
  */
 export interface ChatLabelRemoved {
   type: "chat.label_removed";
+  contact_id?: t.ContactId | null;
   label_id: string;
 }
 
@@ -563,6 +569,7 @@ export interface ChatMarkedRead {
  */
 export interface ChatMerged {
   type: "chat.merged";
+  contact_id?: t.ContactId | null;
   into_chat_id: t.ChatId;
 }
 
@@ -573,6 +580,7 @@ export interface ChatMerged {
  */
 export interface ChatMetadataUpdated {
   type: "chat.metadata_updated";
+  contact_id?: t.ContactId | null;
   removed: string[];
   set: Record<string, unknown>;
 }
@@ -605,6 +613,8 @@ export interface ChatParticipantAdded {
  */
 export interface ChatParticipantDemoted {
   type: "chat.participant_demoted";
+  /** The participant, when it is a contact. */
+  contact_id?: t.ContactId | null;
   participant_id: string;
   previous_role: t.ParticipantRole;
   role: t.ParticipantRole;
@@ -617,6 +627,8 @@ export interface ChatParticipantDemoted {
  */
 export interface ChatParticipantPromoted {
   type: "chat.participant_promoted";
+  /** The participant, when it is a contact. */
+  contact_id?: t.ContactId | null;
   participant_id: string;
   previous_role: t.ParticipantRole;
   role: t.ParticipantRole;
@@ -654,6 +666,7 @@ export interface ChatParticipantsSynced {
  */
 export interface ChatPictureUpdated {
   type: "chat.picture_updated";
+  contact_id?: t.ContactId | null;
   picture_url?: string | null;
 }
 
@@ -676,6 +689,7 @@ export interface ChatSubjectUpdated {
 export interface ChatUnarchived {
   type: "chat.unarchived";
   at: t.Timestamp;
+  contact_id?: t.ContactId | null;
   previous_status: t.ChatStatus;
   reason?: t.ChatReason | null;
 }
@@ -1087,6 +1101,7 @@ export interface ContactWhatsappIdentifiersSet {
 export interface MessageAiProcessAudioRequested {
   type: "message.ai.process_audio_requested";
   channel_id: t.ChannelId;
+  chat_id: t.ChatId;
   contact_id?: t.ContactId | null;
   duration_ms?: number | null;
   filename?: string | null;
@@ -1105,6 +1120,7 @@ export interface MessageAiProcessAudioRequested {
 export interface MessageAiProcessDocumentRequested {
   type: "message.ai.process_document_requested";
   channel_id: t.ChannelId;
+  chat_id: t.ChatId;
   contact_id?: t.ContactId | null;
   duration_ms?: number | null;
   filename?: string | null;
@@ -1123,6 +1139,7 @@ export interface MessageAiProcessDocumentRequested {
 export interface MessageAiProcessImageRequested {
   type: "message.ai.process_image_requested";
   channel_id: t.ChannelId;
+  chat_id: t.ChatId;
   contact_id?: t.ContactId | null;
   duration_ms?: number | null;
   filename?: string | null;
@@ -1141,6 +1158,7 @@ export interface MessageAiProcessImageRequested {
 export interface MessageAiProcessVideoRequested {
   type: "message.ai.process_video_requested";
   channel_id: t.ChannelId;
+  chat_id: t.ChatId;
   contact_id?: t.ContactId | null;
   duration_ms?: number | null;
   filename?: string | null;
@@ -1159,6 +1177,7 @@ export interface MessageAiProcessVideoRequested {
 export interface MessageAiProcessVoiceRequested {
   type: "message.ai.process_voice_requested";
   channel_id: t.ChannelId;
+  chat_id: t.ChatId;
   contact_id?: t.ContactId | null;
   duration_ms?: number | null;
   filename?: string | null;
@@ -1224,6 +1243,8 @@ export interface MessageCreated {
   sender_name?: string | null;
   sent_at?: t.Timestamp | null;
   session_id?: t.SessionId | null;
+  /** The counters of its session with this message, when it arrived after newer ones. Absent = it is counted on. */
+  session_metrics?: t.SessionMetrics | null;
   source: t.MessageSource;
   status: t.MessageStatus;
   timestamp: t.Timestamp;
@@ -1266,6 +1287,7 @@ export interface MessageEdited {
   type: "message.edited";
   by: t.Party;
   chat_id: t.ChatId;
+  contact_id?: t.ContactId | null;
   edit_no: number;
   edited_at: t.Timestamp;
   previous_text?: string | null;
@@ -1340,6 +1362,8 @@ export interface MessageImported {
   sender_name?: string | null;
   sent_at?: t.Timestamp | null;
   session_id?: t.SessionId | null;
+  /** The counters of its session with this message, when it arrived after newer ones. Absent = it is counted on. */
+  session_metrics?: t.SessionMetrics | null;
   source: t.MessageSource;
   status: t.MessageStatus;
   timestamp: t.Timestamp;
@@ -1365,6 +1389,7 @@ export interface MessageLanguageDetected {
  */
 export interface MessageMediaAttached {
   type: "message.media_attached";
+  contact_id?: t.ContactId | null;
   media: t.Media;
 }
 
@@ -1375,6 +1400,7 @@ export interface MessageMediaAttached {
  */
 export interface MessageMetadataUpdated {
   type: "message.metadata_updated";
+  contact_id?: t.ContactId | null;
   removed: string[];
   set: Record<string, unknown>;
 }
@@ -1420,6 +1446,7 @@ export interface MessageReactionAdded {
   type: "message.reaction_added";
   actor: t.Party;
   at: t.Timestamp;
+  contact_id?: t.ContactId | null;
   emoji: string;
   previous_emoji?: string | null;
 }
@@ -1433,6 +1460,7 @@ export interface MessageReactionRemoved {
   type: "message.reaction_removed";
   actor: t.Party;
   at: t.Timestamp;
+  contact_id?: t.ContactId | null;
   emoji: string;
 }
 
@@ -1493,6 +1521,8 @@ export interface MessageReceived {
   sender_name?: string | null;
   sent_at?: t.Timestamp | null;
   session_id?: t.SessionId | null;
+  /** The counters of its session with this message, when it arrived after newer ones. Absent = it is counted on. */
+  session_metrics?: t.SessionMetrics | null;
   source: t.MessageSource;
   status: t.MessageStatus;
   timestamp: t.Timestamp;
@@ -1522,6 +1552,7 @@ export interface MessageRevoked {
   type: "message.revoked";
   by: t.Party;
   chat_id: t.ChatId;
+  contact_id?: t.ContactId | null;
   content_kept: boolean;
   revoked_at: t.Timestamp;
 }
@@ -2132,6 +2163,7 @@ export interface SessionMerged {
   chat_id: t.ChatId;
   contact_id?: t.ContactId | null;
   into_session_id: t.SessionId;
+  /** Those that went over; at most 1 000, the other session names them all. */
   message_ids: t.MessageId[];
 }
 
@@ -2155,15 +2187,17 @@ export interface SessionOutcomeTagged {
  */
 export interface SessionRecut {
   type: "session.recut";
-  /** These messages belong to it now. */
+  /** These messages belong to it now; at most 1 000 in one event, more follow in the next. */
   added_message_ids: t.MessageId[];
   chat_id: t.ChatId;
   contact_id?: t.ContactId | null;
   duration_seconds: number;
   ended_at?: t.Timestamp | null;
+  first_message_at?: t.Timestamp | null;
   first_message_id?: t.MessageId | null;
   import_id?: string | null;
   last_activity_at: t.Timestamp;
+  last_message_at?: t.Timestamp | null;
   last_message_id?: t.MessageId | null;
   metrics: t.SessionMetrics;
   removed_message_ids: t.MessageId[];
@@ -2180,6 +2214,8 @@ export interface SessionReopened {
   cause: t.ReopenCause;
   chat_id: t.ChatId;
   contact_id?: t.ContactId | null;
+  /** Who attends it, as before its end. */
+  current_agent_id?: t.AgentId | null;
   extended_until?: t.Timestamp | null;
   previous_end_reason?: t.EndReason | null;
   previous_ended_at?: t.Timestamp | null;

@@ -230,6 +230,8 @@ export interface ChatsFindInput {
 
 /** What `chats.inbox` is given. */
 export interface ChatsInboxInput {
+  /** Only chats whose active session this agent attends. */
+  agent_id?: t.AgentId | null | undefined;
   channel_id?: t.ChannelId | null | undefined;
   /** Only chats with this label. */
   label_id?: string | null | undefined;
@@ -288,6 +290,13 @@ export interface ChatsSetParticipantRoleInput {
 export interface ChatsUnarchiveInput {
   /** Default: person. */
   reason?: t.ChatReason | null | undefined;
+}
+
+/** What `chats.unread_summary` is given. */
+export interface ChatsUnreadSummaryInput {
+  /** Only chats whose active session this agent attends. */
+  agent_id?: t.AgentId | null | undefined;
+  channel_id?: t.ChannelId | null | undefined;
 }
 
 /** What `chats.update` is given. */

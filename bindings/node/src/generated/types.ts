@@ -194,6 +194,7 @@ export interface AiProcessingPatch {
 /** A file that the host's AI should look at. */
 export interface AiRequest {
   channel_id: ChannelId;
+  chat_id: ChatId;
   contact_id?: ContactId | null | undefined;
   duration_ms?: number | null | undefined;
   filename?: string | null | undefined;
@@ -616,6 +617,8 @@ export interface ChannelUser {
 
 /** The place where messages happen, on one channel: the row behind an inbox entry. */
 export interface Chat {
+  /** Who attends its active session. */
+  assigned_agent_id: AgentId | null;
   channel_id: ChannelId;
   chat_type: ChatType;
   /** The other side of an individual chat. */
@@ -2053,6 +2056,8 @@ export interface NewMessage {
   sender_name?: string | null | undefined;
   sent_at?: Timestamp | null | undefined;
   session_id?: SessionId | null | undefined;
+  /** The counters of its session with this message, when it arrived after newer ones. Absent = it is counted on. */
+  session_metrics?: SessionMetrics | null | undefined;
   source: MessageSource;
   status: MessageStatus;
   timestamp: Timestamp;
@@ -2726,15 +2731,17 @@ export interface SessionMetrics {
 
 /** A session's extent and counters, computed again from its messages. */
 export interface SessionRecut {
-  /** These messages belong to it now. */
+  /** These messages belong to it now; at most 1 000 in one event, more follow in the next. */
   added_message_ids: MessageId[];
   chat_id: ChatId;
   contact_id?: ContactId | null | undefined;
   duration_seconds: number;
   ended_at?: Timestamp | null | undefined;
+  first_message_at?: Timestamp | null | undefined;
   first_message_id?: MessageId | null | undefined;
   import_id?: string | null | undefined;
   last_activity_at: Timestamp;
+  last_message_at?: Timestamp | null | undefined;
   last_message_id?: MessageId | null | undefined;
   metrics: SessionMetrics;
   removed_message_ids: MessageId[];
@@ -2821,6 +2828,12 @@ export interface ThreadSession {
   /** Oldest first. */
   messages: Message[];
   session: Session;
+}
+
+/** How much is unread in active chats. */
+export interface UnreadCounts {
+  chats: number;
+  messages: number;
 }
 
 /** A contact that was created or changed. */

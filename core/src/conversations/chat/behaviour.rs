@@ -1,4 +1,4 @@
-//! What may happen to a chat when a person asks for it.
+//! What may happen to a chat when a person asks for it. What a provider tells is in `provider`.
 
 use super::{Chat, ChatEvent, ChatReason, ChatStatus, ChatType, Participant, ParticipantRole, ParticipantType};
 use crate::engine::Root;
@@ -13,7 +13,8 @@ pub const MAX_PARTICIPANTS: usize = 2_000;
 pub const MAX_LABELS: usize = 50;
 /// The most characters of a subject.
 pub const MAX_SUBJECT: usize = 255;
-const MAX_DESCRIPTION: usize = 4_096;
+/// The most characters of a description.
+pub const MAX_DESCRIPTION: usize = 4_096;
 const MAX_EXTERNAL_ID: usize = 255;
 const MAX_METADATA_KEYS: usize = 64;
 
@@ -51,8 +52,8 @@ impl Root<Chat> {
     pub fn archive(&mut self, reason: Option<ChatReason>) -> Result<()> {
         self.require_open()?;
         if self.status == ChatStatus::Active {
-            let (previous_status, at) = (self.status, self.now());
-            self.record(ChatEvent::Archived { reason, previous_status, at });
+            let (previous_status, at, contact_id) = (self.status, self.now(), self.contact_id);
+            self.record(ChatEvent::Archived { reason, previous_status, at, contact_id });
         }
         Ok(())
     }
@@ -60,22 +61,22 @@ impl Root<Chat> {
     pub fn unarchive(&mut self, reason: Option<ChatReason>) -> Result<()> {
         self.require_open()?;
         if self.status == ChatStatus::Archived {
-            let (previous_status, at) = (self.status, self.now());
-            self.record(ChatEvent::Unarchived { reason, previous_status, at });
+            let (previous_status, at, contact_id) = (self.status, self.now(), self.contact_id);
+            self.record(ChatEvent::Unarchived { reason, previous_status, at, contact_id });
         }
         Ok(())
     }
 
     pub fn close(&mut self, reason: Option<ChatReason>) {
         if self.status != ChatStatus::Closed {
-            let (previous_status, at) = (self.status, self.now());
-            self.record(ChatEvent::Closed { reason, previous_status, at });
+            let (previous_status, at, contact_id) = (self.status, self.now(), self.contact_id);
+            self.record(ChatEvent::Closed { reason, previous_status, at, contact_id });
         }
     }
 
     pub fn delete(&mut self) {
-        let at = self.now();
-        self.record(ChatEvent::Deleted { at });
+        let (at, contact_id) = (self.now(), self.contact_id);
+        self.record(ChatEvent::Deleted { at, contact_id });
     }
 
     /// Lets somebody in, or in again.
@@ -123,21 +124,30 @@ impl Root<Chat> {
         if self.chat_type != ChatType::Group {
             return Err(ErrorCode::NotAGroup.into());
         }
-        let previous_role = self.current(id)?.role;
-        if previous_role == role {
-            return Ok(());
-        }
-        if role == ParticipantRole::Member {
-            let others =
-                self.participants.iter().filter(|p| p.is_current() && p.id != id && p.role != ParticipantRole::Member);
-            if others.count() == 0 {
+        let known = self.current(id)?;
+        if role == ParticipantRole::Member && known.role != ParticipantRole::Member {
+            let mut others = self.participants.iter().filter(|other| other.is_current() && other.id != id);
+            if !others.any(|other| other.role != ParticipantRole::Member) {
                 return Err(ErrorCode::ChatLastAdmin.into());
             }
-            self.record(ChatEvent::ParticipantDemoted { participant_id: id, role, previous_role });
-        } else {
-            self.record(ChatEvent::ParticipantPromoted { participant_id: id, role, previous_role });
         }
+        self.change_role(id, role);
         Ok(())
+    }
+
+    /// Notes the role of a current participant, whoever says so; the role it has already is no news.
+    pub(super) fn change_role(&mut self, id: Uuid, role: ParticipantRole) {
+        let Ok(known) = self.current(id) else { return };
+        let (participant_id, previous_role, contact_id) = (id, known.role, known.contact_id());
+        if role == previous_role {
+            return;
+        }
+        self.record(match role {
+            ParticipantRole::Member => {
+                ChatEvent::ParticipantDemoted { participant_id, role, previous_role, contact_id }
+            }
+            _ => ChatEvent::ParticipantPromoted { participant_id, role, previous_role, contact_id },
+        });
     }
 
     fn current(&self, id: Uuid) -> Result<&Participant> {
@@ -153,7 +163,7 @@ impl Root<Chat> {
         if self.labels.len() >= MAX_LABELS {
             return Err(Error::new(ErrorCode::ChatLabelLimit).with("max", MAX_LABELS));
         }
-        self.record(ChatEvent::LabelAdded { label_id: label_id.to_owned() });
+        self.record(ChatEvent::LabelAdded { label_id: label_id.to_owned(), contact_id: self.contact_id });
         Ok(())
     }
 
@@ -161,7 +171,7 @@ impl Root<Chat> {
         if !self.labels.contains(label_id) {
             return Err(Error::new(ErrorCode::ChatLabelNotFound).at("label_id").with("id", label_id));
         }
-        self.record(ChatEvent::LabelRemoved { label_id: label_id.to_owned() });
+        self.record(ChatEvent::LabelRemoved { label_id: label_id.to_owned(), contact_id: self.contact_id });
         Ok(())
     }
 
@@ -176,10 +186,10 @@ impl Root<Chat> {
         let gone: Vec<String> = self.labels.difference(labels).cloned().collect();
         let new: Vec<String> = labels.difference(&self.labels).cloned().collect();
         for label_id in gone {
-            self.record(ChatEvent::LabelRemoved { label_id });
+            self.record(ChatEvent::LabelRemoved { label_id, contact_id: self.contact_id });
         }
         for label_id in new {
-            self.record(ChatEvent::LabelAdded { label_id });
+            self.record(ChatEvent::LabelAdded { label_id, contact_id: self.contact_id });
         }
         Ok(())
     }
@@ -220,7 +230,7 @@ impl Root<Chat> {
         self.require_open()?;
         let picture_url = picture.map(|url| url.to_string());
         if self.picture_url != picture_url {
-            self.record(ChatEvent::PictureUpdated { picture_url });
+            self.record(ChatEvent::PictureUpdated { picture_url, contact_id: self.contact_id });
         }
         Ok(())
     }
@@ -236,10 +246,15 @@ impl Root<Chat> {
             Some(known) if known == external_id => Ok(()),
             Some(_) => Err(Error::new(ErrorCode::ChatExternalIdImmutable).at("external_id")),
             None => {
-                self.record(ChatEvent::ExternalIdSet { external_id: external_id.to_owned() });
+                self.learn_external_id(external_id);
                 Ok(())
             }
         }
+    }
+
+    /// Notes its id on the channel.
+    pub(super) fn learn_external_id(&mut self, external_id: &str) {
+        self.record(ChatEvent::ExternalIdSet { external_id: external_id.to_owned(), contact_id: self.contact_id });
     }
 
     pub fn mute(&mut self, until: Option<Timestamp>) -> Result<()> {
@@ -271,7 +286,7 @@ impl Root<Chat> {
             return Err(Error::new(ErrorCode::JsonTooLarge).at("metadata").with("max_keys", MAX_METADATA_KEYS));
         }
         crate::kernel::text::json_object(&Value::Object(merged)).map_err(|e| e.at_least("metadata"))?;
-        self.record(ChatEvent::MetadataUpdated { set, removed });
+        self.record(ChatEvent::MetadataUpdated { set, removed, contact_id: self.contact_id });
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! What can happen to a chat. What follows from messages is observed and has no event here.
+//! What can happen to a chat. What follows from messages is observed and has no event here. Where an event has a
+//! `contact_id` without a comment, it is the other side of an individual chat.
 
 use super::{ChatReason, ChatStatus, ChatType, Participant, ParticipantRole, ParticipantType};
 use crate::events;
@@ -41,10 +42,14 @@ events! {
         /// A member became an admin.
         "chat.participant_promoted" ParticipantPromoted {
             participant_id: Uuid, role: ParticipantRole, previous_role: ParticipantRole,
+            /// The participant, when it is a contact.
+            contact_id: Option<ContactId>,
         },
         /// An admin became a member.
         "chat.participant_demoted" ParticipantDemoted {
             participant_id: Uuid, role: ParticipantRole, previous_role: ParticipantRole,
+            /// The participant, when it is a contact.
+            contact_id: Option<ContactId>,
         },
         /// The provider's list of participants differed.
         "chat.participants_synced" ParticipantsSynced {
@@ -54,19 +59,25 @@ events! {
             role_changes: Vec<RoleChange>,
         },
         /// It was put away.
-        "chat.archived" Archived { reason: Option<ChatReason>, previous_status: ChatStatus, at: Timestamp },
+        "chat.archived" Archived {
+            reason: Option<ChatReason>, previous_status: ChatStatus, at: Timestamp, contact_id: Option<ContactId>,
+        },
         /// It came back.
-        "chat.unarchived" Unarchived { reason: Option<ChatReason>, previous_status: ChatStatus, at: Timestamp },
+        "chat.unarchived" Unarchived {
+            reason: Option<ChatReason>, previous_status: ChatStatus, at: Timestamp, contact_id: Option<ContactId>,
+        },
         /// It became history.
-        "chat.closed" Closed { reason: Option<ChatReason>, previous_status: ChatStatus, at: Timestamp },
+        "chat.closed" Closed {
+            reason: Option<ChatReason>, previous_status: ChatStatus, at: Timestamp, contact_id: Option<ContactId>,
+        },
         /// A group got another name.
         "chat.subject_updated" SubjectUpdated { subject: String, previous_subject: Option<String> },
         /// A group got another description.
         "chat.description_updated" DescriptionUpdated { description: Option<String>, previous_description: Option<String> },
         /// One more label of the channel.
-        "chat.label_added" LabelAdded { label_id: String },
+        "chat.label_added" LabelAdded { label_id: String, contact_id: Option<ContactId> },
         /// One label less.
-        "chat.label_removed" LabelRemoved { label_id: String },
+        "chat.label_removed" LabelRemoved { label_id: String, contact_id: Option<ContactId> },
         /// Our side read it.
         "chat.marked_read" MarkedRead {
             last_read_message_id: Option<MessageId>,
@@ -79,9 +90,14 @@ events! {
         "chat.external_id_set" ExternalIdSet {
             #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "phone"))]
             external_id: String,
+            contact_id: Option<ContactId>,
         },
         /// Its picture changed.
-        "chat.picture_updated" PictureUpdated { picture_url: Option<String> },
+        "chat.picture_updated" PictureUpdated {
+            #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "media"))]
+            picture_url: Option<String>,
+            contact_id: Option<ContactId>,
+        },
         /// No notifications for a while.
         "chat.muted" Muted { until: Timestamp },
         /// Notifications again.
@@ -91,27 +107,50 @@ events! {
             #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
             set: Map<String, Value>,
             removed: Vec<String>,
+            contact_id: Option<ContactId>,
         },
         /// It went into another chat of the same person.
-        "chat.merged" Merged { into_chat_id: ChatId },
+        "chat.merged" Merged { into_chat_id: ChatId, contact_id: Option<ContactId> },
         /// It was deleted, and hides its messages.
-        "chat.deleted" Deleted { at: Timestamp },
+        "chat.deleted" Deleted { at: Timestamp, contact_id: Option<ContactId> },
     }
     subjects(event, about) {
-        let contact = |participant: &Participant| {
+        use ChatEvent as E;
+        let person = |participant: &Participant| {
             (participant.kind == ParticipantType::Contact).then(|| Subject::new(Kind::Contact, participant.id))
         };
         match event {
-            ChatEvent::Created { participants, contact_id, .. } => {
+            E::Created { participants, contact_id, .. } => {
                 about.extend(contact_id.map(|id| Subject::new(Kind::Contact, id)));
-                about.extend(participants.iter().filter_map(contact));
+                about.extend(participants.iter().filter_map(person));
             }
-            ChatEvent::ParticipantAdded { participant, .. } => about.extend(contact(participant)),
-            ChatEvent::ParticipantRemoved { participant_id, kind: ParticipantType::Contact, .. } => {
+            E::ParticipantAdded { participant, .. } => about.extend(person(participant)),
+            E::ParticipantRemoved { participant_id, kind: ParticipantType::Contact, .. } => {
                 about.push(Subject::new(Kind::Contact, *participant_id));
             }
-            ChatEvent::ParticipantsSynced { added, .. } => about.extend(added.iter().filter_map(contact)),
-            _ => {}
+            E::ParticipantRemoved { .. } => {}
+            E::ParticipantsSynced { added, removed, .. } => {
+                about.extend(added.iter().filter_map(person));
+                let gone = removed.iter().filter(|gone| gone.kind == ParticipantType::Contact);
+                about.extend(gone.map(|gone| Subject::new(Kind::Contact, gone.id)));
+            }
+            E::ParticipantPromoted { contact_id, .. }
+            | E::ParticipantDemoted { contact_id, .. }
+            | E::Archived { contact_id, .. }
+            | E::Unarchived { contact_id, .. }
+            | E::Closed { contact_id, .. }
+            | E::LabelAdded { contact_id, .. }
+            | E::LabelRemoved { contact_id, .. }
+            | E::ExternalIdSet { contact_id, .. }
+            | E::PictureUpdated { contact_id, .. }
+            | E::MetadataUpdated { contact_id, .. }
+            | E::Merged { contact_id, .. }
+            | E::Deleted { contact_id, .. } => about.extend(contact_id.map(|id| Subject::new(Kind::Contact, id))),
+            E::SubjectUpdated { .. }
+            | E::DescriptionUpdated { .. }
+            | E::MarkedRead { .. }
+            | E::Muted { .. }
+            | E::Unmuted {} => {}
         }
     }
 }

@@ -5,11 +5,16 @@ use crate::contacts::contact::Contact;
 use crate::conversations::Awaiting;
 use crate::conversations::session::{ACTIVE_IN_CHAT, Session};
 use crate::engine::{Query, Reader};
-use crate::kernel::{ChannelId, ChatId, ContactId, Error, ErrorCode, Permission, Result, SessionId, Timestamp};
+use crate::kernel::{
+    AgentId, ChannelId, ChatId, ContactId, Error, ErrorCode, Kind, Permission, Result, SessionId, Timestamp, fold,
+};
 use crate::operations;
-use crate::storage::{FieldKind, Filter, FilterExpression, Page, PageRequest, SortKey};
+use crate::storage::{FieldKind, Filter, FilterExpression, Find, Leaf, Page, PageRequest, Sort, SortKey, Test, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// Unread chats that a summary reads at a time.
+const SUMMARY_PAGE: usize = 500;
 
 /// A chat by its id.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -60,9 +65,9 @@ impl Query for FindChat {
 
 /// Chats by filter, newest message first.
 ///
-/// Filter fields: channel_id, chat_type, status, contact_id, participant, labels, unread_count, last_message.at,
-/// last_inbound_at, subject, created_at, updated_at. Sort fields: last_message.at, last_inbound_at, created_at,
-/// updated_at, subject.
+/// Filter fields: channel_id, chat_type, status, contact_id, participant (a current one), labels, unread_count,
+/// assigned_agent_id (who attends the active session), last_message.at, last_inbound_at, subject, created_at, updated_at.
+/// Sort fields: last_message.at, last_inbound_at, created_at, updated_at, subject.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ListChats {
@@ -72,12 +77,30 @@ pub struct ListChats {
 impl Query for ListChats {
     const NAME: &'static str = "chats.list";
     const PERMISSION: Permission = Permission::ChatsView;
+    const ERRORS: &'static [ErrorCode] = &[
+        ErrorCode::FilterFieldUnknown,
+        ErrorCode::FilterOpUnsupported,
+        ErrorCode::SortFieldUnknown,
+        ErrorCode::LimitOutOfRange,
+        ErrorCode::CursorInvalid,
+        ErrorCode::CursorMismatch,
+    ];
     type Output = Page<Chat>;
 
     async fn run(mut self, read: &Reader<'_>) -> Result<Page<Chat>> {
         newest_first(&mut self.page);
         read.page(&self.page).await
     }
+}
+
+/// Chats that have a label.
+pub(super) fn with_label(label_id: &str) -> Filter {
+    Filter::Leaf(Leaf {
+        field: "labels".to_owned(),
+        kind: FieldKind::Set,
+        is_attribute: true,
+        test: Test::In(vec![fold(label_id).into()]),
+    })
 }
 
 fn newest_first(page: &mut PageRequest) {
@@ -97,6 +120,7 @@ pub struct CountChats {
 impl Query for CountChats {
     const NAME: &'static str = "chats.count";
     const PERMISSION: Permission = Permission::ChatsView;
+    const ERRORS: &'static [ErrorCode] = &[ErrorCode::FilterFieldUnknown, ErrorCode::FilterOpUnsupported];
     type Output = u64;
 
     async fn run(self, read: &Reader<'_>) -> Result<u64> {
@@ -119,6 +143,9 @@ pub struct InboxEntry {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Inbox {
+    /// Only chats whose active session this agent attends.
+    #[serde(default)]
+    pub agent_id: Option<AgentId>,
     #[serde(default)]
     pub channel_id: Option<ChannelId>,
     /// Only chats with this label.
@@ -137,30 +164,17 @@ pub struct Inbox {
 impl Query for Inbox {
     const NAME: &'static str = "chats.inbox";
     const PERMISSION: Permission = Permission::ChatsView;
+    const ERRORS: &'static [ErrorCode] =
+        &[ErrorCode::LimitOutOfRange, ErrorCode::CursorInvalid, ErrorCode::CursorMismatch];
     type Output = Page<InboxEntry>;
 
     async fn run(self, read: &Reader<'_>) -> Result<Page<InboxEntry>> {
         let mut always = vec![Filter::eq("status", FieldKind::Enum, ChatStatus::Active.as_str())];
+        always.extend(self.agent_id.map(|id| Filter::eq("assigned_agent_id", FieldKind::Id, id.uuid())));
         always.extend(self.channel_id.map(|id| Filter::eq("channel_id", FieldKind::Id, id.uuid())));
-        if let Some(label) = &self.label_id {
-            let label = crate::storage::Test::In(vec![crate::kernel::fold(label).into()]);
-            let leaf = crate::storage::Leaf {
-                field: "labels".to_owned(),
-                kind: FieldKind::Set,
-                is_attribute: true,
-                test: label,
-            };
-            always.push(Filter::Leaf(leaf));
-        }
+        always.extend(self.label_id.as_deref().map(with_label));
         if self.unread {
-            let test = crate::storage::Test::Greater(0u32.into());
-            let leaf = crate::storage::Leaf {
-                field: "unread_count".to_owned(),
-                kind: FieldKind::Number,
-                is_attribute: false,
-                test,
-            };
-            always.push(Filter::Leaf(leaf));
+            always.push(Filter::eq("is_unread", FieldKind::Bool, true));
         }
         let mut request = PageRequest { limit: self.limit, cursor: self.cursor, ..PageRequest::default() };
         newest_first(&mut request);
@@ -209,6 +223,7 @@ pub struct SearchChats {
 impl Query for SearchChats {
     const NAME: &'static str = "chats.search";
     const PERMISSION: Permission = Permission::ChatsView;
+    const ERRORS: &'static [ErrorCode] = &[ErrorCode::LimitOutOfRange];
     type Output = Vec<ChatHit>;
 
     async fn run(self, read: &Reader<'_>) -> Result<Vec<ChatHit>> {
@@ -220,13 +235,11 @@ impl Query for SearchChats {
             .map(|(chat, hit)| ChatHit { chat, score: hit.score, match_field: hit.field })
             .collect();
         let contacts = read.search::<Contact>(&self.text, limit).await?;
-        let one_of: Vec<crate::storage::Value> = contacts.iter().map(|(contact, _)| contact.id.uuid().into()).collect();
+        let one_of: Vec<Value> = contacts.iter().map(|(contact, _)| contact.id.uuid().into()).collect();
         if !one_of.is_empty() {
-            let test = crate::storage::Test::In(one_of);
-            let leaf =
-                crate::storage::Leaf { field: "contact_id".to_owned(), kind: FieldKind::Id, is_attribute: false, test };
-            let find = crate::storage::Find {
-                filter: Filter::Leaf(leaf),
+            let (field, kind, test) = ("contact_id".to_owned(), FieldKind::Id, Test::In(one_of));
+            let find = Find {
+                filter: Filter::Leaf(Leaf { field, kind, is_attribute: false, test }),
                 sort: Vec::new(),
                 after: None,
                 backward: false,
@@ -248,4 +261,59 @@ impl Query for SearchChats {
     }
 }
 
-operations![queries: GetChat, FindChat, ListChats, CountChats, Inbox, SearchChats];
+/// Unread chats and messages, of the whole project, of a channel or of the sessions that an agent attends.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnreadSummary {
+    /// Only chats whose active session this agent attends.
+    #[serde(default)]
+    pub agent_id: Option<AgentId>,
+    #[serde(default)]
+    pub channel_id: Option<ChannelId>,
+}
+
+/// How much is unread in active chats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnreadCounts {
+    pub chats: u64,
+    pub messages: u64,
+}
+
+impl Query for UnreadSummary {
+    const NAME: &'static str = "chats.unread_summary";
+    const PERMISSION: Permission = Permission::ChatsView;
+    type Output = UnreadCounts;
+
+    async fn run(self, read: &Reader<'_>) -> Result<UnreadCounts> {
+        let mut unread = vec![
+            Filter::eq("status", FieldKind::Enum, ChatStatus::Active.as_str()),
+            Filter::eq("is_unread", FieldKind::Bool, true),
+        ];
+        unread.extend(self.agent_id.map(|id| Filter::eq("assigned_agent_id", FieldKind::Id, id.uuid())));
+        unread.extend(self.channel_id.map(|id| Filter::eq("channel_id", FieldKind::Id, id.uuid())));
+        let mut find = Find {
+            filter: Filter::All(unread),
+            sort: vec![Sort { field: "last_message.at".to_owned(), kind: FieldKind::Instant, descending: true }],
+            after: None,
+            backward: false,
+            limit: SUMMARY_PAGE,
+            include_hidden: false,
+            with_total: false,
+        };
+        let mut counts = UnreadCounts::default();
+        loop {
+            let found = read.storage().find(read.scope_of(Kind::Chat), Kind::Chat, &find).await?;
+            for row in &found.rows {
+                let chat: Chat = crate::engine::decode(&row.snapshot)?;
+                counts.chats += 1;
+                counts.messages += u64::from(chat.unread_count);
+            }
+            match found.rows.last() {
+                Some(last) if found.more => find.after = Some((last.keys.clone(), last.snapshot.id)),
+                _ => return Ok(counts),
+            }
+        }
+    }
+}
+
+operations![queries: GetChat, FindChat, ListChats, CountChats, Inbox, SearchChats, UnreadSummary];

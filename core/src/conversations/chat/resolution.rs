@@ -1,6 +1,6 @@
 //! Finds or opens the chat that a delivered item belongs to: a step of `inbound.ingest`.
 
-use super::{Chat, ChatEvent, ChatReason, ChatStatus, ChatType, Participant, ParticipantType};
+use super::{Chat, ChatEvent, ChatType, Participant, ParticipantType};
 use crate::channels::gateway::{ChatClass, ChatRef};
 use crate::engine::{Root, UnitOfWork};
 use crate::kernel::{ChannelId, ChatId, ContactId, Result, Timestamp};
@@ -56,12 +56,10 @@ pub async fn resolve(work: &mut UnitOfWork<'_>, facts: &ChatFacts<'_>) -> Result
     }
     let Some(mut chat) = found else { return open(work, facts, chat_type) };
     if chat.external_id.is_none() {
-        chat.record(ChatEvent::ExternalIdSet { external_id: facts.chat.external_id.clone() });
+        chat.learn_external_id(&facts.chat.external_id);
     }
-    if facts.unarchive && chat.status == ChatStatus::Archived {
-        let previous_status = chat.status;
-        let at = chat.now();
-        chat.record(ChatEvent::Unarchived { reason: Some(ChatReason::NewMessage), previous_status, at });
+    if facts.unarchive {
+        chat.wake();
     }
     if chat_type == ChatType::Group
         && let Some(contact) = facts.contact
@@ -137,17 +135,4 @@ fn open(work: &mut UnitOfWork<'_>, facts: &ChatFacts<'_>, chat_type: ChatType) -
     )?;
     let chat = work.save(root)?;
     Ok(ResolvedChat { chat, created: true })
-}
-
-impl Root<Chat> {
-    /// A group's author who is not listed joins as a member; one who left comes back.
-    pub fn welcome(&mut self, contact: ContactId, external_id: Option<&str>, at: Timestamp) {
-        let rejoined = match self.participant(contact) {
-            Some(known) if known.is_current() => return,
-            Some(known) if known.left_at.is_some_and(|left| left > at) => return,
-            known => known.is_some(),
-        };
-        let participant = Participant::member(contact, ParticipantType::Contact, at, external_id.map(str::to_owned));
-        self.record(ChatEvent::ParticipantAdded { participant, rejoined });
-    }
 }

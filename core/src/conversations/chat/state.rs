@@ -1,11 +1,12 @@
 //! A chat as it stands, and what it makes of the messages it observes.
 
-use super::{ChatEvent, ChatStatus, ChatType, LastMessage, Participant, ParticipantRole, ParticipantType};
+use super::{ChatEvent, ChatStatus, ChatType, LastMessage, Participant, ParticipantRole};
 use crate::base_fields;
 use crate::conversations::content::Content;
 use crate::conversations::message::{Direction, MessageEvent, NewMessage, ReleasedMessage};
+use crate::conversations::session::SessionEvent;
 use crate::engine::{Aggregate, Event, Meta};
-use crate::kernel::{ChannelId, ChatId, ContactId, ErrorCode, Kind, MessageId, ProjectId, Timestamp};
+use crate::kernel::{AgentId, ChannelId, ChatId, ContactId, ErrorCode, Kind, MessageId, ProjectId, Timestamp};
 use crate::storage::{Column, FieldKind, Index};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,8 @@ pub struct Chat {
     /// Inbound messages up to this time are read or answered.
     pub read_up_to: Option<Timestamp>,
     pub message_count: u64,
+    /// Who attends its active session.
+    pub assigned_agent_id: Option<AgentId>,
     pub muted_until: Option<Timestamp>,
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
     pub metadata: Map<String, Value>,
@@ -181,6 +184,19 @@ impl Chat {
     }
 }
 
+impl Chat {
+    /// Follows who attends. A session that ends may be an older one than the one that is attended now.
+    fn follow(&mut self, event: &SessionEvent) {
+        match event {
+            SessionEvent::AgentAssigned { agent_id, .. } => self.assigned_agent_id = Some(*agent_id),
+            SessionEvent::AgentUnassigned { .. } => self.assigned_agent_id = None,
+            SessionEvent::Reopened { current_agent_id, .. } => self.assigned_agent_id = *current_agent_id,
+            SessionEvent::Ended(end) if end.current_agent_id == self.assigned_agent_id => self.assigned_agent_id = None,
+            _ => {}
+        }
+    }
+}
+
 /// What the inbox shows of a content: at most 200 characters.
 pub fn preview(content: &Content) -> String {
     match content.words() {
@@ -203,13 +219,22 @@ impl Aggregate for Chat {
         Column::new("contact_id", FieldKind::Id),
         Column::new("subject", FieldKind::Text).sortable(),
         Column::new("unread_count", FieldKind::Number),
+        Column::new("is_unread", FieldKind::Bool).unfiltered(),
+        Column::new("assigned_agent_id", FieldKind::Id),
         Column::new("last_message.at", FieldKind::Instant).sortable(),
         Column::new("last_inbound_at", FieldKind::Instant).sortable(),
         Column::new("created_at", FieldKind::Instant).sortable(),
         Column::new("updated_at", FieldKind::Instant).sortable(),
     ];
-    const INDEXES: &'static [&'static [&'static str]] =
-        &[&["status", "last_message.at"], &["channel_id", "last_message.at"], &["last_message.at"]];
+    const INDEXES: &'static [&'static [&'static str]] = &[
+        &["last_message.at"],
+        &["status", "last_message.at"],
+        &["status", "is_unread", "last_message.at"],
+        &["channel_id", "last_message.at"],
+        &["assigned_agent_id", "last_message.at"],
+        &["contact_id"],
+    ];
+    const INDEX_VERSION: u32 = 2;
     const SETS: &'static [&'static str] = &["labels", "participant"];
     type Id = ChatId;
 
@@ -253,6 +278,7 @@ impl Aggregate for Chat {
             last_read_at: None,
             read_up_to: None,
             message_count: 0,
+            assigned_agent_id: None,
             muted_until: None,
             metadata: metadata.clone(),
             merged_into_id: None,
@@ -264,6 +290,7 @@ impl Aggregate for Chat {
         let event = match event {
             Event::Chat(event) => event,
             Event::Message(event) => return self.observe(event, meta.aggregate_id),
+            Event::Session(event) => return self.follow(event),
             _ => return,
         };
         match event {
@@ -282,10 +309,10 @@ impl Aggregate for Chat {
             ChatEvent::Closed { .. } => self.status = ChatStatus::Closed,
             ChatEvent::SubjectUpdated { subject, .. } => self.subject = Some(subject.clone()),
             ChatEvent::DescriptionUpdated { description, .. } => self.description.clone_from(description),
-            ChatEvent::LabelAdded { label_id } => {
+            ChatEvent::LabelAdded { label_id, .. } => {
                 self.labels.insert(label_id.clone());
             }
-            ChatEvent::LabelRemoved { label_id } => {
+            ChatEvent::LabelRemoved { label_id, .. } => {
                 self.labels.remove(label_id);
             }
             ChatEvent::MarkedRead { last_read_message_id, read_up_to, read_at, unread_count } => {
@@ -294,21 +321,21 @@ impl Aggregate for Chat {
                 self.read_up_to = self.read_up_to.max(*read_up_to);
                 self.unread_count = *unread_count;
             }
-            ChatEvent::ExternalIdSet { external_id } => self.external_id = Some(external_id.clone()),
-            ChatEvent::PictureUpdated { picture_url } => self.picture_url.clone_from(picture_url),
+            ChatEvent::ExternalIdSet { external_id, .. } => self.external_id = Some(external_id.clone()),
+            ChatEvent::PictureUpdated { picture_url, .. } => self.picture_url.clone_from(picture_url),
             ChatEvent::Muted { until } => self.muted_until = Some(*until),
             ChatEvent::Unmuted {} => self.muted_until = None,
-            ChatEvent::MetadataUpdated { set, removed } => {
+            ChatEvent::MetadataUpdated { set, removed, .. } => {
                 self.metadata.extend(set.iter().map(|(key, value)| (key.clone(), value.clone())));
                 for key in removed {
                     self.metadata.remove(key);
                 }
             }
-            ChatEvent::Merged { into_chat_id } => {
+            ChatEvent::Merged { into_chat_id, .. } => {
                 self.merged_into_id = Some(*into_chat_id);
                 self.deleted_at = Some(meta.occurred_at);
             }
-            ChatEvent::Deleted { at } => self.deleted_at = Some(*at),
+            ChatEvent::Deleted { at, .. } => self.deleted_at = Some(*at),
         }
     }
 
@@ -324,8 +351,12 @@ impl Aggregate for Chat {
                     | MessageEvent::Revoked { .. }
                     | MessageEvent::Deleted { .. }
                     | MessageEvent::Superseded { .. }
+            ) | Event::Session(
+                SessionEvent::AgentAssigned { .. }
+                    | SessionEvent::AgentUnassigned { .. }
+                    | SessionEvent::Reopened { current_agent_id: Some(_), .. }
             )
-        )
+        ) || matches!(event, Event::Session(SessionEvent::Ended(end)) if end.current_agent_id.is_some())
     }
 
     fn index(&self, index: &mut Index) {
@@ -335,6 +366,8 @@ impl Aggregate for Chat {
         index.id("contact_id", self.contact_id);
         index.column("subject", self.subject.as_deref());
         index.column("unread_count", self.unread_count);
+        index.column("is_unread", self.unread_count > 0);
+        index.id("assigned_agent_id", self.assigned_agent_id);
         index.column("last_message.at", self.last_message.as_ref().map(|last| last.at));
         index.column("last_inbound_at", self.last_inbound_at);
         index.column("created_at", self.created_at);
@@ -362,17 +395,5 @@ impl Aggregate for Chat {
 
     fn is_hidden(&self) -> bool {
         self.deleted_at.is_some()
-    }
-}
-
-impl Participant {
-    /// A current member.
-    pub fn member(
-        id: impl Into<Uuid>,
-        kind: ParticipantType,
-        at: Timestamp,
-        external_id: Option<String>,
-    ) -> Participant {
-        Participant { id: id.into(), kind, role: ParticipantRole::Member, joined_at: at, left_at: None, external_id }
     }
 }

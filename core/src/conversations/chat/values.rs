@@ -2,7 +2,7 @@
 
 use crate::conversations::content::ContentType;
 use crate::conversations::message::Direction;
-use crate::kernel::{AgentId, MessageId, Timestamp};
+use crate::kernel::{AgentId, ContactId, MessageId, Timestamp};
 use crate::text_enum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,8 +76,23 @@ pub struct Participant {
 }
 
 impl Participant {
+    /// Somebody who takes part from a moment on, without special rights.
+    pub fn member(
+        id: impl Into<Uuid>,
+        kind: ParticipantType,
+        at: Timestamp,
+        external_id: Option<String>,
+    ) -> Participant {
+        Participant { id: id.into(), kind, role: ParticipantRole::Member, joined_at: at, left_at: None, external_id }
+    }
+
     pub fn is_current(&self) -> bool {
         self.left_at.is_none()
+    }
+
+    /// Its id, when it is a contact.
+    pub fn contact_id(&self) -> Option<ContactId> {
+        (self.kind == ParticipantType::Contact).then(|| ContactId::from_uuid(self.id))
     }
 }
 

@@ -11,17 +11,14 @@ use crate::channels::gateway::{
 };
 use crate::contacts::contact::resolution as contacts;
 use crate::conversations::chat::resolution::{self as chats, ChatFacts};
-use crate::conversations::chat::{Chat, ChatEvent, ChatReason, ChatStatus, ParticipantRole};
+use crate::conversations::chat::{Chat, ListedMember, MAX_PARTICIPANTS, ParticipantRole};
 use crate::conversations::content::{Content, NoticeKind, SystemNotice};
 use crate::conversations::message::{
     Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority,
 };
 use crate::engine::{Root, UnitOfWork};
-use crate::kernel::{ContactId, Error, ErrorKind, MessageId, Result, Timestamp};
+use crate::kernel::{ContactId, Error, ErrorCode, ErrorKind, MessageId, Result, Timestamp};
 use serde_json::{Map, Value, json};
-
-/// Labels a chat can hold; further ones of the provider are left out.
-const MAX_LABELS: usize = 50;
 
 /// Takes in an item that is neither a message nor about one.
 pub async fn apply(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundItem) -> Result<Outcome> {
@@ -95,14 +92,7 @@ async fn label(
 }
 
 fn label_chat(chat: &mut Root<Chat>, change: &InboundChatLabelChange) {
-    let label_id = change.label_id.clone();
-    match (change.change, chat.labels.contains(&label_id)) {
-        (LabelAssignment::Added, false) if chat.labels.len() < MAX_LABELS => {
-            chat.record(ChatEvent::LabelAdded { label_id })
-        }
-        (LabelAssignment::Removed, true) => chat.record(ChatEvent::LabelRemoved { label_id }),
-        _ => {}
-    }
+    chat.sync_label(&change.label_id, change.change == LabelAssignment::Added);
 }
 
 /// Applies a label change whose chat has appeared; false while it has not.
@@ -131,12 +121,7 @@ pub async fn apply_waiting(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, chat:
 async fn archive(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, change: &InboundChatArchive) -> Result<Outcome> {
     let chat = chats::find_by_external_id(work, intake.channel.id, &change.chat.external_id).await?;
     let Some(mut chat) = chat else { return Ok(Outcome::Ignored { reason: IgnoredBecause::NothingToChange }) };
-    let (previous_status, at, reason) = (chat.status, chat.now(), Some(ChatReason::Provider));
-    match (change.archived, chat.status) {
-        (true, ChatStatus::Active) => chat.record(ChatEvent::Archived { reason, previous_status, at }),
-        (false, ChatStatus::Archived) => chat.record(ChatEvent::Unarchived { reason, previous_status, at }),
-        _ => {}
-    }
+    chat.sync_archived(change.archived);
     work.save(chat)?;
     Ok(Outcome::Applied {})
 }
@@ -144,6 +129,9 @@ async fn archive(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, change: &Inboun
 async fn group(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, change: &InboundGroupChange) -> Result<Outcome> {
     if !intake.channel.allow_groups {
         return Ok(Outcome::Ignored { reason: IgnoredBecause::GroupDisabled });
+    }
+    if change.participants.len() > MAX_PARTICIPANTS {
+        return rejected(Error::new(ErrorCode::ChatParticipantLimit).at("participants").with("max", MAX_PARTICIPANTS));
     }
     let (at, _) = clamp(change.at, work.now(), intake.received_at);
     let named =
@@ -166,25 +154,12 @@ async fn group(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, change: &InboundG
         members.push((resolved.contact.id, participant));
     }
     let mut chat = work.load::<Chat>(opened.chat.id).await?;
-    let before = chat.subject.clone();
-    if let Some(subject) = named.subject.as_deref().map(str::trim).filter(|subject| !subject.is_empty()) {
-        let subject: String = subject.chars().take(255).collect();
-        if chat.subject.as_deref() != Some(&subject) {
-            chat.record(ChatEvent::SubjectUpdated { subject, previous_subject: before.clone() });
-        }
-    }
+    let is_other_name = named.subject.as_deref().is_some_and(|subject| chat.sync_subject(subject));
+    let renamed = is_other_name && !opened.created;
     if let Some(description) = &change.description {
-        let description: String = description.chars().take(4096).collect();
-        if chat.description.as_deref().unwrap_or_default() != description {
-            let previous_description = chat.description.clone();
-            let description = Some(description).filter(|text| !text.is_empty());
-            chat.record(ChatEvent::DescriptionUpdated { description, previous_description });
-        }
+        chat.sync_description(description);
     }
-    for (contact, participant) in &members {
-        change_member(&mut chat, change.action, *contact, participant, at);
-    }
-    let renamed = !opened.created && chat.subject != before;
+    change_members(&mut chat, change.action, &members, at)?;
     let chat = work.save(chat)?;
     let notice = match change.action {
         GroupAction::ParticipantsJoined => Some(NoticeKind::ParticipantJoined),
@@ -205,41 +180,40 @@ async fn group(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, change: &InboundG
     Ok(Outcome::Applied {})
 }
 
-fn change_member(
+/// Who is in the group now. A list that comes with our own joining, or with the group itself, is the whole list.
+fn change_members(
     chat: &mut Root<Chat>,
     action: GroupAction,
-    id: ContactId,
-    participant: &GroupParticipant,
+    members: &[(ContactId, &GroupParticipant)],
     at: Timestamp,
-) {
-    let external_id = participant.identifiers.wid.as_deref().or(participant.identifiers.lid.as_deref());
-    let known = chat.participant(id).cloned();
-    let is_current = known.as_ref().is_some_and(|known| known.is_current());
-    let leaves = action == GroupAction::ParticipantsLeft || participant.role == GroupRole::Left;
-    if leaves {
-        if is_current {
-            let kind = crate::conversations::chat::ParticipantType::Contact;
-            chat.record(ChatEvent::ParticipantRemoved { participant_id: id.uuid(), kind, left_at: at, reason: None });
-        }
-        return;
-    }
-    if !is_current {
-        chat.welcome(id, external_id, at);
-    }
-    let previous_role = known.filter(|known| known.is_current()).map_or(ParticipantRole::Member, |known| known.role);
-    let role = match (action, participant.role) {
-        (GroupAction::ParticipantsPromoted, _) | (_, GroupRole::Admin) => ParticipantRole::Admin,
-        (_, GroupRole::Superadmin) => ParticipantRole::Owner,
-        (GroupAction::ParticipantsDemoted | GroupAction::Joined, _) => ParticipantRole::Member,
-        _ => previous_role,
+) -> Result<()> {
+    let listed = |(contact_id, participant): &(ContactId, &GroupParticipant)| {
+        let external_id = participant.identifiers.wid.as_ref().or(participant.identifiers.lid.as_ref()).cloned();
+        let role = match (action, participant.role) {
+            (_, GroupRole::Superadmin) => ParticipantRole::Owner,
+            (GroupAction::ParticipantsPromoted, _) | (_, GroupRole::Admin) => ParticipantRole::Admin,
+            (GroupAction::ParticipantsJoined, _) => current_role(chat, *contact_id),
+            _ => ParticipantRole::Member,
+        };
+        ListedMember { contact_id: *contact_id, role, external_id }
     };
-    let participant_id = id.uuid();
-    if role != previous_role && chat.participant(id).is_some_and(|known| known.is_current()) {
-        chat.record(match role {
-            ParticipantRole::Member => ChatEvent::ParticipantDemoted { participant_id, role, previous_role },
-            _ => ChatEvent::ParticipantPromoted { participant_id, role, previous_role },
-        });
+    let (gone, here): (Vec<_>, Vec<_>) =
+        members.iter().partition(|(_, participant)| participant.role == GroupRole::Left);
+    let listed: Vec<ListedMember> = here.into_iter().map(listed).collect();
+    match action {
+        GroupAction::Joined | GroupAction::Updated if !members.is_empty() => return chat.sync_members(&listed, at),
+        GroupAction::ParticipantsLeft => members.iter().for_each(|(contact, _)| chat.see_off(*contact, at)),
+        _ => {
+            gone.iter().for_each(|(contact, _)| chat.see_off(*contact, at));
+            listed.iter().for_each(|member| chat.sync_member(member, at));
+        }
     }
+    Ok(())
+}
+
+fn current_role(chat: &Chat, contact: ContactId) -> ParticipantRole {
+    let known = chat.participant(contact).filter(|known| known.is_current());
+    known.map_or(ParticipantRole::Member, |known| known.role)
 }
 
 async fn call(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, call: &InboundCall) -> Result<Outcome> {
@@ -340,6 +314,7 @@ async fn notice(
         origin: None,
         metadata: Map::new(),
         placement: None,
+        session_metrics: None,
         unread_after: None,
         import_id: None,
     };

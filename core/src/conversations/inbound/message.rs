@@ -81,9 +81,13 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
     let chat = chat.chat;
 
     let id: MessageId = work.new_id();
-    let source = if item.from_me { MessageSource::Device } else { MessageSource::Contact };
+    let (direction, source) = match item.from_me {
+        true => (Direction::Outbound, MessageSource::Device),
+        false => (Direction::Inbound, MessageSource::Contact),
+    };
     let mut session_id = None;
     let mut placement = None;
+    let mut session_metrics = None;
     if chat.chat_type != ChatType::Channel {
         let (timeout_seconds, timeout_source) = intake.timeout();
         let facts = PlacementFacts {
@@ -97,13 +101,15 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
             timeout_seconds,
             timeout_source,
             origin: if item.from_me { Origin::Outbound } else { Origin::Inbound },
-            opens_session: source.opens_session(),
+            direction,
+            source,
             message_id: id,
         };
         if let Some(placed) = place_message(work, &facts).await? {
             session_id = Some(placed.session_id);
             created.session = placed.created;
             placement = Some(placed.placement);
+            session_metrics = placed.metrics;
         }
     }
 
@@ -134,7 +140,6 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         true => Some(unread_after(work, &chat, timestamp).await?).filter(|unread| *unread > 0),
         false => None,
     };
-    let direction = if item.from_me { Direction::Outbound } else { Direction::Inbound };
     let climbed = |from: MessageStatus| (item.from_me && status.rank() >= from.rank()).then_some(timestamp);
     let new = NewMessage {
         channel_id: intake.channel.id,
@@ -174,6 +179,7 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         origin: None,
         metadata,
         placement,
+        session_metrics,
         unread_after,
         import_id: None,
     };

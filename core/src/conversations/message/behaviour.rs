@@ -182,15 +182,17 @@ impl Root<Message> {
         if known.is_some_and(|(known, known_at)| order(known, known_at) >= order(emoji, at)) {
             return Ok(Reacted::Known);
         }
+        let contact_id = self.contact_id;
         match (emoji, previous_emoji) {
             (None, None) => Ok(Reacted::TooEarly),
             (None, Some(emoji)) => {
-                self.record(MessageEvent::ReactionRemoved { actor, emoji, at });
+                self.record(MessageEvent::ReactionRemoved { actor, emoji, at, contact_id });
                 Ok(Reacted::Changed)
             }
             (Some(_), None) if self.reactions.len() >= MAX_REACTIONS => Ok(Reacted::Known),
             (Some(emoji), previous_emoji) => {
-                self.record(MessageEvent::ReactionAdded { actor, emoji: emoji.to_owned(), previous_emoji, at });
+                let emoji = emoji.to_owned();
+                self.record(MessageEvent::ReactionAdded { actor, emoji, previous_emoji, at, contact_id });
                 Ok(Reacted::Changed)
             }
         }
@@ -204,8 +206,8 @@ impl Root<Message> {
         }
         let edit_no = self.edit_count.saturating_add(1);
         let previous_text = self.content.words().map(str::to_owned);
-        let chat_id = self.chat_id;
-        self.record(MessageEvent::Edited { previous_text, text: text.to_owned(), edited_at: at, edit_no, by, chat_id });
+        let (text, chat_id, contact_id) = (text.to_owned(), self.chat_id, self.contact_id);
+        self.record(MessageEvent::Edited { previous_text, text, edited_at: at, edit_no, by, chat_id, contact_id });
         true
     }
 
@@ -214,8 +216,8 @@ impl Root<Message> {
         if self.revoked_at.is_some() {
             return false;
         }
-        let chat_id = self.chat_id;
-        self.record(MessageEvent::Revoked { revoked_at: at, by, content_kept: true, chat_id });
+        let (chat_id, contact_id) = (self.chat_id, self.contact_id);
+        self.record(MessageEvent::Revoked { revoked_at: at, by, content_kept: true, chat_id, contact_id });
         true
     }
 
@@ -224,6 +226,7 @@ impl Root<Message> {
         let Some(media) = self.content.media() else { return };
         let request = AiRequest {
             channel_id: self.channel_id,
+            chat_id: self.chat_id,
             contact_id: self.contact_id,
             session_id: self.session_id,
             url: media.url.clone(),

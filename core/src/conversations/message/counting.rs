@@ -33,15 +33,18 @@ pub async fn metrics_if(work: &mut UnitOfWork<'_>, message: &Message, counts: bo
     let Some(session_id) = message.session_id else { return Ok(None) };
     let Some(session) = work.find::<Session>(session_id).await? else { return Ok(None) };
     let late_count = session.metrics.late_count;
-    let mut counted = messages_of(work, session_id).await?;
+    let mut counted = counted_messages(work, session_id).await?;
     let this = counts.then(|| Counted::new(message.timestamp, message.direction, message.source)).flatten();
     counted.insert(message.id, this);
     let counted = counted.into_iter().filter_map(|(id, counted)| counted.map(|counted| (id, counted)));
     Ok(Some(Metrics::of(counted, late_count)))
 }
 
-/// The messages of a session as this unit of work leaves them.
-async fn messages_of(work: &mut UnitOfWork<'_>, session: SessionId) -> Result<BTreeMap<MessageId, Option<Counted>>> {
+/// The messages of a session as this unit of work leaves them; `None` for one that does not count.
+pub async fn counted_messages(
+    work: &mut UnitOfWork<'_>,
+    session: SessionId,
+) -> Result<BTreeMap<MessageId, Option<Counted>>> {
     let mut counted = BTreeMap::new();
     let mut find = Find {
         filter: Filter::eq("session_id", FieldKind::Id, id_value(session)),

@@ -1,4 +1,5 @@
-//! What can happen to a message. Sessions, chats and contacts observe these, so one inbound message is one event.
+//! What can happen to a message. Sessions, chats and contacts observe these, so one inbound message is one event. The
+//! `contact_id` of an event is the message's own.
 
 use super::{
     Direction, Failure, MessageOrigin, MessageSource, MessageStatus, Metrics, Party, Placement, Priority, QueuedCause,
@@ -54,6 +55,8 @@ pub struct NewMessage {
     pub metadata: Map<String, Value>,
     /// How it entered its session.
     pub placement: Option<Placement>,
+    /// The counters of its session with this message, when it arrived after newer ones. Absent = it is counted on.
+    pub session_metrics: Option<Metrics>,
     /// An outbound response that arrived late: what stays unread in its chat. Absent = nothing does.
     pub unread_after: Option<u32>,
     pub import_id: Option<uuid::Uuid>,
@@ -128,18 +131,24 @@ events! {
             previous_text: Option<String>,
             #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "text"))]
             text: String,
-            edited_at: Timestamp, edit_no: u16, by: Party, chat_id: ChatId,
+            edited_at: Timestamp, edit_no: u16, by: Party, chat_id: ChatId, contact_id: Option<ContactId>,
         },
         /// Its author took it back for everyone.
-        "message.revoked" Revoked { revoked_at: Timestamp, by: Party, content_kept: bool, chat_id: ChatId },
+        "message.revoked" Revoked {
+            revoked_at: Timestamp, by: Party, content_kept: bool, chat_id: ChatId, contact_id: Option<ContactId>,
+        },
         /// It was hidden in the CRM.
         "message.deleted" Deleted { reason: Option<String>, at: Timestamp, chat_id: ChatId },
         /// Somebody reacted.
-        "message.reaction_added" ReactionAdded { actor: Party, emoji: String, previous_emoji: Option<String>, at: Timestamp },
+        "message.reaction_added" ReactionAdded {
+            actor: Party, emoji: String, previous_emoji: Option<String>, at: Timestamp, contact_id: Option<ContactId>,
+        },
         /// A reaction was taken back.
-        "message.reaction_removed" ReactionRemoved { actor: Party, emoji: String, at: Timestamp },
+        "message.reaction_removed" ReactionRemoved {
+            actor: Party, emoji: String, at: Timestamp, contact_id: Option<ContactId>,
+        },
         /// The file's link or stored copy is known.
-        "message.media_attached" MediaAttached { media: Media },
+        "message.media_attached" MediaAttached { media: Media, contact_id: Option<ContactId> },
         /// Its language is known.
         "message.language_detected" LanguageDetected { language: String },
         /// The host's particulars changed.
@@ -147,6 +156,7 @@ events! {
             #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
             set: Map<String, Value>,
             removed: Vec<String>,
+            contact_id: Option<ContactId>,
         },
         /// A device echo turned out to be one of our own sends.
         "message.superseded" Superseded {
@@ -166,43 +176,41 @@ events! {
     }
     subjects(event, about) {
         use MessageEvent as E;
-        let session = |id: &Option<SessionId>, about: &mut Vec<Subject>| {
-            about.extend(id.map(|id| Subject::new(Kind::Session, id)));
+        let mut of = |session: &Option<SessionId>, chat: Option<&ChatId>, contact: &Option<ContactId>| {
+            about.extend(session.map(|id| Subject::new(Kind::Session, id)));
+            about.extend(chat.map(|id| Subject::new(Kind::Chat, *id)));
+            about.extend(contact.map(|id| Subject::new(Kind::Contact, id)));
         };
         match event {
             E::Received(new) | E::Created(new) | E::Imported(new) => {
-                session(&new.session_id, about);
-                about.push(Subject::new(Kind::Chat, new.chat_id));
-                about.extend(new.contact_id.map(|id| Subject::new(Kind::Contact, id)));
+                of(&new.session_id, Some(&new.chat_id), &new.contact_id);
             }
-            E::Queued { session_id, chat_id, contact_id, .. } => {
-                session(session_id, about);
-                about.push(Subject::new(Kind::Chat, *chat_id));
-                about.extend(contact_id.map(|id| Subject::new(Kind::Contact, id)));
-            }
+            E::Queued { session_id, chat_id, contact_id, .. } => of(session_id, Some(chat_id), contact_id),
             E::Sent { session_id, .. }
             | E::Delivered { session_id, .. }
             | E::Read { session_id, .. }
             | E::Played { session_id, .. }
             | E::Failed { session_id, .. }
             | E::Cancelled { session_id, .. }
-            | E::Expired { session_id, .. } => session(session_id, about),
-            E::Edited { chat_id, .. } | E::Revoked { chat_id, .. } | E::Deleted { chat_id, .. } => {
-                about.push(Subject::new(Kind::Chat, *chat_id));
+            | E::Expired { session_id, .. } => of(session_id, None, &None),
+            E::Edited { chat_id, contact_id, .. } | E::Revoked { chat_id, contact_id, .. } => {
+                of(&None, Some(chat_id), contact_id);
             }
-            E::Superseded { session_id, chat_id, .. } => {
-                session(session_id, about);
-                about.push(Subject::new(Kind::Chat, *chat_id));
+            E::Deleted { chat_id, .. } => of(&None, Some(chat_id), &None),
+            E::Superseded { session_id, chat_id, .. } => of(session_id, Some(chat_id), &None),
+            E::ReactionAdded { actor, contact_id, .. } | E::ReactionRemoved { actor, contact_id, .. } => {
+                of(&None, None, contact_id);
+                of(&None, None, &actor.contact_id());
             }
+            E::MediaAttached { contact_id, .. } | E::MetadataUpdated { contact_id, .. } => of(&None, None, contact_id),
             E::ProcessImageRequested(request)
             | E::ProcessVideoRequested(request)
             | E::ProcessAudioRequested(request)
             | E::ProcessVoiceRequested(request)
             | E::ProcessDocumentRequested(request) => {
-                session(&request.session_id, about);
-                about.extend(request.contact_id.map(|id| Subject::new(Kind::Contact, id)));
+                of(&request.session_id, Some(&request.chat_id), &request.contact_id);
             }
-            _ => {}
+            E::SendStarted { .. } | E::RetryScheduled { .. } | E::LanguageDetected { .. } => {}
         }
     }
 }
@@ -221,6 +229,7 @@ pub struct ReleasedMessage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AiRequest {
     pub channel_id: ChannelId,
+    pub chat_id: ChatId,
     pub contact_id: Option<ContactId>,
     pub session_id: Option<SessionId>,
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "media"))]

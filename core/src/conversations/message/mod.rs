@@ -14,7 +14,7 @@ mod values;
 mod withdrawal;
 
 pub use behaviour::{DeliveryReport, MAX_EMOJI_BYTES, Reacted, status_of};
-pub use counting::{acknowledge, metrics_if};
+pub use counting::{acknowledge, counted_messages, metrics_if};
 pub use delivery::{MAX_ATTEMPTS, retry_delay_micros};
 pub use events::{AiRequest, MessageEvent, NewMessage, ReleasedMessage};
 pub use state::Message;

@@ -2,7 +2,7 @@
 //! who it goes to, whether the channel can carry it, which session it belongs to.
 
 use super::{Direction, Message, MessageEvent, MessageOrigin, MessageSource, MessageStatus, NewMessage};
-use super::{Placement, Priority, QueuedCause, ReleasedMessage, timers};
+use super::{Priority, QueuedCause, ReleasedMessage, timers};
 use crate::channels::channel::Channel;
 use crate::channels::channel_type::{ChannelType, queries::by_code};
 use crate::contacts::contact::Contact;
@@ -10,11 +10,10 @@ use crate::conversations::chat::resolution::for_contact;
 use crate::conversations::chat::{Chat, ChatType, preview};
 use crate::conversations::content::{Content, ContentType, Forward, Mention, OutboundLimits};
 use crate::conversations::inbound::system_agent;
-use crate::conversations::session::{Origin, PlacementFacts, SessionKind, TimeoutSettings, place_message};
+use crate::conversations::session::{Origin, Placed, PlacementFacts, SessionKind, TimeoutSettings, place_message};
 use crate::engine::{Root, UnitOfWork};
 use crate::kernel::{
-    Actor, AgentId, ChannelId, ChatId, Component, ContactId, Error, ErrorCode, MessageId, Result, SessionId, Timestamp,
-    text,
+    Actor, AgentId, ChannelId, ChatId, Component, ContactId, Error, ErrorCode, MessageId, Result, Timestamp, text,
 };
 use crate::tenancy::project::Project;
 use serde_json::{Map, Value};
@@ -144,8 +143,8 @@ pub async fn send(work: &mut UnitOfWork<'_>, outbound: Outbound) -> Result<Messa
         None => None,
     };
     let id: MessageId = work.new_id();
-    let (session_id, placement) = match is_scheduled {
-        true => (None, None),
+    let placed = match is_scheduled {
+        true => None,
         false => place(work, &line, &chat, source, id).await?,
     };
     let new = NewMessage {
@@ -153,7 +152,7 @@ pub async fn send(work: &mut UnitOfWork<'_>, outbound: Outbound) -> Result<Messa
         channel_type: line.channel.channel_type.clone(),
         chat_id: chat.id,
         contact_id: peer(&chat),
-        session_id,
+        session_id: placed.as_ref().map(|placed| placed.session_id),
         direction: Direction::Outbound,
         source,
         agent_id: Some(line.agent(work, source)),
@@ -183,7 +182,8 @@ pub async fn send(work: &mut UnitOfWork<'_>, outbound: Outbound) -> Result<Messa
         historical: false,
         origin: outbound.origin,
         metadata: outbound.metadata,
-        placement,
+        placement: placed.as_ref().map(|placed| placed.placement),
+        session_metrics: placed.and_then(|placed| placed.metrics),
         unread_after: None,
         import_id: None,
     };
@@ -216,7 +216,7 @@ pub(super) async fn refusal_at_release(work: &mut UnitOfWork<'_>, message: &Mess
 pub(super) async fn release(work: &mut UnitOfWork<'_>, message: &mut Root<Message>) -> Result<()> {
     let line = OutboundLine::load(work, message.channel_id).await?;
     let chat = work.load::<Chat>(message.chat_id).await?.state().clone();
-    let (session_id, placement) = place(work, &line, &chat, message.source, message.id).await?;
+    let placed = place(work, &line, &chat, message.source, message.id).await?;
     let released = ReleasedMessage {
         source: message.source,
         content_type: message.content.content_type(),
@@ -227,9 +227,9 @@ pub(super) async fn release(work: &mut UnitOfWork<'_>, message: &mut Root<Messag
     message.record(MessageEvent::Queued {
         queued_at,
         cause: QueuedCause::Released,
-        session_id,
-        placement,
-        session_metrics: None,
+        session_id: placed.as_ref().map(|placed| placed.session_id),
+        placement: placed.as_ref().map(|placed| placed.placement),
+        session_metrics: placed.and_then(|placed| placed.metrics),
         chat_id,
         contact_id,
         released: Some(released),
@@ -450,11 +450,11 @@ async fn place(
     chat: &Chat,
     source: MessageSource,
     message_id: MessageId,
-) -> Result<(Option<SessionId>, Option<Placement>)> {
+) -> Result<Option<Placed>> {
     let kind = match chat.chat_type {
         ChatType::Individual if chat.contact_id.is_some() => SessionKind::Direct,
         ChatType::Group => SessionKind::Group,
-        _ => return Ok((None, None)),
+        _ => return Ok(None),
     };
     let project = work.reader().find_any::<Project>(work.project()).await?;
     let timeout = TimeoutSettings {
@@ -475,11 +475,11 @@ async fn place(
         timeout_source: timeout.source,
         pipeline_id: line.channel.pipeline_id,
         origin: Origin::Outbound,
-        opens_session: source.opens_session(),
+        direction: Direction::Outbound,
+        source,
         message_id,
     };
-    let placed = place_message(work, &facts).await?;
-    Ok((placed.map(|placed| placed.session_id), placed.map(|placed| placed.placement)))
+    place_message(work, &facts).await
 }
 
 fn without_repeats(mentions: Vec<Mention>) -> Vec<Mention> {

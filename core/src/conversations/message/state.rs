@@ -6,6 +6,7 @@ use super::{
 };
 use crate::base_fields;
 use crate::conversations::content::{Attribution, Content, Forward, Media, Mention};
+use crate::conversations::session::SessionEvent;
 use crate::engine::{Aggregate, Event, Meta};
 use crate::kernel::{
     AgentId, ChannelId, ChatId, ContactId, ErrorCode, Kind, MessageId, ProjectId, SessionId, Timestamp,
@@ -218,6 +219,8 @@ impl Aggregate for Message {
     ];
     const INDEXES: &'static [&'static [&'static str]] = &[
         &["timestamp"],
+        &["status", "timestamp"],
+        &["has_media", "timestamp"],
         &["chat_id", "timestamp"],
         &["session_id", "timestamp"],
         &["contact_id", "timestamp"],
@@ -239,8 +242,12 @@ impl Aggregate for Message {
         }
     }
 
-    fn apply(&mut self, event: &Event, _meta: &Meta<'_>) {
-        let Event::Message(event) = event else { return };
+    fn apply(&mut self, event: &Event, meta: &Meta<'_>) {
+        let event = match event {
+            Event::Message(event) => event,
+            Event::Session(event) => return self.follow(event, SessionId::from_uuid(meta.aggregate_id)),
+            _ => return,
+        };
         match event {
             MessageEvent::Received(_) | MessageEvent::Created(_) | MessageEvent::Imported(_) => {}
             MessageEvent::Queued { queued_at, cause, session_id, .. } => {
@@ -326,9 +333,9 @@ impl Aggregate for Message {
                 self.reactions_removed.push(RemovedReaction { actor: *actor, at: *at });
                 self.reactions_removed.sort_by_key(|removed| (removed.at, removed.actor));
             }
-            MessageEvent::MediaAttached { media } => self.attach(media),
+            MessageEvent::MediaAttached { media, .. } => self.attach(media),
             MessageEvent::LanguageDetected { language } => self.language = Some(language.clone()),
-            MessageEvent::MetadataUpdated { set, removed } => {
+            MessageEvent::MetadataUpdated { set, removed, .. } => {
                 self.metadata.extend(set.iter().map(|(key, value)| (key.clone(), value.clone())));
                 for key in removed {
                     self.metadata.remove(key);
@@ -344,6 +351,10 @@ impl Aggregate for Message {
             MessageEvent::ProcessVoiceRequested(_) => self.ask("voice"),
             MessageEvent::ProcessDocumentRequested(_) => self.ask("document"),
         }
+    }
+
+    fn observes(event: &Event) -> bool {
+        matches!(event, Event::Session(SessionEvent::Recut(_) | SessionEvent::Merged { .. }))
     }
 
     fn index(&self, index: &mut Index) {
@@ -398,6 +409,15 @@ impl Aggregate for Message {
 }
 
 impl Message {
+    /// Goes along when its session is cut anew or absorbed; those events name the messages that move.
+    fn follow(&mut self, event: &SessionEvent, session: SessionId) {
+        match event {
+            SessionEvent::Recut(_) => self.session_id = Some(session),
+            SessionEvent::Merged { into_session_id, .. } => self.session_id = Some(*into_session_id),
+            _ => {}
+        }
+    }
+
     fn ask(&mut self, task: &str) {
         self.ai_requested.insert(task.to_owned());
     }

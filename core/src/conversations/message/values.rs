@@ -217,6 +217,16 @@ pub enum Party {
     System,
 }
 
+impl Party {
+    /// The contact, when it is one.
+    pub const fn contact_id(&self) -> Option<ContactId> {
+        match self {
+            Party::Contact { id } => Some(*id),
+            _ => None,
+        }
+    }
+}
+
 /// An emoji under a message; one per party.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reaction {

@@ -2,14 +2,10 @@
 
 use super::ending::not_active;
 use super::timeout::check_timeout;
-use super::{AssignmentSource, Session, SessionEvent, TimeoutSource};
-use crate::conversations::inbound::system_agent;
-use crate::conversations::message::MessageSource;
+use super::{AssignmentSource, ReopenCause, Session, SessionEvent, TimeoutSource};
+use crate::conversations::is_system_agent;
 use crate::engine::Root;
-use crate::kernel::{
-    AgentId, CustomFieldInput, CustomFieldRules, Error, ErrorCode, Money, ProjectId, Result, Tag, Timestamp,
-    refuse_reserved,
-};
+use crate::kernel::{AgentId, CustomFieldInput, CustomFieldRules, Error, ErrorCode, Money, Result, Tag, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most outcome tags of a session.
@@ -89,6 +85,20 @@ impl Root<Session> {
             self.record(SessionEvent::AgentUnassigned { chat_id, contact_id, agent_id, reason });
         }
         Ok(())
+    }
+
+    /// Is active again, because a message turned up that belongs to it.
+    pub(super) fn come_back(&mut self) {
+        self.record(SessionEvent::Reopened {
+            chat_id: self.chat_id,
+            contact_id: self.contact_id,
+            cause: ReopenCause::LateMessage,
+            reason: None,
+            previous_ended_at: self.ended_at,
+            previous_end_reason: self.end_reason,
+            extended_until: None,
+            current_agent_id: self.current_agent_id,
+        });
     }
 
     /// # Errors
@@ -273,9 +283,4 @@ impl Root<Session> {
         }
         Ok(())
     }
-}
-
-/// The system's own agents: the reserved ids, and those that messages of a project are attributed to.
-fn is_system_agent(project: ProjectId, agent: AgentId) -> bool {
-    refuse_reserved(agent).is_err() || MessageSource::ALL.iter().any(|source| system_agent(project, *source) == agent)
 }

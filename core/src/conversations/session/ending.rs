@@ -1,11 +1,11 @@
 //! Closing a session and what follows from it, in one commit.
 
-use super::{AbandonStage, EndReason, Session, SessionEnd, SessionEvent};
+use super::{AbandonStage, EndReason, Session, SessionEnd, SessionEvent, SessionRecut};
 use crate::conversations::Awaiting;
-use crate::engine::{Root, UnitOfWork};
+use crate::engine::{Event, Root, UnitOfWork};
 use crate::kernel::{ActorRef, Error, ErrorCode, Kind, MessageId, Result, Subject, Timestamp};
 use crate::storage::EventQuery;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The fewest messages that are worth a summary.
 pub const SUMMARY_MIN_MESSAGES: u32 = 3;
@@ -134,6 +134,16 @@ struct SessionLog {
 }
 
 impl SessionLog {
+    /// Messages that a cut moved into the session or out of it.
+    fn move_messages(&mut self, cut: &SessionRecut) {
+        self.messages.retain(|id| !cut.removed_message_ids.contains(id));
+        let known: BTreeSet<MessageId> = self.messages.iter().copied().collect();
+        let new = cut.added_message_ids.iter().filter(|id| !known.contains(id));
+        let room = MAX_MESSAGE_IDS.saturating_sub(self.messages.len());
+        self.truncated |= new.clone().count() > room;
+        self.messages.extend(new.take(room).copied());
+    }
+
     fn note(&mut self, kind: Kind, id: uuid::Uuid, event_type: &str) {
         *self.types.entry(event_type.to_owned()).or_default() += 1;
         if kind == Kind::Message && matches!(event_type, "message.received" | "message.created" | "message.imported") {
@@ -158,14 +168,23 @@ async fn read_log(work: &UnitOfWork<'_>, session: &Root<Session>) -> Result<Sess
         let events = work.reader().storage().events(work.reader().scope_of(Kind::Session), &query).await?;
         for event in &events {
             log.note(event.aggregate_kind, event.aggregate_id, &event.event_type);
+            if event.event_type == "session.recut"
+                && let Event::Session(SessionEvent::Recut(cut)) = Event::read(event)?
+            {
+                log.move_messages(&cut);
+            }
             after = event.seq;
         }
         read += events.len();
         more = events.len() == EVENTS_PER_READ && read < MAX_EVENTS_READ;
         log.truncated |= read >= MAX_EVENTS_READ;
     }
-    for event in work.recorded().iter().filter(|event| event.subjects.contains(&subject)) {
+    let here = work.recorded().iter().filter(|event| event.subjects.contains(&subject));
+    for event in here.chain(&session.recorded) {
         log.note(event.kind, event.aggregate_id, event.event.type_name());
+        if let Event::Session(SessionEvent::Recut(cut)) = &event.event {
+            log.move_messages(cut);
+        }
     }
     Ok(log)
 }

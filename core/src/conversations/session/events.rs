@@ -94,11 +94,13 @@ pub struct SessionRecut {
     pub ended_at: Option<Timestamp>,
     pub duration_seconds: u32,
     pub metrics: SessionMetrics,
-    /// These messages belong to it now.
+    /// These messages belong to it now; at most 1 000 in one event, more follow in the next.
     pub added_message_ids: Vec<MessageId>,
     pub removed_message_ids: Vec<MessageId>,
     pub first_message_id: Option<MessageId>,
+    pub first_message_at: Option<Timestamp>,
     pub last_message_id: Option<MessageId>,
+    pub last_message_at: Option<Timestamp>,
 }
 
 events! {
@@ -115,6 +117,8 @@ events! {
             reason: Option<String>,
             previous_ended_at: Option<Timestamp>, previous_end_reason: Option<EndReason>,
             extended_until: Option<Timestamp>,
+            /// Who attends it, as before its end.
+            current_agent_id: Option<AgentId>,
         },
         /// An agent attends it now: claimed, assigned or handed over.
         "session.agent_assigned" AgentAssigned {
@@ -201,7 +205,9 @@ events! {
         "session.recut" Recut(Box<SessionRecut>),
         /// Another session absorbed it, messages and all.
         "session.merged" Merged {
-            chat_id: ChatId, contact_id: Option<ContactId>, into_session_id: SessionId, message_ids: Vec<MessageId>,
+            chat_id: ChatId, contact_id: Option<ContactId>, into_session_id: SessionId,
+            /// Those that went over; at most 1 000, the other session names them all.
+            message_ids: Vec<MessageId>,
             agent_ids: Vec<AgentId>, at: Timestamp,
         },
     }

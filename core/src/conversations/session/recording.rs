@@ -1,8 +1,7 @@
 //! What one message changes in its session: counters, activity, extent.
 //!
-//! Counts, firsts and lasts do not depend on the order in which messages arrive. The response times and whose turn it is do:
-//! they are exact when messages arrive in their own order, and when a late one falls into the newest exchange. A late one
-//! further back leaves them alone; recomputing from all messages ([`SessionMetrics::of`]) makes them exact again.
+//! The counters do not depend on the order in which messages arrive. A message that comes in its order is counted on; one that
+//! comes after newer ones carries the counters of all ([`SessionMetrics::of`]), because whose turn it was has to be thought over.
 
 use super::{EndReason, Session, SessionStatus};
 use crate::conversations::message::{Direction, Message, MessageEvent, MessageSource, NewMessage, Placement};
@@ -59,7 +58,19 @@ impl SessionMetrics {
         metrics
     }
 
-    /// Counts one message.
+    /// Whether counting on gives what counting all from scratch would: nothing newer changed whose turn it is.
+    pub fn can_count_on(&self, message: Counted) -> bool {
+        let turn = match message.by {
+            Writer::Contact => Awaiting::Agent,
+            Writer::Agent { is_response: true, .. } => Awaiting::Contact,
+            Writer::Agent { .. } => return true,
+        };
+        let is_within_turn = self.awaiting == turn && self.awaiting_since.is_some_and(|since| since <= message.at);
+        let newest = self.last_contact_message_at.max(self.last_agent_message_at);
+        is_within_turn || newest <= Some(message.at)
+    }
+
+    /// Counts one message that comes in its order; see [`can_count_on`](Self::can_count_on).
     pub fn count(&mut self, message: Counted) {
         let at = message.at;
         self.message_count = self.message_count.saturating_add(1);
@@ -85,37 +96,23 @@ impl SessionMetrics {
         self.measure();
     }
 
-    /// The newest message is the contact's: since the oldest unanswered one, we are awaited.
+    /// Since the oldest message that is not answered, we are awaited.
     fn contact_turn(&mut self, at: Timestamp) {
-        if self.last_agent_message_at.is_some_and(|last| at < last) {
-            return;
+        if self.awaiting != Awaiting::Agent {
+            (self.awaiting, self.awaiting_since) = (Awaiting::Agent, Some(at));
         }
-        self.awaiting_since = match self.awaiting {
-            Awaiting::Agent => earliest(self.awaiting_since, at),
-            _ => Some(at),
-        };
-        self.awaiting = Awaiting::Agent;
     }
 
+    /// An answer; since the first one after the contact's last message, the contact is awaited.
     fn agent_turn(&mut self, at: Timestamp) {
-        let last_contact = self.last_contact_message_at;
-        match (self.awaiting, self.awaiting_since) {
-            (Awaiting::Agent, Some(since)) if at < since => {}
-            (Awaiting::Agent, Some(since)) => {
-                let waited = seconds_between(since, at);
-                self.response_count = self.response_count.saturating_add(1);
-                self.response_time_total_seconds += u64::from(waited);
-                self.response_time_max_seconds = self.response_time_max_seconds.max(waited);
-                // The contact wrote again after this response, which arrived late.
-                let unanswered = last_contact.filter(|last| *last > at);
-                self.awaiting = if unanswered.is_some() { Awaiting::Agent } else { Awaiting::Contact };
-                self.awaiting_since = unanswered.or(Some(at));
-            }
-            _ if last_contact.is_some_and(|last| at < last) => {}
-            _ => {
-                self.awaiting = Awaiting::Contact;
-                self.awaiting_since = earliest(self.awaiting_since, at);
-            }
+        if let (Awaiting::Agent, Some(since)) = (self.awaiting, self.awaiting_since) {
+            let waited = seconds_between(since, at);
+            self.response_count = self.response_count.saturating_add(1);
+            self.response_time_total_seconds += u64::from(waited);
+            self.response_time_max_seconds = self.response_time_max_seconds.max(waited);
+        }
+        if self.awaiting != Awaiting::Contact {
+            (self.awaiting, self.awaiting_since) = (Awaiting::Contact, Some(at));
         }
     }
 
@@ -170,6 +167,7 @@ impl Session {
         let Some(counted) = Counted::new(new.timestamp, new.direction, new.source) else { return };
         let is_conversation = new.source.opens_session() || new.source == MessageSource::HistoryImport;
         self.record(id, counted, is_conversation, new.placement.as_ref());
+        self.replace_metrics(new.session_metrics.as_ref());
     }
 
     /// Automatic sends keep an active session awake, but do not move the end of one that is over.

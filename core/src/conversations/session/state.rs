@@ -225,10 +225,8 @@ impl Session {
         }
         self.duration_seconds = cut.duration_seconds;
         self.metrics = cut.metrics.clone();
-        self.first_message_id = cut.first_message_id;
-        self.first_message_at = cut.first_message_id.map(|_| cut.started_at);
-        self.last_message_id = cut.last_message_id;
-        self.last_message_at = cut.last_message_id.map(|_| cut.last_activity_at);
+        (self.first_message_id, self.first_message_at) = (cut.first_message_id, cut.first_message_at);
+        (self.last_message_id, self.last_message_at) = (cut.last_message_id, cut.last_message_at);
     }
 
     /// What cannot be read, such as erased data, is nothing.
@@ -279,14 +277,19 @@ impl Aggregate for Session {
         Column::new("escalated", FieldKind::Bool),
         Column::new("converted", FieldKind::Bool),
         Column::new("abandoned", FieldKind::Bool),
+        Column::new("deadline", FieldKind::Instant).unfiltered(),
     ];
     const INDEXES: &'static [&'static [&'static str]] = &[
+        &["started_at"],
         &["status", "started_at"],
         &["contact_id", "started_at"],
         &["chat_id", "started_at"],
-        &["current_agent_id", "status"],
-        &["awaiting", "awaiting_since"],
+        &["current_agent_id", "started_at"],
+        &["current_agent_id", "status", "started_at"],
+        &["status", "awaiting", "awaiting_since"],
+        &["deadline"],
     ];
+    const INDEX_VERSION: u32 = 2;
     const SETS: &'static [&'static str] = &["agent_ids", "topics", "outcome_tags"];
     const CUSTOM: Option<&'static str> = Some("custom.");
     type Id = SessionId;
@@ -399,6 +402,7 @@ impl Aggregate for Session {
         index.column("escalated", self.escalated);
         index.column("converted", self.converted);
         index.column("abandoned", self.abandoned);
+        index.column("deadline", self.is_active().then(|| self.deadline()));
         for agent in &self.agent_ids {
             index.attribute("agent_ids", agent.to_string());
         }

@@ -4,8 +4,9 @@ use super::ending::{Ending, end_session, want_summary};
 use super::placement::{Placement, SessionSpan, place};
 use super::state::{ACTIVE_IN_CHAT, ACTIVE_WITH_CONTACT};
 use super::timer::enqueue_timer;
-use super::{EndReason, Origin, ReopenCause, Session, SessionEvent, SessionKind, SessionStart, TimeoutSource};
-use crate::conversations::message::Placement as MessagePlacement;
+use super::{Counted, EndReason, Origin, Session, SessionEvent, SessionKind, SessionStart, TimeoutSource};
+use crate::conversations::SessionMetrics;
+use crate::conversations::message::{Direction, MessageSource, Placement as MessagePlacement, counted_messages};
 use crate::engine::{Event, Root, UnitOfWork};
 use crate::kernel::{
     ChannelId, ChatId, ContactId, Error, ErrorCode, Kind, MessageId, PipelineId, Result, SessionId, Timestamp,
@@ -28,17 +29,20 @@ pub struct PlacementFacts {
     pub timeout_source: TimeoutSource,
     pub pipeline_id: Option<PipelineId>,
     pub origin: Origin,
+    pub direction: Direction,
     /// Automatic sends join a session that is there, and neither open, reopen nor lengthen one that is over.
-    pub opens_session: bool,
+    pub source: MessageSource,
     pub message_id: MessageId,
 }
 
 /// Where a message went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     pub session_id: SessionId,
     /// What the message event carries, so that the session can fold it.
     pub placement: MessagePlacement,
+    /// The session's counters with this message, when it came after newer ones; the message event carries them too.
+    pub metrics: Option<SessionMetrics>,
     /// The session was opened for this message.
     pub created: bool,
 }
@@ -46,7 +50,7 @@ pub struct Placed {
 impl Placed {
     fn into(session_id: SessionId) -> Placed {
         let placement = MessagePlacement { late: false, started_at: None, ended_at: None };
-        Placed { session_id, placement, created: false }
+        Placed { session_id, placement, metrics: None, created: false }
     }
 
     fn opening(session_id: SessionId) -> Placed {
@@ -55,7 +59,7 @@ impl Placed {
 
     fn late(session_id: SessionId, started_at: Option<Timestamp>, ended_at: Option<Timestamp>) -> Placed {
         let placement = MessagePlacement { late: true, started_at, ended_at };
-        Placed { session_id, placement, created: false }
+        Placed { placement, ..Placed::into(session_id) }
     }
 }
 
@@ -67,6 +71,14 @@ impl Placed {
 /// # Errors
 /// `session_contact_required` when a direct session would start without a contact.
 pub async fn place_message(work: &mut UnitOfWork<'_>, facts: &PlacementFacts) -> Result<Option<Placed>> {
+    let Some(mut placed) = find_or_open(work, facts).await? else { return Ok(None) };
+    if !placed.created {
+        placed.metrics = recount(work, facts, &placed).await?;
+    }
+    Ok(Some(placed))
+}
+
+async fn find_or_open(work: &mut UnitOfWork<'_>, facts: &PlacementFacts) -> Result<Option<Placed>> {
     let ts = facts.timestamp;
     let active = work.by_key::<Session>(ACTIVE_IN_CHAT, "", &facts.chat_id.to_string()).await?;
     let around = match active.as_ref().and_then(|session| session.span()) {
@@ -75,7 +87,7 @@ pub async fn place_message(work: &mut UnitOfWork<'_>, facts: &PlacementFacts) ->
         active => neighbours(work, facts.chat_id, ts, active).await?,
     };
     let placement = place(ts, work.now(), facts.timeout_seconds, &around);
-    if !facts.opens_session {
+    if !facts.source.opens_session() {
         return Ok(join(placement));
     }
     let placed = match placement {
@@ -96,6 +108,20 @@ pub async fn place_message(work: &mut UnitOfWork<'_>, facts: &PlacementFacts) ->
         Placement::StartEnded { ended_at } => Placed::opening(start(work, facts, Some(ended_at)).await?),
     };
     Ok(Some(placed))
+}
+
+/// The counters of the session with a message that cannot just be counted on, because newer ones have been.
+async fn recount(work: &mut UnitOfWork<'_>, facts: &PlacementFacts, placed: &Placed) -> Result<Option<SessionMetrics>> {
+    let Some(counted) = Counted::new(facts.timestamp, facts.direction, facts.source) else { return Ok(None) };
+    let Some(session) = work.find::<Session>(placed.session_id).await? else { return Ok(None) };
+    if session.metrics.can_count_on(counted) {
+        return Ok(None);
+    }
+    let late_count = session.metrics.late_count.saturating_add(u32::from(placed.placement.late));
+    let mut messages = counted_messages(work, placed.session_id).await?;
+    messages.insert(facts.message_id, Some(counted));
+    let messages = messages.into_iter().filter_map(|(id, counted)| counted.map(|counted| (id, counted)));
+    Ok(Some(SessionMetrics::of(messages, late_count)))
 }
 
 /// What an automatic send does: it counts where it falls into a session.
@@ -155,7 +181,7 @@ pub(super) async fn open_session(work: &mut UnitOfWork<'_>, opening: SessionStar
     Ok(session)
 }
 
-fn begin(work: &UnitOfWork<'_>, mut opening: SessionStart) -> Result<Root<Session>> {
+pub(super) fn begin(work: &UnitOfWork<'_>, mut opening: SessionStart) -> Result<Root<Session>> {
     match opening.kind {
         SessionKind::Group => opening.contact_id = None,
         SessionKind::Direct if opening.contact_id.is_none() => {
@@ -184,16 +210,7 @@ async fn end_elsewhere(work: &mut UnitOfWork<'_>, channel: ChannelId, contact: C
 
 async fn reopen(work: &mut UnitOfWork<'_>, id: SessionId, ts: Timestamp) -> Result<()> {
     let mut session = work.load::<Session>(id).await?;
-    let reopened = SessionEvent::Reopened {
-        chat_id: session.chat_id,
-        contact_id: session.contact_id,
-        cause: ReopenCause::LateMessage,
-        reason: None,
-        previous_ended_at: session.ended_at,
-        previous_end_reason: session.end_reason,
-        extended_until: None,
-    };
-    session.record(reopened);
+    session.come_back();
     let timeout = i64::from(session.timeout_seconds);
     enqueue_timer(work, id, session.deadline().max(ts.plus_seconds(timeout)));
     work.save(session)?;
@@ -241,7 +258,11 @@ pub(super) async fn newest_in_chat(work: &UnitOfWork<'_>, chat: ChatId) -> Resul
 }
 
 /// The newest committed session of a chat, or the one that is nearest on one side of a moment.
-async fn nearest(work: &UnitOfWork<'_>, chat: ChatId, side: Option<Test>) -> Result<Option<(SessionId, Timestamp)>> {
+pub(super) async fn nearest(
+    work: &UnitOfWork<'_>,
+    chat: ChatId,
+    side: Option<Test>,
+) -> Result<Option<(SessionId, Timestamp)>> {
     let descending = !matches!(side, Some(Test::Greater(_)));
     let started_at = |test| {
         Filter::Leaf(Leaf { field: "started_at".to_owned(), kind: FieldKind::Instant, is_attribute: false, test })

@@ -3,9 +3,9 @@
 
 use super::Session;
 use super::step::end_by_silence;
-use crate::engine::{JobOutcome, JobRequest, JobType, UnitOfWork};
+use crate::engine::{JobOutcome, JobRequest, JobType, Sweep, UnitOfWork};
 use crate::kernel::{Component, Error, Result, SessionId, Timestamp};
-use crate::storage::JobRecord;
+use crate::storage::{FieldKind, Filter, Find, JobRecord, Leaf, Sort, Test, Value};
 use serde::{Deserialize, Serialize};
 
 /// The jobs of sessions.
@@ -16,6 +16,16 @@ pub const JOBS: &[JobType] = &[JobType {
     max_attempts: 20,
     run: |work, job| Box::pin(fire(work, job)),
 }];
+
+/// Sessions whose timer was lost end when a process starts to work.
+pub const SWEEPS: &[Sweep] = &[Sweep {
+    name: "sessions.overdue",
+    component: Component::SessionTimeout,
+    run: |work| Box::pin(end_overdue(work)),
+}];
+
+/// Sessions ended in one commit of a sweep.
+const BATCH: usize = 100;
 
 const KIND: &str = "timer.session_timeout";
 const QUEUE: &str = "timer";
@@ -50,6 +60,34 @@ fn request(session: SessionId, deadline: Timestamp) -> JobRequest {
 /// The first moment after a deadline: at the deadline itself a message still belongs to the session.
 fn overdue(deadline: Timestamp) -> Timestamp {
     deadline.plus_micros(1)
+}
+
+async fn end_overdue(work: &mut UnitOfWork<'_>) -> Result<bool> {
+    let find = Find {
+        filter: Filter::Leaf(Leaf {
+            field: "deadline".to_owned(),
+            kind: FieldKind::Instant,
+            is_attribute: false,
+            test: Test::Less(Value::Instant(work.now())),
+        }),
+        sort: vec![Sort { field: "deadline".to_owned(), kind: FieldKind::Instant, descending: false }],
+        after: None,
+        backward: false,
+        limit: BATCH,
+        include_hidden: false,
+        with_total: false,
+    };
+    let overdue: Vec<SessionId> =
+        work.reader().find_states::<Session>(&find).await?.iter().map(|session| session.id).collect();
+    work.prefetch::<Session>(&overdue).await?;
+    for id in &overdue {
+        let mut session = work.load::<Session>(*id).await?;
+        if session.is_active() && session.deadline() < work.now() {
+            end_by_silence(work, &mut session).await?;
+            work.save(session)?;
+        }
+    }
+    Ok(overdue.len() == BATCH)
 }
 
 async fn fire(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobOutcome> {

@@ -1898,7 +1898,7 @@ class Chats(AsyncCollection):
         """How many chats satisfy a filter.
 
         Permission: chats.view.
-        Errors: permission_denied.
+        Errors: filter_field_unknown, filter_op_unsupported, permission_denied.
         """
         return await self._call(
             "chats.count",
@@ -1931,7 +1931,7 @@ class Chats(AsyncCollection):
             subject: 1 to 255 characters.
 
         Permission: chats.manage.
-        Errors: agent_not_found, channel_membership_untracked, channel_not_found, chat_contact_required, chat_creator_required, chat_external_id_taken, chat_participant_limit, chat_subject_required, chat_subject_too_long, contact_not_found, idempotency_key_reused, individual_contact_limit, individual_has_no_subject, permission_denied, version_conflict.
+        Errors: agent_not_found, channel_membership_untracked, channel_not_found, chat_contact_required, chat_creator_required, chat_external_id_taken, chat_participant_limit, chat_subject_required, chat_subject_too_long, contact_not_found, idempotency_key_reused, individual_contact_limit, individual_has_no_subject, not_a_group, permission_denied, text_control_char, value_out_of_range, version_conflict.
         """
         return await self._call(
             "chats.create",
@@ -2013,6 +2013,7 @@ class Chats(AsyncCollection):
     def inbox(
         self,
         *,
+        agent_id: t.AgentId | None = None,
         channel_id: t.ChannelId | None = None,
         label_id: str | None = None,
         limit: int | None = None,
@@ -2021,16 +2022,18 @@ class Chats(AsyncCollection):
         """The inbox: active chats, newest message first, with the contact's name and how long it waits.
 
         Args:
+            agent_id: Only chats whose active session this agent attends.
             label_id: Only chats with this label.
             limit: 1 to 100, default 20.
             unread: Only chats with unread messages.
 
         Permission: chats.view.
-        Errors: permission_denied.
+        Errors: cursor_invalid, cursor_mismatch, limit_out_of_range, permission_denied.
         """
         return self._list(
             "chats.inbox",
             {
+                "agent_id": given(agent_id),
                 "channel_id": given(channel_id),
                 "label_id": given(label_id),
                 "limit": given(limit),
@@ -2050,9 +2053,9 @@ class Chats(AsyncCollection):
     ) -> AsyncPager[t.Chat]:
         """Chats by filter, newest message first.
 
-        Filter fields: channel_id, chat_type, status, contact_id, participant, labels, unread_count, last_message.at,
-        last_inbound_at, subject, created_at, updated_at. Sort fields: last_message.at, last_inbound_at, created_at,
-        updated_at, subject.
+        Filter fields: channel_id, chat_type, status, contact_id, participant (a current one), labels, unread_count,
+        assigned_agent_id (who attends the active session), last_message.at, last_inbound_at, subject, created_at, updated_at.
+        Sort fields: last_message.at, last_inbound_at, created_at, updated_at, subject.
 
         Args:
             cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
@@ -2063,7 +2066,7 @@ class Chats(AsyncCollection):
             with_total: Counts all that satisfies the filter; costs a count.
 
         Permission: chats.view.
-        Errors: permission_denied.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, limit_out_of_range, permission_denied, sort_field_unknown.
         """
         return self._list(
             "chats.list",
@@ -2167,7 +2170,7 @@ class Chats(AsyncCollection):
             text: Fewer than 2 characters find nothing.
 
         Permission: chats.view.
-        Errors: permission_denied.
+        Errors: limit_out_of_range, permission_denied.
         """
         return await self._call(
             "chats.search",
@@ -2231,6 +2234,29 @@ class Chats(AsyncCollection):
             expected_version,
         )
 
+    async def unread_summary(
+        self,
+        *,
+        agent_id: t.AgentId | None = None,
+        channel_id: t.ChannelId | None = None,
+    ) -> t.UnreadCounts:
+        """Unread chats and messages, of the whole project, of a channel or of the sessions that an agent attends.
+
+        Args:
+            agent_id: Only chats whose active session this agent attends.
+
+        Permission: chats.view.
+        Errors: permission_denied.
+        """
+        return await self._call(
+            "chats.unread_summary",
+            {
+                "agent_id": given(agent_id),
+                "channel_id": given(channel_id),
+            },
+            t.UnreadCounts,
+        )
+
     async def update(
         self,
         id: t.ChatId,
@@ -2255,7 +2281,7 @@ class Chats(AsyncCollection):
             subject: 1 to 255 characters.
 
         Permission: chats.manage.
-        Errors: chat_closed, chat_external_id_immutable, chat_external_id_taken, chat_label_invalid, chat_label_limit, chat_not_found, chat_subject_required, chat_subject_too_long, idempotency_key_reused, individual_has_no_subject, json_key_invalid, json_too_deep, json_too_large, mute_in_past, permission_denied, url_invalid, version_conflict.
+        Errors: chat_closed, chat_external_id_immutable, chat_external_id_taken, chat_label_invalid, chat_label_limit, chat_not_found, chat_subject_required, chat_subject_too_long, idempotency_key_reused, individual_has_no_subject, json_key_invalid, json_too_deep, json_too_large, mute_in_past, permission_denied, text_control_char, text_too_long, url_invalid, value_out_of_range, version_conflict.
         """
         return await self._call(
             "chats.update",

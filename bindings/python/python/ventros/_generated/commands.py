@@ -466,7 +466,7 @@ class chats:
             subject: 1 to 255 characters.
 
         Permission: chats.manage.
-        Errors: agent_not_found, channel_membership_untracked, channel_not_found, chat_contact_required, chat_creator_required, chat_external_id_taken, chat_participant_limit, chat_subject_required, chat_subject_too_long, contact_not_found, idempotency_key_reused, individual_contact_limit, individual_has_no_subject, permission_denied, version_conflict.
+        Errors: agent_not_found, channel_membership_untracked, channel_not_found, chat_contact_required, chat_creator_required, chat_external_id_taken, chat_participant_limit, chat_subject_required, chat_subject_too_long, contact_not_found, idempotency_key_reused, individual_contact_limit, individual_has_no_subject, not_a_group, permission_denied, text_control_char, value_out_of_range, version_conflict.
         """
         return Command(
             "chats.create",
@@ -631,7 +631,7 @@ class chats:
             subject: 1 to 255 characters.
 
         Permission: chats.manage.
-        Errors: chat_closed, chat_external_id_immutable, chat_external_id_taken, chat_label_invalid, chat_label_limit, chat_not_found, chat_subject_required, chat_subject_too_long, idempotency_key_reused, individual_has_no_subject, json_key_invalid, json_too_deep, json_too_large, mute_in_past, permission_denied, url_invalid, version_conflict.
+        Errors: chat_closed, chat_external_id_immutable, chat_external_id_taken, chat_label_invalid, chat_label_limit, chat_not_found, chat_subject_required, chat_subject_too_long, idempotency_key_reused, individual_has_no_subject, json_key_invalid, json_too_deep, json_too_large, mute_in_past, permission_denied, text_control_char, text_too_long, url_invalid, value_out_of_range, version_conflict.
         """
         return Command(
             "chats.update",

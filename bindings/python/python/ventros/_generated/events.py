@@ -470,6 +470,7 @@ class ChatArchived(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["chat.archived"]] = "chat.archived"
     at: t.Timestamp
+    contact_id: t.ContactId | None = None
     previous_status: t.ChatStatus
     reason: t.ChatReason | None = None
 
@@ -482,6 +483,7 @@ class ChatClosed(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["chat.closed"]] = "chat.closed"
     at: t.Timestamp
+    contact_id: t.ContactId | None = None
     previous_status: t.ChatStatus
     reason: t.ChatReason | None = None
 
@@ -511,6 +513,7 @@ class ChatDeleted(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["chat.deleted"]] = "chat.deleted"
     at: t.Timestamp
+    contact_id: t.ContactId | None = None
 
 
 class ChatDescriptionUpdated(Struct, frozen=True, kw_only=True):
@@ -531,6 +534,7 @@ class ChatExternalIdSet(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["chat.external_id_set"]] = "chat.external_id_set"
+    contact_id: t.ContactId | None = None
     external_id: str
 
 
@@ -541,6 +545,7 @@ class ChatLabelAdded(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["chat.label_added"]] = "chat.label_added"
+    contact_id: t.ContactId | None = None
     label_id: str
 
 
@@ -551,6 +556,7 @@ class ChatLabelRemoved(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["chat.label_removed"]] = "chat.label_removed"
+    contact_id: t.ContactId | None = None
     label_id: str
 
 
@@ -575,6 +581,7 @@ class ChatMerged(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["chat.merged"]] = "chat.merged"
+    contact_id: t.ContactId | None = None
     into_chat_id: t.ChatId
 
 
@@ -585,6 +592,7 @@ class ChatMetadataUpdated(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["chat.metadata_updated"]] = "chat.metadata_updated"
+    contact_id: t.ContactId | None = None
     removed: List[str]
     set: dict[str, Any]
 
@@ -617,6 +625,8 @@ class ChatParticipantDemoted(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["chat.participant_demoted"]] = "chat.participant_demoted"
+    contact_id: t.ContactId | None = None
+    """The participant, when it is a contact."""
     participant_id: str
     previous_role: t.ParticipantRole
     role: t.ParticipantRole
@@ -629,6 +639,8 @@ class ChatParticipantPromoted(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["chat.participant_promoted"]] = "chat.participant_promoted"
+    contact_id: t.ContactId | None = None
+    """The participant, when it is a contact."""
     participant_id: str
     previous_role: t.ParticipantRole
     role: t.ParticipantRole
@@ -666,6 +678,7 @@ class ChatPictureUpdated(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["chat.picture_updated"]] = "chat.picture_updated"
+    contact_id: t.ContactId | None = None
     picture_url: str | None = None
 
 
@@ -688,6 +701,7 @@ class ChatUnarchived(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["chat.unarchived"]] = "chat.unarchived"
     at: t.Timestamp
+    contact_id: t.ContactId | None = None
     previous_status: t.ChatStatus
     reason: t.ChatReason | None = None
 
@@ -1099,6 +1113,7 @@ class MessageAiProcessAudioRequested(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["message.ai.process_audio_requested"]] = "message.ai.process_audio_requested"
     channel_id: t.ChannelId
+    chat_id: t.ChatId
     contact_id: t.ContactId | None = None
     duration_ms: int | None = None
     filename: str | None = None
@@ -1117,6 +1132,7 @@ class MessageAiProcessDocumentRequested(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["message.ai.process_document_requested"]] = "message.ai.process_document_requested"
     channel_id: t.ChannelId
+    chat_id: t.ChatId
     contact_id: t.ContactId | None = None
     duration_ms: int | None = None
     filename: str | None = None
@@ -1135,6 +1151,7 @@ class MessageAiProcessImageRequested(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["message.ai.process_image_requested"]] = "message.ai.process_image_requested"
     channel_id: t.ChannelId
+    chat_id: t.ChatId
     contact_id: t.ContactId | None = None
     duration_ms: int | None = None
     filename: str | None = None
@@ -1153,6 +1170,7 @@ class MessageAiProcessVideoRequested(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["message.ai.process_video_requested"]] = "message.ai.process_video_requested"
     channel_id: t.ChannelId
+    chat_id: t.ChatId
     contact_id: t.ContactId | None = None
     duration_ms: int | None = None
     filename: str | None = None
@@ -1171,6 +1189,7 @@ class MessageAiProcessVoiceRequested(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["message.ai.process_voice_requested"]] = "message.ai.process_voice_requested"
     channel_id: t.ChannelId
+    chat_id: t.ChatId
     contact_id: t.ContactId | None = None
     duration_ms: int | None = None
     filename: str | None = None
@@ -1236,6 +1255,8 @@ class MessageCreated(Struct, frozen=True, kw_only=True):
     sender_name: str | None = None
     sent_at: t.Timestamp | None = None
     session_id: t.SessionId | None = None
+    session_metrics: t.SessionMetrics | None = None
+    """The counters of its session with this message, when it arrived after newer ones. Absent = it is counted on."""
     source: t.MessageSource
     status: t.MessageStatus
     timestamp: t.Timestamp
@@ -1278,6 +1299,7 @@ class MessageEdited(Struct, frozen=True, kw_only=True):
     type: ClassVar[Literal["message.edited"]] = "message.edited"
     by: t.Party
     chat_id: t.ChatId
+    contact_id: t.ContactId | None = None
     edit_no: int
     edited_at: t.Timestamp
     previous_text: str | None = None
@@ -1352,6 +1374,8 @@ class MessageImported(Struct, frozen=True, kw_only=True):
     sender_name: str | None = None
     sent_at: t.Timestamp | None = None
     session_id: t.SessionId | None = None
+    session_metrics: t.SessionMetrics | None = None
+    """The counters of its session with this message, when it arrived after newer ones. Absent = it is counted on."""
     source: t.MessageSource
     status: t.MessageStatus
     timestamp: t.Timestamp
@@ -1377,6 +1401,7 @@ class MessageMediaAttached(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["message.media_attached"]] = "message.media_attached"
+    contact_id: t.ContactId | None = None
     media: t.Media
 
 
@@ -1387,6 +1412,7 @@ class MessageMetadataUpdated(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["message.metadata_updated"]] = "message.metadata_updated"
+    contact_id: t.ContactId | None = None
     removed: List[str]
     set: dict[str, Any]
 
@@ -1432,6 +1458,7 @@ class MessageReactionAdded(Struct, frozen=True, kw_only=True):
     type: ClassVar[Literal["message.reaction_added"]] = "message.reaction_added"
     actor: t.Party
     at: t.Timestamp
+    contact_id: t.ContactId | None = None
     emoji: str
     previous_emoji: str | None = None
 
@@ -1445,6 +1472,7 @@ class MessageReactionRemoved(Struct, frozen=True, kw_only=True):
     type: ClassVar[Literal["message.reaction_removed"]] = "message.reaction_removed"
     actor: t.Party
     at: t.Timestamp
+    contact_id: t.ContactId | None = None
     emoji: str
 
 
@@ -1505,6 +1533,8 @@ class MessageReceived(Struct, frozen=True, kw_only=True):
     sender_name: str | None = None
     sent_at: t.Timestamp | None = None
     session_id: t.SessionId | None = None
+    session_metrics: t.SessionMetrics | None = None
+    """The counters of its session with this message, when it arrived after newer ones. Absent = it is counted on."""
     source: t.MessageSource
     status: t.MessageStatus
     timestamp: t.Timestamp
@@ -1534,6 +1564,7 @@ class MessageRevoked(Struct, frozen=True, kw_only=True):
     type: ClassVar[Literal["message.revoked"]] = "message.revoked"
     by: t.Party
     chat_id: t.ChatId
+    contact_id: t.ContactId | None = None
     content_kept: bool
     revoked_at: t.Timestamp
 
@@ -2145,6 +2176,7 @@ class SessionMerged(Struct, frozen=True, kw_only=True):
     contact_id: t.ContactId | None = None
     into_session_id: t.SessionId
     message_ids: List[t.MessageId]
+    """Those that went over; at most 1 000, the other session names them all."""
 
 
 class SessionOutcomeTagged(Struct, frozen=True, kw_only=True):
@@ -2168,14 +2200,16 @@ class SessionRecut(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["session.recut"]] = "session.recut"
     added_message_ids: List[t.MessageId]
-    """These messages belong to it now."""
+    """These messages belong to it now; at most 1 000 in one event, more follow in the next."""
     chat_id: t.ChatId
     contact_id: t.ContactId | None = None
     duration_seconds: int
     ended_at: t.Timestamp | None = None
+    first_message_at: t.Timestamp | None = None
     first_message_id: t.MessageId | None = None
     import_id: str | None = None
     last_activity_at: t.Timestamp
+    last_message_at: t.Timestamp | None = None
     last_message_id: t.MessageId | None = None
     metrics: t.SessionMetrics
     removed_message_ids: List[t.MessageId]
@@ -2192,6 +2226,8 @@ class SessionReopened(Struct, frozen=True, kw_only=True):
     cause: t.ReopenCause
     chat_id: t.ChatId
     contact_id: t.ContactId | None = None
+    current_agent_id: t.AgentId | None = None
+    """Who attends it, as before its end."""
     extended_until: t.Timestamp | None = None
     previous_end_reason: t.EndReason | None = None
     previous_ended_at: t.Timestamp | None = None

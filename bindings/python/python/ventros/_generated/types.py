@@ -158,6 +158,7 @@ class AiRequest(Struct, frozen=True, kw_only=True):
     """A file that the host's AI should look at."""
 
     channel_id: ChannelId
+    chat_id: ChatId
     contact_id: ContactId | None = None
     duration_ms: int | None = None
     filename: str | None = None
@@ -625,6 +626,8 @@ class ChannelWebhook(Struct, frozen=True, kw_only=True):
 class Chat(Struct, frozen=True, kw_only=True):
     """The place where messages happen, on one channel: the row behind an inbox entry."""
 
+    assigned_agent_id: AgentId | None = None
+    """Who attends its active session."""
     channel_id: ChannelId
     chat_type: ChatType
     contact_id: ContactId | None = None
@@ -2129,6 +2132,8 @@ class NewMessage(Struct, frozen=True, kw_only=True):
     sender_name: str | None = None
     sent_at: Timestamp | None = None
     session_id: SessionId | None = None
+    session_metrics: SessionMetrics | None = None
+    """The counters of its session with this message, when it arrived after newer ones. Absent = it is counted on."""
     source: MessageSource
     status: MessageStatus
     timestamp: Timestamp
@@ -2866,14 +2871,16 @@ class SessionRecut(Struct, frozen=True, kw_only=True):
     """A session's extent and counters, computed again from its messages."""
 
     added_message_ids: List[MessageId]
-    """These messages belong to it now."""
+    """These messages belong to it now; at most 1 000 in one event, more follow in the next."""
     chat_id: ChatId
     contact_id: ContactId | None = None
     duration_seconds: int
     ended_at: Timestamp | None = None
+    first_message_at: Timestamp | None = None
     first_message_id: MessageId | None = None
     import_id: str | None = None
     last_activity_at: Timestamp
+    last_message_at: Timestamp | None = None
     last_message_id: MessageId | None = None
     metrics: SessionMetrics
     removed_message_ids: List[MessageId]
@@ -2967,6 +2974,13 @@ class ThreadSession(Struct, frozen=True, kw_only=True):
     messages: List[Message]
     """Oldest first."""
     session: Session
+
+
+class UnreadCounts(Struct, frozen=True, kw_only=True):
+    """How much is unread in active chats."""
+
+    chats: int
+    messages: int
 
 
 class Upserted(Struct, frozen=True, kw_only=True):
@@ -4413,6 +4427,7 @@ __all__ = [
     "Timestamp",
     "Timezone",
     "UnknownReason",
+    "UnreadCounts",
     "Upserted",
     "Url",
     "User",

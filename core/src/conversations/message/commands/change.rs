@@ -121,7 +121,8 @@ impl Command for UpdateMessage {
                 return Err(Error::new(ErrorCode::JsonTooLarge).at("metadata").with("max_keys", MAX_METADATA_KEYS));
             }
             if !(set.is_empty() && removed.is_empty()) {
-                message.record(MessageEvent::MetadataUpdated { set, removed });
+                let contact_id = message.contact_id;
+                message.record(MessageEvent::MetadataUpdated { set, removed, contact_id });
             }
         }
         work.save(message)

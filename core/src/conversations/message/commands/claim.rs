@@ -148,7 +148,8 @@ impl Dispatch {
             }
             if message.status == MessageStatus::Sending && !is_idempotent {
                 let set = Map::from_iter([(POSSIBLE_DUPLICATE.to_owned(), json!(true))]);
-                message.record(MessageEvent::MetadataUpdated { set, removed: Vec::new() });
+                let contact_id = message.contact_id;
+                message.record(MessageEvent::MetadataUpdated { set, removed: Vec::new(), contact_id });
             }
             message.start_sending();
             let line = self.line(work, due.channel_id).await?;

@@ -77,7 +77,8 @@ impl Command for AttachMedia {
         };
         let media = self.media.applied_to(known.clone()).map_err(|e| e.at("media"))?;
         if media != known {
-            message.record(MessageEvent::MediaAttached { media });
+            let contact_id = message.contact_id;
+            message.record(MessageEvent::MediaAttached { media, contact_id });
         }
         work.save(message)
     }

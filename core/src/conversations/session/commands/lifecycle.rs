@@ -104,6 +104,7 @@ impl Command for ReopenSession {
             previous_ended_at: session.ended_at,
             previous_end_reason: session.end_reason,
             extended_until: Some(until),
+            current_agent_id: session.current_agent_id,
         });
         enqueue_timer(work, session.id, session.deadline());
         work.save(session)

@@ -1,0 +1,52 @@
+//! What a process looks for once, after the first work that was due: things that are overdue although no timer says so.
+
+use super::context::Context;
+use super::crm::{Crm, MAX_RETRIES};
+use super::work::UnitOfWork;
+use crate::kernel::{ActorRef, Component, Error, ErrorCode, Result, Source};
+use crate::storage::CommitError;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Library code that puts right, in one project, what timers may have missed.
+pub struct Sweep {
+    pub name: &'static str,
+    pub component: Component,
+    /// One commit's worth of it; true when there is more to do.
+    pub run: for<'a> fn(&'a mut UnitOfWork<'_>) -> BoxFuture<'a, Result<bool>>,
+}
+
+impl Crm {
+    /// Runs all sweeps, the first time that this process asks; false afterwards.
+    pub(super) async fn sweep_once(&self) -> Result<bool> {
+        if self.core.swept.swap(true, Ordering::Relaxed) {
+            return Ok(false);
+        }
+        for (project, _) in self.core.storage.heads().await? {
+            for sweep in crate::catalogue::SWEEPS.iter().flat_map(|table| table.iter()) {
+                let mut context =
+                    Context::new(Some(project).filter(|p| !p.is_system()), ActorRef::system(sweep.component));
+                context.source = Source::Workflow;
+                context.command = sweep.name.to_owned();
+                while self.sweep_some(sweep, Arc::new(context.clone())).await? {}
+            }
+        }
+        Ok(true)
+    }
+
+    async fn sweep_some(&self, sweep: &Sweep, context: Arc<Context>) -> Result<bool> {
+        for _ in 0..=MAX_RETRIES {
+            let mut work = UnitOfWork::new(&self.core, context.clone(), self.core.now());
+            let more = (sweep.run)(&mut work).await?;
+            match self.commit(work.finish(None, None).await?).await {
+                Ok(_) => return Ok(more),
+                // Another process was at it too: whatever is left is looked for again.
+                Err(CommitError::Stale(_) | CommitError::Taken { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+                Err(other) => return Err(Error::internal(format!("a sweep could not be committed: {other:?}"))),
+            }
+        }
+        Err(ErrorCode::VersionConflict.into())
+    }
+}
