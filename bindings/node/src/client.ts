@@ -19,6 +19,11 @@ export interface OpenOptions {
   background?: boolean | undefined;
   /** Who calls by default; without it the host itself, which may do everything. */
   actor?: Actor | undefined;
+  /**
+   * Seals secrets such as the API key of a channel: 32 random bytes, or the same in base64. Keep it apart from the store;
+   * without it nothing that needs a secret can be kept.
+   */
+  encryptionKey?: Uint8Array | string | undefined;
   /** Keeps the process running until the CRM is closed. Without it a process that only listens ends. */
   keepAlive?: boolean | undefined;
   /** Hears of failing callbacks and subscriptions; without it each is a warning of the process. */
@@ -86,11 +91,12 @@ export class ManualClock {
  * @param location A path, a URL such as `sqlite:///crm.db` or `file:`, or `:memory:`.
  */
 export async function open(location: string | URL, options: OpenOptions = {}): Promise<Crm> {
-  const { clock, background = true, actor, keepAlive = false, onError } = options;
+  const { clock, background = true, actor, encryptionKey, keepAlive = false, onError } = options;
+  const key = encryptionKey instanceof Uint8Array ? Buffer.from(encryptionKey).toString("base64") : encryptionKey;
   const place =
     location instanceof URL ? (location.protocol === "file:" ? fileURLToPath(location) : location.href) : location;
   try {
-    const handle = await native.Engine.open(place, JSON.stringify({ background }), clock?.native);
+    const handle = await native.Engine.open(place, JSON.stringify({ background, encryption_key: key }), clock?.native);
     const scope = new Scope(null, null);
     return new Crm(new Engine(handle, onError, keepAlive), actor === undefined ? scope : scope.as(actor));
   } catch (error) {

@@ -28,3 +28,36 @@ def test_a_key_is_bytes_or_base64() -> None:
     key = os.urandom(32)
     ventros.open(":memory:", background=False, encryption_key=key).close()
     ventros.open(":memory:", background=False, encryption_key=base64.b64encode(key).decode()).close()
+
+
+def test_a_channel_keeps_its_secrets_in_the_vault() -> None:
+    with ventros.open(":memory:", background=False, encryption_key=os.urandom(32)) as crm:
+        shop = crm.project(crm.projects.create(name="Acme").id)
+        made = shop.channels.create(
+            name="Sales",
+            type="waha",
+            external_id="session-one",
+            config={"base_url": "https://waha.example.com"},
+            secrets={"api_key": "abcdef0123456789"},
+        )
+        assert made.secrets["api_key"].hint == "6789"
+        assert "abcdef0123456789" not in repr(made)
+        assert shop.channels.activate(made.id).status == "activating"
+        assert shop.channels.webhook_url(made.id).token == made.plain_webhook_token
+
+
+def test_without_a_key_secrets_are_refused(shop: ventros.Project) -> None:
+    with pytest.raises(ventros.InvalidStateError) as caught:
+        shop.channels.create(name="A", type="waha", secrets={"api_key": "k"})
+    assert (caught.value.code, caught.value.field) == ("encryption_not_configured", "secrets.api_key")
+
+
+def test_a_user_has_a_password() -> None:
+    with ventros.open(":memory:", background=False, encryption_key=os.urandom(32)) as crm:
+        ana = crm.users.create(name="Ana", email="ana@acme.com", password="correct horse battery")
+        found = crm.users.authenticate(email="ana@acme.com", password="correct horse battery")
+        assert found.user.id == ana.id
+        with pytest.raises(ventros.UnauthenticatedError) as caught:
+            crm.users.authenticate(email="ana@acme.com", password="incorrect horse battery")
+        assert caught.value.code == "login_invalid"
+        assert crm.users.get(ana.id).failed_logins == 1

@@ -4,7 +4,7 @@ use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Timestamp};
 use crate::storage::{
     Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository, DeadLetter, EventQuery,
     EventRecord, EventRepository, Filter, Find, Found, IdempotencyRecord, JobQuery, JobRecord, JobRepository, KeyOwner,
-    KeyRef, Scope, SearchHit, Snapshot, SnapshotRepository, Storage, Table,
+    KeyRef, Scope, SearchHit, SecretRecord, SecretRepository, Snapshot, SnapshotRepository, Storage, Table,
 };
 use async_trait::async_trait;
 use std::future::Future;
@@ -201,6 +201,13 @@ impl JobRepository for WatchedStorage {
 
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>> {
         self.pass("next_due", self.inner.next_due(queue)).await
+    }
+}
+
+#[async_trait]
+impl SecretRepository for WatchedStorage {
+    async fn secret(&self, project: ProjectId, id: Uuid, revision: Option<u32>) -> Result<Option<SecretRecord>> {
+        self.pass("secret", self.inner.secret(project, id, revision)).await
     }
 }
 

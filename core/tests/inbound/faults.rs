@@ -70,8 +70,7 @@ fn dies_at(number: usize, side: Fault) -> (Value, bool) {
     let (project, channel) = (line.shop.id(), line.channel);
     drop(line);
     let storage: Arc<dyn Storage> = Arc::new(data);
-    let settings =
-        Settings { storage: storage.clone(), clock: ManualClock::at("2025-01-06T10:00:00Z"), ids: SeededIds::new(2) };
+    let settings = Settings::new(storage.clone(), ManualClock::at("2025-01-06T10:00:00Z"), SeededIds::new(2));
     let crm = block_on(Crm::open(settings)).unwrap();
     let input = json!({"channel_id": channel, "item": message("A1", "10:00:00", "Oi")}).to_string();
     let again = block_on(crm.call("inbound.ingest", crm.project(project).context(), input.as_bytes())).unwrap();

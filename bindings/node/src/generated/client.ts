@@ -271,15 +271,23 @@ export class SystemUsers extends Collection {
   }
 
   /**
-   * Finds the user of an API key. Its use is recorded at most once an hour.
+   * Finds the user of an API key, or of an e-mail address and a password.
+   *
+   * A key's use is recorded at most once an hour. A wrong password counts, and the fifth locks the user for 15 minutes,
+   * doubling up to a day. An unknown address, a wrong password and a locked user get the same answer, `login_invalid`,
+   * in the same time.
    *
    * Permission: `users.manage`.
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
    * @throws ForbiddenError: `actor_suspended`, `permission_denied`.
-   * @throws UnauthenticatedError: `api_key_expired`, `api_key_invalid`.
+   * @throws InvalidStateError: `encryption_not_configured`.
+   * @throws NotFoundError: `encryption_key_not_found`.
+   * @throws UnauthenticatedError: `api_key_expired`, `api_key_invalid`, `login_invalid`.
+   * @throws ValidationError: `field_required`, `input_invalid`.
    */
-  authenticate(input: i.UsersAuthenticateInput, options?: CommandOptions): Promise<t.Authentication> {
+  authenticate(input: i.UsersAuthenticateInput = {}, options?: CommandOptions): Promise<t.Authentication> {
     return this._call<t.Authentication>("users.authenticate", input, options);
   }
 
@@ -317,9 +325,13 @@ export class SystemUsers extends Collection {
    * Permission: `users.manage`.
    *
    * @throws ConflictError: `idempotency_key_reused`, `identity_taken`, `user_email_taken`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
    * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `encryption_not_configured`.
+   * @throws NotFoundError: `encryption_key_not_found`.
    * @throws ValidationError: `email_invalid`, `email_required`, `email_too_long`, `enum_unknown`, `json_key_invalid`,
-   * `json_too_deep`, `json_too_large`, `name_required`, `name_too_long`, `phone_invalid`, `phone_region_required`.
+   * `json_too_deep`, `json_too_large`, `name_required`, `name_too_long`, `password_weak`, `phone_invalid`,
+   * `phone_region_required`.
    */
   create(input: i.UsersCreateInput, options?: CommandOptions): Promise<t.User> {
     return this._call<t.User>("users.create", input, options);
@@ -334,7 +346,8 @@ export class SystemUsers extends Collection {
    * @throws ForbiddenError: `not_a_member`, `permission_denied`.
    * @throws LimitExceededError: `api_key_limit`.
    * @throws NotFoundError: `user_not_found`.
-   * @throws ValidationError: `api_key_expiry_invalid`, `name_required`, `name_too_long`, `permission_unknown`.
+   * @throws ValidationError: `api_key_expiry_invalid`, `input_invalid`, `name_required`, `name_too_long`,
+   * `permission_unknown`.
    */
   createApiKey(input: i.UsersCreateApiKeyInput, options?: CommandOptions): Promise<t.IssuedApiKey> {
     return this._call<t.IssuedApiKey>("users.create_api_key", input, options);
@@ -500,10 +513,27 @@ export class SystemUsers extends Collection {
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
    * @throws NotFoundError: `api_key_not_found`, `user_not_found`.
-   * @throws ValidationError: `value_out_of_range`.
+   * @throws ValidationError: `input_invalid`, `value_out_of_range`.
    */
   rotateApiKey(input: i.UsersRotateApiKeyInput, options?: CommandOptions): Promise<t.IssuedApiKey> {
     return this._call<t.IssuedApiKey>("users.rotate_api_key", input, options);
+  }
+
+  /**
+   * Gives a user a password: oneself, or with `users.manage` anybody. The host has verified the old one. Failures and
+   * lock are reset. Ventros keeps an Argon2id hash, sealed in the vault.
+   *
+   * Permission: `authenticated`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `encryption_not_configured`.
+   * @throws NotFoundError: `encryption_key_not_found`, `user_not_found`.
+   * @throws ValidationError: `field_required`, `password_weak`.
+   */
+  setPassword(input: i.UsersSetPasswordInput, options?: CommandOptions): Promise<t.User> {
+    return this._call<t.User>("users.set_password", input, options);
   }
 
   /**
@@ -522,7 +552,8 @@ export class SystemUsers extends Collection {
   }
 
   /**
-   * Takes an identity away. The last way in stays: the last identity of a user without working keys cannot go.
+   * Takes an identity away. The last way in stays: the last identity of a user without password and working keys cannot
+   * go.
    *
    * Permission: `authenticated`.
    *
@@ -676,9 +707,11 @@ export class Channels extends Collection {
    *
    * @throws ConflictError: `channel_external_id_taken`, `channel_name_taken`, `idempotency_key_reused`,
    * `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
    * @throws ForbiddenError: `permission_denied`.
    * @throws InvalidStateError: `channel_type_inactive`, `encryption_not_configured`, `import_not_supported`.
-   * @throws NotFoundError: `agent_not_found`, `channel_type_not_found`, `credential_not_found`, `pipeline_not_found`.
+   * @throws NotFoundError: `agent_not_found`, `channel_type_not_found`, `credential_not_found`,
+   * `encryption_key_not_found`, `pipeline_not_found`.
    * @throws ValidationError: `ai_processing_invalid`, `ai_required`, `channel_debounce_out_of_range`,
    * `config_field_invalid`, `config_field_missing`, `config_field_unknown`, `connection_mode_unsupported`,
    * `groups_not_supported`, `import_limit_invalid`, `input_invalid`, `name_required`, `name_too_long`,
@@ -810,8 +843,9 @@ export class Channels extends Collection {
    * Permission: `channels.manage`.
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_not_found`.
+   * @throws NotFoundError: `channel_not_found`, `encryption_key_not_found`.
    * @throws ValidationError: `input_invalid`, `value_out_of_range`.
    */
   rotateWebhookToken(
@@ -832,9 +866,11 @@ export class Channels extends Collection {
    *
    * @throws ConflictError: `channel_external_id_taken`, `channel_name_taken`, `idempotency_key_reused`,
    * `import_running`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
    * @throws ForbiddenError: `permission_denied`.
    * @throws InvalidStateError: `encryption_not_configured`, `import_not_supported`.
-   * @throws NotFoundError: `agent_not_found`, `channel_not_found`, `credential_not_found`, `pipeline_not_found`.
+   * @throws NotFoundError: `agent_not_found`, `channel_not_found`, `credential_not_found`, `encryption_key_not_found`,
+   * `pipeline_not_found`.
    * @throws ValidationError: `ai_processing_invalid`, `ai_required`, `channel_debounce_out_of_range`,
    * `config_field_invalid`, `config_field_unknown`, `groups_not_supported`, `import_limit_invalid`, `input_invalid`,
    * `name_required`, `name_too_long`, `newsletters_not_supported`, `session_timeout_out_of_range`,
@@ -857,6 +893,23 @@ export class Channels extends Collection {
    */
   upsertLabel(id: t.ChannelId, input: i.ChannelsUpsertLabelInput, options?: CommandOptions): Promise<t.Channel> {
     return this._call<t.Channel>("channels.upsert_label", { ...input, id }, options);
+  }
+
+  /**
+   * The secret address that the provider of a channel delivers to.
+   *
+   * Needs a vault: without one, and for a token that was made without one, it answers `encryption_not_configured`;
+   * `channels.rotate_webhook_token` makes a token that can be shown.
+   *
+   * Permission: `channels.manage`.
+   *
+   * @throws CorruptDataError: `secret_tampered`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `encryption_not_configured`.
+   * @throws NotFoundError: `channel_not_found`, `encryption_key_not_found`.
+   */
+  webhookUrl(id: t.ChannelId, options?: CallOptions): Promise<t.ChannelWebhook> {
+    return this._call<t.ChannelWebhook>("channels.webhook_url", { id }, options);
   }
 }
 
@@ -1641,7 +1694,7 @@ export class Members extends Collection {
    * @throws ConflictError: `idempotency_key_reused`, `invitation_already_open`, `member_already_exists`,
    * `version_conflict`.
    * @throws ForbiddenError: `cannot_grant_unheld`, `permission_denied`, `permission_not_grantable`.
-   * @throws ValidationError: `access_expiry_in_past`, `email_invalid`, `invitation_ttl_out_of_range`,
+   * @throws ValidationError: `access_expiry_in_past`, `email_invalid`, `input_invalid`, `invitation_ttl_out_of_range`,
    * `permission_overlap`.
    */
   invite(input: i.MembersInviteInput, options?: CommandOptions): Promise<t.InvitedMember> {
@@ -1722,7 +1775,7 @@ export class Members extends Collection {
    * @throws InvalidStateError: `invalid_state`.
    * @throws LimitExceededError: `invitation_resend_limit`.
    * @throws NotFoundError: `member_not_found`.
-   * @throws ValidationError: `invitation_ttl_out_of_range`.
+   * @throws ValidationError: `input_invalid`, `invitation_ttl_out_of_range`.
    */
   resendInvitation(
     id: t.MemberId,

@@ -844,11 +844,11 @@ export const systemUsers = {
     return new Command("users.activate", { ...input, id });
   },
   /**
-   * Finds the user of an API key. Its use is recorded at most once an hour.
+   * Finds the user of an API key, or of an e-mail address and a password.
    *
    * As the method `SystemUsers.authenticate`.
    */
-  authenticate(input: i.UsersAuthenticateInput): Command<t.Authentication> {
+  authenticate(input: i.UsersAuthenticateInput = {}): Command<t.Authentication> {
     return new Command("users.authenticate", input);
   },
   /**
@@ -943,6 +943,15 @@ export const systemUsers = {
     return new Command("users.rotate_api_key", input);
   },
   /**
+   * Gives a user a password: oneself, or with `users.manage` anybody. The host has verified the old one. Failures and
+   * lock are reset. Ventros keeps an Argon2id hash, sealed in the vault.
+   *
+   * As the method `SystemUsers.setPassword`.
+   */
+  setPassword(input: i.UsersSetPasswordInput): Command<t.User> {
+    return new Command("users.set_password", input);
+  },
+  /**
    * Blocks a user: policy, abuse, payment. Suspending twice changes nothing.
    *
    * As the method `SystemUsers.suspend`.
@@ -951,7 +960,8 @@ export const systemUsers = {
     return new Command("users.suspend", { ...input, id });
   },
   /**
-   * Takes an identity away. The last way in stays: the last identity of a user without working keys cannot go.
+   * Takes an identity away. The last way in stays: the last identity of a user without password and working keys cannot
+   * go.
    *
    * As the method `SystemUsers.unlinkIdentity`.
    */

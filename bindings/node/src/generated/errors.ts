@@ -41,7 +41,7 @@ export interface ErrorCodes {
     | "unmerge_identifier_taken"
     | "user_email_taken"
     | "version_conflict";
-  corrupt_data: "corrupt_data";
+  corrupt_data: "corrupt_data" | "secret_tampered";
   external: "external";
   forbidden:
     | "actor_suspended"
@@ -268,6 +268,7 @@ export interface ErrorCodes {
     | "json_not_object"
     | "json_too_deep"
     | "json_too_large"
+    | "key_length_invalid"
     | "labels_not_supported"
     | "language_invalid"
     | "limit_out_of_range"
@@ -305,6 +306,8 @@ export interface ErrorCodes {
     | "retention_out_of_range"
     | "schedule_in_past"
     | "score_out_of_range"
+    | "secret_empty"
+    | "secret_too_large"
     | "sentiment_score_out_of_range"
     | "session_contact_mismatch"
     | "session_contact_required"

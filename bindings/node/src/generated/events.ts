@@ -83,8 +83,10 @@ export interface ChannelConfigured {
   config: Record<string, unknown>;
   credential_id?: t.CredentialId | null;
   external_id?: string | null;
-  /** Which secrets were set; never what they are. */
+  /** Which secrets were set or taken away. */
   secret_keys_changed: string[];
+  /** Secret settings by field; the values are in the vault. */
+  secrets: Record<string, t.ChannelSecret>;
 }
 
 /**
@@ -129,9 +131,13 @@ export interface ChannelCreated {
   history_import_max_messages_per_chat?: number | null;
   name: string;
   pipeline_id?: t.PipelineId | null;
+  /** Secret settings by field; the values are in the vault. */
+  secrets: Record<string, t.ChannelSecret>;
   session_timeout_minutes?: number | null;
   status: t.ChannelStatus;
   tracking_enabled: boolean;
+  /** Null without a vault. */
+  webhook_token?: t.SecretRef | null;
   /** SHA-256 of the token, in hexadecimal. */
   webhook_token_hash: string;
 }
@@ -356,6 +362,8 @@ export interface ChannelWebhookRotated {
   type: "channel.webhook.rotated";
   previous_webhook_token_hash: string;
   previous_webhook_valid_until: t.Timestamp;
+  /** Null without a vault. */
+  webhook_token?: t.SecretRef | null;
   webhook_token_hash: string;
 }
 
@@ -2531,6 +2539,20 @@ export interface UserLoginRecorded {
 }
 
 /**
+ * A new local password; failures and lock are reset.
+ *
+ * Of user, version 1.
+ */
+export interface UserPasswordChanged {
+  type: "user.password_changed";
+  algorithm: t.PasswordAlgorithm;
+  changed_at: t.Timestamp;
+  must_change: boolean;
+  /** Its hash, in the vault. */
+  secret_ref: t.SecretRef;
+}
+
+/**
  * Parts of the profile changed.
  *
  * Of user, version 1.
@@ -2973,6 +2995,7 @@ export interface EventMap {
   "user.identity_unlinked": Recorded<"user.identity_unlinked", "user", t.UserId, UserIdentityUnlinked>;
   "user.login_failed": Recorded<"user.login_failed", "user", t.UserId, UserLoginFailed>;
   "user.login_recorded": Recorded<"user.login_recorded", "user", t.UserId, UserLoginRecorded>;
+  "user.password_changed": Recorded<"user.password_changed", "user", t.UserId, UserPasswordChanged>;
   "user.profile_updated": Recorded<"user.profile_updated", "user", t.UserId, UserProfileUpdated>;
   "user.role_changed": Recorded<"user.role_changed", "user", t.UserId, UserRoleChanged>;
   "user.settings_changed": Recorded<"user.settings_changed", "user", t.UserId, UserSettingsChanged>;

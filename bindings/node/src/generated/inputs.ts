@@ -72,8 +72,11 @@ export interface ChannelsCreateInput {
   /** 1 to 255 characters, unique in the project whatever its case. */
   name: string;
   pipeline_id?: t.PipelineId | null | undefined;
-  /** Refused with `encryption_not_configured` while no vault can seal them. */
-  secrets?: Readonly<Record<string, unknown>> | null | undefined;
+  /**
+   * By the kind's `config_schema`. They are sealed in the vault; without one they are refused with
+   * `encryption_not_configured`.
+   */
+  secrets?: Readonly<Record<string, string>> | null | undefined;
   /** 1 to 1 440; null = the project's. */
   session_timeout_minutes?: number | null | undefined;
   tracking_enabled?: boolean | undefined;
@@ -165,8 +168,11 @@ export interface ChannelsUpdateInput {
   history_import_max_messages_per_chat?: number | null | undefined;
   name?: string | null | undefined;
   pipeline_id?: t.PipelineId | null | undefined;
-  /** Refused with `encryption_not_configured` while no vault can seal them. */
-  secrets?: Readonly<Record<string, unknown>> | null | undefined;
+  /**
+   * Key by key: null takes a secret away, those that are not named stay. They are sealed in the vault; without one they
+   * are refused with `encryption_not_configured`.
+   */
+  secrets?: Readonly<Record<string, string | null>> | null | undefined;
   /** 1 to 1 440; null = the project's. */
   session_timeout_minutes?: number | null | undefined;
   tracking_enabled?: boolean | null | undefined;
@@ -1225,7 +1231,10 @@ export interface UsersActivateInput {
 /** What `users.authenticate` is given. */
 export interface UsersAuthenticateInput {
   /** The text of the key. */
-  api_key: string;
+  api_key?: string | null | undefined;
+  /** Together with `password`. */
+  email?: string | null | undefined;
+  password?: string | null | undefined;
 }
 
 /** What `users.change_role` is given. */
@@ -1248,6 +1257,8 @@ export interface UsersCreateInput {
   language?: t.Language | null | undefined;
   /** 1 to 120 characters. */
   name: string;
+  /** 10 to 128 characters; neither the name nor the e-mail address. Needs a vault. */
+  password?: string | null | undefined;
   /** In international form: a user belongs to no region. */
   phone?: string | null | undefined;
   /** `user` unless told. */
@@ -1361,6 +1372,16 @@ export interface UsersRotateApiKeyInput {
   id?: t.UserId | null | undefined;
   /** How long the old key goes on working: at most 604800 seconds, a week; not at all unless told. */
   overlap_seconds?: number | null | undefined;
+}
+
+/** What `users.set_password` is given. */
+export interface UsersSetPasswordInput {
+  /** The acting user unless told. */
+  id?: t.UserId | null | undefined;
+  /** The host is to ask for a new one at the next login. */
+  must_change?: boolean | undefined;
+  /** 10 to 128 characters; neither the name nor the e-mail address. */
+  password: string;
 }
 
 /** What `users.suspend` is given. */

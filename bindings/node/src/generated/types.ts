@@ -67,6 +67,10 @@ export type ReassignmentRuleId = Branded<"ReassignmentRuleId">;
 /** Takes a text for a `ReassignmentRuleId`; the engine checks it. */
 export const ReassignmentRuleId = branded<ReassignmentRuleId>;
 
+export type SecretId = Branded<"SecretId">;
+/** Takes a text for a `SecretId`; the engine checks it. */
+export const SecretId = branded<SecretId>;
+
 export type SessionId = Branded<"SessionId">;
 /** Takes a text for a `SessionId`; the engine checks it. */
 export const SessionId = branded<SessionId>;
@@ -245,11 +249,12 @@ export interface Attribution {
   headline?: string | null | undefined;
 }
 
-/** Who showed an API key. */
+/** Who showed an API key or a password. */
 export interface Authentication {
   /** The actor to call as. */
   actor: ActorRef;
-  api_key: ApiKey;
+  /** Null for a password. */
+  api_key: ApiKey | null;
   /** What the key is limited to; null = everything that the user may. */
   permissions: Permission[] | null;
   /** The only project that the key works in. */
@@ -370,7 +375,7 @@ export interface Channel {
   connection: ConnectionState;
   connection_mode: ConnectionMode;
   created_at: Timestamp;
-  /** Holds the secrets of the connection. */
+  /** A credential that holds secrets of the connection, too. */
   credential_id: CredentialId | null;
   /** Fields of chats and messages of this channel that come with its kind. */
   custom_field_definitions: CustomFieldDefinition[];
@@ -404,6 +409,8 @@ export interface Channel {
   previous_webhook_valid_until: Timestamp | null;
   project_id: ProjectId;
   revision: number;
+  /** Settings of the connection that are secrets, by field. The values are in the vault. */
+  secrets: Record<string, ChannelSecret>;
   /** 1 to 1 440; null = the project's. */
   session_timeout_minutes: number | null;
   status: ChannelStatus;
@@ -417,7 +424,9 @@ export interface Channel {
   /** When the provider confirmed the address. */
   webhook_configured_at: Timestamp | null;
   webhook_events: string[];
-  /** SHA-256 of the token, in hexadecimal; the token itself is kept nowhere. */
+  /** The last segment of the address that the provider delivers to; null when it was made without a vault. */
+  webhook_token: SecretRef | null;
+  /** SHA-256 of the token, in hexadecimal. */
   webhook_token_hash: string;
   /** The address that the provider delivers to, without its secret last segment. */
   webhook_url: string | null;
@@ -470,7 +479,7 @@ export interface ChannelDetails {
   connection: ConnectionState;
   connection_mode: ConnectionMode;
   created_at: Timestamp;
-  /** Holds the secrets of the connection. */
+  /** A credential that holds secrets of the connection, too. */
   credential_id: CredentialId | null;
   /** Fields of chats and messages of this channel that come with its kind. */
   custom_field_definitions: CustomFieldDefinition[];
@@ -505,6 +514,8 @@ export interface ChannelDetails {
   previous_webhook_valid_until: Timestamp | null;
   project_id: ProjectId;
   revision: number;
+  /** Settings of the connection that are secrets, by field. The values are in the vault. */
+  secrets: Record<string, ChannelSecret>;
   /** 1 to 1 440; null = the project's. */
   session_timeout_minutes: number | null;
   status: ChannelStatus;
@@ -518,7 +529,9 @@ export interface ChannelDetails {
   /** When the provider confirmed the address. */
   webhook_configured_at: Timestamp | null;
   webhook_events: string[];
-  /** SHA-256 of the token, in hexadecimal; the token itself is kept nowhere. */
+  /** The last segment of the address that the provider delivers to; null when it was made without a vault. */
+  webhook_token: SecretRef | null;
+  /** SHA-256 of the token, in hexadecimal. */
   webhook_token_hash: string;
   /** The address that the provider delivers to, without its secret last segment. */
   webhook_url: string | null;
@@ -560,6 +573,13 @@ export interface ChannelPatch {
   name?: string | null;
   session_timeout_minutes?: number | null;
   tracking_enabled?: boolean | null;
+}
+
+/** A secret setting as everybody may see it: that it is there. */
+export interface ChannelSecret {
+  /** The last 4 characters of one that has at least 16. */
+  hint: string | null;
+  secret: SecretRef;
 }
 
 /** A kind of channel. Global: the same for all projects. */
@@ -613,6 +633,17 @@ export interface ChannelUser {
   /** The id space, for example `messenger`. */
   type: string;
   value: string;
+}
+
+/** Where a provider delivers to. */
+export interface ChannelWebhook {
+  active: boolean;
+  /** When the provider confirmed the address. */
+  configured_at: Timestamp | null;
+  /** The secret last segment. */
+  token: string;
+  /** The whole address, with its secret last segment; null while the channel has no `webhook_base_url`. */
+  url: string | null;
 }
 
 /** The place where messages happen, on one channel: the row behind an inbox entry. */
@@ -967,6 +998,8 @@ export interface CreateUser {
   language?: Language | null | undefined;
   /** 1 to 120 characters. */
   name: string;
+  /** 10 to 128 characters; neither the name nor the e-mail address. Needs a vault. */
+  password?: string | null | undefined;
   /** In international form: a user belongs to no region. */
   phone?: string | null | undefined;
   /** `user` unless told. */
@@ -986,7 +1019,7 @@ export interface Created {
   session: boolean;
 }
 
-/** A new channel, and the one chance to learn its webhook token. */
+/** A new channel and its webhook token. */
 export interface CreatedChannel {
   /** AI agents may answer. */
   ai_agents_enabled: boolean;
@@ -1003,7 +1036,7 @@ export interface CreatedChannel {
   connection: ConnectionState;
   connection_mode: ConnectionMode;
   created_at: Timestamp;
-  /** Holds the secrets of the connection. */
+  /** A credential that holds secrets of the connection, too. */
   credential_id: CredentialId | null;
   /** Fields of chats and messages of this channel that come with its kind. */
   custom_field_definitions: CustomFieldDefinition[];
@@ -1033,10 +1066,18 @@ export interface CreatedChannel {
   name: string;
   /** New contacts and sessions enter it. */
   pipeline_id: PipelineId | null;
+  /**
+   * The secret last segment of the address that the provider delivers to; `channels.webhook_url` shows it again.
+   * Without a vault Ventros keeps its hash alone, and it is shown here and never again. Null when the call carried an
+   * idempotency key, because the results of such calls are stored: `channels.rotate_webhook_token` gives a new one.
+   */
+  plain_webhook_token: string | null;
   previous_webhook_token_hash: string | null;
   previous_webhook_valid_until: Timestamp | null;
   project_id: ProjectId;
   revision: number;
+  /** Settings of the connection that are secrets, by field. The values are in the vault. */
+  secrets: Record<string, ChannelSecret>;
   /** 1 to 1 440; null = the project's. */
   session_timeout_minutes: number | null;
   status: ChannelStatus;
@@ -1050,13 +1091,9 @@ export interface CreatedChannel {
   /** When the provider confirmed the address. */
   webhook_configured_at: Timestamp | null;
   webhook_events: string[];
-  /**
-   * The secret last segment of the address that the provider delivers to. Ventros keeps its hash alone, so it is shown
-   * here and never again. Null when the call carried an idempotency key, because the results of such calls are stored:
-   * `channels.rotate_webhook_token` gives a new one.
-   */
-  webhook_token: string | null;
-  /** SHA-256 of the token, in hexadecimal; the token itself is kept nowhere. */
+  /** The last segment of the address that the provider delivers to; null when it was made without a vault. */
+  webhook_token: SecretRef | null;
+  /** SHA-256 of the token, in hexadecimal. */
   webhook_token_hash: string;
   /** The address that the provider delivers to, without its secret last segment. */
   webhook_url: string | null;
@@ -1914,9 +1951,13 @@ export interface NewChannel {
   history_import_max_messages_per_chat?: number | null | undefined;
   name: string;
   pipeline_id?: PipelineId | null | undefined;
+  /** Secret settings by field; the values are in the vault. */
+  secrets: Record<string, ChannelSecret>;
   session_timeout_minutes?: number | null | undefined;
   status: ChannelStatus;
   tracking_enabled: boolean;
+  /** Null without a vault. */
+  webhook_token?: SecretRef | null | undefined;
   /** SHA-256 of the token, in hexadecimal. */
   webhook_token_hash: string;
 }
@@ -2258,6 +2299,15 @@ export interface PartySystem {
   type: "system";
 }
 
+/** What is known of a user's password; its hash is in the vault. */
+export interface PasswordInfo {
+  algorithm: PasswordAlgorithm;
+  changed_at: Timestamp;
+  /** The host asks for a new one at the next login. */
+  must_change: boolean;
+  secret_ref: SecretRef;
+}
+
 /** How a message entered its session. */
 export interface Placement {
   /** The session, ended by silence, now ends here. */
@@ -2525,7 +2575,7 @@ export interface RotatedToken {
   connection: ConnectionState;
   connection_mode: ConnectionMode;
   created_at: Timestamp;
-  /** Holds the secrets of the connection. */
+  /** A credential that holds secrets of the connection, too. */
   credential_id: CredentialId | null;
   /** Fields of chats and messages of this channel that come with its kind. */
   custom_field_definitions: CustomFieldDefinition[];
@@ -2555,10 +2605,14 @@ export interface RotatedToken {
   name: string;
   /** New contacts and sessions enter it. */
   pipeline_id: PipelineId | null;
+  /** Without a vault it is shown here and never again; with one `channels.webhook_url` shows it, too. */
+  plain_webhook_token: string;
   previous_webhook_token_hash: string | null;
   previous_webhook_valid_until: Timestamp | null;
   project_id: ProjectId;
   revision: number;
+  /** Settings of the connection that are secrets, by field. The values are in the vault. */
+  secrets: Record<string, ChannelSecret>;
   /** 1 to 1 440; null = the project's. */
   session_timeout_minutes: number | null;
   status: ChannelStatus;
@@ -2572,9 +2626,9 @@ export interface RotatedToken {
   /** When the provider confirmed the address. */
   webhook_configured_at: Timestamp | null;
   webhook_events: string[];
-  /** Shown here and never again: Ventros keeps its hash alone. */
-  webhook_token: string;
-  /** SHA-256 of the token, in hexadecimal; the token itself is kept nowhere. */
+  /** The last segment of the address that the provider delivers to; null when it was made without a vault. */
+  webhook_token: SecretRef | null;
+  /** SHA-256 of the token, in hexadecimal. */
   webhook_token_hash: string;
   /** The address that the provider delivers to, without its secret last segment. */
   webhook_url: string | null;
@@ -2587,6 +2641,13 @@ export interface RotatedTokenAiProcessing {
   text?: AiProcessingConfig;
   video?: AiProcessingConfig;
   voice?: AiProcessingConfig;
+}
+
+/** Stands for a sealed value in events and states: the value itself is in the vault. */
+export interface SecretRef {
+  /** Grows with every new value. */
+  revision: number;
+  secret_id: SecretId;
 }
 
 /**
@@ -2867,6 +2928,8 @@ export interface User {
   locked_until: Timestamp | null;
   /** 1 to 120 characters; `[erased]` after erasure. */
   name: string;
+  /** Local password; its hash is in the vault. */
+  password: PasswordInfo | null;
   phone: Phone | null;
   platform_role: PlatformRole;
   /** The system log. */
@@ -3700,6 +3763,13 @@ export type ParticipantType = "contact" | "agent";
 
 /** One side of a conversation. */
 export type Party = PartyContact | PartyAgent | PartyDevice | PartySystem;
+
+/**
+ * How passwords are hashed.
+ *
+ * - `argon2id`: 19 MiB, 2 passes, 1 lane.
+ */
+export type PasswordAlgorithm = "argon2id";
 
 /**
  * A right that an operation names. Any other text is never a right.
