@@ -237,7 +237,7 @@ fn a_session_without_its_timer_ends_when_a_process_starts() {
     scene.pending();
     assert!(scene.only().is_active(), "nobody looks twice");
     let settings =
-        Settings { storage: Arc::new(storage.reopen()), clock: scene.world.clock.clone(), ids: SeededIds::new(7) };
+        Settings::new(Arc::new(storage.reopen()), scene.world.clock.clone(), SeededIds::new(7));
     block_on(block_on(Crm::open(settings)).unwrap().run_pending()).unwrap();
     let session = scene.only();
     assert_eq!((session.ended_at, session.end_reason), (Some(at("10:30")), Some(EndReason::InactivityTimeout)));
