@@ -18,9 +18,9 @@ mod migrations;
 mod plans;
 mod query;
 mod readers;
-mod secrets;
 #[cfg(test)]
 mod rooms;
+mod secrets;
 mod snapshots;
 mod values;
 mod writer;

@@ -147,7 +147,7 @@ impl Address {
     fn new() -> Address {
         let line = Line::connected();
         let token = line.ok("channels.rotate_webhook_token", json!({"id": line.channel}));
-        let token = token["webhook_token"].as_str().unwrap().to_owned();
+        let token = token["plain_webhook_token"].as_str().unwrap().to_owned();
         let channel = line.one::<ventros::channels::channel::Channel>();
         let body = BODY.replace("SESSION", channel.external_id.as_deref().unwrap());
         Address { line, token, body }

@@ -236,8 +236,7 @@ fn a_session_without_its_timer_ends_when_a_process_starts() {
     scene.clock("10:31");
     scene.pending();
     assert!(scene.only().is_active(), "nobody looks twice");
-    let settings =
-        Settings::new(Arc::new(storage.reopen()), scene.world.clock.clone(), SeededIds::new(7));
+    let settings = Settings::new(Arc::new(storage.reopen()), scene.world.clock.clone(), SeededIds::new(7));
     block_on(block_on(Crm::open(settings)).unwrap().run_pending()).unwrap();
     let session = scene.only();
     assert_eq!((session.ended_at, session.end_reason), (Some(at("10:30")), Some(EndReason::InactivityTimeout)));
