@@ -60,4 +60,4 @@ def test_a_user_has_a_password() -> None:
         with pytest.raises(ventros.UnauthenticatedError) as caught:
             crm.users.authenticate(email="ana@acme.com", password="incorrect horse battery")
         assert caught.value.code == "login_invalid"
-        assert crm.users.get(ana.id).failed_logins == 1
+        assert crm.users.get(id=ana.id).failed_logins == 1
