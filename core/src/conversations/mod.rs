@@ -6,5 +6,6 @@ pub mod inbound;
 pub mod message;
 mod metrics;
 pub mod session;
+pub mod visibility;
 
 pub use metrics::{Awaiting, SessionMetrics};
