@@ -5,16 +5,23 @@ use crate::attributes::type_code;
 use crate::layout::Layout;
 use crate::values::{blob, integer, sql_value};
 use rusqlite::types::Value as Sql;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use uuid::Uuid;
-use ventros::kernel::Result;
+use ventros::kernel::{Error, Kind, Result};
 use ventros::storage::{Filter, Find, Leaf, Scope, Sort, Test, Value};
 
 /// SQL text with the values of its marks.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Query {
     pub sql: String,
     pub values: Vec<Sql>,
+    /// The tables that conditions on other aggregates look into.
+    others: Others,
 }
+
+/// Tables by the kind of their aggregate.
+pub(crate) type Others = BTreeMap<Kind, Arc<Layout>>;
 
 impl Query {
     fn text(&mut self, sql: &str) {
@@ -30,29 +37,42 @@ impl Query {
     pub(crate) fn select(
         what: &str,
         layout: &Layout,
+        others: &Others,
         scope: Scope,
         filter: &Filter,
         visibility: Visibility,
     ) -> Result<Query> {
-        let mut query = Query::default();
-        query.text(&format!("SELECT {what} FROM {} t WHERE ", layout.name));
+        let mut query = Query { others: others.clone(), ..Query::default() };
+        query.rows(what, layout, scope, filter, visibility)?;
+        Ok(query)
+    }
+
+    fn rows(
+        &mut self,
+        what: &str,
+        layout: &Layout,
+        scope: Scope,
+        filter: &Filter,
+        visibility: Visibility,
+    ) -> Result<()> {
+        self.text(&format!("SELECT {what} FROM {} t WHERE ", layout.name));
         match scope {
             Scope::Project(project) => {
-                query.text("t.project_id = ");
-                query.value(blob(project.uuid()));
+                self.text("t.project_id = ");
+                self.value(blob(project.uuid()));
             }
-            Scope::Installation => query.text("1"),
+            Scope::Installation => self.text("1"),
         }
         match visibility {
-            Visibility::Shown => query.text(" AND t.hidden = 0"),
-            Visibility::Hidden => query.text(" AND t.hidden = 1"),
+            Visibility::Shown => self.text(" AND t.hidden = 0"),
+            Visibility::Hidden => self.text(" AND t.hidden = 1"),
             Visibility::Any => {}
         }
         if *filter != Filter::everything() {
-            query.text(" AND ");
-            query.filter(layout, filter, false)?;
+            self.text(" AND ");
+            self.filter(layout, scope, filter, false)?;
         }
-        Ok(query)
+        Ok(())
     }
 
     /// Narrows to the owners of an attribute, so that the search starts from them: for those that few have.
@@ -83,11 +103,20 @@ impl Query {
     }
 
     /// Negation is carried down to the comparisons, where it is two-valued.
-    fn filter(&mut self, layout: &Layout, filter: &Filter, negated: bool) -> Result<()> {
+    fn filter(&mut self, layout: &Layout, scope: Scope, filter: &Filter, negated: bool) -> Result<()> {
         match filter {
-            Filter::All(parts) => self.group(layout, parts, negated, !negated),
-            Filter::Any(parts) => self.group(layout, parts, negated, negated),
-            Filter::Not(part) => self.filter(layout, part, !negated),
+            Filter::All(parts) => self.group(layout, scope, parts, negated, !negated),
+            Filter::Any(parts) => self.group(layout, scope, parts, negated, negated),
+            Filter::Not(part) => self.filter(layout, scope, part, !negated),
+            Filter::Among(among) => {
+                let other = self.others.get(&among.kind).cloned();
+                let other = other.ok_or_else(|| Error::internal("the table of a condition was not looked up"))?;
+                self.text(&format!("(t.{} IN (", layout.column(&among.field)?.compared()));
+                // Inside, `t` is the other table.
+                self.rows("t.id", &other, scope, &among.filter, Visibility::Shown)?;
+                self.text(if negated { ")) IS NOT TRUE" } else { "))" });
+                Ok(())
+            }
             Filter::Leaf(leaf) if leaf.is_attribute => {
                 self.attribute(layout, leaf, negated);
                 Ok(())
@@ -107,7 +136,7 @@ impl Query {
         }
     }
 
-    fn group(&mut self, layout: &Layout, parts: &[Filter], negated: bool, all: bool) -> Result<()> {
+    fn group(&mut self, layout: &Layout, scope: Scope, parts: &[Filter], negated: bool, all: bool) -> Result<()> {
         if parts.is_empty() {
             self.text(if all { "1" } else { "0" });
             return Ok(());
@@ -117,7 +146,7 @@ impl Query {
             if place > 0 {
                 self.text(if all { " AND " } else { " OR " });
             }
-            self.filter(layout, part, negated)?;
+            self.filter(layout, scope, part, negated)?;
         }
         self.text(")");
         Ok(())
@@ -260,6 +289,7 @@ pub(crate) fn parts(layout: &Layout, find: &Find) -> Vec<Part> {
 /// The query for at most `limit` rows of one part, nearest to the cursor first.
 pub(crate) fn page(
     layout: &Layout,
+    others: &Others,
     scope: Scope,
     find: &Find,
     rare: Option<&Leaf>,
@@ -275,7 +305,7 @@ pub(crate) fn page(
         let is_nullable = layout.columns.iter().any(|declared| declared.field == key.field);
         keys.push(Key { column, descending: key.descending != find.backward, is_nullable });
     }
-    let mut query = Query::select(&what, layout, scope, &find.filter, visibility)?;
+    let mut query = Query::select(&what, layout, others, scope, &find.filter, visibility)?;
     if let Some(leaf) = rare {
         query.start_from(layout, scope, leaf);
     }

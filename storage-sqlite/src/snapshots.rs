@@ -5,7 +5,7 @@ use crate::SqliteStorage;
 use crate::attributes::{project_word, table_word};
 use crate::errors::Carry;
 use crate::layout::Layout;
-use crate::query::{self, Query, Visibility};
+use crate::query::{self, Others, Query, Visibility};
 use crate::values::{Read, integer};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -62,11 +62,18 @@ fn rare_attribute<'f>(
     Ok(None)
 }
 
-fn count(connection: &Connection, layout: &Layout, scope: Scope, filter: &Filter, include_hidden: bool) -> Result<u64> {
+fn count(
+    connection: &Connection,
+    layout: &Layout,
+    others: &Others,
+    scope: Scope,
+    filter: &Filter,
+    include_hidden: bool,
+) -> Result<u64> {
     let rare = rare_attribute(connection, layout, scope, filter, RARE_FOR_COUNT)?;
     let mut counted = 0;
     for visibility in Visibility::of(include_hidden) {
-        let mut query = Query::select("count(*)", layout, scope, filter, *visibility)?;
+        let mut query = Query::select("count(*)", layout, others, scope, filter, *visibility)?;
         if let Some(leaf) = rare {
             query.start_from(layout, scope, leaf);
         }
@@ -76,10 +83,10 @@ fn count(connection: &Connection, layout: &Layout, scope: Scope, filter: &Filter
     Ok(counted)
 }
 
-fn find(connection: &Connection, layout: &Layout, scope: Scope, find: &Find) -> Result<Found> {
+fn find(connection: &Connection, layout: &Layout, others: &Others, scope: Scope, find: &Find) -> Result<Found> {
     let mut rows: Vec<FoundRow> = Vec::new();
     for visibility in Visibility::of(find.include_hidden) {
-        rows.extend(page(connection, layout, scope, find, *visibility)?);
+        rows.extend(page(connection, layout, others, scope, find, *visibility)?);
     }
     if find.include_hidden {
         rows.sort_by(|a, b| {
@@ -93,7 +100,7 @@ fn find(connection: &Connection, layout: &Layout, scope: Scope, find: &Find) -> 
         rows.reverse();
     }
     let total = match find.with_total {
-        true => Some(count(connection, layout, scope, &find.filter, find.include_hidden)?),
+        true => Some(count(connection, layout, others, scope, &find.filter, find.include_hidden)?),
         false => None,
     };
     Ok(Found { rows, more, total })
@@ -103,6 +110,7 @@ fn find(connection: &Connection, layout: &Layout, scope: Scope, find: &Find) -> 
 fn page(
     connection: &Connection,
     layout: &Layout,
+    others: &Others,
     scope: Scope,
     find: &Find,
     visibility: Visibility,
@@ -114,7 +122,7 @@ fn page(
         if missing == 0 {
             break;
         }
-        let query = query::page(layout, scope, find, rare, (visibility, part), missing)?;
+        let query = query::page(layout, others, scope, find, rare, (visibility, part), missing)?;
         let mut statement = connection.prepare_cached(&query.sql).carry()?;
         let read = |row: &Row<'_>| {
             let key = |(place, sort): (usize, &ventros::storage::Sort)| row.value(place + 5, sort.kind);
@@ -135,6 +143,13 @@ fn search_text(layout: &Layout, scope: Scope, words: &[String]) -> String {
         Scope::Installation => table_word(layout),
     };
     words.iter().fold(format!("\"{place}\""), |text, word| format!("{text} AND \"{word}\" *"))
+}
+
+impl SqliteStorage {
+    /// The tables that a filter looks into beside its own.
+    fn others(&self, filter: &Filter) -> Result<Others> {
+        filter.others().iter().map(|among| Ok((among.kind, self.layout(among.kind)?))).collect()
+    }
 }
 
 #[async_trait]
@@ -202,12 +217,14 @@ impl SnapshotRepository for SqliteStorage {
 
     async fn find(&self, scope: Scope, kind: Kind, what: &Find) -> Result<Found> {
         let layout = self.layout(kind)?;
-        self.read(|connection| together(connection, || find(connection, &layout, scope, what)))
+        let others = self.others(&what.filter)?;
+        self.read(|connection| together(connection, || find(connection, &layout, &others, scope, what)))
     }
 
     async fn count(&self, scope: Scope, kind: Kind, filter: &Filter, include_hidden: bool) -> Result<u64> {
         let layout = self.layout(kind)?;
-        self.read(|connection| count(connection, &layout, scope, filter, include_hidden))
+        let others = self.others(filter)?;
+        self.read(|connection| count(connection, &layout, &others, scope, filter, include_hidden))
     }
 
     async fn scan(&self, scope: Scope, kind: Kind, after: Option<Uuid>, limit: usize) -> Result<Vec<Snapshot>> {
@@ -215,6 +232,7 @@ impl SnapshotRepository for SqliteStorage {
         let mut query = Query::select(
             "t.project_id, t.id, t.revision, t.state, t.schema",
             &layout,
+            &Others::new(),
             scope,
             &Filter::everything(),
             Visibility::Any,

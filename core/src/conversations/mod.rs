@@ -7,6 +7,7 @@ pub mod inbound;
 pub mod message;
 mod metrics;
 pub mod session;
+pub mod visibility;
 
 pub use agents::is_system_agent;
 pub use metrics::{Awaiting, SessionMetrics};

@@ -1,6 +1,7 @@
 //! Filters, orders and pages, already checked against the aggregate's fields.
 
 use super::{FieldKind, Snapshot, Value};
+use crate::kernel::Kind;
 use uuid::Uuid;
 
 /// A filter whose fields, operators and values fit the aggregate. Truth is two-valued: a missing value satisfies no
@@ -13,6 +14,8 @@ pub enum Filter {
     Any(Vec<Filter>),
     Not(Box<Filter>),
     Leaf(Leaf),
+    /// For the engine's own conditions; callers' filters never have it.
+    Among(Box<Among>),
 }
 
 impl Filter {
@@ -42,12 +45,35 @@ impl Filter {
         }
     }
 
+    /// An id column names a row of another aggregate that satisfies a condition.
+    pub fn among(field: &str, kind: Kind, filter: Filter) -> Self {
+        Filter::Among(Box::new(Among { field: field.to_owned(), kind, filter }))
+    }
+
+    /// All conditions on other aggregates, the inner ones included.
+    pub fn others(&self) -> Vec<&Among> {
+        match self {
+            Filter::All(parts) | Filter::Any(parts) => parts.iter().flat_map(Filter::others).collect(),
+            Filter::Not(part) => part.others(),
+            Filter::Leaf(_) => Vec::new(),
+            Filter::Among(among) => std::iter::once(&**among).chain(among.filter.others()).collect(),
+        }
+    }
+
     /// A column equals a value; an empty value means that it is missing.
     pub fn eq(field: &str, kind: FieldKind, value: impl Into<Value>) -> Self {
         let value = value.into().comparable(kind);
         let test = if value.is_null() { Test::Missing } else { Test::Equal(value) };
         Filter::Leaf(Leaf { field: field.to_owned(), kind, is_attribute: false, test })
     }
+}
+
+/// An id column names a row of another aggregate, in the same scope and not hidden, that satisfies a condition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Among {
+    pub field: String,
+    pub kind: Kind,
+    pub filter: Filter,
 }
 
 /// One comparison. Negations are [`Filter::Not`] around it.

@@ -1,9 +1,15 @@
 //! The acceptance cases of projects.
 
 use super::*;
+use ventros::channels::channel::commands::CreateChannel;
+use ventros::contacts::contact::commands::CreateContact;
+use ventros::conversations::inbound::Ingest;
+use ventros::conversations::message::commands::SendMessage;
 use ventros::kernel::{AgentId, Component, Patch, Timestamp};
 use ventros::tenancy::project::commands::*;
-use ventros::tenancy::project::queries::{FindProject, GetProject, ListProjects, NextAssignee};
+use ventros::tenancy::project::queries::{
+    EffectiveSessionTimeout, FindProject, GetProject, ListProjects, NextAssignee,
+};
 use ventros::tenancy::project::{
     AgentAssignmentConfig, AssignmentCandidate, AssignmentStrategy, BusinessHours, ProjectStatus, ReassignmentRule,
 };
@@ -113,7 +119,7 @@ fn case_02_a_slug_is_free_after_deletion() {
 }
 
 #[test]
-fn case_05_06_assignment_needs_agents() {
+fn case_05_assignment_needs_agents() {
     let world = World::new();
     let project = create(&world, json!({"name": "Acme"}));
     let enable = json!({"agent_assignment": {"enabled": true, "strategy": "round_robin"}});
@@ -123,11 +129,17 @@ fn case_05_06_assignment_needs_agents() {
     assert!(update(&world, &project, enable).unwrap().agent_assignment.enabled);
     let next = ask(&world, project.id, ActorRef::system(Component::Host), NextAssignee::default());
     refused(next, ErrorCode::AssignmentNotEnabled);
+    let open = json!({"agent_assignment": {"exclude_virtual_agents": false}});
+    refused(update(&world, &project, open), ErrorCode::VirtualAgentsCannotAttend);
+}
+
+#[test]
+fn case_06_only_agents_of_the_project_are_assigned() {
+    let world = World::new();
+    let project = create(&world, json!({"name": "Acme"}));
     let agent = json!({"agent_id": "0199d1c2-0000-7000-8000-00000000000a"});
     refused_at(run::<AddAssignmentAgent>(&world, &project, agent.clone()), ErrorCode::AgentNotFound, "agent_id");
     refused(run::<RemoveAssignmentAgent>(&world, &project, agent), ErrorCode::AgentNotInAssignment);
-    let open = json!({"agent_assignment": {"exclude_virtual_agents": false}});
-    refused(update(&world, &project, open), ErrorCode::VirtualAgentsCannotAttend);
 }
 
 fn agent(letter: char) -> AgentId {
@@ -187,11 +199,16 @@ fn case_08_the_least_busy_agent_is_next() {
 }
 
 #[test]
-fn case_09_10_nobody_or_the_fallback() {
+fn case_09_a_bot_is_nobody_where_people_are_wanted() {
     let mut config = assigning(AssignmentStrategy::RoundRobin, "A");
     config.only_human_agents = true;
     let bot = AssignmentCandidate { is_human: false, ..candidate('A', 0, None) };
     refused(config.next_agent(&[bot], None), ErrorCode::NoEligibleAgent);
+}
+
+#[test]
+fn case_10_the_fallback_attends_when_all_are_busy() {
+    let mut config = assigning(AssignmentStrategy::RoundRobin, "A");
     config.max_open_sessions_per_agent = Some(5);
     config.fallback_agent_id = Some(agent('F'));
     let known = [candidate('A', 5, None), candidate('F', 9, None)];
@@ -223,7 +240,7 @@ fn case_11_a_rule_fires_when_its_time_has_come() {
 }
 
 #[test]
-fn case_12_13_rules_are_timed_and_ordered() {
+fn case_12_rules_are_timed() {
     let manual = rules(json!([{"trigger": "manual"}])).unwrap();
     assert!(!manual[0].fires(at("2025-01-01T00:00:00Z"), 0, None, at("2025-01-06T00:00:00Z")));
     let field = "reassignment_rules[0].inactivity_timeout_minutes";
@@ -231,6 +248,10 @@ fn case_12_13_rules_are_timed_and_ordered() {
     refused_at(none, ErrorCode::ReassignmentTimeoutInvalid, field);
     let many: Vec<Value> = (0..21).map(|_| json!({"trigger": "manual"})).collect();
     refused(rules(json!(many)), ErrorCode::ReassignmentRuleLimit);
+}
+
+#[test]
+fn case_13_the_first_rule_wins() {
     let input = json!([
         {"trigger": "no_response", "inactivity_timeout_minutes": 10},
         {"trigger": "inactivity", "inactivity_timeout_minutes": 5},
@@ -254,6 +275,33 @@ fn case_14_only_business_hours_count() {
     assert!(!rule.fires(friday, 0, Some(&hours), at("2025-10-11T12:00:00-03:00")));
     assert!(!rule.fires(friday, 0, Some(&hours), at("2025-10-13T09:19:59-03:00")));
     assert!(rule.fires(friday, 0, Some(&hours), at("2025-10-13T09:20:00-03:00")));
+}
+
+#[test]
+fn case_15_the_nearest_session_timeout_counts() {
+    use ventros::channels::channel::TimeoutSource as From;
+    use ventros::channels::channel::session_timeout;
+    let of = |pipeline, channel| {
+        let found = session_timeout(pipeline, channel, Some(30));
+        (found.minutes, found.source)
+    };
+    assert_eq!(of(Some(60), Some(45)), (60, From::Pipeline));
+    assert_eq!(of(None, Some(45)), (45, From::Channel));
+    assert_eq!(of(None, None), (30, From::Project));
+
+    let world = World::new();
+    let project = create(&world, json!({"name": "Acme", "session_timeout_minutes": 30}));
+    let host = ActorRef::system(Component::Host);
+    let channel = |name: &str, minutes: Option<u32>| {
+        let input = json!({"name": name, "type": "waha", "session_timeout_minutes": minutes});
+        inside::<CreateChannel>(&world, project.id, host.clone(), input).unwrap().channel.id
+    };
+    let asked = |channel_id| {
+        let found = ask(&world, project.id, host.clone(), EffectiveSessionTimeout { channel_id }).unwrap();
+        (found.minutes, found.source.as_str())
+    };
+    assert_eq!(asked(channel("A", Some(45))), (45, "channel"));
+    assert_eq!(asked(channel("B", None)), (30, "project"));
 }
 
 #[test]
@@ -312,7 +360,34 @@ fn case_18_an_inactive_project_is_read_only() {
 }
 
 #[test]
-fn case_19_20_a_suspension_returns_to_what_was() {
+fn case_19_a_suspended_project_records_and_sends_nothing() {
+    let world = World::new();
+    let project = create(&world, json!({"name": "Acme"}));
+    let host = ActorRef::system(Component::Host);
+    let channel = json!({"name": "Line", "type": "waha"});
+    let channel = inside::<CreateChannel>(&world, project.id, host.clone(), channel).unwrap().channel.id;
+    let suspend = json!({"id": project.id, "cause": "billing", "reason": "unpaid"});
+    let suspended = super::host::<SuspendProject>(&world, suspend).unwrap();
+    assert_eq!(suspended.status_before_suspension, Some(ProjectStatus::Active));
+    let contact = json!({"name": "Ana"});
+    let create = inside::<CreateContact>(&world, project.id, host.clone(), contact);
+    refused(create, ErrorCode::ProjectSuspended);
+    let send = json!({"channel_id": channel, "contact_id": project.id, "content": {"type": "text", "body": "Hi"}});
+    refused(inside::<SendMessage>(&world, project.id, host.clone(), send), ErrorCode::ProjectSuspended);
+
+    let person = json!({"wid": "5511999998888", "display_name": "Ana"});
+    let item = json!({"type": "message", "channel_message_id": "m1", "from_me": false,
+        "chat": {"external_id": "5511999998888@c.us", "class": "individual", "kind_detail": "direct", "subject": null},
+        "sender": person, "peer": person, "timestamp": "2025-01-06T09:00:00Z",
+        "content": {"type": "text", "body": "Oi"}});
+    let item = json!({"channel_id": channel, "item": item});
+    inside::<Ingest>(&world, project.id, host, item).unwrap();
+    assert!(types(&world, project.id).contains(&"message.received".to_owned()));
+    world.assert_log_matches();
+}
+
+#[test]
+fn case_20_a_suspension_returns_to_what_was() {
     let world = World::new();
     let project = create(&world, json!({"name": "Acme"}));
     run::<DeactivateProject>(&world, &project, json!({})).unwrap();

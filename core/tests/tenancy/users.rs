@@ -67,18 +67,32 @@ fn case_05_an_email_is_free_after_deletion() {
 }
 
 #[test]
-fn case_06_07_identities_are_unique_and_the_last_way_in_stays() {
+fn case_06_an_identity_belongs_to_one_user() {
     let world = World::new();
     let (ana, bob) = (user(&world, "ana@acme.com"), user(&world, "bob@acme.com"));
     let identity = json!({"issuer": "https://idp/realms/v", "subject": "f47a"});
     as_user::<LinkIdentity>(&world, ana.id, identity.clone()).unwrap();
-    refused(as_user::<LinkIdentity>(&world, bob.id, identity.clone()), ErrorCode::IdentityTaken);
+    refused(as_user::<LinkIdentity>(&world, bob.id, identity), ErrorCode::IdentityTaken);
     let find = FindUser { issuer: Some("https://idp/realms/v".into()), subject: Some("f47a".into()), email: None };
     assert_eq!(block_on(world.crm.query(find)).unwrap().unwrap().id, ana.id);
+}
+
+#[test]
+fn case_07_the_last_way_in_stays() {
+    let world = World::new();
+    let ana = user(&world, "ana@acme.com");
+    let identity = json!({"issuer": "https://idp/realms/v", "subject": "f47a"});
+    as_user::<LinkIdentity>(&world, ana.id, identity.clone()).unwrap();
     refused(as_user::<UnlinkIdentity>(&world, ana.id, identity.clone()), ErrorCode::LastLoginMethod);
     issue(&world, &ana, json!({"name": "CI"})).unwrap();
     as_user::<UnlinkIdentity>(&world, ana.id, identity.clone()).unwrap();
     refused(as_user::<UnlinkIdentity>(&world, ana.id, identity), ErrorCode::IdentityNotFound);
+}
+
+#[test]
+fn a_user_has_at_most_ten_identities() {
+    let world = World::new();
+    let ana = user(&world, "ana@acme.com");
     for number in 0..10 {
         let input = json!({"issuer": "https://idp", "subject": format!("{number}")});
         as_user::<LinkIdentity>(&world, ana.id, input).unwrap();
@@ -88,7 +102,7 @@ fn case_06_07_identities_are_unique_and_the_last_way_in_stays() {
 }
 
 #[test]
-fn case_08_09_a_key_is_shown_once_and_stands_for_its_user() {
+fn case_08_a_key_is_shown_once() {
     let world = World::new();
     let ana = user(&world, "ana@acme.com");
     let issued = issue(&world, &ana, json!({"name": "CI"})).unwrap();
@@ -98,6 +112,13 @@ fn case_08_09_a_key_is_shown_once_and_stands_for_its_user() {
     let data: Value = serde_json::from_str(event.data.get()).unwrap();
     assert_eq!(data["key_hash"].as_str().unwrap().len(), 64);
     assert!(!event.data.get().contains(issued.text.as_str()));
+}
+
+#[test]
+fn case_09_a_key_stands_for_its_user_until_it_is_revoked() {
+    let world = World::new();
+    let ana = user(&world, "ana@acme.com");
+    let issued = issue(&world, &ana, json!({"name": "CI"})).unwrap();
     let found = authenticate(&world, &issued.text).unwrap();
     assert_eq!((found.user.id, found.actor), (ana.id, with_key(&ana, issued.api_key.id)));
     let again = authenticate(&world, &issued.text).unwrap();
@@ -127,7 +148,7 @@ fn case_10_a_key_expires() {
 }
 
 #[test]
-fn case_11_12_a_key_reaches_no_further_than_its_project_and_scopes() {
+fn case_11_a_key_reaches_no_further_than_its_project() {
     let world = World::new();
     let ana = user(&world, "ana@acme.com");
     let (p, q) = (project_of(&world, &ana, "First"), project_of(&world, &ana, "Second"));
@@ -135,6 +156,14 @@ fn case_11_12_a_key_reaches_no_further_than_its_project_and_scopes() {
     let rename = || json!({"name": "Renamed"});
     inside::<UpdateProject>(&world, p.id, with_key(&ana, bound), rename()).unwrap();
     refused(inside::<UpdateProject>(&world, q.id, with_key(&ana, bound), rename()), ErrorCode::PermissionDenied);
+}
+
+#[test]
+fn case_12_a_key_reaches_no_further_than_its_scopes() {
+    let world = World::new();
+    let ana = user(&world, "ana@acme.com");
+    let p = project_of(&world, &ana, "First");
+    assert_eq!(check(&world, p.id, ActorRef::user(ana.id), Permission::ContactsManage), None);
     let scoped = issue(&world, &ana, json!({"name": "S", "scopes": ["contacts.view"]})).unwrap().api_key.id;
     let actor = with_key(&ana, scoped);
     assert_eq!(check(&world, p.id, actor.clone(), Permission::ContactsView), None);
@@ -177,20 +206,38 @@ fn a_rotated_key_works_until_its_overlap_ends() {
 }
 
 #[test]
-fn case_14_15_16_a_suspended_user_cannot_act() {
+fn case_14_a_suspension_has_a_reason() {
     let world = World::new();
     let ana = user(&world, "ana@acme.com");
-    let project = project_of(&world, &ana, "Acme");
     refused(host::<SuspendUser>(&world, json!({"id": ana.id})), ErrorCode::ReasonRequired);
     let suspended = host::<SuspendUser>(&world, json!({"id": ana.id, "reason": "abuse"})).unwrap();
     assert_eq!((suspended.status, suspended.suspended_at), (UserStatus::Suspended, Some(suspended.updated_at)));
+}
+
+/// A suspended user and a project of hers.
+fn suspended(world: &World) -> (User, Project) {
+    let ana = user(world, "ana@acme.com");
+    let project = project_of(world, &ana, "Acme");
+    (host::<SuspendUser>(world, json!({"id": ana.id, "reason": "abuse"})).unwrap(), project)
+}
+
+#[test]
+fn case_15_a_suspended_user_cannot_act() {
+    let world = World::new();
+    let (ana, project) = suspended(&world);
     refused(as_user::<UpdateUser>(&world, ana.id, json!({"name": "A"})), ErrorCode::ActorSuspended);
     let rename = json!({"name": "Renamed"});
     let renamed = inside::<UpdateProject>(&world, project.id, ActorRef::user(ana.id), rename);
     refused(renamed, ErrorCode::ActorSuspended);
     let again = host::<SuspendUser>(&world, json!({"id": ana.id, "reason": "abuse"})).unwrap();
-    assert_eq!(again.version, suspended.version);
+    assert_eq!(again.version, ana.version);
     refused(host::<DeactivateUser>(&world, json!({"id": ana.id})), ErrorCode::InvalidState);
+}
+
+#[test]
+fn case_16_an_activated_user_has_no_trace_of_the_suspension() {
+    let world = World::new();
+    let (ana, _) = suspended(&world);
     let active = host::<ActivateUser>(&world, json!({"id": ana.id})).unwrap();
     assert_eq!((active.status, active.suspended_at, active.suspension_reason), (UserStatus::Active, None, None));
 }
@@ -244,7 +291,7 @@ fn case_20_a_platform_administrator_acts_elevated() {
 }
 
 #[test]
-fn case_21_22_logins_are_counted_and_kept_rarely() {
+fn case_21_logins_of_the_host_are_counted_and_reset() {
     let world = World::new();
     let ana = user(&world, "ana@acme.com");
     let login = |ok: bool, method: &str| {
@@ -257,11 +304,21 @@ fn case_21_22_logins_are_counted_and_kept_rarely() {
     assert_eq!((locked.failed_logins, locked.locked_until), (5, Some(locked.updated_at.plus_seconds(900))));
     let reset = login(true, "password");
     assert_eq!((reset.failed_logins, reset.locked_until), (0, None));
+}
+
+#[test]
+fn case_22_a_login_is_kept_every_fifteen_minutes() {
+    let world = World::new();
+    let ana = user(&world, "ana@acme.com");
+    let login = |method: &str| {
+        host::<RecordLogin>(&world, json!({"id": ana.id, "method": method, "ok": true})).unwrap().version
+    };
+    let first = login("password");
     world.clock.advance_seconds(14 * 60);
-    assert_eq!(login(true, "password").version, reset.version);
-    assert_eq!(login(true, "oidc").version, reset.version + 1);
+    assert_eq!(login("password"), first, "one event for both");
+    assert_eq!(login("oidc"), first + 1, "another method");
     world.clock.advance_seconds(15 * 60);
-    assert_eq!(login(true, "oidc").version, reset.version + 2);
+    assert_eq!(login("oidc"), first + 2);
 }
 
 #[test]

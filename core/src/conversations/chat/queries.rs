@@ -4,6 +4,7 @@ use super::{Chat, ChatStatus};
 use crate::contacts::contact::Contact;
 use crate::conversations::Awaiting;
 use crate::conversations::session::{ACTIVE_IN_CHAT, Session};
+use crate::conversations::visibility::reach;
 use crate::engine::{Query, Reader};
 use crate::kernel::{
     AgentId, ChannelId, ChatId, ContactId, Error, ErrorCode, Kind, Permission, Result, SessionId, Timestamp, fold,
@@ -182,7 +183,9 @@ impl Query for Inbox {
         let contacts: Vec<ContactId> = page.items.iter().filter_map(|chat| chat.contact_id).collect();
         let contacts = read.get_many::<Contact>(&contacts).await?;
         let chats: Vec<String> = page.items.iter().map(|chat| chat.id.to_string()).collect();
-        let sessions = read.by_keys::<Session>(ACTIVE_IN_CHAT, &chats).await?;
+        let mut sessions = read.by_keys::<Session>(ACTIVE_IN_CHAT, &chats).await?;
+        let reach = reach(read).await?;
+        sessions.retain(|session| reach.sees(session));
         Ok(page.map(|chat| {
             let session = sessions.iter().find(|session| session.chat_id == chat.id);
             InboxEntry {

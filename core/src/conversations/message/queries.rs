@@ -2,10 +2,12 @@
 
 use super::{Message, quotes};
 use crate::conversations::session::Session;
-use crate::engine::{Query, Reader, index_of};
+use crate::conversations::visibility::{Reach, reach};
+use crate::engine::{Query, Reader, index_of, not_found};
 use crate::kernel::{ChannelId, ContactId, Error, ErrorCode, MessageId, Permission, Result, fold};
 use crate::storage::{
-    Document, FieldKind, Fields, Filter, FilterExpression, Find, Page, PageRequest, Sort, SortKey, id_value, matches,
+    Document, FieldKind, Fields, Filter, FilterExpression, Find, Page, PageRequest, SearchHit, Sort, SortKey, id_value,
+    matches,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,10 +26,10 @@ impl Query for GetMessage {
     type Output = Message;
 
     async fn run(self, read: &Reader<'_>) -> Result<Message> {
-        let mut found = [read.get::<Message>(self.id).await?];
+        let found = vec![read.get::<Message>(self.id).await?];
+        let mut found = reach(read).await?.choose(read, found).await?;
         quotes::resolve(read, &mut found).await?;
-        let [message] = found;
-        Ok(message)
+        found.pop().ok_or_else(|| not_found::<Message>(self.id))
     }
 }
 
@@ -57,7 +59,8 @@ impl Query for FindMessage {
             (None, None, _) => return missing("channel_id"),
             (None, Some(_), None) => return missing("channel_message_id"),
         };
-        let mut found: Vec<Message> = found.filter(|message| message.deleted_at.is_none()).into_iter().collect();
+        let found: Vec<Message> = found.filter(|message| message.deleted_at.is_none()).into_iter().collect();
+        let mut found = reach(read).await?.choose(read, found).await?;
         quotes::resolve(read, &mut found).await?;
         Ok(found.pop())
     }
@@ -92,7 +95,7 @@ impl Query for ListMessages {
         if self.page.sort.is_empty() {
             self.page.sort.push(SortKey::Text("-timestamp".to_owned()));
         }
-        let mut page = read.page::<Message>(&self.page).await?;
+        let mut page = read.page_where::<Message>(&self.page, reach(read).await?.messages()).await?;
         quotes::resolve(read, &mut page.items).await?;
         Ok(page)
     }
@@ -112,7 +115,7 @@ impl Query for CountMessages {
     type Output = u64;
 
     async fn run(self, read: &Reader<'_>) -> Result<u64> {
-        read.count::<Message>(self.filter.as_ref(), Filter::everything()).await
+        read.count::<Message>(self.filter.as_ref(), reach(read).await?.messages()).await
     }
 }
 
@@ -168,9 +171,15 @@ impl Query for SearchMessages {
             Some(filter) => filter.check(&fields(), read.now()).map_err(|e| e.at("filter"))?,
             None => Filter::everything(),
         };
-        let looked_at = if self.filter.is_some() { SEARCH_MAX } else { limit };
+        let reach = reach(read).await?;
+        let is_chosen_from = self.filter.is_some() || reach != Reach::Everything;
+        let looked_at = if is_chosen_from { SEARCH_MAX } else { limit };
         let found = read.search::<Message>(&self.text, looked_at).await?;
-        let hits = found.into_iter().filter(|(message, _)| satisfies(&filter, message)).take(limit);
+        let (messages, mut hits): (Vec<Message>, Vec<SearchHit>) = found.into_iter().unzip();
+        let messages = reach.choose(read, messages).await?;
+        hits.retain(|hit| messages.iter().any(|message| message.id.uuid() == hit.snapshot.id));
+        let found = messages.into_iter().zip(hits);
+        let hits = found.filter(|(message, _)| satisfies(&filter, message)).take(limit);
         Ok(hits
             .map(|(message, hit)| {
                 let snippet = snippet(source_text(&message, &hit.field), &self.text);
@@ -283,6 +292,7 @@ impl Query for MessageThread {
             cursor: self.cursor,
             ..PageRequest::default()
         };
+        let of_contact = of_contact.and(reach(read).await?.sessions());
         let page = read.page_where::<Session>(&request, of_contact).await?;
         let mut threads = Vec::with_capacity(page.items.len());
         for session in &page.items {

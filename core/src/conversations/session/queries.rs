@@ -4,7 +4,8 @@ use super::{ACTIVE_IN_CHAT, ACTIVE_WITH_CONTACT, Session, SessionStatus};
 use crate::contacts::contact::Contact;
 use crate::conversations::Awaiting;
 use crate::conversations::chat::Chat;
-use crate::engine::{Query, Reader};
+use crate::conversations::visibility::{Reach, reach};
+use crate::engine::{Query, Reader, not_found};
 use crate::kernel::{
     AgentId, ChannelId, ChatId, ContactId, Error, ErrorCode, Permission, Phone, Result, SessionId, Timestamp,
 };
@@ -29,7 +30,11 @@ impl Query for GetSession {
     type Output = Session;
 
     async fn run(self, read: &Reader<'_>) -> Result<Session> {
-        read.get(self.id).await
+        let session: Session = read.get(self.id).await?;
+        match reach(read).await?.sees(&session) {
+            true => Ok(session),
+            false => Err(not_found::<Session>(self.id)),
+        }
     }
 }
 
@@ -53,14 +58,16 @@ impl Query for FindSession {
     type Output = Option<Session>;
 
     async fn run(self, read: &Reader<'_>) -> Result<Option<Session>> {
-        match (self.chat_id, self.contact_id, self.channel_id) {
-            (Some(chat), _, _) => read.by_key(ACTIVE_IN_CHAT, "", &chat.to_string()).await,
+        let found: Option<Session> = match (self.chat_id, self.contact_id, self.channel_id) {
+            (Some(chat), _, _) => read.by_key(ACTIVE_IN_CHAT, "", &chat.to_string()).await?,
             (None, Some(contact), Some(channel)) => {
-                read.by_key(ACTIVE_WITH_CONTACT, &channel.to_string(), &contact.to_string()).await
+                read.by_key(ACTIVE_WITH_CONTACT, &channel.to_string(), &contact.to_string()).await?
             }
-            (None, None, _) => Err(Error::new(ErrorCode::FieldRequired).at("chat_id")),
-            (None, Some(_), None) => Err(Error::new(ErrorCode::FieldRequired).at("channel_id")),
-        }
+            (None, None, _) => return Err(Error::new(ErrorCode::FieldRequired).at("chat_id")),
+            (None, Some(_), None) => return Err(Error::new(ErrorCode::FieldRequired).at("channel_id")),
+        };
+        let reach = reach(read).await?;
+        Ok(found.filter(|session| reach.sees(session)))
     }
 }
 
@@ -88,7 +95,7 @@ impl Query for ListSessions {
         if self.page.sort.is_empty() {
             self.page.sort = vec![SortKey::Text("-started_at".to_owned())];
         }
-        read.page(&self.page).await
+        read.page_where(&self.page, reach(read).await?.sessions()).await
     }
 }
 
@@ -107,7 +114,7 @@ impl Query for CountSessions {
     type Output = u64;
 
     async fn run(self, read: &Reader<'_>) -> Result<u64> {
-        read.count::<Session>(self.filter.as_ref(), Filter::everything()).await
+        read.count::<Session>(self.filter.as_ref(), reach(read).await?.sessions()).await
     }
 }
 
@@ -154,7 +161,9 @@ impl Query for SessionQueue {
         if !(1..=100).contains(&limit) {
             return Err(Error::new(ErrorCode::LimitOutOfRange).at("limit").with("min", 1).with("max", 100));
         }
-        let sessions: Vec<Session> = read.find_states(&self.find(read.now(), limit)).await?;
+        let mut find = self.find(read.now(), limit);
+        find.filter = find.filter.and(reach(read).await?.sessions());
+        let sessions: Vec<Session> = read.find_states(&find).await?;
         let chats: Vec<ChatId> = sessions.iter().map(|session| session.chat_id).collect();
         let contacts: Vec<ContactId> = sessions.iter().filter_map(|session| session.contact_id).collect();
         let chats = read.get_many::<Chat>(&chats).await?;
@@ -232,8 +241,12 @@ impl Query for SearchSessions {
     type Output = Vec<SessionHit>;
 
     async fn run(self, read: &Reader<'_>) -> Result<Vec<SessionHit>> {
-        let hits = read.search::<Session>(&self.text, self.limit.unwrap_or(20)).await?;
-        Ok(hits.into_iter().map(|(session, hit)| SessionHit { session, score: hit.score }).collect())
+        let limit = self.limit.unwrap_or(20);
+        let reach = reach(read).await?;
+        let looked_at = if reach == Reach::Everything { limit } else { limit.max(100) };
+        let hits = read.search::<Session>(&self.text, looked_at).await?;
+        let seen = hits.into_iter().filter(|(session, _)| reach.sees(session)).take(limit);
+        Ok(seen.map(|(session, hit)| SessionHit { session, score: hit.score }).collect())
     }
 }
 
@@ -256,7 +269,8 @@ impl Query for SessionStats {
     type Output = SessionCounts;
 
     async fn run(self, read: &Reader<'_>) -> Result<SessionCounts> {
-        let by = |status: SessionStatus| Filter::eq("status", FieldKind::Enum, status.as_str());
+        let reach = reach(read).await?;
+        let by = |status: SessionStatus| Filter::eq("status", FieldKind::Enum, status.as_str()).and(reach.sessions());
         let active = read.count::<Session>(None, by(SessionStatus::Active)).await?;
         let ended = read.count::<Session>(None, by(SessionStatus::Ended)).await?;
         Ok(SessionCounts { active, ended, total: active + ended })

@@ -1,8 +1,8 @@
 //! Reading snapshots from memory.
 
 use super::super::{
-    Document, Filter, Find, Found, FoundRow, KeyOwner, KeyRef, SEARCH_CANDIDATES, Scope, SearchHit, Snapshot,
-    SnapshotRepository, Table, Value, check_tables, matches, query_words, rank, sort_order,
+    Document, FieldKind, Filter, Find, Found, FoundRow, KeyOwner, KeyRef, Leaf, SEARCH_CANDIDATES, Scope, SearchHit,
+    Snapshot, SnapshotRepository, Table, Test, Value, check_tables, matches, query_words, rank, sort_order,
 };
 use super::{Contents, Key, MemoryStorage, Row};
 use crate::kernel::{Kind, ProjectId, Result, Subject};
@@ -41,6 +41,27 @@ impl Contents {
         let mut rows: Vec<_> = seen.map(|((_, project, id), row)| (*project, *id, row)).collect();
         rows.sort_by_key(|(project, id, _)| (*id, *project));
         rows
+    }
+}
+
+impl Contents {
+    /// The filter with the ids of other aggregates in place of the conditions on them.
+    fn resolved(&self, scope: Scope, filter: &Filter) -> Filter {
+        let all = |parts: &[Filter]| parts.iter().map(|part| self.resolved(scope, part)).collect();
+        match filter {
+            Filter::All(parts) => Filter::All(all(parts)),
+            Filter::Any(parts) => Filter::Any(all(parts)),
+            Filter::Not(part) => Filter::Not(Box::new(self.resolved(scope, part))),
+            Filter::Leaf(leaf) => Filter::Leaf(leaf.clone()),
+            Filter::Among(among) => {
+                let inner = self.resolved(scope, &among.filter);
+                let rows = self.rows(scope, among.kind).into_iter();
+                let found = rows.filter(|(_, id, row)| !row.index.hidden && satisfies(&inner, *id, row));
+                let test = Test::In(found.map(|(_, id, _)| Value::Id(id)).collect());
+                let field = among.field.clone();
+                Filter::Leaf(Leaf { field, kind: FieldKind::Id, is_attribute: false, test })
+            }
+        }
     }
 }
 
@@ -93,8 +114,9 @@ impl SnapshotRepository for MemoryStorage {
     async fn find(&self, scope: Scope, kind: Kind, find: &Find) -> Result<Found> {
         let contents = self.contents()?;
         let rows = contents.rows(scope, kind).into_iter();
+        let filter = contents.resolved(scope, &find.filter);
         let seen =
-            rows.filter(|(_, id, row)| (find.include_hidden || !row.index.hidden) && satisfies(&find.filter, *id, row));
+            rows.filter(|(_, id, row)| (find.include_hidden || !row.index.hidden) && satisfies(&filter, *id, row));
         let mut rows: Vec<FoundRow> = seen
             .map(|(project, id, row)| FoundRow {
                 keys: document(id, row).sort_values(&find.sort),
@@ -121,6 +143,7 @@ impl SnapshotRepository for MemoryStorage {
     async fn count(&self, scope: Scope, kind: Kind, filter: &Filter, include_hidden: bool) -> Result<u64> {
         let contents = self.contents()?;
         let rows = contents.rows(scope, kind).into_iter();
+        let filter = &contents.resolved(scope, filter);
         Ok(rows.filter(|(_, id, row)| (include_hidden || !row.index.hidden) && satisfies(filter, *id, row)).count()
             as u64)
     }

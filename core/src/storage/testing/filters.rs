@@ -267,6 +267,41 @@ pub async fn random_filters_agree_with_the_evaluator(place: &dyn Place) {
     outcome.unwrap_or_else(|error| panic!("{error}"));
 }
 
+pub async fn rows_are_found_by_what_they_refer_to(place: &dyn Place) {
+    let store = open(place).await;
+    let owned = |by: u128| Sample { owner_id: Some(id(by)), ..Sample::named("x") };
+    let status = |status: &str| Sample { status: Some(status.into()), ..Sample::named("x") };
+    let hidden = Sample { hidden: true, ..status("active") };
+    let foreign = [status("active"), owned(1)];
+    fill(&*store, PROJECT, &[status("active"), status("inactive"), hidden, owned(1), owned(2), owned(3), owned(99)])
+        .await;
+    fill(&*store, OTHER_PROJECT, &foreign).await;
+    let active = Filter::eq("status", FieldKind::Enum, "active");
+    let of_active = Filter::among("owner_id", Kind::Contact, active);
+    let all = |filter: Filter| Find {
+        filter,
+        sort: Vec::new(),
+        after: None,
+        backward: false,
+        limit: 50,
+        include_hidden: true,
+        with_total: true,
+    };
+    let ids = |found: crate::storage::Found| -> Vec<u128> {
+        assert_eq!(found.total, Some(found.rows.len() as u64));
+        found.rows.iter().map(|row| row.snapshot.id.as_u128()).collect()
+    };
+    let found = store.find(Scope::Project(PROJECT), Kind::Contact, &all(of_active.clone())).await.unwrap();
+    assert_eq!(ids(found), [4], "hidden ones and those of other projects refer to nothing");
+    let found = store.find(Scope::Project(PROJECT), Kind::Contact, &all(of_active.clone().negate())).await.unwrap();
+    assert_eq!(ids(found), [1, 2, 3, 5, 6, 7]);
+    let twice =
+        Filter::among("owner_id", Kind::Contact, Filter::among("owner_id", Kind::Contact, Filter::everything()));
+    assert_eq!(store.count(Scope::Project(PROJECT), Kind::Contact, &twice, true).await.unwrap(), 0);
+    let either = Filter::Any(vec![of_active, Filter::eq("status", FieldKind::Enum, "inactive")]);
+    assert_eq!(store.count(Scope::Project(PROJECT), Kind::Contact, &either, false).await.unwrap(), 2);
+}
+
 pub async fn hidden_ones_are_found_only_when_asked_for(place: &dyn Place) {
     let store = open(place).await;
     let scope = Scope::Project(PROJECT);
