@@ -165,8 +165,13 @@ impl World {
 
     /// On any store, with the same clock and seed.
     pub fn on(storage: Arc<dyn Storage>) -> Result<World> {
+        World::with_seed(storage, 1)
+    }
+
+    /// On any store, with the same clock and a seed of its own: for a store that has something in it already.
+    pub fn with_seed(storage: Arc<dyn Storage>, seed: u64) -> Result<World> {
         let clock = ManualClock::at("2025-01-06T09:00:00Z");
-        let settings = Settings::new(storage, clock.clone(), SeededIds::new(1));
+        let settings = Settings::new(storage, clock.clone(), SeededIds::new(seed));
         Ok(World { crm: block_on(Crm::open(settings))?, clock })
     }
 }

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod children;
+mod directory;
 
-use children::{Directory, spawn, tell, told};
+use children::{spawn, tell, told};
+use directory::Directory;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod children;
+mod directory;
 mod shop;
 
-use children::{Directory, spawn, tell, told};
+use children::{spawn, tell, told};
+use directory::Directory;
 use shop::{Shop, lost_the_race, message};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Lines, Write};

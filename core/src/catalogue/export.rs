@@ -2,12 +2,14 @@
 
 use super::{AGGREGATES, EventSample, event_samples, operations};
 use crate::engine::{OperationKind, OperationScope};
+use crate::kernel::shape::{INPUT_CODES, codes_of};
 use crate::kernel::{ErrorCode, Kind};
 use crate::storage::FieldKind;
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// The whole product as data.
 #[derive(Debug, Serialize)]
@@ -16,6 +18,8 @@ pub struct Catalogue {
     pub operations: Vec<OperationDoc>,
     pub events: Vec<EventDoc>,
     pub errors: Vec<ErrorDoc>,
+    /// The codes that any call can raise; no operation lists them.
+    pub errors_of_every_call: Vec<&'static str>,
     pub aggregates: Vec<AggregateDoc>,
     /// Named schemas that the others refer to by `#/definitions/<name>`.
     pub definitions: Map<String, Value>,
@@ -95,14 +99,87 @@ impl Catalogue {
         errors.sort_by_key(|error| error.code);
         let mut definitions: Vec<(String, Value)> = generator.take_definitions(true).into_iter().collect();
         definitions.sort_by(|a, b| a.0.cmp(&b.0));
+        let definitions: Map<String, Value> = definitions.into_iter().collect();
+        for operation in &mut operations {
+            add_input_errors(operation, &definitions);
+        }
+        let mut errors_of_every_call: Vec<&'static str> =
+            INPUT_CODES.iter().chain(EVERY_CALL).map(|code| code.as_str()).collect();
+        errors_of_every_call.sort_unstable();
         Catalogue {
             version: env!("CARGO_PKG_VERSION"),
             operations,
             events,
             errors,
+            errors_of_every_call,
             aggregates,
-            definitions: definitions.into_iter().collect(),
+            definitions,
         }
+    }
+}
+
+/// What can end any call beside an input that cannot be read: the actor, the store, the end of the engine.
+const EVERY_CALL: &[ErrorCode] = &[
+    ErrorCode::ActorSuspended,
+    ErrorCode::ApiKeyExpired,
+    ErrorCode::ApiKeyInvalid,
+    ErrorCode::Cancelled,
+    ErrorCode::Closed,
+    ErrorCode::CorruptData,
+    ErrorCode::Forked,
+    ErrorCode::Internal,
+    ErrorCode::NotAMember,
+    ErrorCode::StoreLocked,
+    ErrorCode::Unavailable,
+    ErrorCode::UnknownEventVersion,
+];
+
+/// What filters raise.
+const FILTER: &[ErrorCode] = &[
+    ErrorCode::FilterFieldUnknown,
+    ErrorCode::FilterOpUnsupported,
+    ErrorCode::FilterTooDeep,
+    ErrorCode::FilterTooLarge,
+    ErrorCode::FilterValueMismatch,
+    ErrorCode::FilterValueNotAllowed,
+    ErrorCode::FilterValueNotList,
+    ErrorCode::FilterValueRequired,
+];
+
+/// What the other parts of a page's request raise.
+const PAGE: &[ErrorCode] =
+    &[ErrorCode::CursorInvalid, ErrorCode::CursorMismatch, ErrorCode::LimitOutOfRange, ErrorCode::SortFieldUnknown];
+
+/// The codes that follow from the types in an operation's input: an `Email` raises `email_invalid` wherever it is read.
+fn add_input_errors(operation: &mut OperationDoc, definitions: &Map<String, Value>) {
+    let mut names = BTreeSet::new();
+    type_names(&operation.input, definitions, &mut names);
+    for name in names {
+        let codes = match name {
+            "FilterExpression" => FILTER,
+            "SortKey" => PAGE,
+            name => codes_of(name),
+        };
+        operation.errors.extend(codes.iter().map(|code| code.as_str()));
+    }
+    operation.errors.sort_unstable();
+    operation.errors.dedup();
+}
+
+fn type_names<'s>(schema: &'s Value, definitions: &'s Map<String, Value>, names: &mut BTreeSet<&'s str>) {
+    match schema {
+        Value::Object(object) => {
+            let name = object.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
+            if let Some(name) = name
+                && names.insert(name)
+                && let Some(definition) = definitions.get(name)
+            {
+                type_names(definition, definitions, names);
+            }
+            object.values().for_each(|inner| type_names(inner, definitions, names));
+        }
+        Value::Array(values) => values.iter().for_each(|inner| type_names(inner, definitions, names)),
+        _ => {}
     }
 }
 
@@ -112,6 +189,12 @@ fn operation_doc(operation: &crate::engine::Operation, generator: &mut SchemaGen
     let mut errors: Vec<&'static str> = operation.errors.iter().map(|code| code.as_str()).collect();
     if operation.kind == OperationKind::Command {
         errors.extend(["idempotency_key_reused", "version_conflict"]);
+    }
+    if operation.scope == OperationScope::Project {
+        errors.push("project_not_found");
+        if operation.kind == OperationKind::Command {
+            errors.extend(["project_inactive", "project_suspended"]);
+        }
     }
     errors.push("permission_denied");
     errors.sort_unstable();

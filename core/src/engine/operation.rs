@@ -82,13 +82,13 @@ impl Operation {
             output: |generator| generator.subschema_for::<C::Output>(),
             call: |crm, context, input| {
                 Box::pin(async move {
-                    let command: C = crate::kernel::input::parse(input)?;
+                    let command: C = crate::kernel::shape::read(input)?;
                     crm.execute_json(context, command).await
                 })
             },
             run_in: Some(|work, input| {
                 Box::pin(async move {
-                    let command: C = crate::kernel::input::parse(input)?;
+                    let command: C = crate::kernel::shape::read(input)?;
                     let output = command.run(work).await?;
                     super::aggregate::encode(&output)
                 })
@@ -108,7 +108,7 @@ impl Operation {
             output: |generator| generator.subschema_for::<Q::Output>(),
             call: |crm, context, input| {
                 Box::pin(async move {
-                    let query: Q = crate::kernel::input::parse(input)?;
+                    let query: Q = crate::kernel::shape::read(input)?;
                     let output = crm.ask(context, query).await?;
                     super::aggregate::encode(&output)
                 })

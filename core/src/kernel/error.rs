@@ -102,7 +102,7 @@ impl Error {
     /// Names the field at fault; a field that is set already stays, prefixed: `at("address")` over `city` gives `address.city`.
     #[must_use]
     pub fn at(mut self, field: impl Into<String>) -> Self {
-        let outer = field.into();
+        let outer = shortened(field.into());
         let others = std::mem::take(&mut self.0.others);
         self.0.others = others.into_iter().map(|error| error.at(outer.clone())).collect();
         self.0.field = Some(match self.0.field.take() {
@@ -123,7 +123,11 @@ impl Error {
     /// Adds one particular, such as `allowed`, `max` or `id`.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.0.details.insert(name.to_owned(), value.into());
+        let value = match value.into() {
+            Value::String(text) => Value::String(shortened(text)),
+            value => value,
+        };
+        self.0.details.insert(name.to_owned(), value);
         self
     }
 
@@ -172,7 +176,21 @@ impl Error {
     }
 }
 
-/// Gathers the failures of several fields, so that a form shows all of them at once.
+/// What callers wrote comes back in errors, but not at any length: errors are kept in logs.
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MAX_QUOTED) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// The most characters of a field's path or of a particular.
+const MAX_QUOTED: usize = 250;
+/// The most failures that one call tells.
+const MAX_FAILURES: usize = 20;
+
+/// Gathers the failures of several fields, so that a form shows all of them at once: the first 20.
 #[derive(Debug, Default)]
 pub struct Errors(Vec<Error>);
 
@@ -193,7 +211,9 @@ impl Errors {
     }
 
     pub fn push(&mut self, error: Error) {
-        self.0.push(error);
+        if self.0.len() < MAX_FAILURES {
+            self.0.push(error);
+        }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -377,8 +377,6 @@ codes! {
     InputInvalid "input_invalid" Validation "The input cannot be read.";
     ValueOutOfRange "value_out_of_range" Validation "The value is out of range.";
     OperationUnknown "operation_unknown" NotFound "Operation unknown.";
-    TextTooShort "text_too_short" Validation "The text is too short.";
     Conflict "conflict" Conflict "Conflict.";
     BatchTooLarge "batch_too_large" LimitExceeded "Batch too large.";
-    UniqueTaken "unique_taken" Conflict "Unique taken.";
 }

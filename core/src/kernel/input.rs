@@ -55,8 +55,9 @@ fn explain(path: &str, error: &serde_json::Error) -> Error {
     let text = error.to_string();
     let path = path.trim_matches('.').trim_start_matches('?').trim_matches('.');
     let place = |found: Error| if path.is_empty() { found } else { found.at(path) };
-    if let Some(start) = text.find(MARK) {
-        let mut parts = text[start + MARK.len()..].split('\u{1}');
+    // Only at the start: what a caller wrote may be quoted further on.
+    if let Some(carried) = text.strip_prefix(MARK) {
+        let mut parts = carried.split('\u{1}');
         let code = parts.next().and_then(|code| ErrorCode::ALL.iter().find(|c| c.as_str() == code)).copied();
         let field = parts.next().unwrap_or_default();
         let message = parts.next().unwrap_or_default();
@@ -81,6 +82,7 @@ fn explain(path: &str, error: &serde_json::Error) -> Error {
         // The path already ends with the unknown field where serde could tell.
         let last = path.rsplit(['.', ']']).next().unwrap_or_default();
         let found = Error::new(ErrorCode::UnknownField);
+        let field: String = field.chars().filter(|c| !c.is_control()).take(64).collect();
         return if last == field { place(found) } else { place(found.at(field)) };
     }
     if text.starts_with("unknown variant `") {
@@ -89,8 +91,17 @@ fn explain(path: &str, error: &serde_json::Error) -> Error {
         let found = Error::new(ErrorCode::EnumUnknown);
         return place(if allowed.is_empty() { found } else { found.with("allowed", allowed) });
     }
-    let reason = text.split(" at line ").next().unwrap_or(&text).to_owned();
-    place(Error::new(ErrorCode::InputInvalid).message(reason))
+    let reason = text.split(" at line ").next().unwrap_or(&text);
+    let found = Error::new(ErrorCode::InputInvalid).message(unquoted(reason));
+    place(if error.is_data() { found } else { found.with("line", error.line()).with("column", error.column()) })
+}
+
+/// The reason without the text that the caller gave: it may be long, and it may be somebody's secret.
+fn unquoted(reason: &str) -> String {
+    match (reason.find('"'), reason.rfind(", expected ")) {
+        (Some(start), Some(end)) if start < end => format!("{}{}", reason[..start].trim_end(), &reason[end..]),
+        _ => reason.chars().take(200).collect(),
+    }
 }
 
 fn quoted<'a>(text: &'a str, before: &str) -> Option<&'a str> {

@@ -24,6 +24,7 @@ mod phone;
 pub mod pii;
 mod region;
 mod secret;
+pub mod shape;
 mod tag;
 pub mod text;
 mod time;

@@ -1,29 +1,7 @@
 //! Child processes of a test: the same test program, run again with one of its tests and what that test is told.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-
-/// A directory that goes with its test.
-pub struct Directory(PathBuf);
-
-impl Directory {
-    pub fn fresh(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("ventros-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Directory(path)
-    }
-
-    pub fn file(&self) -> PathBuf {
-        self.0.join("crm.db")
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
-    }
-}
 
 /// Runs the test `child` of this program, with its standard input and output in our hands.
 pub fn spawn(told: &[(&str, String)]) -> Child {

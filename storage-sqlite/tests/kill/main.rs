@@ -6,12 +6,15 @@
 
 #[path = "../children/mod.rs"]
 mod children;
+#[path = "../directory/mod.rs"]
+mod directory;
 #[path = "../shop/mod.rs"]
 mod shop;
 mod verdict;
 mod victim;
 
-use children::{Directory, spawn};
+use children::spawn;
+use directory::Directory;
 use shop::Shop;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;

@@ -351,7 +351,7 @@ impl Aggregate for Channel {
         index.column("updated_at", self.updated_at);
         // A token is never given out twice, not even after the channel is deleted.
         for hash in std::iter::once(&self.webhook_token_hash).chain(&self.previous_webhook_token_hash) {
-            index.unique_everywhere(Self::TOKEN_SPACE, hash.as_str(), ErrorCode::UniqueTaken);
+            index.unique_everywhere(Self::TOKEN_SPACE, hash.as_str(), ErrorCode::Conflict);
         }
         if self.deleted_at.is_some() {
             return;

@@ -20,6 +20,9 @@ const DEFINITION_ERRORS: &[ErrorCode] = &[
     ErrorCode::ConnectionModeInvalid,
     ErrorCode::CapabilitiesInvalid,
     ErrorCode::ConfigFieldSecret,
+    ErrorCode::JsonKeyInvalid,
+    ErrorCode::JsonTooDeep,
+    ErrorCode::JsonTooLarge,
 ];
 
 /// Offers a new kind of channel.
@@ -139,6 +142,9 @@ impl Command for UpdateChannelType {
         ErrorCode::ConnectionModeInvalid,
         ErrorCode::CapabilitiesInvalid,
         ErrorCode::ConfigFieldSecret,
+        ErrorCode::JsonKeyInvalid,
+        ErrorCode::JsonTooDeep,
+        ErrorCode::JsonTooLarge,
     ];
     type Output = ChannelType;
 

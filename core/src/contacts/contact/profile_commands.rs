@@ -29,6 +29,7 @@ const ERRORS: &[ErrorCode] = &[
     ErrorCode::EmailInvalid,
     ErrorCode::EmailRequired,
     ErrorCode::EmailTooLong,
+    ErrorCode::TextRequired,
     ErrorCode::PhoneInvalid,
     ErrorCode::PhoneRegionRequired,
     ErrorCode::WhatsappIdInvalid,

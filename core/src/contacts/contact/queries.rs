@@ -91,7 +91,7 @@ impl FindContact {
         .flatten();
         match (asked.next(), asked.next()) {
             (Some(one), None) => Ok(one),
-            (None, _) => Err(ErrorCode::IdentifierRequired.into()),
+            (None, _) => Err(Error::new(ErrorCode::IdentifierRequired).at("identifier")),
             (Some(_), Some((_, field))) => {
                 Err(Error::new(ErrorCode::InputInvalid).message("give exactly one id to find by").at(field))
             }
@@ -107,7 +107,11 @@ impl Query for FindContact {
         ErrorCode::InputInvalid,
         ErrorCode::PhoneInvalid,
         ErrorCode::PhoneRegionRequired,
+        ErrorCode::NameTooLong,
+        ErrorCode::TextTooLong,
         ErrorCode::EmailInvalid,
+        ErrorCode::EmailRequired,
+        ErrorCode::EmailTooLong,
         ErrorCode::WhatsappIdInvalid,
         ErrorCode::WhatsappGroupId,
         ErrorCode::FieldRequired,

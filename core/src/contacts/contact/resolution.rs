@@ -15,7 +15,7 @@ use super::values::{DuplicateReason, NameSource, Origin, OriginKind};
 use crate::channels::gateway::Identifiers;
 use crate::conversations::content::Mention;
 use crate::engine::{Event, Root, UnitOfWork};
-use crate::kernel::{ChannelId, ContactId, Email, ErrorCode, Kind, Phone, Result, Tag, TagSet, Timestamp};
+use crate::kernel::{ChannelId, ContactId, Email, Error, ErrorCode, Kind, Phone, Result, Tag, TagSet, Timestamp};
 use crate::storage::{KeyOwner, KeyRef};
 use std::collections::BTreeSet;
 
@@ -156,12 +156,12 @@ impl Sender {
         use IdentifierKind as K;
         let mut identifiers = Vec::new();
         // Only a jid: it is the wid too.
-        let wid = who.wid.as_ref().or(who.jid.as_ref());
-        for (kind, id) in
-            [(K::WhatsappWid, wid), (K::WhatsappJid, who.jid.as_ref()), (K::WhatsappLid, who.lid.as_ref())]
-        {
-            if let Some(id) = id {
-                identifiers.push(Identifier::whatsapp(kind, &whatsapp_id(id)?));
+        let wid = who.wid.as_ref().map(|wid| (wid, "wid")).or(who.jid.as_ref().map(|jid| (jid, "jid")));
+        let jid = who.jid.as_ref().map(|jid| (jid, "jid"));
+        let lid = who.lid.as_ref().map(|lid| (lid, "lid"));
+        for (kind, id) in [(K::WhatsappWid, wid), (K::WhatsappJid, jid), (K::WhatsappLid, lid)] {
+            if let Some((id, field)) = id {
+                identifiers.push(Identifier::whatsapp(kind, &whatsapp_id(id).map_err(|e| e.at(field))?));
             }
         }
         // Where there is a wid, its own writing counts.
@@ -169,17 +169,19 @@ impl Sender {
             identifiers.push(Identifier::phone(phone));
         }
         if let Some(user) = &who.channel_user {
-            identifiers.push(Identifier::parse(K::ChannelUser, Some(&user.space), &user.value, None)?);
+            let read = Identifier::parse(K::ChannelUser, Some(&user.space), &user.value, None);
+            identifiers.push(read.map_err(|e| e.at("channel_user.value"))?);
         }
         if let Some(id) = &who.external_id {
-            identifiers.push(Identifier::parse(K::External, Some(line.channel_type), id, None)?);
+            let read = Identifier::parse(K::External, Some(line.channel_type), id, None);
+            identifiers.push(read.map_err(|e| e.at("external_id"))?);
         }
         // A provider's malformed address is no reason to lose the message.
         if let Some(email) = who.email.as_deref().and_then(|email| Email::parse(email).ok()) {
             identifiers.push(Identifier::email(&email));
         }
         if identifiers.is_empty() {
-            return Err(ErrorCode::IdentifierRequired.into());
+            return Err(Error::new(ErrorCode::IdentifierRequired).at("wid"));
         }
         let name = [&who.display_name, &who.verified_name, &who.username];
         let name = name.into_iter().flatten().find_map(|name| display_name(name));

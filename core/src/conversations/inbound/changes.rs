@@ -44,7 +44,8 @@ pub async fn apply(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inboun
         InboundItem::Call(call) => return self::call(work, intake, call).await,
         InboundItem::ChatArchive(change) => return archive(work, intake, change).await,
         InboundItem::ContactProfile(profile) if profile.identifiers.has_id() => {
-            contacts::resolve(work, &intake.line(), &profile.identifiers, work.now()).await?;
+            let resolved = contacts::resolve(work, &intake.line(), &profile.identifiers, work.now()).await;
+            resolved.map_err(|e| e.at("identifiers"))?;
         }
         _ => return Ok(Outcome::Ignored { reason: IgnoredBecause::ProtocolMessage }),
     }
@@ -149,8 +150,9 @@ async fn group(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, change: &InboundG
         apply_waiting(work, intake, &named).await?;
     }
     let mut members = Vec::new();
-    for participant in change.participants.iter().filter(|participant| participant.identifiers.has_id()) {
-        let resolved = contacts::resolve(work, &intake.line(), &participant.identifiers, at).await?;
+    for (number, participant) in change.participants.iter().enumerate().filter(|(_, one)| one.identifiers.has_id()) {
+        let resolved = contacts::resolve(work, &intake.line(), &participant.identifiers, at).await;
+        let resolved = resolved.map_err(|e| e.at(format!("participants[{number}].identifiers")))?;
         members.push((resolved.contact.id, participant));
     }
     let mut chat = work.load::<Chat>(opened.chat.id).await?;
@@ -221,7 +223,7 @@ async fn call(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, call: &InboundCall
         return Ok(Outcome::Ignored { reason: IgnoredBecause::ProtocolMessage });
     }
     let (at, _) = clamp(call.at, work.now(), intake.received_at);
-    let resolved = contacts::resolve(work, &intake.line(), &call.from, at).await?;
+    let resolved = contacts::resolve(work, &intake.line(), &call.from, at).await.map_err(|e| e.at("from"))?;
     let named = ChatRef::new(chat_id_of(&call.from), ChatKind::Direct);
     debug_assert_eq!(named.class, ChatClass::Individual);
     let facts = ChatFacts {

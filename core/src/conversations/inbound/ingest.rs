@@ -10,7 +10,7 @@ use crate::channels::gateway::{
     GatewayContext, Headers, IgnoredReason, InboundItem, Normalised, UnknownReason, Verification, adapter,
 };
 use crate::engine::{Command, JobOutcome, JobRequest, JobType, OperationScope, UnitOfWork};
-use crate::kernel::{ChannelId, Component, Error, ErrorCode, JobId, Permission, Result, Timestamp};
+use crate::kernel::{ChannelId, Component, Error, ErrorCode, ErrorKind, JobId, Permission, Result, Timestamp};
 use crate::operations;
 use crate::storage::{JobQuery, JobRecord, Scope};
 use crate::tenancy::access;
@@ -90,6 +90,9 @@ impl Command for Ingest {
         ErrorCode::PayloadTooLarge,
         ErrorCode::GatewayNotRegistered,
         ErrorCode::TimestampInFuture,
+        ErrorCode::IdentifierRequired,
+        ErrorCode::WhatsappIdInvalid,
+        ErrorCode::WhatsappGroupId,
     ];
     type Output = Vec<Outcome>;
 
@@ -102,6 +105,7 @@ impl Command for Ingest {
             None => work.now(),
         };
         let line = Line::load(work, self.channel_id).await?;
+        let field = if self.raw.is_some() { "raw" } else { "item" };
         let normalised = match (self.raw, self.item) {
             (Some(raw), None) => line.read(&raw.0, &self.headers, received_at)?,
             (None, Some(item)) => {
@@ -113,7 +117,8 @@ impl Command for Ingest {
                 return Err(Error::new(ErrorCode::InboundItemInvalid).message("give either raw or item").at("raw"));
             }
         };
-        line.take_in(work, normalised, received_at).await
+        let outcomes = line.take_in(work, normalised, received_at).await;
+        outcomes.map_err(|e| if e.kind() == ErrorKind::Validation { e.at(field) } else { e })
     }
 }
 

@@ -48,10 +48,11 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
 
     let mut contact_id = None;
     if let Some(who) = author(item) {
+        let field = if std::ptr::eq(who, &item.sender) { "sender" } else { "peer" };
         let resolved = match contacts::resolve(work, &intake.line(), who, timestamp).await {
             Ok(resolved) => resolved,
             // An id that is none is the provider's mistake, and a repetition would not mend it.
-            Err(error) if error.kind() == ErrorKind::Validation => return Ok(Outcome::rejected(&error)),
+            Err(error) if error.kind() == ErrorKind::Validation => return Ok(Outcome::rejected(&error.at(field))),
             Err(error) => return Err(error),
         };
         if resolved.contact.blocked && !item.from_me {

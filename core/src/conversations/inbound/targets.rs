@@ -247,6 +247,6 @@ async fn party(
     if !by.has_id() {
         return Ok(None);
     }
-    let resolved = contacts::resolve(work, &intake.line(), by, at).await?;
+    let resolved = contacts::resolve(work, &intake.line(), by, at).await.map_err(|e| e.at("by"))?;
     Ok(Some(Party::Contact { id: resolved.contact.id }))
 }

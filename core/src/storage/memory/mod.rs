@@ -24,7 +24,7 @@ pub struct MemoryStorage {
     closed: AtomicBool,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Contents {
     tables: BTreeMap<Kind, Table>,
     snapshots: BTreeMap<(Kind, ProjectId, Uuid), Row>,
@@ -75,6 +75,12 @@ impl MemoryStorage {
     /// Another handle on the same data, open even when this one is closed: what opening a file again is elsewhere.
     pub fn reopen(&self) -> Self {
         MemoryStorage { data: self.data.clone(), closed: AtomicBool::new(false) }
+    }
+
+    /// A store of its own with the same data.
+    pub fn copy(&self) -> Result<Self> {
+        let data = self.contents()?.clone();
+        Ok(MemoryStorage { data: Arc::new(Mutex::new(data)), closed: AtomicBool::new(false) })
     }
 
     fn contents(&self) -> Result<MutexGuard<'_, Contents>> {

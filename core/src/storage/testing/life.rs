@@ -22,7 +22,7 @@ fn later_index(state: &str) -> Result<Index> {
     index.column("name", sample.name.clone());
     index.column("company", sample.company.clone());
     index.column("name_length", sample.name.as_ref().map(|name| name.len() as f64));
-    index.unique("contact.name", "", sample.name.clone().unwrap_or_default(), ErrorCode::UniqueTaken);
+    index.unique("contact.name", "", sample.name.clone().unwrap_or_default(), ErrorCode::Conflict);
     index.search("name", 1.0, format!("mister {}", sample.name.unwrap_or_default()));
     Ok(index)
 }

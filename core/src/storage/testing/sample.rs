@@ -102,10 +102,10 @@ impl Sample {
         index.attribute("custom.size", self.size);
         index.attribute("custom.renewal_at", self.renewal_at);
         for (scope, key) in &self.keys {
-            index.unique("contact.phone", scope, key, ErrorCode::UniqueTaken);
+            index.unique("contact.phone", scope, key, ErrorCode::Conflict);
         }
         if let Some(key) = &self.global_key {
-            index.unique_everywhere("contact.email", key, ErrorCode::UniqueTaken);
+            index.unique_everywhere("contact.email", key, ErrorCode::Conflict);
         }
         index.search("name", 3.0, self.name.clone().unwrap_or_default());
         index.search("company", 1.0, self.company.clone().unwrap_or_default());

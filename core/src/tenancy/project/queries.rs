@@ -41,6 +41,7 @@ impl Query for FindProject {
     const NAME: &'static str = "projects.find";
     const PERMISSION: Permission = Permission::Authenticated;
     const SCOPE: OperationScope = OperationScope::System;
+    const ERRORS: &'static [ErrorCode] = &[ErrorCode::SlugInvalid];
     type Output = Option<Project>;
 
     async fn run(self, read: &Reader<'_>) -> Result<Option<Project>> {
