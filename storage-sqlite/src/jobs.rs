@@ -255,17 +255,37 @@ pub(crate) fn select(scope: Scope, query: &JobQuery) -> (String, Vec<Sql>) {
         sql.push_str(&format!(" AND state IN (?{})", ", ?".repeat(query.states.len() - 1)));
         values.extend(query.states.iter().map(|state| Sql::Text(state.as_str().to_owned())));
     }
+    // Few jobs have keys of one prefix: they are looked up and sorted, while all others are a walk along the ids.
+    let id = if query.unique_key_prefix.is_some() { "+id" } else { "id" };
     if let Some(prefix) = &query.unique_key_prefix {
-        sql.push_str(" AND substr(unique_key, 1, ?) = ?");
-        values.extend([Sql::Integer(integer(prefix.chars().count())), Sql::Text(prefix.clone())]);
+        sql.push_str(" AND unique_key >= ?");
+        values.push(Sql::Text(prefix.clone()));
+        if let Some(end) = after_prefix(prefix) {
+            sql.push_str(" AND unique_key < ?");
+            values.push(Sql::Text(end));
+        }
     }
     if let Some(before) = query.before {
-        sql.push_str(" AND id < ?");
+        sql.push_str(&format!(" AND {id} < ?"));
         values.push(blob(before));
     }
-    sql.push_str(" ORDER BY id DESC LIMIT ?");
+    sql.push_str(&format!(" ORDER BY {id} DESC LIMIT ?"));
     values.push(Sql::Integer(integer(query.limit)));
     (sql, values)
+}
+
+/// The first text after all that begin with `prefix`; none when there is no such text.
+fn after_prefix(prefix: &str) -> Option<String> {
+    let mut kept = prefix.to_owned();
+    while let Some(last) = kept.pop() {
+        // The numbers of characters have a gap.
+        let next = if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(u32::from(last) + 1) };
+        if let Some(next) = next {
+            kept.push(next);
+            return Some(kept);
+        }
+    }
+    None
 }
 
 #[async_trait]

@@ -19,7 +19,7 @@ thread_local! {
 
 fn note(event: TraceEvent<'_>) {
     if let TraceEvent::Stmt(statement, _) = event {
-        let sql = statement.expanded_sql().unwrap_or_default();
+        let sql = statement.sql().to_string();
         STATEMENTS.with_borrow_mut(|statements| statements.push(sql));
     }
 }
@@ -179,6 +179,10 @@ fn jobs_seek() {
     seeks(&store, store.next_due("timer"));
     seeks(&store, store.job(SCOPE, id(1)));
     seeks(&store, store.jobs(SCOPE, &JobQuery { limit: 10, queue: Some("timer".into()), ..JobQuery::default() }));
+    let keyed = JobQuery { limit: 10, unique_key_prefix: Some("key:".into()), ..JobQuery::default() };
+    for plan in plans(&store, store.jobs(SCOPE, &keyed)) {
+        assert!(plan.contains("jobs_key") || plan.starts_with("USE TEMP B-TREE"), "{plan}");
+    }
     seeks(&store, store.claim_jobs("timer", id(1), at(0), at(60), 5));
 }
 
