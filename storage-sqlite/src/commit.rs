@@ -127,8 +127,9 @@ fn update(connection: &Connection, layout: &Layout, write: &SnapshotWrite) -> Re
 /// The values of these columns and of their folded companions, in the order of their definitions.
 pub(crate) fn row_values(columns: &[&ColumnSql], index: &Index) -> Vec<Sql> {
     let mut values = Vec::with_capacity(columns.len() * 2);
+    let mut given = index.values();
     for column in columns {
-        let value = index.value(column.field);
+        let value = given(column.field);
         values.push(sql_value(value));
         if column.key.is_some() {
             values.push(sql_value(&value.comparable(column.kind)));

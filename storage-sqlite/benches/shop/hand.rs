@@ -33,7 +33,12 @@ impl Hand {
         .unwrap();
         let columns = |table: &str| -> Vec<String> {
             let mut statement = db.prepare(&format!("SELECT name FROM pragma_table_info('{table}')")).unwrap();
-            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).filter(|name| name != "row").collect()
+            statement
+                .query_map([], |row| row.get(0))
+                .unwrap()
+                .map(Result::unwrap)
+                .filter(|name| name != "row")
+                .collect()
         };
         let first = |columns: &[String], table: &str, filter: &str| -> Vec<Value> {
             let sql = format!("SELECT {} FROM {table} WHERE {filter} LIMIT 1", quoted(columns));
@@ -48,7 +53,8 @@ impl Hand {
         let event_columns = columns("events");
         let event: Vec<String> = event_columns.into_iter().filter(|name| name != "position").collect();
         let event = first(&event, "events", "type = 'message.received'");
-        let state = |table: &str| text(&format!("SELECT state FROM {table} WHERE id IN (SELECT id FROM unique_keys) LIMIT 1"));
+        let state =
+            |table: &str| text(&format!("SELECT state FROM {table} WHERE id IN (SELECT id FROM unique_keys) LIMIT 1"));
         let states = vec![state("contacts"), state("chats"), state("sessions")];
         let project = db.query_row("SELECT project_id FROM messages LIMIT 1", [], |row| row.get(0)).unwrap();
         let channel = text("SELECT scope FROM unique_keys WHERE space = 'message.external' LIMIT 1");
@@ -115,8 +121,7 @@ impl Hand {
         self.run(sql, params![self.states[2], now, self.project, session]);
 
         let sql = "UPDATE log_heads SET head = head + 1 WHERE project_id = ? RETURNING head";
-        let seq: i64 =
-            self.db.prepare_cached(sql).unwrap().query_row(params![self.project], |row| row.get(0)).unwrap();
+        let seq: i64 = self.db.prepare_cached(sql).unwrap().query_row(params![self.project], |row| row.get(0)).unwrap();
         let mut event = self.event.clone();
         event[1] = seq.into();
         event[2] = id.clone().into();
@@ -140,7 +145,9 @@ impl Hand {
     fn holder(&self, space: &str, scope: &str, key: &str) -> Vec<u8> {
         let sql = "SELECT id FROM unique_keys WHERE space = ? AND scope = ? AND key = ?";
         let mut statement = self.db.prepare_cached(sql).unwrap();
-        statement.query_row([space, scope, key], |row| row.get(0)).unwrap_or_else(|e| panic!("{space} {scope} {key}: {e}"))
+        statement
+            .query_row([space, scope, key], |row| row.get(0))
+            .unwrap_or_else(|e| panic!("{space} {scope} {key}: {e}"))
     }
 
     fn run(&self, sql: &str, values: &[&dyn ToSql]) {
