@@ -4,6 +4,7 @@
 use crate::SqliteStorage;
 use crate::errors::Carry;
 use crate::values::{Read, blob, broken, integer};
+use crate::writer::Transaction;
 use async_trait::async_trait;
 use rusqlite::types::{Type, Value as Sql};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -303,7 +304,7 @@ impl JobRepository for SqliteStorage {
             return Ok(Vec::new());
         }
         let queue = queue.to_owned();
-        let take = move |connection: &Connection| claim(connection, &queue, owner, now, until, limit);
+        let take = move |connection: &Transaction<'_>| claim(connection, &queue, owner, now, until, limit);
         self.writer.write::<_, Error>(take).await
     }
 

@@ -3,11 +3,14 @@
 //! Whoever finds nobody writing writes at once, on its own thread. Work that arrives meanwhile queues up; a helper thread carries
 //! all of it in one transaction and hands out the results when that is durable. The thread is started when it is first needed.
 
+use crate::attributes::SearchWords;
 use crate::connection::{Settings, allow_waiting};
 use crate::errors::Carry;
 use crate::migrations;
 use futures_channel::oneshot;
 use rusqlite::Connection;
+use std::cell::RefCell;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -40,40 +43,44 @@ struct Queue {
 
 /// A piece of work that waits for its turn.
 trait Work: Send {
-    /// Runs in a savepoint; false when it must be undone.
-    fn run(&mut self, connection: &Connection) -> bool;
-    /// Tells its caller how it went, and whether the transaction around it held.
-    fn reply(self: Box<Self>, committed: Result<()>);
+    /// Runs in a transaction, possibly once more in another one; false when it failed.
+    fn run(&mut self, transaction: &Transaction<'_>) -> bool;
+    /// What it did has not become durable.
+    fn fail(&mut self, error: Error);
+    /// Tells its caller how it went.
+    fn reply(self: Box<Self>);
     /// Its caller has gone, so nobody wants it any more.
     fn is_abandoned(&self) -> bool;
 }
 
 struct Pending<F, T, E> {
-    work: Option<F>,
+    work: F,
     outcome: Option<Result<T, E>>,
-    reply: oneshot::Sender<Result<T, E>>,
+    /// The work goes back with its outcome: its caller is the one with time to take it apart.
+    reply: oneshot::Sender<(Result<T, E>, F)>,
 }
 
 impl<F, T, E> Work for Pending<F, T, E>
 where
-    F: FnOnce(&Connection) -> Result<T, E> + Send,
+    F: Fn(&Transaction<'_>) -> Result<T, E> + Send,
     T: Send,
     E: From<Error> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> bool {
-        self.outcome = self.work.take().map(|work| work(connection));
-        matches!(self.outcome, Some(Ok(_)))
+    fn run(&mut self, transaction: &Transaction<'_>) -> bool {
+        let outcome = (self.work)(transaction);
+        self.outcome.insert(outcome).is_ok()
     }
 
-    fn reply(self: Box<Self>, committed: Result<()>) {
-        let outcome = match (self.outcome, committed) {
-            (Some(Err(error)), _) => Err(error),
-            (_, Err(error)) => Err(error.into()),
-            (Some(outcome), Ok(())) => outcome,
-            (None, Ok(())) => Err(Error::internal("queued work was not done").into()),
-        };
+    fn fail(&mut self, error: Error) {
+        if !matches!(self.outcome, Some(Err(_))) {
+            self.outcome = Some(Err(error.into()));
+        }
+    }
+
+    fn reply(self: Box<Self>) {
+        let outcome = self.outcome.unwrap_or_else(|| Err(Error::internal("queued work was not done").into()));
         // Nobody listens when the caller gave up waiting; the work stays done.
-        drop(self.reply.send(outcome));
+        drop(self.reply.send((outcome, self.work)));
     }
 
     fn is_abandoned(&self) -> bool {
@@ -99,7 +106,7 @@ impl Writer {
     /// Runs `work` in a transaction of its own or together with others. `Err` undoes it.
     pub(crate) async fn write<T, E>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        work: impl Fn(&Transaction<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -116,14 +123,17 @@ impl Writer {
                 return self.write_now(work);
             }
             let (reply, answer) = oneshot::channel();
-            queue.waiting.push(Box::new(Pending { work: Some(work), outcome: None, reply }));
+            queue.waiting.push(Box::new(Pending { work, outcome: None, reply }));
             answer
         };
-        answer.await.unwrap_or_else(|_| Err(Error::from(ErrorCode::Closed).into()))
+        match answer.await {
+            Ok((outcome, _)) => outcome,
+            Err(_) => Err(Error::from(ErrorCode::Closed).into()),
+        }
     }
 
     /// As [`write`](Self::write), blocking; for the few places that are no futures.
-    pub(crate) fn write_blocking<T>(self: &Arc<Self>, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    pub(crate) fn write_blocking<T>(self: &Arc<Self>, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut queue = self.queue();
         while queue.busy {
             queue = self.wait(queue);
@@ -166,7 +176,7 @@ impl Writer {
         }
         let helper = queue.helper.take();
         drop(queue);
-        refused.into_iter().for_each(|work| work.reply(Err(ErrorCode::Closed.into())));
+        refuse(refused, ErrorCode::Closed.into());
         // A panic of the helper was reported on its own thread, and its callers have their answers.
         let _ = helper.filter(|helper| helper.thread().id() != std::thread::current().id()).map(JoinHandle::join);
         if let Some(connection) = self.connection().take() {
@@ -175,43 +185,70 @@ impl Writer {
     }
 
     /// With the turn in hand.
-    fn write_now<T, E: From<Error>>(self: &Arc<Self>, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+    fn write_now<T, E: From<Error>>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let turn = Turn { writer: self, connection: Some(self.connection()) };
         let connection = turn.connection.as_ref().and_then(|connection| connection.as_ref());
         let connection = connection.ok_or_else(|| Error::from(ErrorCode::Closed))?;
-        self.begin(connection)?;
-        let outcome = work(connection)?;
-        run(connection, "COMMIT")?;
+        let transaction = self.begin(connection)?;
+        let outcome = work(&transaction)?;
+        transaction.commit()?;
         Ok(outcome)
     }
 
     fn write_group(&self, group: Vec<Box<dyn Work>>) {
-        let mut connection = self.connection();
         let mut group: Vec<_> = group.into_iter().filter(|work| !work.is_abandoned()).collect();
-        let committed = match connection.as_mut() {
+        let guard = self.connection();
+        let carried = match guard.as_ref() {
             None => Err(ErrorCode::Closed.into()),
-            Some(connection) => {
-                let committed = self.carry(connection, &mut group);
-                if committed.is_err() && !connection.is_autocommit() {
-                    drop(connection.execute_batch("ROLLBACK"));
+            Some(connection) => match self.carry(connection, &mut group) {
+                Ok(true) => Ok(()),
+                Ok(false) => {
+                    self.carry_apart(connection, &mut group);
+                    Ok(())
                 }
-                committed
-            }
+                Err(error) => {
+                    roll_back(connection);
+                    Err(error)
+                }
+            },
         };
-        drop(connection);
-        group.into_iter().for_each(|work| work.reply(committed.clone()));
+        drop(guard);
+        if let Err(error) = carried {
+            group.iter_mut().for_each(|work| work.fail(error.clone()));
+        }
+        group.into_iter().for_each(|work| work.reply());
     }
 
-    fn carry(&self, connection: &Connection, group: &mut [Box<dyn Work>]) -> Result<()> {
-        self.begin(connection)?;
+    /// All in one transaction; false when one of them failed after it had written, so that nothing can stay. Savepoints would
+    /// keep the others, but copy every page they touch.
+    fn carry(&self, connection: &Connection, group: &mut [Box<dyn Work>]) -> Result<bool> {
+        let transaction = self.begin(connection)?;
         for work in group {
-            run(connection, "SAVEPOINT work")?;
-            if !work.run(connection) {
-                run(connection, "ROLLBACK TO work")?;
+            let before = connection.total_changes();
+            if !work.run(&transaction) && (connection.is_autocommit() || connection.total_changes() != before) {
+                roll_back(connection);
+                return Ok(false);
             }
-            run(connection, "RELEASE work")?;
         }
-        run(connection, "COMMIT")
+        transaction.commit()?;
+        Ok(true)
+    }
+
+    /// Each in a transaction of its own.
+    fn carry_apart(&self, connection: &Connection, group: &mut [Box<dyn Work>]) {
+        for work in group {
+            let carried = self.begin(connection).and_then(|transaction| match work.run(&transaction) {
+                true => transaction.commit(),
+                false => Ok(()),
+            });
+            roll_back(connection);
+            if let Err(error) = carried {
+                work.fail(error);
+            }
+        }
     }
 
     /// Gives the turn back, or to the helper when work waits.
@@ -230,9 +267,7 @@ impl Writer {
                         let error = Error::unavailable(format!("no thread for queued commits: {error}"));
                         queue.handed_over = false;
                         queue.busy = false;
-                        for work in std::mem::take(&mut queue.waiting) {
-                            work.reply(Err(error.clone()));
-                        }
+                        refuse(std::mem::take(&mut queue.waiting), error);
                     }
                 }
             }
@@ -271,8 +306,8 @@ impl Writer {
 
     /// Leaves no transaction open.
     fn undo(&self) {
-        if let Some(connection) = self.connection().as_ref().filter(|connection| !connection.is_autocommit()) {
-            drop(connection.execute_batch("ROLLBACK"));
+        if let Some(connection) = self.connection().as_ref() {
+            roll_back(connection);
         }
     }
 
@@ -286,10 +321,11 @@ impl Writer {
         Ok(())
     }
 
-    fn begin(&self, connection: &Connection) -> Result<()> {
+    fn begin<'c>(&self, connection: &'c Connection) -> Result<Transaction<'c>> {
         allow_waiting(self.busy_timeout);
         run(connection, "BEGIN IMMEDIATE")?;
-        self.look_elsewhere(connection)
+        self.look_elsewhere(connection)?;
+        Ok(Transaction { connection, words: RefCell::default() })
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -305,6 +341,49 @@ impl Writer {
     }
 }
 
+/// An open transaction. It ends with what is written best for everybody at once.
+pub(crate) struct Transaction<'c> {
+    connection: &'c Connection,
+    words: RefCell<Vec<SearchWords>>,
+}
+
+impl Transaction<'_> {
+    /// Leaves the words of a row for the end: the search writes a piece of its index whenever other statements come between.
+    pub(crate) fn write_words(&self, words: SearchWords) {
+        self.words.borrow_mut().push(words);
+    }
+
+    fn commit(self) -> Result<()> {
+        for words in self.words.take() {
+            words.write(self.connection)?;
+        }
+        run(self.connection, "COMMIT")
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+/// Leaves no transaction open.
+fn roll_back(connection: &Connection) {
+    if !connection.is_autocommit() {
+        // SQLite has rolled back already where this fails.
+        drop(connection.execute_batch("ROLLBACK"));
+    }
+}
+
+fn refuse(waiting: Vec<Box<dyn Work>>, error: Error) {
+    for mut work in waiting {
+        work.fail(error.clone());
+        work.reply();
+    }
+}
+
 /// The right to write. Whatever is left undone is undone when it ends, even by a panic.
 struct Turn<'w> {
     writer: &'w Arc<Writer>,
@@ -314,10 +393,8 @@ struct Turn<'w> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let connection = self.connection.take();
-        let open = connection.as_ref().and_then(|connection| connection.as_ref());
-        if let Some(connection) = open.filter(|connection| !connection.is_autocommit()) {
-            // SQLite has rolled back already where this fails.
-            drop(connection.execute_batch("ROLLBACK"));
+        if let Some(connection) = connection.as_ref().and_then(|connection| connection.as_ref()) {
+            roll_back(connection);
         }
         drop(connection);
         self.writer.end_turn();
