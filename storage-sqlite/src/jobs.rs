@@ -3,6 +3,7 @@
 
 use crate::SqliteStorage;
 use crate::errors::Carry;
+use crate::query;
 use crate::values::{Read, blob, broken, integer};
 use crate::writer::Transaction;
 use async_trait::async_trait;
@@ -261,7 +262,7 @@ pub(crate) fn select(scope: Scope, query: &JobQuery) -> (String, Vec<Sql>) {
     if let Some(prefix) = &query.unique_key_prefix {
         sql.push_str(" AND unique_key >= ?");
         values.push(Sql::Text(prefix.clone()));
-        if let Some(end) = after_prefix(prefix) {
+        if let Some(end) = query::after_prefix(prefix) {
             sql.push_str(" AND unique_key < ?");
             values.push(Sql::Text(end));
         }
@@ -273,20 +274,6 @@ pub(crate) fn select(scope: Scope, query: &JobQuery) -> (String, Vec<Sql>) {
     sql.push_str(&format!(" ORDER BY {id} DESC LIMIT ?"));
     values.push(Sql::Integer(integer(query.limit)));
     (sql, values)
-}
-
-/// The first text after all that begin with `prefix`; none when there is no such text.
-fn after_prefix(prefix: &str) -> Option<String> {
-    let mut kept = prefix.to_owned();
-    while let Some(last) = kept.pop() {
-        // The numbers of characters have a gap.
-        let next = if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(u32::from(last) + 1) };
-        if let Some(next) = next {
-            kept.push(next);
-            return Some(kept);
-        }
-    }
-    None
 }
 
 #[async_trait]

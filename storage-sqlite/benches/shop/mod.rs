@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a measurement is a program")]
 #![allow(dead_code, reason = "each measurement uses its part")]
 
+pub mod fill;
 pub mod hand;
 
 use serde_json::json;
@@ -12,11 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use ventros::channels::channel::commands::CreateChannel;
+use ventros::channels::channel::queries::ListChannels;
 use ventros::conversations::inbound::{Ingest, Outcome, RawBody};
 use ventros::engine::{Crm, Project, Settings, Step};
 use ventros::kernel::ChannelId;
 use ventros::system::{SystemClock, SystemIds};
+use ventros::tenancy::project::Slug;
 use ventros::tenancy::project::commands::CreateProject;
+use ventros::tenancy::project::queries::FindProject;
 use ventros::testing::block_on;
 use ventros_sqlite::SqliteStorage;
 
@@ -56,15 +60,28 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// A new shop in a new file.
+    /// The shop of a file, which is founded when there is none.
     pub fn open(path: &Path) -> Shop {
         let storage = Arc::new(SqliteStorage::open(path).unwrap());
         let crm = block_on(Crm::open(Settings { storage, clock: Arc::new(SystemClock), ids: SystemIds::shared() }));
         let crm = crm.unwrap();
-        let create: CreateProject = serde_json::from_value(json!({"name": "Acme", "default_region": "BR"})).unwrap();
-        let project = crm.project(block_on(crm.execute(create)).unwrap().id);
-        let create: CreateChannel = serde_json::from_value(json!({"name": "WhatsApp", "type": "waha"})).unwrap();
-        let channel = block_on(project.execute(create)).unwrap().channel.id;
+        let known = block_on(crm.query(FindProject { slug: Slug::parse("acme").unwrap() })).unwrap();
+        let id = known.map_or_else(
+            || {
+                let acme = json!({"name": "Acme", "default_region": "BR"});
+                block_on(crm.execute(serde_json::from_value::<CreateProject>(acme).unwrap())).unwrap().id
+            },
+            |known| known.id,
+        );
+        let project = crm.project(id);
+        let known = block_on(project.query(ListChannels::default())).unwrap().items.pop();
+        let channel = known.map_or_else(
+            || {
+                let line = json!({"name": "WhatsApp", "type": "waha"});
+                block_on(project.execute(serde_json::from_value::<CreateChannel>(line).unwrap())).unwrap().channel.id
+            },
+            |known| known.id,
+        );
         Shop { crm, project, channel, path: path.to_owned() }
     }
 
