@@ -52,40 +52,44 @@ pub(crate) fn add(connection: &Connection, layout: &Layout, project: ProjectId, 
     Ok(())
 }
 
-/// Writes the search words of a row in place of those it has; a hidden one has none.
-pub(crate) fn replace_search(
-    connection: &Connection,
-    layout: &Layout,
-    project: ProjectId,
+/// The search words of a row, in place of those it has.
+pub(crate) struct SearchWords {
     row: i64,
-    index: &Index,
-) -> Result<()> {
-    let row_in_search = layout.search_row(row);
-    let sql = "DELETE FROM search WHERE rowid = ?1";
-    connection.prepare_cached(sql).carry()?.execute([row_in_search]).carry()?;
-    add_search(connection, layout, project, row, index)
+    /// The row may have words already.
+    replace: bool,
+    words: Option<String>,
 }
 
-/// As [`replace_search`], for a row that has none yet.
-pub(crate) fn add_search(
-    connection: &Connection,
-    layout: &Layout,
-    project: ProjectId,
-    row: i64,
-    index: &Index,
-) -> Result<()> {
-    if index.search.is_empty() || index.hidden {
-        return Ok(());
+impl SearchWords {
+    /// A hidden one has none.
+    pub(crate) fn of(layout: &Layout, project: ProjectId, row: i64, index: &Index) -> Self {
+        let words = (!index.search.is_empty() && !index.hidden).then(|| {
+            let mut words = vec![table_word(layout), project_word(layout, project)];
+            for text in &index.search {
+                words.extend(index_words(&text.text));
+            }
+            words.sort();
+            words.dedup();
+            words.join(" ")
+        });
+        SearchWords { row: layout.search_row(row), replace: true, words }
     }
-    let mut words = vec![table_word(layout), project_word(layout, project)];
-    for text in &index.search {
-        words.extend(index_words(&text.text));
+
+    /// For a row that has none yet.
+    pub(crate) fn first(self) -> Self {
+        SearchWords { replace: false, ..self }
     }
-    words.sort();
-    words.dedup();
-    let sql = "INSERT INTO search (rowid, words) VALUES (?1, ?2)";
-    connection.prepare_cached(sql).carry()?.execute(params![layout.search_row(row), words.join(" ")]).carry()?;
-    Ok(())
+
+    pub(crate) fn write(self, connection: &Connection) -> Result<()> {
+        if self.replace {
+            connection.prepare_cached("DELETE FROM search WHERE rowid = ?1").carry()?.execute([self.row]).carry()?;
+        }
+        if let Some(words) = self.words {
+            let sql = "INSERT INTO search (rowid, words) VALUES (?1, ?2)";
+            connection.prepare_cached(sql).carry()?.execute(params![self.row, words]).carry()?;
+        }
+        Ok(())
+    }
 }
 
 /// The word that all rows of a table have; no text has it, because words of texts have no `_`.

@@ -1,5 +1,7 @@
-//! The one write. It runs in a transaction or savepoint of its own, so any failure may stop it half way.
+//! The one write. What can go wrong is looked for before anything is written, so that a refused batch leaves the transaction it
+//! shares with others as it was.
 
+use crate::attributes::SearchWords;
 use crate::consumers;
 use crate::errors::Carry;
 use crate::events;
@@ -7,6 +9,7 @@ use crate::jobs;
 use crate::layout::{ColumnSql, Layout};
 use crate::secrets;
 use crate::values::{Read, blob, integer, sql_value};
+use crate::writer::Transaction;
 use crate::{attributes, values};
 use rusqlite::types::{Type, Value as Sql};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -17,10 +20,12 @@ use ventros::kernel::{Error, Kind, ProjectId, Result, Subject, Timestamp};
 use ventros::storage::{Batch, CommitError, Committed, IdempotencyRecord, Index, SnapshotWrite, UniqueKey};
 
 pub(crate) fn commit(
-    connection: &Connection,
+    connection: &Transaction<'_>,
     layouts: &BTreeMap<Kind, Arc<Layout>>,
     batch: &Batch,
 ) -> Result<Committed, CommitError> {
+    let rows = find_rows(connection, layouts, &batch.snapshots)?;
+    look_up_keys(connection, &batch.snapshots)?;
     if let Some(progress) = &batch.consumer
         && !consumers::progress(connection, progress)?
     {
@@ -34,9 +39,12 @@ pub(crate) fn commit(
     {
         return Err(CommitError::KeyUsed);
     }
-    for write in &batch.snapshots {
-        let layout = layouts.get(&write.kind).ok_or_else(|| Error::internal("a layout is missing"))?;
-        write_snapshot(connection, layout, write)?;
+    for (write, row) in batch.snapshots.iter().zip(rows) {
+        let layout = layout_of(layouts, write.kind)?;
+        match row {
+            Some(row) => update(connection, layout, write, row)?,
+            None => insert(connection, layout, write)?,
+        }
     }
     write_keys(connection, &batch.snapshots)?;
     secrets::write(connection, &batch.secrets)?;
@@ -46,35 +54,60 @@ pub(crate) fn commit(
     Ok(committed)
 }
 
-fn write_snapshot(connection: &Connection, layout: &Layout, write: &SnapshotWrite) -> Result<(), CommitError> {
-    if write.loaded_revision == 0 {
-        let row = insert(connection, layout, write)?;
-        let row = row.ok_or_else(|| CommitError::Stale(Subject::new(write.kind, write.id)))?;
-        attributes::add(connection, layout, write.project_id, row, &write.index)?;
-        attributes::add_search(connection, layout, write.project_id, row, &write.index)?;
-        return Ok(());
-    }
-    if !update(connection, layout, write)? {
-        return Err(CommitError::Stale(Subject::new(write.kind, write.id)));
-    }
-    if write.changed.attributes || write.changed.search {
-        let sql = format!("SELECT row FROM {} WHERE project_id = ?1 AND id = ?2", layout.name);
-        let mut statement = connection.prepare_cached(&sql).carry()?;
-        let project = write.project_id.uuid();
-        let row: i64 =
-            statement.query_row(params![project.as_bytes(), write.id.as_bytes()], |row| row.get(0)).carry()?;
-        if write.changed.attributes {
-            attributes::replace(connection, layout, write.project_id, row, &write.index)?;
+fn layout_of(layouts: &BTreeMap<Kind, Arc<Layout>>, kind: Kind) -> Result<&Layout> {
+    layouts.get(&kind).map(|layout| &**layout).ok_or_else(|| Error::internal("a layout is missing"))
+}
+
+/// The rows of the snapshots that are there already, at the revision they were loaded with.
+fn find_rows(
+    connection: &Connection,
+    layouts: &BTreeMap<Kind, Arc<Layout>>,
+    writes: &[SnapshotWrite],
+) -> Result<Vec<Option<i64>>, CommitError> {
+    let mut rows = Vec::with_capacity(writes.len());
+    for write in writes {
+        if write.loaded_revision == 0 {
+            rows.push(None);
+            continue;
         }
-        if write.changed.search {
-            attributes::replace_search(connection, layout, write.project_id, row, &write.index)?;
+        let mut statement = connection.prepare_cached(&layout_of(layouts, write.kind)?.find_row).carry()?;
+        let project = write.project_id.uuid();
+        let values = params![project.as_bytes(), write.id.as_bytes()];
+        let found = statement.query_row(values, |row| Ok((row.get(0)?, row.number(1)?))).optional().carry()?;
+        match found {
+            Some((row, revision)) if revision == write.loaded_revision => rows.push(Some(row)),
+            _ => return Err(stale(write)),
+        }
+    }
+    Ok(rows)
+}
+
+fn stale(write: &SnapshotWrite) -> CommitError {
+    CommitError::Stale(Subject::new(write.kind, write.id))
+}
+
+/// Keys that this very batch gives up are left to the writing itself.
+fn look_up_keys(connection: &Connection, writes: &[SnapshotWrite]) -> Result<(), CommitError> {
+    for write in writes {
+        for key in added_keys(write) {
+            let owner = (write.project_id, Subject::new(write.kind, write.id));
+            let given_up = || writes.iter().any(|other| other.changed.keys_removed.contains(key));
+            match holder_of(connection, write.project_id, key)? {
+                Some(holder) if holder != owner && !given_up() => {
+                    return Err(CommitError::Taken { key: key.clone(), holder: holder.1 });
+                }
+                _ => {}
+            }
         }
     }
     Ok(())
 }
 
-/// The row of a new snapshot; `None` when there is one of its id.
-fn insert(connection: &Connection, layout: &Layout, write: &SnapshotWrite) -> Result<Option<i64>> {
+fn added_keys(write: &SnapshotWrite) -> &[UniqueKey] {
+    if write.loaded_revision == 0 { &write.index.keys } else { &write.changed.keys_added }
+}
+
+fn insert(connection: &Transaction<'_>, layout: &Layout, write: &SnapshotWrite) -> Result<(), CommitError> {
     let columns: Vec<&ColumnSql> = layout.columns.iter().collect();
     let mut values = vec![
         blob(write.project_id.uuid()),
@@ -89,12 +122,19 @@ fn insert(connection: &Connection, layout: &Layout, write: &SnapshotWrite) -> Re
     ];
     values.extend(row_values(&columns, &write.index));
     let mut statement = connection.prepare_cached(&layout.insert).carry()?;
-    let written = statement.execute(params_from_iter(values)).carry()?;
-    Ok((written == 1).then(|| connection.last_insert_rowid()))
+    if statement.execute(params_from_iter(values)).carry()? == 0 {
+        return Err(stale(write));
+    }
+    let row = connection.last_insert_rowid();
+    attributes::add(connection, layout, write.project_id, row, &write.index)?;
+    if !write.index.search.is_empty() {
+        connection.write_words(SearchWords::of(layout, write.project_id, row, &write.index).first());
+    }
+    Ok(())
 }
 
 /// Sets nothing that has not changed: SQLite rewrites the entries of every index on a column that is set.
-fn update(connection: &Connection, layout: &Layout, write: &SnapshotWrite) -> Result<bool> {
+fn update(connection: &Transaction<'_>, layout: &Layout, write: &SnapshotWrite, row: i64) -> Result<(), CommitError> {
     let changed = |column: &&ColumnSql| write.changed.columns.contains(&column.field);
     let columns: Vec<&ColumnSql> = layout.columns.iter().filter(changed).collect();
     let mut sql =
@@ -116,19 +156,24 @@ fn update(connection: &Connection, layout: &Layout, write: &SnapshotWrite) -> Re
         sql.push_str(" = ?");
     }
     values.extend(row_values(&columns, &write.index));
-    sql.push_str(" WHERE project_id = ? AND id = ? AND revision = ?");
-    values.push(blob(write.project_id.uuid()));
-    values.push(blob(write.id));
-    values.push(Sql::Integer(integer(write.loaded_revision)));
-    let written = connection.prepare_cached(&sql).carry()?.execute(params_from_iter(values)).carry()?;
-    Ok(written == 1)
+    sql.push_str(" WHERE row = ?");
+    values.push(Sql::Integer(row));
+    connection.prepare_cached(&sql).carry()?.execute(params_from_iter(values)).carry()?;
+    if write.changed.attributes {
+        attributes::replace(connection, layout, write.project_id, row, &write.index)?;
+    }
+    if write.changed.search {
+        connection.write_words(SearchWords::of(layout, write.project_id, row, &write.index));
+    }
+    Ok(())
 }
 
 /// The values of these columns and of their folded companions, in the order of their definitions.
 pub(crate) fn row_values(columns: &[&ColumnSql], index: &Index) -> Vec<Sql> {
     let mut values = Vec::with_capacity(columns.len() * 2);
+    let mut given = index.values();
     for column in columns {
-        let value = index.value(column.field);
+        let value = given(column.field);
         values.push(sql_value(value));
         if column.key.is_some() {
             values.push(sql_value(&value.comparable(column.kind)));
@@ -145,8 +190,7 @@ fn write_keys(connection: &Connection, writes: &[SnapshotWrite]) -> Result<(), C
         }
     }
     for write in writes {
-        let added = if write.loaded_revision == 0 { &write.index.keys } else { &write.changed.keys_added };
-        for key in added {
+        for key in added_keys(write) {
             let owner = Subject::new(write.kind, write.id);
             if let Some(holder) = claim_key(connection, write.project_id, owner, key)? {
                 return Err(CommitError::Taken { key: key.clone(), holder });
@@ -200,13 +244,17 @@ pub(crate) fn claim_key(
     if connection.prepare_cached(sql).carry()?.execute(values).carry()? == 1 {
         return Ok(None);
     }
+    let holder = holder_of(connection, project, key)?;
+    Ok(holder.filter(|holder| *holder != (project, owner)).map(|(_, holder)| holder))
+}
+
+fn holder_of(connection: &Connection, project: ProjectId, key: &UniqueKey) -> Result<Option<(ProjectId, Subject)>> {
     let sql =
         "SELECT project_id, kind, id FROM unique_keys WHERE space = ?1 AND scope = ?2 AND key = ?3 AND realm = ?4";
     let mut statement = connection.prepare_cached(sql).carry()?;
-    let values = params![key.space, key.scope, key.key, realm];
+    let values = params![key.space, key.scope, key.key, realm(project, key)];
     let holder = statement.query_row(values, |row| Ok((row.project(0)?, Subject::new(row.kind(1)?, row.id(2)?))));
-    let holder = holder.carry()?;
-    Ok((holder != (project, owner)).then_some(holder.1))
+    holder.optional().carry()
 }
 
 /// Projects with snapshots but no events yet are known all the same.

@@ -2,6 +2,7 @@
 
 use crate::errors::Carry;
 use crate::{SqliteOptions, Synchronous};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -61,9 +62,8 @@ impl Settings {
         allow_waiting(self.options.busy_timeout);
         connection.pragma_update(None, "temp_store", "MEMORY").carry()?;
         connection.pragma_update(None, "foreign_keys", false).carry()?;
-        if let Place::File(_) = self.place {
-            connection.pragma_update(None, "mmap_size", 256 * 1024 * 1024).carry()?;
-        }
+        // Else a statement is prepared again for every other value of a limit or a bound, because it might deserve another plan.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).carry()?;
         Ok(connection)
     }
 

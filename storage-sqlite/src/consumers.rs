@@ -3,6 +3,7 @@
 use crate::SqliteStorage;
 use crate::errors::Carry;
 use crate::values::{Read, broken, integer};
+use crate::writer::Transaction;
 use async_trait::async_trait;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -152,7 +153,7 @@ impl ConsumerRepository for SqliteStorage {
             return Ok(None);
         }
         let name = name.to_owned();
-        let claim = move |connection: &Connection| {
+        let claim = move |connection: &Transaction<'_>| {
             let sql = format!(
                 "UPDATE consumers SET lease_token = lease_token + 1, lease_owner = ?3, lease_until = ?4
                  WHERE project_id = ?1 AND name = ?2 AND (lease_until IS NULL OR lease_until <= ?5)
@@ -168,7 +169,7 @@ impl ConsumerRepository for SqliteStorage {
 
     async fn update_consumer(&self, update: &ConsumerProgress) -> Result<()> {
         let update = update.clone();
-        let write = move |connection: &Connection| match progress(connection, &update)? {
+        let write = move |connection: &Transaction<'_>| match progress(connection, &update)? {
             true => Ok(()),
             false => Err(Error::new(ErrorCode::LeaseLost)),
         };
@@ -177,7 +178,7 @@ impl ConsumerRepository for SqliteStorage {
 
     async fn delete_consumer(&self, project: ProjectId, name: &str) -> Result<bool> {
         let name = name.to_owned();
-        let delete = move |connection: &Connection| {
+        let delete = move |connection: &Transaction<'_>| {
             let project = project.uuid();
             let values = params![project.as_bytes(), name];
             let sql = "DELETE FROM dead_letters WHERE project_id = ?1 AND name = ?2";
@@ -210,7 +211,7 @@ impl ConsumerRepository for SqliteStorage {
 
     async fn remove_dead_letters(&self, project: ProjectId, name: &str, event_ids: &[Uuid]) -> Result<u64> {
         let (name, event_ids) = (name.to_owned(), event_ids.to_vec());
-        let remove = move |connection: &Connection| {
+        let remove = move |connection: &Transaction<'_>| {
             let sql = "DELETE FROM dead_letters WHERE project_id = ?1 AND name = ?2 AND event_id = ?3";
             let mut statement = connection.prepare_cached(sql).carry()?;
             let project = project.uuid();

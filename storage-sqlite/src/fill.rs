@@ -1,7 +1,7 @@
 //! Tables of aggregates: created from their declaration, changed when it changes, and filled again from the snapshots, which are
 //! the truth. Every step can be interrupted and repeated, by this process or another one.
 
-use crate::attributes;
+use crate::attributes::{self, SearchWords};
 use crate::commit::{claim_key, row_values};
 use crate::errors::Carry;
 use crate::layout::{Layout, quoted};
@@ -25,13 +25,13 @@ pub(crate) fn prepare(writer: &Arc<Writer>, tables: &[Table]) -> Result<Vec<Layo
     let define_all = |connection: &Connection| tables.iter().map(|table| define(connection, table)).collect();
     let codes = match writer.read(known)? {
         Some(codes) => codes,
-        None => writer.write_blocking(define_all)?,
+        None => writer.write_blocking(|transaction| define_all(transaction))?,
     };
     let mut layouts = Vec::with_capacity(tables.len());
     for (table, code) in tables.iter().zip(codes) {
         let layout = Layout::of(table, code)?;
         let is_filled = |connection: &Connection| pending(connection, table).map(|row| row.is_none());
-        while !writer.read(is_filled)? && !writer.write_blocking(|connection| fill_chunk(connection, &layout))? {}
+        while !writer.read(is_filled)? && !writer.write_blocking(|transaction| fill_chunk(transaction, &layout))? {}
         layouts.push(layout);
     }
     Ok(layouts)
@@ -172,7 +172,7 @@ fn fill_row(
     connection.prepare_cached(&sql).carry()?.execute(params_from_iter(values)).carry()?;
 
     attributes::replace(connection, layout, project, row, index)?;
-    attributes::replace_search(connection, layout, project, row, index)?;
+    SearchWords::of(layout, project, row, index).write(connection)?;
     let owner = Subject::new(layout.table.kind, id);
     for key in &index.keys {
         // Of two that want a key which is new to both, the older one has it.

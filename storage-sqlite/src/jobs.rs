@@ -3,7 +3,9 @@
 
 use crate::SqliteStorage;
 use crate::errors::Carry;
+use crate::query;
 use crate::values::{Read, blob, broken, integer};
+use crate::writer::Transaction;
 use async_trait::async_trait;
 use rusqlite::types::{Type, Value as Sql};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -255,15 +257,21 @@ pub(crate) fn select(scope: Scope, query: &JobQuery) -> (String, Vec<Sql>) {
         sql.push_str(&format!(" AND state IN (?{})", ", ?".repeat(query.states.len() - 1)));
         values.extend(query.states.iter().map(|state| Sql::Text(state.as_str().to_owned())));
     }
+    // Few jobs have keys of one prefix: they are looked up and sorted, while all others are a walk along the ids.
+    let id = if query.unique_key_prefix.is_some() { "+id" } else { "id" };
     if let Some(prefix) = &query.unique_key_prefix {
-        sql.push_str(" AND substr(unique_key, 1, ?) = ?");
-        values.extend([Sql::Integer(integer(prefix.chars().count())), Sql::Text(prefix.clone())]);
+        sql.push_str(" AND unique_key >= ?");
+        values.push(Sql::Text(prefix.clone()));
+        if let Some(end) = query::after_prefix(prefix) {
+            sql.push_str(" AND unique_key < ?");
+            values.push(Sql::Text(end));
+        }
     }
     if let Some(before) = query.before {
-        sql.push_str(" AND id < ?");
+        sql.push_str(&format!(" AND {id} < ?"));
         values.push(blob(before));
     }
-    sql.push_str(" ORDER BY id DESC LIMIT ?");
+    sql.push_str(&format!(" ORDER BY {id} DESC LIMIT ?"));
     values.push(Sql::Integer(integer(query.limit)));
     (sql, values)
 }
@@ -283,7 +291,7 @@ impl JobRepository for SqliteStorage {
             return Ok(Vec::new());
         }
         let queue = queue.to_owned();
-        let take = move |connection: &Connection| claim(connection, &queue, owner, now, until, limit);
+        let take = move |connection: &Transaction<'_>| claim(connection, &queue, owner, now, until, limit);
         self.writer.write::<_, Error>(take).await
     }
 

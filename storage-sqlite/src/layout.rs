@@ -65,6 +65,7 @@ pub(crate) struct Layout {
     pub columns: Vec<ColumnSql>,
     pub get: String,
     pub get_anywhere: String,
+    pub find_row: String,
     pub insert: String,
 }
 
@@ -89,6 +90,7 @@ impl Layout {
             get: format!(
                 "SELECT project_id, id, revision, state, schema FROM {name} WHERE project_id = ?1 AND id = ?2"
             ),
+            find_row: format!("SELECT row, revision FROM {name} WHERE project_id = ?1 AND id = ?2"),
             // Every project that has snapshots has a head, so that no index on the id alone is needed.
             get_anywhere: format!(
                 "SELECT project_id, id, revision, state, schema FROM {name} \

@@ -1,7 +1,7 @@
 //! The SQLite store of Ventros: one file that any number of threads and processes may use at once.
 //!
 //! One connection writes, others read beside it (WAL). Commits that arrive while one is under way are carried together in the
-//! next transaction, each in its own savepoint: the cost of making them durable is shared, and a refused one harms no other.
+//! next transaction: the cost of making them durable is shared, and a refused one harms no other.
 //! A commit that finds nobody writing runs on the calling thread and is done at the first poll.
 
 mod attributes;

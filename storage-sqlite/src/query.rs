@@ -234,7 +234,7 @@ fn type_of(test: &Test) -> i64 {
 }
 
 /// The first text behind all that start with `prefix`; `None` when there is no end.
-fn after_prefix(prefix: &str) -> Option<String> {
+pub(crate) fn after_prefix(prefix: &str) -> Option<String> {
     let mut text = prefix.to_owned();
     while let Some(last) = text.pop() {
         let next =

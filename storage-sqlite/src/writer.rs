@@ -3,15 +3,18 @@
 //! Whoever finds nobody writing writes at once, on its own thread. Work that arrives meanwhile queues up; a helper thread carries
 //! all of it in one transaction and hands out the results when that is durable. The thread is started when it is first needed.
 
+use crate::attributes::SearchWords;
 use crate::connection::{Settings, allow_waiting};
 use crate::errors::Carry;
 use crate::migrations;
 use futures_channel::oneshot;
 use rusqlite::Connection;
+use std::cell::RefCell;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ventros::kernel::{Error, ErrorCode, Result};
 
 /// How many pieces of work share one transaction at most: more would make the first of them wait too long.
@@ -19,8 +22,10 @@ const GROUP_MAX: usize = 256;
 
 pub(crate) struct Writer {
     queue: Mutex<Queue>,
-    /// Rings when `busy` ends, when work is handed over, and on closing.
-    changed: Condvar,
+    /// Rings when `busy` ends.
+    idle: Condvar,
+    /// Rings for the helper: when work is handed over, when as much waits as it wants, and on closing.
+    handed: Condvar,
     connection: Mutex<Option<Connection>>,
     busy_timeout: Duration,
     data_version: AtomicI64,
@@ -34,46 +39,52 @@ struct Queue {
     busy: bool,
     /// The turn belongs to the helper thread.
     handed_over: bool,
+    /// How much work the helper waits for.
+    wanted: usize,
     is_closed: bool,
     helper: Option<JoinHandle<()>>,
 }
 
 /// A piece of work that waits for its turn.
 trait Work: Send {
-    /// Runs in a savepoint; false when it must be undone.
-    fn run(&mut self, connection: &Connection) -> bool;
-    /// Tells its caller how it went, and whether the transaction around it held.
-    fn reply(self: Box<Self>, committed: Result<()>);
+    /// Runs in a transaction, possibly once more in another one; false when it failed.
+    fn run(&mut self, transaction: &Transaction<'_>) -> bool;
+    /// What it did has not become durable.
+    fn fail(&mut self, error: Error);
+    /// Tells its caller how it went.
+    fn reply(self: Box<Self>);
     /// Its caller has gone, so nobody wants it any more.
     fn is_abandoned(&self) -> bool;
 }
 
 struct Pending<F, T, E> {
-    work: Option<F>,
+    work: F,
     outcome: Option<Result<T, E>>,
-    reply: oneshot::Sender<Result<T, E>>,
+    /// The work goes back with its outcome: its caller is the one with time to take it apart.
+    reply: oneshot::Sender<(Result<T, E>, F)>,
 }
 
 impl<F, T, E> Work for Pending<F, T, E>
 where
-    F: FnOnce(&Connection) -> Result<T, E> + Send,
+    F: Fn(&Transaction<'_>) -> Result<T, E> + Send,
     T: Send,
     E: From<Error> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> bool {
-        self.outcome = self.work.take().map(|work| work(connection));
-        matches!(self.outcome, Some(Ok(_)))
+    fn run(&mut self, transaction: &Transaction<'_>) -> bool {
+        let outcome = (self.work)(transaction);
+        self.outcome.insert(outcome).is_ok()
     }
 
-    fn reply(self: Box<Self>, committed: Result<()>) {
-        let outcome = match (self.outcome, committed) {
-            (Some(Err(error)), _) => Err(error),
-            (_, Err(error)) => Err(error.into()),
-            (Some(outcome), Ok(())) => outcome,
-            (None, Ok(())) => Err(Error::internal("queued work was not done").into()),
-        };
+    fn fail(&mut self, error: Error) {
+        if !matches!(self.outcome, Some(Err(_))) {
+            self.outcome = Some(Err(error.into()));
+        }
+    }
+
+    fn reply(self: Box<Self>) {
+        let outcome = self.outcome.unwrap_or_else(|| Err(Error::internal("queued work was not done").into()));
         // Nobody listens when the caller gave up waiting; the work stays done.
-        drop(self.reply.send(outcome));
+        drop(self.reply.send((outcome, self.work)));
     }
 
     fn is_abandoned(&self) -> bool {
@@ -88,7 +99,8 @@ impl Writer {
         let data_version = connection.query_row("PRAGMA data_version", [], |row| row.get(0)).carry()?;
         Ok(Arc::new(Writer {
             queue: Mutex::default(),
-            changed: Condvar::new(),
+            idle: Condvar::new(),
+            handed: Condvar::new(),
             connection: Mutex::new(Some(connection)),
             busy_timeout: settings.options.busy_timeout,
             data_version: AtomicI64::new(data_version),
@@ -99,7 +111,7 @@ impl Writer {
     /// Runs `work` in a transaction of its own or together with others. `Err` undoes it.
     pub(crate) async fn write<T, E>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        work: impl Fn(&Transaction<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -116,17 +128,23 @@ impl Writer {
                 return self.write_now(work);
             }
             let (reply, answer) = oneshot::channel();
-            queue.waiting.push(Box::new(Pending { work: Some(work), outcome: None, reply }));
+            queue.waiting.push(Box::new(Pending { work, outcome: None, reply }));
+            if queue.waiting.len() == queue.wanted {
+                self.handed.notify_one();
+            }
             answer
         };
-        answer.await.unwrap_or_else(|_| Err(Error::from(ErrorCode::Closed).into()))
+        match answer.await {
+            Ok((outcome, _)) => outcome,
+            Err(_) => Err(Error::from(ErrorCode::Closed).into()),
+        }
     }
 
     /// As [`write`](Self::write), blocking; for the few places that are no futures.
-    pub(crate) fn write_blocking<T>(self: &Arc<Self>, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    pub(crate) fn write_blocking<T>(self: &Arc<Self>, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut queue = self.queue();
         while queue.busy {
-            queue = self.wait(queue);
+            queue = wait(&self.idle, queue);
         }
         if queue.is_closed {
             return Err(ErrorCode::Closed.into());
@@ -160,13 +178,13 @@ impl Writer {
         let mut queue = self.queue();
         queue.is_closed = true;
         let refused = std::mem::take(&mut queue.waiting);
-        self.changed.notify_all();
+        self.handed.notify_all();
         while queue.busy {
-            queue = self.wait(queue);
+            queue = wait(&self.idle, queue);
         }
         let helper = queue.helper.take();
         drop(queue);
-        refused.into_iter().for_each(|work| work.reply(Err(ErrorCode::Closed.into())));
+        refuse(refused, ErrorCode::Closed.into());
         // A panic of the helper was reported on its own thread, and its callers have their answers.
         let _ = helper.filter(|helper| helper.thread().id() != std::thread::current().id()).map(JoinHandle::join);
         if let Some(connection) = self.connection().take() {
@@ -175,104 +193,147 @@ impl Writer {
     }
 
     /// With the turn in hand.
-    fn write_now<T, E: From<Error>>(self: &Arc<Self>, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+    fn write_now<T, E: From<Error>>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let turn = Turn { writer: self, connection: Some(self.connection()) };
         let connection = turn.connection.as_ref().and_then(|connection| connection.as_ref());
         let connection = connection.ok_or_else(|| Error::from(ErrorCode::Closed))?;
-        self.begin(connection)?;
-        let outcome = work(connection)?;
-        run(connection, "COMMIT")?;
+        let transaction = self.begin(connection)?;
+        let outcome = work(&transaction)?;
+        transaction.commit()?;
         Ok(outcome)
     }
 
     fn write_group(&self, group: Vec<Box<dyn Work>>) {
-        let mut connection = self.connection();
         let mut group: Vec<_> = group.into_iter().filter(|work| !work.is_abandoned()).collect();
-        let committed = match connection.as_mut() {
+        let guard = self.connection();
+        let carried = match guard.as_ref() {
             None => Err(ErrorCode::Closed.into()),
-            Some(connection) => {
-                let committed = self.carry(connection, &mut group);
-                if committed.is_err() && !connection.is_autocommit() {
-                    drop(connection.execute_batch("ROLLBACK"));
+            Some(connection) => match self.carry(connection, &mut group) {
+                Ok(true) => Ok(()),
+                Ok(false) => {
+                    self.carry_apart(connection, &mut group);
+                    Ok(())
                 }
-                committed
-            }
+                Err(error) => {
+                    roll_back(connection);
+                    Err(error)
+                }
+            },
         };
-        drop(connection);
-        group.into_iter().for_each(|work| work.reply(committed.clone()));
+        drop(guard);
+        if let Err(error) = carried {
+            group.iter_mut().for_each(|work| work.fail(error.clone()));
+        }
+        group.into_iter().for_each(|work| work.reply());
     }
 
-    fn carry(&self, connection: &Connection, group: &mut [Box<dyn Work>]) -> Result<()> {
-        self.begin(connection)?;
+    /// All in one transaction; false when one of them failed after it had written, so that nothing can stay. Savepoints would
+    /// keep the others, but copy every page they touch.
+    fn carry(&self, connection: &Connection, group: &mut [Box<dyn Work>]) -> Result<bool> {
+        let transaction = self.begin(connection)?;
         for work in group {
-            run(connection, "SAVEPOINT work")?;
-            if !work.run(connection) {
-                run(connection, "ROLLBACK TO work")?;
+            let before = connection.total_changes();
+            if !work.run(&transaction) && (connection.is_autocommit() || connection.total_changes() != before) {
+                roll_back(connection);
+                return Ok(false);
             }
-            run(connection, "RELEASE work")?;
         }
-        run(connection, "COMMIT")
+        transaction.commit()?;
+        Ok(true)
+    }
+
+    /// Each in a transaction of its own.
+    fn carry_apart(&self, connection: &Connection, group: &mut [Box<dyn Work>]) {
+        for work in group {
+            let carried = self.begin(connection).and_then(|transaction| match work.run(&transaction) {
+                true => transaction.commit(),
+                false => Ok(()),
+            });
+            roll_back(connection);
+            if let Err(error) = carried {
+                work.fail(error);
+            }
+        }
     }
 
     /// Gives the turn back, or to the helper when work waits.
     fn end_turn(self: &Arc<Self>) {
         let mut queue = self.queue();
-        if queue.waiting.is_empty() {
-            queue.busy = false;
+        if !queue.waiting.is_empty() && self.hand_over(&mut queue) {
+            drop(queue);
+            self.handed.notify_one();
         } else {
-            queue.handed_over = true;
-            if queue.helper.is_none() {
-                let writer = self.clone();
-                let started = std::thread::Builder::new().name("ventros-sqlite".to_owned());
-                match started.spawn(move || writer.help()) {
-                    Ok(helper) => queue.helper = Some(helper),
-                    Err(error) => {
-                        let error = Error::unavailable(format!("no thread for queued commits: {error}"));
-                        queue.handed_over = false;
-                        queue.busy = false;
-                        for work in std::mem::take(&mut queue.waiting) {
-                            work.reply(Err(error.clone()));
-                        }
-                    }
+            queue.busy = false;
+            drop(queue);
+            self.idle.notify_all();
+        }
+    }
+
+    /// False when there can be no helper; what waited has been refused then.
+    fn hand_over(self: &Arc<Self>, queue: &mut Queue) -> bool {
+        if queue.helper.is_none() {
+            let writer = self.clone();
+            let started = std::thread::Builder::new().name("ventros-sqlite".to_owned());
+            match started.spawn(move || writer.help()) {
+                Ok(helper) => queue.helper = Some(helper),
+                Err(error) => {
+                    let error = Error::unavailable(format!("no thread for queued commits: {error}"));
+                    refuse(std::mem::take(&mut queue.waiting), error);
                 }
             }
         }
-        drop(queue);
-        self.changed.notify_all();
+        queue.handed_over = queue.helper.is_some();
+        queue.handed_over
     }
 
     /// The helper thread: carries whatever waits, then waits itself.
     fn help(self: Arc<Self>) {
         let mut queue = self.queue();
         loop {
-            if queue.handed_over {
+            if queue.handed_over && queue.waiting.is_empty() {
+                queue.handed_over = false;
+                queue.busy = false;
+                self.idle.notify_all();
+            } else if queue.handed_over {
                 let size = queue.waiting.len().min(GROUP_MAX);
                 let group: Vec<_> = queue.waiting.drain(..size).collect();
-                if group.is_empty() {
-                    queue.handed_over = false;
-                    queue.busy = false;
-                    self.changed.notify_all();
-                    continue;
-                }
                 drop(queue);
+                let start = Instant::now();
                 // A panic inside one piece of work must not stop all that come after it.
                 let carried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.write_group(group)));
                 if carried.is_err() {
                     self.undo();
                 }
-                queue = self.queue();
+                queue = self.gather(size, start.elapsed() / 2);
             } else if queue.is_closed {
                 return;
             } else {
-                queue = self.wait(queue);
+                queue = wait(&self.handed, queue);
             }
         }
     }
 
+    /// Waits for as many as were carried together just now, who are likely to come again at once, but not for long: in a large
+    /// group a commit costs a fraction of what it costs alone.
+    fn gather(&self, size: usize, patience: Duration) -> MutexGuard<'_, Queue> {
+        let mut queue = self.queue();
+        if size > 1 {
+            queue.wanted = size;
+            let too_few = |queue: &mut Queue| queue.waiting.len() < size && !queue.is_closed;
+            let waited = self.handed.wait_timeout_while(queue, patience, too_few);
+            (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue.wanted = 0;
+        }
+        queue
+    }
+
     /// Leaves no transaction open.
     fn undo(&self) {
-        if let Some(connection) = self.connection().as_ref().filter(|connection| !connection.is_autocommit()) {
-            drop(connection.execute_batch("ROLLBACK"));
+        if let Some(connection) = self.connection().as_ref() {
+            roll_back(connection);
         }
     }
 
@@ -286,10 +347,11 @@ impl Writer {
         Ok(())
     }
 
-    fn begin(&self, connection: &Connection) -> Result<()> {
+    fn begin<'c>(&self, connection: &'c Connection) -> Result<Transaction<'c>> {
         allow_waiting(self.busy_timeout);
         run(connection, "BEGIN IMMEDIATE")?;
-        self.look_elsewhere(connection)
+        self.look_elsewhere(connection)?;
+        Ok(Transaction { connection, words: RefCell::default() })
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -299,9 +361,52 @@ impl Writer {
     pub(crate) fn connection(&self) -> MutexGuard<'_, Option<Connection>> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn wait<'q>(&self, queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
-        self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
+fn wait<'q>(bell: &Condvar, queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
+    bell.wait(queue).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An open transaction. It ends with what is written best for everybody at once.
+pub(crate) struct Transaction<'c> {
+    connection: &'c Connection,
+    words: RefCell<Vec<SearchWords>>,
+}
+
+impl Transaction<'_> {
+    /// Leaves the words of a row for the end: the search writes a piece of its index whenever other statements come between.
+    pub(crate) fn write_words(&self, words: SearchWords) {
+        self.words.borrow_mut().push(words);
+    }
+
+    fn commit(self) -> Result<()> {
+        for words in self.words.take() {
+            words.write(self.connection)?;
+        }
+        run(self.connection, "COMMIT")
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+/// Leaves no transaction open.
+fn roll_back(connection: &Connection) {
+    if !connection.is_autocommit() {
+        // SQLite has rolled back already where this fails.
+        drop(connection.execute_batch("ROLLBACK"));
+    }
+}
+
+fn refuse(waiting: Vec<Box<dyn Work>>, error: Error) {
+    for mut work in waiting {
+        work.fail(error.clone());
+        work.reply();
     }
 }
 
@@ -314,10 +419,8 @@ struct Turn<'w> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let connection = self.connection.take();
-        let open = connection.as_ref().and_then(|connection| connection.as_ref());
-        if let Some(connection) = open.filter(|connection| !connection.is_autocommit()) {
-            // SQLite has rolled back already where this fails.
-            drop(connection.execute_batch("ROLLBACK"));
+        if let Some(connection) = connection.as_ref().and_then(|connection| connection.as_ref()) {
+            roll_back(connection);
         }
         drop(connection);
         self.writer.end_turn();

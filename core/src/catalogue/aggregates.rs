@@ -6,6 +6,7 @@ use crate::storage::{Column, EventRecord, Index, Snapshot, Table};
 use schemars::{Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// What the engine must know of an aggregate's type.
 pub struct AggregateType {
@@ -14,8 +15,8 @@ pub struct AggregateType {
     pub columns: &'static [Column],
     pub sets: &'static [&'static str],
     pub custom: Option<&'static str>,
-    pub decode: fn(&Snapshot) -> Result<Box<dyn Stored>>,
-    pub create: fn(&Event, &Meta<'_>) -> Option<Box<dyn Stored>>,
+    pub decode: fn(&Snapshot) -> Result<Arc<dyn Stored>>,
+    pub create: fn(&Event, &Meta<'_>) -> Option<Arc<dyn Stored>>,
     pub observes: fn(&Event) -> bool,
     pub table: fn() -> Table,
     pub schema: fn(&mut SchemaGenerator) -> Schema,
@@ -111,8 +112,8 @@ macro_rules! aggregates {
                 columns: <$state as Aggregate>::COLUMNS,
                 sets: <$state as Aggregate>::SETS,
                 custom: <$state as Aggregate>::CUSTOM,
-                decode: |snapshot| Ok(Box::new(decode::<$state>(snapshot)?)),
-                create: |event, meta| begin::<$state>(event, meta).map(|state| Box::new(state) as Box<dyn Stored>),
+                decode: |snapshot| Ok(Arc::new(decode::<$state>(snapshot)?)),
+                create: |event, meta| begin::<$state>(event, meta).map(|state| Arc::new(state) as Arc<dyn Stored>),
                 observes: <$state as Aggregate>::observes,
                 table: table::<$state>,
                 schema: |generator| generator.subschema_for::<$state>(),

@@ -41,6 +41,8 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + JsonSchema + Send + 
     const CUSTOM: Option<&'static str> = None;
     /// Grows when `index` changes meaning, so that stores fill the columns again.
     const INDEX_VERSION: u32 = 1;
+    /// Nearly every call reads it and few change it, such as the project: it is kept decoded.
+    const OFTEN_READ: bool = false;
     type Id: Id;
 
     /// The state after the event that a life starts with; `None` for any other event.
@@ -124,7 +126,16 @@ pub trait Stored: Any + Send + Sync {
     fn base(&self) -> Base;
     fn encode(&self) -> Result<String>;
     fn index(&self) -> Index;
-    fn as_any(&self) -> &dyn Any;
+    fn copy(&self) -> Arc<dyn Stored>;
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+/// The state for changing: itself, or a copy when somebody else looks at it.
+pub(crate) fn own(state: &mut Arc<dyn Stored>) -> &mut dyn Stored {
+    if Arc::get_mut(state).is_none() {
+        *state = state.copy();
+    }
+    Arc::get_mut(state).expect("nobody else knows a fresh copy")
 }
 
 impl<A: Aggregate> Stored for A {
@@ -144,13 +155,21 @@ impl<A: Aggregate> Stored for A {
         index_of(self)
     }
 
-    fn as_any(&self) -> &dyn Any {
+    fn copy(&self) -> Arc<dyn Stored> {
+        Arc::new(self.clone())
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
 }
 
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| Error::internal(format!("a value does not serialise: {e}")))
+    let broken = |e: &dyn std::fmt::Display| Error::internal(format!("a value does not serialise: {e}"));
+    // States take one or two kilobytes: growing to that size copies as much again.
+    let mut text = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut text, value).map_err(|e| broken(&e))?;
+    String::from_utf8(text).map_err(|e| broken(&e))
 }
 
 /// Reads a stored state. One that a newer program wrote in a form of its own is `unknown_event_version`.
@@ -211,7 +230,7 @@ impl Recorded {
 
 /// An aggregate in the hands of a command: readable like its state, changed only by recording events.
 pub struct Root<A: Aggregate> {
-    pub(crate) state: A,
+    pub(crate) state: Arc<A>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) recorded: Vec<Recorded>,
     /// The revision at check-out; a root that was overtaken must not be saved.
@@ -231,7 +250,7 @@ impl<A: Aggregate> Root<A> {
         let recorded = Self::note(recorder, project, id.into(), 1, event, at);
         let state = begin::<A>(&recorded.event, &recorded.meta(&recorder.actor))
             .ok_or_else(|| Error::internal(format!("no {} starts with {}", A::KIND, recorded.event.type_name())))?;
-        Ok(Root { state, recorder: recorder.clone(), recorded: vec![recorded], checked_out: 0 })
+        Ok(Root { state: Arc::new(state), recorder: recorder.clone(), recorded: vec![recorded], checked_out: 0 })
     }
 
     /// Records an event and applies it at once: the next line sees the new state.
@@ -243,7 +262,7 @@ impl<A: Aggregate> Root<A> {
     pub fn record_at(&mut self, event: impl Into<Event>, at: Timestamp) {
         let base = self.state.base();
         let recorded = Self::note(&self.recorder, base.project_id, base.id, base.version + 1, event.into(), at);
-        fold(&mut self.state, &recorded.event, &recorded.meta(&self.recorder.actor));
+        fold(Arc::make_mut(&mut self.state), &recorded.event, &recorded.meta(&self.recorder.actor));
         self.recorded.push(recorded);
     }
 
@@ -293,6 +312,11 @@ impl<A: Aggregate> Root<A> {
 
     pub fn state(&self) -> &A {
         &self.state
+    }
+
+    /// The state as it is now, for whoever only looks at it.
+    pub fn shared(&self) -> Arc<A> {
+        self.state.clone()
     }
 }
 

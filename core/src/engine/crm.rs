@@ -3,6 +3,7 @@
 
 use super::aggregate::encode;
 use super::context::Context;
+use super::memo::Memo;
 use super::operation::{Command, Operation, OperationKind, OperationScope, Query};
 use super::reader::Reader;
 use super::work::UnitOfWork;
@@ -62,6 +63,7 @@ pub struct Core {
     pub(crate) keys: Option<Arc<dyn KeyProvider>>,
     /// Names this process to leases.
     pub(crate) owner: Uuid,
+    pub(crate) memo: Memo,
     doorbells: Mutex<Vec<Weak<Doorbell>>>,
     /// Where those queue who lost a race, by what they lost it about: a crowd that decides at once loses again at once.
     turns: [Turn; TURNS],
@@ -116,6 +118,7 @@ impl Crm {
                 ids,
                 keys,
                 owner,
+                memo: Memo::default(),
                 doorbells: Mutex::new(Vec::new()),
                 turns: std::array::from_fn(|_| Turn::default()),
                 purged_at: AtomicI64::new(0),

@@ -6,6 +6,7 @@ mod context;
 mod crm;
 mod event;
 mod feeds;
+mod memo;
 mod operation;
 mod reader;
 mod rebuild;

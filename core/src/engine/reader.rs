@@ -5,9 +5,11 @@ use super::context::Context;
 use super::crm::Core;
 use super::work::{is_system, not_found};
 use crate::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Timestamp};
-use crate::storage::{Fields, Filter, KeyRef, Page, PageRequest, Scope, SearchHit, Storage};
+use crate::storage::{Fields, Filter, KeyRef, Page, PageRequest, Scope, SearchHit, Snapshot, Storage};
 use crate::tenancy::access::Known;
-use std::sync::Arc;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 pub struct Reader<'e> {
@@ -16,12 +18,17 @@ pub struct Reader<'e> {
     project: ProjectId,
     now: Timestamp,
     known: Known,
+    /// What this call has read of that which nearly every call reads.
+    seen: Mutex<Seen>,
 }
+
+/// States with the schema they were written in.
+type Seen = BTreeMap<(ProjectId, Kind, Uuid), (Arc<dyn Any + Send + Sync>, u32)>;
 
 impl<'e> Reader<'e> {
     pub(crate) fn new(core: &'e Core, context: Arc<Context>, now: Timestamp) -> Self {
         let project = context.project.unwrap_or(ProjectId::SYSTEM);
-        Reader { core, context, project, now, known: Known::default() }
+        Reader { core, context, project, now, known: Known::default(), seen: Mutex::default() }
     }
 
     pub fn storage(&self) -> &'e dyn Storage {
@@ -65,7 +72,49 @@ impl<'e> Reader<'e> {
 
     /// The state of an aggregate, hidden or not.
     pub async fn find_any<A: Aggregate>(&self, id: A::Id) -> Result<Option<A>> {
-        Ok(self.get_many::<A>(&[id]).await?.pop())
+        Ok(self.find_shared::<A>(id).await?.map(Arc::unwrap_or_clone))
+    }
+
+    /// As [`find_any`](Self::find_any), for whoever only looks at the state.
+    pub async fn find_shared<A: Aggregate>(&self, id: A::Id) -> Result<Option<Arc<A>>> {
+        Ok(self.find_to_change(id).await?.map(|(state, _)| state))
+    }
+
+    /// As [`find_shared`](Self::find_shared), with the schema that the state was written in.
+    pub(crate) async fn find_to_change<A: Aggregate>(&self, id: A::Id) -> Result<Option<(Arc<A>, u32)>> {
+        let at = if is_system(A::KIND) { ProjectId::SYSTEM } else { self.project };
+        self.read_in(at, id).await
+    }
+
+    /// As [`find_shared`](Self::find_shared), in a named project or the system log.
+    pub(crate) async fn find_shared_in<A: Aggregate>(&self, at: ProjectId, id: A::Id) -> Result<Option<Arc<A>>> {
+        Ok(self.read_in(at, id).await?.map(|(state, _)| state))
+    }
+
+    async fn read_in<A: Aggregate>(&self, at: ProjectId, id: A::Id) -> Result<Option<(Arc<A>, u32)>> {
+        let key = (at, A::KIND, id.into());
+        if A::OFTEN_READ
+            && let Some((state, schema)) = self.seen().get(&key).cloned()
+            && let Ok(state) = state.downcast::<A>()
+        {
+            return Ok(Some((state, schema)));
+        }
+        let found = self.storage().get(Scope::Project(at), A::KIND, &[key.2]).await?;
+        let Some(snapshot) = found.into_iter().next() else { return Ok(None) };
+        let schema = snapshot.schema;
+        let state = self.decode::<A>(snapshot)?;
+        if A::OFTEN_READ {
+            self.seen().insert(key, (state.clone(), schema));
+        }
+        Ok(Some((state, schema)))
+    }
+
+    pub(crate) fn decode<A: Aggregate>(&self, snapshot: Snapshot) -> Result<Arc<A>> {
+        self.core.memo.decode(snapshot)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Those of `ids` that exist, in no particular order, hidden ones included.
@@ -84,8 +133,7 @@ impl<'e> Reader<'e> {
     pub async fn by_key_in<A: Aggregate>(&self, at: Scope, space: &str, scope: &str, key: &str) -> Result<Option<A>> {
         let owners = self.storage().find_keys(at, space, &[KeyRef { scope, key }]).await?;
         let Some(owner) = owners.into_iter().find(|owner| owner.kind == A::KIND) else { return Ok(None) };
-        let found = self.storage().get(at, A::KIND, &[owner.id]).await?;
-        found.first().map(decode).transpose()
+        Ok(self.find_shared_in::<A>(owner.project_id, A::Id::from(owner.id)).await?.map(Arc::unwrap_or_clone))
     }
 
     /// The visible holders of several unique keys of one space that have no scope.

@@ -1,7 +1,7 @@
 //! The unit of work of one command: it loads each aggregate once, gathers events, folds them into everything that
 //! observes them, and hands the storage one batch.
 
-use super::aggregate::{Aggregate, Recorded, Recorder, Root, Stored, decode, encode, newer};
+use super::aggregate::{Aggregate, Recorded, Recorder, Root, Stored, newer, own};
 use super::context::Context;
 use super::crm::Core;
 use super::event::Event;
@@ -13,7 +13,7 @@ use crate::kernel::{
 };
 use crate::storage::{
     Batch, ConsumerProgress, EventRecord, IdempotencyRecord, Index, IndexChange, JobRecord, JobState, JobWrite, KeyRef,
-    ProjectIdOrNil, Scope, Snapshot, SnapshotWrite,
+    ProjectIdOrNil, Scope, SnapshotWrite,
 };
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
@@ -29,7 +29,7 @@ pub const MAX_EVENT_BYTES: usize = 256 * 1024;
 
 /// One aggregate as this unit of work sees it.
 struct Entry {
-    value: Box<dyn Stored>,
+    value: Arc<dyn Stored>,
     kind: &'static AggregateType,
     /// The revision in the store; 0 when it is new.
     loaded: u64,
@@ -37,15 +37,24 @@ struct Entry {
     is_newer: bool,
     /// The index of the loaded state, taken just before the first change.
     before: Option<Index>,
+    /// The index of the state as it is, if somebody needed it.
+    after: Option<Index>,
     dirty: bool,
 }
 
 impl Entry {
+    /// Comes before every change.
     fn touch(&mut self) {
+        self.after = None;
         if !self.dirty {
             self.dirty = true;
             self.before = (self.loaded > 0).then(|| self.value.index());
         }
+    }
+
+    fn fold(&mut self, event: &Recorded, actor: &ActorRef) {
+        self.touch();
+        own(&mut self.value).fold(&event.event, &event.meta(actor));
     }
 }
 
@@ -214,14 +223,12 @@ impl<'e> UnitOfWork<'e> {
     pub async fn find<A: Aggregate>(&mut self, id: A::Id) -> Result<Option<Root<A>>> {
         let key = (A::KIND, id.into());
         if !self.entries.contains_key(&key) {
-            let scope = self.scope_of(A::KIND);
-            let found = self.reader.storage().get(scope, A::KIND, &[key.1]).await?;
-            match found.into_iter().next() {
-                Some(snapshot) => self.insert::<A>(snapshot)?,
+            match self.reader.find_to_change::<A>(id).await? {
+                Some((state, schema)) => self.insert::<A>(state, schema)?,
                 None => return Ok(None),
             }
         }
-        Ok(self.peek::<A>(id).map(|state| self.check_out(state.clone())))
+        Ok(self.peek::<A>(id).map(|state| self.check_out(state)))
     }
 
     /// The aggregate that holds a unique key, as this unit of work sees it: its own unsaved changes count.
@@ -262,18 +269,28 @@ impl<'e> UnitOfWork<'e> {
             return Ok(());
         }
         for snapshot in self.reader.storage().get(self.scope_of(A::KIND), A::KIND, &missing).await? {
-            self.insert::<A>(snapshot)?;
+            let schema = snapshot.schema;
+            self.insert::<A>(self.reader.decode(snapshot)?, schema)?;
         }
         Ok(())
     }
 
     /// Takes an aggregate back and returns its state. Its events enter the log; what observes them is folded.
     pub fn save<A: Aggregate>(&mut self, root: Root<A>) -> Result<A> {
+        self.keep(root).map(Arc::unwrap_or_clone)
+    }
+
+    /// As [`save`](Self::save), for whoever only looks at the state.
+    pub fn keep<A: Aggregate>(&mut self, root: Root<A>) -> Result<Arc<A>> {
         let Root { state, recorded, checked_out, .. } = root;
         let base = state.base();
         let key = (A::KIND, base.id);
         if recorded.is_empty() {
             return Ok(state);
+        }
+        let after = super::aggregate::index_of(&*state);
+        for held in &after.keys {
+            self.keys.insert((held.space, held.scope.clone(), held.key.clone()), KeyKnown::Held(base.id));
         }
         match self.entries.get_mut(&key) {
             Some(entry) => {
@@ -281,23 +298,15 @@ impl<'e> UnitOfWork<'e> {
                     return Err(Error::internal(format!("a {} was saved after somebody else changed it", A::KIND)));
                 }
                 entry.touch();
-                entry.value = Box::new(state.clone());
+                entry.value = state.clone();
+                entry.after = Some(after);
             }
             None => {
                 let kind = aggregate_type(A::KIND).ok_or_else(|| Error::internal("an aggregate is not registered"))?;
-                let entry = Entry {
-                    value: Box::new(state.clone()),
-                    kind,
-                    loaded: 0,
-                    is_newer: false,
-                    before: None,
-                    dirty: true,
-                };
+                let (value, after) = (state.clone(), Some(after));
+                let entry = Entry { value, kind, loaded: 0, is_newer: false, before: None, after, dirty: true };
                 self.entries.insert(key, entry);
             }
-        }
-        for held in super::aggregate::index_of(&state).keys {
-            self.keys.insert((held.space, held.scope, held.key), KeyKnown::Held(base.id));
         }
         for event in recorded {
             self.enter(event);
@@ -387,42 +396,36 @@ impl<'e> UnitOfWork<'e> {
             }
             let key = (subject.kind, subject.id);
             match self.entries.get_mut(&key) {
-                Some(entry) => {
-                    entry.touch();
-                    entry.value.fold(&event.event, &event.meta(&self.recorder.actor));
-                }
+                Some(entry) => entry.fold(&event, &self.recorder.actor),
                 None => self.waiting.entry(key).or_default().push(number),
             }
         }
         self.log.push(event);
     }
 
-    fn insert<A: Aggregate>(&mut self, snapshot: Snapshot) -> Result<()> {
+    fn insert<A: Aggregate>(&mut self, state: Arc<A>, schema: u32) -> Result<()> {
         let kind = aggregate_type(A::KIND).ok_or_else(|| Error::internal("an aggregate is not registered"))?;
-        let value: Box<dyn Stored> = Box::new(decode::<A>(&snapshot)?);
-        self.insert_stored(kind, snapshot, value);
+        self.insert_stored(kind, state, schema);
         Ok(())
     }
 
-    fn insert_stored(&mut self, kind: &'static AggregateType, snapshot: Snapshot, value: Box<dyn Stored>) {
-        let key = (kind.kind, snapshot.id);
-        let is_newer = snapshot.schema > kind.schema();
-        let mut entry = Entry { value, kind, loaded: snapshot.revision, is_newer, before: None, dirty: false };
-        if let Some(events) = self.waiting.remove(&key) {
-            entry.touch();
-            for number in events {
-                let event = &self.log[number];
-                entry.value.fold(&event.event, &event.meta(&self.recorder.actor));
-            }
+    fn insert_stored(&mut self, kind: &'static AggregateType, value: Arc<dyn Stored>, schema: u32) {
+        let base = value.base();
+        let key = (kind.kind, base.id);
+        let is_newer = schema > kind.schema();
+        let mut entry = Entry { value, kind, loaded: base.revision, is_newer, before: None, after: None, dirty: false };
+        for number in self.waiting.remove(&key).unwrap_or_default() {
+            entry.fold(&self.log[number], &self.recorder.actor);
         }
         self.entries.insert(key, entry);
     }
 
-    fn peek<A: Aggregate>(&self, id: A::Id) -> Option<&A> {
-        self.entries.get(&(A::KIND, id.into())).and_then(|entry| entry.value.as_any().downcast_ref::<A>())
+    fn peek<A: Aggregate>(&self, id: A::Id) -> Option<Arc<A>> {
+        let entry = self.entries.get(&(A::KIND, id.into()))?;
+        entry.value.clone().into_any().downcast::<A>().ok()
     }
 
-    fn check_out<A: Aggregate>(&self, state: A) -> Root<A> {
+    fn check_out<A: Aggregate>(&self, state: Arc<A>) -> Root<A> {
         let checked_out = state.base().revision;
         Root { state, recorder: self.recorder.clone(), recorded: Vec::new(), checked_out }
     }
@@ -448,8 +451,7 @@ impl<'e> UnitOfWork<'e> {
         for (kind, ids) in missing {
             let Some(aggregate) = aggregate_type(kind) else { continue };
             for snapshot in self.reader.storage().get(self.scope_of(kind), kind, &ids).await? {
-                let value = (aggregate.decode)(&snapshot)?;
-                self.insert_stored(aggregate, snapshot, value);
+                self.insert_stored(aggregate, (aggregate.decode)(&snapshot)?, snapshot.schema);
             }
         }
         let limit = if self.import { MAX_IMPORT_EVENTS } else { MAX_EVENTS };
@@ -463,11 +465,10 @@ impl<'e> UnitOfWork<'e> {
         let correlation_id = context.correlation_id.unwrap_or_else(|| CorrelationId::from_uuid(commit_id.uuid()));
         let mut events = Vec::with_capacity(self.log.len());
         for event in &self.log {
-            let data = encode(&event.event)?;
-            if data.len() > MAX_EVENT_BYTES {
-                return Err(Error::new(ErrorCode::EventTooLarge)
-                    .with("max", MAX_EVENT_BYTES)
-                    .with("current", data.len()));
+            let data = raw(&event.event)?;
+            let size = data.get().len();
+            if size > MAX_EVENT_BYTES {
+                return Err(Error::new(ErrorCode::EventTooLarge).with("max", MAX_EVENT_BYTES).with("current", size));
             }
             events.push(EventRecord {
                 id: event.id.uuid(),
@@ -488,7 +489,7 @@ impl<'e> UnitOfWork<'e> {
                 correlation_id: correlation_id.uuid(),
                 causation_id: context.causation_id.map(|id| id.uuid()),
                 subjects: event.subjects.clone(),
-                data: RawValue::from_string(data).map_err(|e| Error::internal(e.to_string()))?,
+                data,
                 metadata: metadata.clone(),
             });
         }
@@ -501,7 +502,7 @@ impl<'e> UnitOfWork<'e> {
                 return Err(newer(kind, id));
             }
             let base = entry.value.base();
-            let index = entry.value.index();
+            let index = entry.after.unwrap_or_else(|| entry.value.index());
             let changed = IndexChange::between(entry.before.as_ref(), &index);
             snapshots.push(SnapshotWrite {
                 project_id: base.project_id,
@@ -542,5 +543,5 @@ pub(crate) fn not_found<A: Aggregate>(id: A::Id) -> Error {
 }
 
 fn raw<T: serde::Serialize>(value: &T) -> Result<Box<RawValue>> {
-    RawValue::from_string(encode(value)?).map_err(|e| Error::internal(e.to_string()))
+    serde_json::value::to_raw_value(value).map_err(|e| Error::internal(format!("a value does not serialise: {e}")))
 }

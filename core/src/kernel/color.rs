@@ -92,8 +92,7 @@ impl serde::Serialize for HexColor {
 
 impl<'de> serde::Deserialize<'de> for HexColor {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        HexColor::parse(&text).map_err(super::input::carry)
+        super::input::text(deserializer, HexColor::parse)
     }
 }
 

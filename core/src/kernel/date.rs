@@ -84,8 +84,7 @@ impl serde::Serialize for CalendarDate {
 
 impl<'de> serde::Deserialize<'de> for CalendarDate {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        CalendarDate::parse(&text).map_err(super::input::carry)
+        super::input::text(deserializer, CalendarDate::parse)
     }
 }
 

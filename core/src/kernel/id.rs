@@ -51,13 +51,12 @@ macro_rules! typed_id {
         }
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
-                match Self::parse(&text) {
+                $crate::kernel::input::text(d, |text| match Self::parse(text) {
                     Err(error) if error.code() == $crate::kernel::ErrorCode::IdNil && <Self as $crate::kernel::Id>::HAS_NIL => {
                         Ok(Self(uuid::Uuid::nil()))
                     }
-                    other => other.map_err($crate::kernel::input::carry),
-                }
+                    other => other,
+                })
             }
         }
         impl schemars::JsonSchema for $name {

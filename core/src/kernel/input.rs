@@ -15,6 +15,26 @@ pub fn carry<E: serde::de::Error>(error: Error) -> E {
     E::custom(format!("{MARK}{}\u{1}{field}\u{1}{}\u{1}{details}", error.code().as_str(), error.text()))
 }
 
+/// Reads a text and hands it to `parse` where it lies, without a copy.
+pub fn text<'de, D, T>(deserializer: D, parse: impl FnOnce(&str) -> Result<T>) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    struct Text<F>(F);
+    impl<T, F: FnOnce(&str) -> Result<T>> serde::de::Visitor<'_> for Text<F> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            (self.0)(text).map_err(carry)
+        }
+    }
+    deserializer.deserialize_str(Text(parse))
+}
+
 /// As [`carry`], for `#[serde(try_from)]`, which keeps the text of an error only.
 #[derive(Debug)]
 pub struct Carried(Error);

@@ -249,8 +249,7 @@ impl fmt::Display for Permission {
 
 impl<'de> Deserialize<'de> for Permission {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        Permission::parse(&text).map_err(super::input::carry)
+        super::input::text(deserializer, Permission::parse)
     }
 }
 

@@ -82,8 +82,7 @@ macro_rules! text_value {
         }
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                Self::parse(&text).map_err($crate::kernel::input::carry)
+                $crate::kernel::input::text(deserializer, Self::parse)
             }
         }
         impl schemars::JsonSchema for $name {

@@ -66,9 +66,10 @@ impl IndexChange {
     pub fn between(before: Option<&Index>, after: &Index) -> Self {
         let none = Index::default();
         let old = before.unwrap_or(&none);
-        let given = old.columns.iter().chain(&after.columns).map(|(field, _)| *field);
-        let mut columns: Vec<&'static str> =
-            given.filter(|field| before.is_none() || old.value(field) != after.value(field)).collect();
+        let (mut old_value, mut new_value) = (old.values(), after.values());
+        let set = after.columns.iter().filter(|(field, value)| before.is_none() || old_value(field) != value);
+        let emptied = old.columns.iter().filter(|(field, value)| !value.is_null() && new_value(field).is_null());
+        let mut columns: Vec<&'static str> = set.chain(emptied).map(|(field, _)| *field).collect();
         columns.sort_unstable();
         columns.dedup();
         IndexChange {

@@ -303,10 +303,31 @@ impl Index {
         self.columns.iter().find(|(name, _)| *name == field).map_or(&Value::Null, |(_, value)| value)
     }
 
+    /// As [`value`](Self::value), for many fields in the order of their declaration: each lookup starts where the last one ended.
+    pub fn values<'i>(&'i self) -> impl FnMut(&str) -> &'i Value {
+        let mut place = 0;
+        move |field| match self.columns.get(place) {
+            Some((name, value)) if *name == field => {
+                place += 1;
+                value
+            }
+            _ => match self.columns.iter().position(|(name, _)| *name == field) {
+                Some(found) => {
+                    place = found + 1;
+                    &self.columns[found].1
+                }
+                None => &Value::Null,
+            },
+        }
+    }
+
     /// Fails when a value was given for a column that is not declared, or of another kind: a defect of the aggregate.
     pub fn check(&self, table: &Table) -> Result<()> {
+        let mut next = table.columns.iter().filter(|column| !column.is_attribute());
         for (field, value) in &self.columns {
-            let column = table.columns.iter().find(|column| column.field == *field && !column.is_attribute());
+            // They are given in the order of their declaration, mostly.
+            let column = next.next().filter(|column| column.field == *field);
+            let column = column.or_else(|| table.columns.iter().find(|c| c.field == *field && !c.is_attribute()));
             if !column.is_some_and(|column| value.fits(column.kind)) {
                 return Err(Error::internal(format!("{} gives no such value to column {field}", table.kind)));
             }

@@ -51,7 +51,6 @@ impl Rights {
 /// What one call has looked up already.
 #[derive(Debug, Default)]
 pub struct Known {
-    project: OnceLock<Arc<Project>>,
     inside: OnceLock<Rights>,
     outside: OnceLock<Rights>,
 }
@@ -66,7 +65,7 @@ pub async fn authorise(read: &Reader<'_>, call: Call) -> Result<Rights> {
         OperationScope::Project => {
             known_actor(read, &read.context().actor).await?;
             let project = project(read).await?;
-            check_status(project, call, &read.context().actor)?;
+            check_status(&project, call, &read.context().actor)?;
             project_rights(read).await?
         }
         OperationScope::System => platform_rights(read).await?,
@@ -88,35 +87,21 @@ pub async fn require(read: &Reader<'_>, permission: Permission) -> Result<()> {
 }
 
 /// The project of the call, also when it is deleted; read once per call.
-pub async fn project<'r>(read: &'r Reader<'_>) -> Result<&'r Project> {
+pub async fn project(read: &Reader<'_>) -> Result<Arc<Project>> {
     let id = read.context().project.ok_or(ErrorCode::ProjectNotFound)?;
-    if let Some(project) = read.known().project.get() {
-        return Ok(project);
-    }
     let unknown = || Error::new(ErrorCode::ProjectNotFound).with("resource", "project").with("id", id.to_string());
-    let found = project_in(read, id).await?.ok_or_else(unknown)?;
-    Ok(read.known().project.get_or_init(|| Arc::new(found)))
+    read.find_shared_in::<Project>(id, id).await?.ok_or_else(unknown)
 }
 
 /// The project that the call works in, unless it is deleted or not there. What deciding about access has read is not
 /// read again.
 pub(crate) async fn current(read: &Reader<'_>) -> Result<Option<Arc<Project>>> {
-    let known = read.known().project.get().filter(|known| known.id == read.project());
-    let found = match known {
-        Some(known) => Some(known.clone()),
-        None => project_in(read, read.project()).await?.map(Arc::new),
-    };
-    Ok(found.filter(|project| project.deleted_at.is_none()))
+    project_of(read, read.project()).await
 }
 
 /// Any project of the installation that is not deleted.
-pub(crate) async fn project_of(read: &Reader<'_>, id: ProjectId) -> Result<Option<Project>> {
-    Ok(project_in(read, id).await?.filter(|project| project.deleted_at.is_none()))
-}
-
-async fn project_in(read: &Reader<'_>, id: ProjectId) -> Result<Option<Project>> {
-    let found = read.storage().get(Scope::Project(id), crate::kernel::Kind::Project, &[id.uuid()]).await?;
-    found.first().map(crate::engine::decode).transpose()
+pub(crate) async fn project_of(read: &Reader<'_>, id: ProjectId) -> Result<Option<Arc<Project>>> {
+    Ok(read.find_shared_in::<Project>(id, id).await?.filter(|project| project.deleted_at.is_none()))
 }
 
 /// What the actor may do in the project of the call.
@@ -171,20 +156,20 @@ pub(crate) fn denied(permission: Permission) -> Error {
 /// An actor that may act at all.
 enum ActorFound {
     System(Component),
-    User(Box<User>),
+    User(Arc<User>),
 }
 
 /// Contacts and keys never decide; an agent is nobody while the room of agents is not part of the build.
 async fn known_actor(read: &Reader<'_>, actor: &ActorRef) -> Result<ActorFound> {
     match actor.actor {
         Actor::System(component) => Ok(ActorFound::System(component)),
-        Actor::User(id) => Ok(ActorFound::User(Box::new(acting(read, id).await?))),
+        Actor::User(id) => Ok(ActorFound::User(acting(read, id).await?)),
         Actor::Agent(_) | Actor::ApiKey(_) | Actor::Contact(_) => Err(ErrorCode::ActorSuspended.into()),
     }
 }
 
-async fn acting(read: &Reader<'_>, id: UserId) -> Result<User> {
-    let user = read.find_any::<User>(id).await?.filter(User::may_act);
+async fn acting(read: &Reader<'_>, id: UserId) -> Result<Arc<User>> {
+    let user = read.find_shared::<User>(id).await?.filter(|user| user.may_act());
     user.ok_or_else(|| Error::new(ErrorCode::ActorSuspended).with("id", id.to_string()))
 }
 
@@ -193,7 +178,7 @@ async fn rights_in(read: &Reader<'_>, user: &User) -> Result<Rights> {
     let at = Scope::Project(project.id);
     let member = read.by_key_in::<ProjectMember>(at, ProjectMember::BY_USER, "", &user.id.to_string()).await?;
     let rights = match member {
-        Some(member) if member.is_active_at(read.now()) => member_rights(project, &member),
+        Some(member) if member.is_active_at(read.now()) => member_rights(&project, &member),
         None if user.platform_role == PlatformRole::Admin => {
             Rights { elevated: true, ..Rights::of(MemberRole::Admin.permissions()) }
         }

@@ -133,6 +133,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_due ON jobs (queue, due_at, id) WHERE due_at IS NOT NULL;
 CREATE UNIQUE INDEX jobs_unique_key ON jobs (project_id, unique_key)
     WHERE unique_key IS NOT NULL AND finished_at IS NULL;
+CREATE INDEX jobs_key ON jobs (project_id, unique_key) WHERE unique_key IS NOT NULL;
 CREATE INDEX jobs_line ON jobs (project_id, order_key, state, id) WHERE order_key IS NOT NULL AND finished_at IS NULL;
 CREATE INDEX jobs_line_due ON jobs (project_id, order_key) WHERE order_key IS NOT NULL AND due_at IS NOT NULL;
 CREATE INDEX jobs_project ON jobs (project_id, id);
@@ -162,6 +163,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('event_subjects', 'event_subjects', '40000000 20000000 5000000 50 1'),
     ('jobs', 'jobs_due', '10000 2000 2 1'),
     ('jobs', 'jobs_unique_key', '10000 5000 1'),
+    ('jobs', 'jobs_key', '100000 50000 1'),
     ('jobs', 'jobs_line', '10000 5000 10 5 1'),
     ('jobs', 'jobs_line_due', '1000 500 1'),
     ('jobs', 'jobs_project', '100000 50000 1'),

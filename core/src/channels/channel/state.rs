@@ -162,6 +162,7 @@ impl Aggregate for Channel {
         Column::new("updated_at", FieldKind::Instant).sortable(),
     ];
     const INDEXES: &'static [&'static [&'static str]] = &[&["type", "status"], &["name"]];
+    const OFTEN_READ: bool = true;
     type Id = ChannelId;
 
     fn create(event: &Event, meta: &Meta<'_>) -> Option<Self> {

@@ -108,6 +108,7 @@ impl Aggregate for ChannelType {
         Column::new("created_at", FieldKind::Instant).sortable().unfiltered(),
     ];
     const INDEXES: &'static [&'static [&'static str]] = &[&["provider"], &["family"]];
+    const OFTEN_READ: bool = true;
     type Id = ChannelTypeId;
 
     fn create(event: &Event, meta: &Meta<'_>) -> Option<Self> {

@@ -18,6 +18,7 @@ use crate::engine::{Event, Root, UnitOfWork};
 use crate::kernel::{ChannelId, ContactId, Email, Error, ErrorCode, Kind, Phone, Result, Tag, TagSet, Timestamp};
 use crate::storage::{KeyOwner, KeyRef};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The most characters of a name that a channel reports; the rest is cut off.
 const MAX_PUSH_NAME: usize = 255;
@@ -32,7 +33,7 @@ pub struct Line<'a> {
 
 /// The contact, and whether it was created just now.
 pub struct Resolved {
-    pub contact: Contact,
+    pub contact: Arc<Contact>,
     pub created: bool,
 }
 
@@ -78,7 +79,7 @@ pub async fn resolve(work: &mut UnitOfWork<'_>, line: &Line<'_>, who: &Identifie
             for other in others {
                 contact.suspect_duplicate(other, 100, DuplicateReason::SameSender);
             }
-            Ok(Resolved { contact: work.save(contact)?, created: false })
+            Ok(Resolved { contact: work.keep(contact)?, created: false })
         }
     }
 }
@@ -220,7 +221,7 @@ async fn create(work: &mut UnitOfWork<'_>, line: &Line<'_>, sender: Sender, at: 
     new.whatsapp = Some(whatsapp).filter(|ids| !ids.is_empty());
     let id: ContactId = work.new_id();
     let contact = work.create::<Contact>(id, ContactEvent::Created(Box::new(new)))?;
-    Ok(Resolved { contact: work.save(contact)?, created: true })
+    Ok(Resolved { contact: work.keep(contact)?, created: true })
 }
 
 /// Takes over the ids it lacks, none of which belongs to anybody else.

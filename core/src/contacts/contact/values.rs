@@ -348,8 +348,7 @@ impl Serialize for Birthday {
 
 impl<'de> Deserialize<'de> for Birthday {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(crate::kernel::input::carry)
+        crate::kernel::input::text(deserializer, Self::parse)
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Chat, ChatEvent, ChatType, Participant, ParticipantType};
 use crate::channels::gateway::{ChatClass, ChatRef};
 use crate::engine::{Root, UnitOfWork};
 use crate::kernel::{ChannelId, ChatId, ContactId, Result, Timestamp};
+use std::sync::Arc;
 
 /// What of a chat an item tells.
 pub struct ChatFacts<'a> {
@@ -20,7 +21,7 @@ pub struct ChatFacts<'a> {
 
 /// The chat, and whether it was opened just now.
 pub struct ResolvedChat {
-    pub chat: Chat,
+    pub chat: Arc<Chat>,
     pub created: bool,
 }
 
@@ -66,7 +67,7 @@ pub async fn resolve(work: &mut UnitOfWork<'_>, facts: &ChatFacts<'_>) -> Result
     {
         chat.welcome(contact, facts.external_sender, facts.at);
     }
-    let chat = work.save(chat)?;
+    let chat = work.keep(chat)?;
     Ok(ResolvedChat { chat, created: false })
 }
 
@@ -81,7 +82,7 @@ pub async fn for_contact(
 ) -> Result<ResolvedChat> {
     let channel = channel_id.to_string();
     if let Some(chat) = work.by_key::<Chat>("chat.contact", &channel, &contact_id.to_string()).await? {
-        return Ok(ResolvedChat { chat: chat.state().clone(), created: false });
+        return Ok(ResolvedChat { chat: work.keep(chat)?, created: false });
     }
     // A chat that goes by this id without being the contact's keeps it.
     let external_id = match external_id {
@@ -103,7 +104,7 @@ pub async fn for_contact(
             metadata: serde_json::Map::new(),
         },
     )?;
-    Ok(ResolvedChat { chat: work.save(root)?, created: true })
+    Ok(ResolvedChat { chat: work.keep(root)?, created: true })
 }
 
 fn open(work: &mut UnitOfWork<'_>, facts: &ChatFacts<'_>, chat_type: ChatType) -> Result<ResolvedChat> {
@@ -133,6 +134,6 @@ fn open(work: &mut UnitOfWork<'_>, facts: &ChatFacts<'_>, chat_type: ChatType) -
             metadata: serde_json::Map::new(),
         },
     )?;
-    let chat = work.save(root)?;
+    let chat = work.keep(root)?;
     Ok(ResolvedChat { chat, created: true })
 }

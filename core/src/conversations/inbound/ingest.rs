@@ -39,9 +39,10 @@ pub struct RawBody(pub String);
 
 impl<'de> Deserialize<'de> for RawBody {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(RawBody(match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(text) => text,
-            other => other.to_string(),
+        let raw = Box::<serde_json::value::RawValue>::deserialize(deserializer)?;
+        Ok(RawBody(match raw.get().starts_with('"') {
+            true => serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?,
+            false => raw.get().to_owned(),
         }))
     }
 }
@@ -267,16 +268,17 @@ pub const JOBS: &[JobType] = &[
 /// A channel with everything that reading its deliveries needs.
 pub(super) struct Line {
     pub project: Arc<Project>,
-    pub channel: Channel,
-    pub channel_type: ChannelType,
+    pub channel: Arc<Channel>,
+    pub channel_type: Arc<ChannelType>,
 }
 
 impl Line {
     pub async fn load(work: &mut UnitOfWork<'_>, id: ChannelId) -> Result<Line> {
-        let channel = work.load::<Channel>(id).await?.state().clone();
+        let channel = work.load::<Channel>(id).await?.shared();
         let project = access::current(work.reader()).await?.ok_or(ErrorCode::ProjectNotFound)?;
-        let channel_type =
-            crate::channels::channel_type::queries::by_code(work.reader(), &channel.channel_type).await?;
+        let channel_type = work.by_key::<ChannelType>(ChannelType::CODE_SPACE, "", &channel.channel_type).await?;
+        let unknown = || Error::new(ErrorCode::ChannelTypeNotFound).with("code", channel.channel_type.as_str());
+        let channel_type = channel_type.ok_or_else(unknown)?.shared();
         Ok(Line { project, channel, channel_type })
     }
 

@@ -17,6 +17,7 @@ use crate::kernel::{
 };
 use crate::tenancy::project::Project;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// A scheduled time may lie this many seconds back and still mean now.
 const SCHEDULE_GRACE_SECONDS: i64 = 60;
@@ -336,7 +337,7 @@ async fn recipient(work: &mut UnitOfWork<'_>, to: Recipient) -> Result<(Chat, Ou
     let contact = work.reader().get::<Contact>(contact_id).await?;
     let external_id = address(&line.channel_type, &contact)?;
     let resolved = for_contact(work, channel_id, contact_id, external_id).await?;
-    Ok((resolved.chat, line))
+    Ok((Arc::unwrap_or_clone(resolved.chat), line))
 }
 
 async fn open_line(work: &mut UnitOfWork<'_>, channel: ChannelId) -> Result<OutboundLine> {

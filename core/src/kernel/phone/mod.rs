@@ -231,8 +231,7 @@ impl serde::Serialize for Phone {
 
 impl<'de> serde::Deserialize<'de> for Phone {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        Phone::from_e164(&text).map_err(super::input::carry)
+        super::input::text(deserializer, Phone::from_e164)
     }
 }
 

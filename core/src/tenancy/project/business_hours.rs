@@ -52,8 +52,7 @@ impl Serialize for TimeOfDay {
 
 impl<'de> Deserialize<'de> for TimeOfDay {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        TimeOfDay::parse(&text).map_err(input::carry)
+        input::text(deserializer, TimeOfDay::parse)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::tenancy::project_member::ProjectMember;
 use crate::tenancy::{access, memberships_of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The project of the call.
 ///
@@ -24,7 +25,7 @@ impl Query for GetProject {
     type Output = Project;
 
     async fn run(self, read: &Reader<'_>) -> Result<Project> {
-        let project = access::project(read).await?.clone();
+        let project = Arc::unwrap_or_clone(access::project(read).await?);
         let rights = access::project_rights(read).await?;
         Ok(if rights.permissions.contains(Permission::ProjectView) { project } else { project.limited() })
     }

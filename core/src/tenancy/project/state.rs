@@ -116,6 +116,7 @@ impl Aggregate for Project {
         Column::new("description", FieldKind::Text),
     ];
     const INDEXES: &'static [&'static [&'static str]] = &[&["owner_user_id"], &["billing_account_id"]];
+    const OFTEN_READ: bool = true;
     type Id = ProjectId;
 
     fn create(event: &Event, meta: &Meta<'_>) -> Option<Self> {

@@ -13,6 +13,7 @@ use crate::tenancy::token;
 use crate::tenancy::user::{ApiKey, User};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A member by its id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -172,7 +173,7 @@ impl Query for FindInvitation {
         let found = read.by_key_in::<ProjectMember>(Scope::Installation, ProjectMember::BY_TOKEN, "", &hash).await?;
         let member = found.ok_or_else(unknown)?;
         let project = access::project_of(read, member.project_id).await?.ok_or_else(unknown)?;
-        let Project { name: project_name, slug: project_slug, .. } = project;
+        let Project { name: project_name, slug: project_slug, .. } = Arc::unwrap_or_clone(project);
         let expires_at = member.invitation.map(|invitation| invitation.expires_at).ok_or_else(unknown)?;
         Ok(InvitationPreview { project_name, project_slug, email: member.invited_email, role: member.role, expires_at })
     }

@@ -151,6 +151,7 @@ impl Aggregate for ProjectMember {
         Column::new("access_expires_at", FieldKind::Instant),
     ];
     const INDEXES: &'static [&'static [&'static str]] = &[&["role", "status"], &["user_id"]];
+    const OFTEN_READ: bool = true;
     type Id = MemberId;
 
     fn create(event: &Event, _meta: &Meta<'_>) -> Option<Self> {

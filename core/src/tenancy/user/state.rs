@@ -182,6 +182,7 @@ impl Aggregate for User {
         Column::new("last_login_at", FieldKind::Instant).sortable(),
     ];
     const INDEXES: &'static [&'static [&'static str]] = &[&["status", "created_at"]];
+    const OFTEN_READ: bool = true;
     type Id = UserId;
 
     fn create(event: &Event, meta: &Meta<'_>) -> Option<Self> {
