@@ -43,7 +43,8 @@ export class SystemChannelTypes extends Collection {
    * `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
    * @throws ValidationError: `capabilities_invalid`, `channel_type_code_invalid`, `channel_type_legacy_id_invalid`,
-   * `config_field_secret`, `config_schema_invalid`, `connection_mode_invalid`, `field_required`.
+   * `config_field_secret`, `config_schema_invalid`, `connection_mode_invalid`, `custom_field_key_invalid`,
+   * `custom_field_key_required`, `field_required`, `json_key_invalid`, `json_too_deep`, `json_too_large`.
    */
   create(input: i.ChannelTypesCreateInput, options?: CommandOptions): Promise<t.ChannelType> {
     return this._call<t.ChannelType>("channel_types.create", input, options);
@@ -93,7 +94,8 @@ export class SystemChannelTypes extends Collection {
    * @throws ForbiddenError: `permission_denied`.
    * @throws NotFoundError: `channel_type_not_found`.
    * @throws ValidationError: `capabilities_invalid`, `channel_type_code_invalid`, `config_field_secret`,
-   * `config_schema_invalid`, `connection_mode_invalid`, `field_required`.
+   * `config_schema_invalid`, `connection_mode_invalid`, `custom_field_key_invalid`, `custom_field_key_required`,
+   * `field_required`, `json_key_invalid`, `json_too_deep`, `json_too_large`.
    */
   update(id: t.ChannelTypeId, input: i.ChannelTypesUpdateInput = {}, options?: CommandOptions): Promise<t.ChannelType> {
     return this._call<t.ChannelType>("channel_types.update", { ...input, id }, options);
@@ -203,6 +205,7 @@ export class SystemProjects extends Collection {
    * Permission: `authenticated`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws ValidationError: `slug_invalid`.
    */
   find(input: i.ProjectsFindInput, options?: CallOptions): Promise<t.Project | null> {
     return this._call<t.Project | null>("projects.find", input, options);
@@ -214,6 +217,10 @@ export class SystemProjects extends Collection {
    * Permission: `authenticated`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
    */
   list(input: i.ProjectsListInput = {}, options?: CallOptions): Pager<t.Project> {
     return this._list<t.Project>("projects.list", input, options);
@@ -312,6 +319,9 @@ export class SystemUsers extends Collection {
    * Permission: `users.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+   * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
    */
   count(input: i.UsersCountInput = {}, options?: CallOptions): Promise<number> {
     return this._call<number>("users.count", input, options);
@@ -330,8 +340,9 @@ export class SystemUsers extends Collection {
    * @throws InvalidStateError: `encryption_not_configured`.
    * @throws NotFoundError: `encryption_key_not_found`.
    * @throws ValidationError: `email_invalid`, `email_required`, `email_too_long`, `enum_unknown`, `json_key_invalid`,
-   * `json_too_deep`, `json_too_large`, `name_required`, `name_too_long`, `password_weak`, `phone_invalid`,
-   * `phone_region_required`.
+   * `json_too_deep`, `json_too_large`, `language_invalid`, `name_required`, `name_too_long`, `password_weak`,
+   * `phone_invalid`, `phone_region_required`, `timezone_invalid`, `url_credentials`, `url_invalid`,
+   * `url_scheme_unsupported`.
    */
   create(input: i.UsersCreateInput, options?: CommandOptions): Promise<t.User> {
     return this._call<t.User>("users.create", input, options);
@@ -404,7 +415,7 @@ export class SystemUsers extends Collection {
    * Permission: `users.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws ValidationError: `email_invalid`, `field_required`.
+   * @throws ValidationError: `email_invalid`, `email_required`, `email_too_long`, `field_required`.
    */
   find(input: i.UsersFindInput = {}, options?: CallOptions): Promise<t.User | null> {
     return this._call<t.User | null>("users.find", input, options);
@@ -444,6 +455,10 @@ export class SystemUsers extends Collection {
    * Permission: `users.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
    */
   list(input: i.UsersListInput = {}, options?: CallOptions): Pager<t.User> {
     return this._list<t.User>("users.list", input, options);
@@ -469,8 +484,10 @@ export class SystemUsers extends Collection {
    * @throws ConflictError: `idempotency_key_reused`, `identity_taken`, `project_slug_taken`, `user_email_taken`,
    * `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws ValidationError: `currency_invalid`, `email_invalid`, `email_required`, `name_required`, `name_too_long`,
-   * `name_too_short`, `phone_invalid`, `region_invalid`, `slug_invalid`.
+   * @throws ValidationError: `currency_invalid`, `email_invalid`, `email_required`, `json_key_invalid`,
+   * `json_too_deep`, `json_too_large`, `language_invalid`, `name_required`, `name_too_long`, `name_too_short`,
+   * `phone_invalid`, `phone_region_required`, `region_invalid`, `slug_invalid`, `timezone_invalid`, `url_credentials`,
+   * `url_invalid`, `url_scheme_unsupported`.
    */
   onboard(input: i.UsersOnboardInput, options?: CommandOptions): Promise<t.Onboarded> {
     return this._call<t.Onboarded>("users.onboard", input, options);
@@ -574,9 +591,9 @@ export class SystemUsers extends Collection {
    * @throws ConflictError: `idempotency_key_reused`, `user_email_taken`, `version_conflict`.
    * @throws ForbiddenError: `not_a_member`, `permission_denied`.
    * @throws NotFoundError: `user_not_found`.
-   * @throws ValidationError: `email_invalid`, `field_required`, `json_key_invalid`, `json_too_deep`, `json_too_large`,
-   * `language_invalid`, `name_required`, `name_too_long`, `phone_invalid`, `phone_region_required`, `timezone_invalid`,
-   * `url_invalid`.
+   * @throws ValidationError: `email_invalid`, `email_required`, `email_too_long`, `field_required`, `json_key_invalid`,
+   * `json_too_deep`, `json_too_large`, `language_invalid`, `name_required`, `name_too_long`, `phone_invalid`,
+   * `phone_region_required`, `timezone_invalid`, `url_credentials`, `url_invalid`, `url_scheme_unsupported`.
    */
   update(input: i.UsersUpdateInput = {}, options?: CommandOptions): Promise<t.User> {
     return this._call<t.User>("users.update", input, options);
@@ -590,7 +607,7 @@ export class SystemUsers extends Collection {
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
    * @throws NotFoundError: `user_not_found`.
-   * @throws ValidationError: `email_invalid`, `email_mismatch`.
+   * @throws ValidationError: `email_invalid`, `email_mismatch`, `email_required`, `email_too_long`.
    */
   verifyEmail(id: t.UserId, input: i.UsersVerifyEmailInput, options?: CommandOptions): Promise<t.User> {
     return this._call<t.User>("users.verify_email", { ...input, id }, options);
@@ -611,7 +628,7 @@ export class ChannelTypes extends Collection {
    * Permission: `channels.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_type_not_found`.
+   * @throws NotFoundError: `channel_type_not_found`, `project_not_found`.
    * @throws ValidationError: `field_required`.
    */
   find(input: i.ChannelTypesFindInput = {}, options?: CallOptions): Promise<t.ChannelType> {
@@ -624,7 +641,7 @@ export class ChannelTypes extends Collection {
    * Permission: `channels.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_type_not_found`.
+   * @throws NotFoundError: `channel_type_not_found`, `project_not_found`.
    */
   get(id: t.ChannelTypeId, options?: CallOptions): Promise<t.ChannelType> {
     return this._call<t.ChannelType>("channel_types.get", { id }, options);
@@ -638,6 +655,11 @@ export class ChannelTypes extends Collection {
    * Permission: `channels.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
    */
   list(input: i.ChannelTypesListInput = {}, options?: CallOptions): Pager<t.ChannelType> {
     return this._list<t.ChannelType>("channel_types.list", input, options);
@@ -651,7 +673,7 @@ export class ChannelTypes extends Collection {
    * Permission: `channels.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_type_not_found`.
+   * @throws NotFoundError: `channel_type_not_found`, `project_not_found`.
    * @throws ValidationError: `config_field_invalid`, `config_field_missing`, `config_field_unknown`,
    * `connection_mode_unsupported`.
    */
@@ -677,8 +699,8 @@ export class Channels extends Collection {
    * @throws ConflictError: `channel_already_activating`, `channel_already_active`, `idempotency_key_reused`,
    * `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `gateway_not_registered`.
-   * @throws NotFoundError: `channel_not_found`.
+   * @throws InvalidStateError: `gateway_not_registered`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
    * @throws ValidationError: `config_field_missing`.
    */
   activate(id: t.ChannelId, options?: CommandOptions): Promise<t.Channel> {
@@ -691,6 +713,10 @@ export class Channels extends Collection {
    * Permission: `channels.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+   * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
    */
   count(input: i.ChannelsCountInput = {}, options?: CallOptions): Promise<number> {
     return this._call<number>("channels.count", input, options);
@@ -709,13 +735,15 @@ export class Channels extends Collection {
    * `version_conflict`.
    * @throws CorruptDataError: `secret_tampered`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `channel_type_inactive`, `encryption_not_configured`, `import_not_supported`.
+   * @throws InvalidStateError: `channel_type_inactive`, `encryption_not_configured`, `import_not_supported`,
+   * `project_inactive`, `project_suspended`.
    * @throws NotFoundError: `agent_not_found`, `channel_type_not_found`, `credential_not_found`,
-   * `encryption_key_not_found`, `pipeline_not_found`.
+   * `encryption_key_not_found`, `pipeline_not_found`, `project_not_found`.
    * @throws ValidationError: `ai_processing_invalid`, `ai_required`, `channel_debounce_out_of_range`,
    * `config_field_invalid`, `config_field_missing`, `config_field_unknown`, `connection_mode_unsupported`,
    * `groups_not_supported`, `import_limit_invalid`, `input_invalid`, `name_required`, `name_too_long`,
-   * `newsletters_not_supported`, `session_timeout_out_of_range`, `url_scheme_unsupported`.
+   * `newsletters_not_supported`, `session_timeout_out_of_range`, `url_credentials`, `url_invalid`,
+   * `url_scheme_unsupported`.
    */
   create(input: i.ChannelsCreateInput, options?: CommandOptions): Promise<t.CreatedChannel> {
     return this._call<t.CreatedChannel>("channels.create", input, options);
@@ -728,7 +756,8 @@ export class Channels extends Collection {
    *
    * @throws ConflictError: `channel_already_inactive`, `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
    * @throws ValidationError: `text_too_long`.
    */
   deactivate(id: t.ChannelId, input: i.ChannelsDeactivateInput = {}, options?: CommandOptions): Promise<t.Channel> {
@@ -742,7 +771,8 @@ export class Channels extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
    */
   delete(id: t.ChannelId, options?: CommandOptions): Promise<t.Channel> {
     return this._call<t.Channel>("channels.delete", { id }, options);
@@ -755,7 +785,8 @@ export class Channels extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_label_not_found`, `channel_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_label_not_found`, `channel_not_found`, `project_not_found`.
    */
   deleteLabel(id: t.ChannelId, input: i.ChannelsDeleteLabelInput, options?: CommandOptions): Promise<t.Channel> {
     return this._call<t.Channel>("channels.delete_label", { ...input, id }, options);
@@ -767,7 +798,7 @@ export class Channels extends Collection {
    * Permission: `channels.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_type_not_found`.
+   * @throws NotFoundError: `channel_type_not_found`, `project_not_found`.
    */
   find(input: i.ChannelsFindInput, options?: CallOptions): Promise<t.Channel | null> {
     return this._call<t.Channel | null>("channels.find", input, options);
@@ -779,7 +810,7 @@ export class Channels extends Collection {
    * Permission: `channels.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_not_found`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
    */
   get(id: t.ChannelId, options?: CallOptions): Promise<t.ChannelDetails> {
     return this._call<t.ChannelDetails>("channels.get", { id }, options);
@@ -792,6 +823,11 @@ export class Channels extends Collection {
    * Permission: `channels.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
    */
   list(input: i.ChannelsListInput = {}, options?: CallOptions): Pager<t.Channel> {
     return this._list<t.Channel>("channels.list", input, options);
@@ -804,7 +840,9 @@ export class Channels extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
+   * @throws ValidationError: `phone_invalid`, `phone_region_required`.
    */
   reportConnection(
     id: t.ChannelId,
@@ -825,8 +863,8 @@ export class Channels extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `qr_not_available`.
-   * @throws NotFoundError: `channel_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`, `qr_not_available`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
    * @throws ValidationError: `qr_not_supported`.
    */
   requestChallenge(
@@ -845,7 +883,8 @@ export class Channels extends Collection {
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws CorruptDataError: `secret_tampered`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_not_found`, `encryption_key_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `encryption_key_not_found`, `project_not_found`.
    * @throws ValidationError: `input_invalid`, `value_out_of_range`.
    */
   rotateWebhookToken(
@@ -868,13 +907,14 @@ export class Channels extends Collection {
    * `import_running`, `version_conflict`.
    * @throws CorruptDataError: `secret_tampered`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `encryption_not_configured`, `import_not_supported`.
+   * @throws InvalidStateError: `encryption_not_configured`, `import_not_supported`, `project_inactive`,
+   * `project_suspended`.
    * @throws NotFoundError: `agent_not_found`, `channel_not_found`, `credential_not_found`, `encryption_key_not_found`,
-   * `pipeline_not_found`.
+   * `pipeline_not_found`, `project_not_found`.
    * @throws ValidationError: `ai_processing_invalid`, `ai_required`, `channel_debounce_out_of_range`,
    * `config_field_invalid`, `config_field_unknown`, `groups_not_supported`, `import_limit_invalid`, `input_invalid`,
-   * `name_required`, `name_too_long`, `newsletters_not_supported`, `session_timeout_out_of_range`,
-   * `url_scheme_unsupported`.
+   * `name_required`, `name_too_long`, `newsletters_not_supported`, `session_timeout_out_of_range`, `url_credentials`,
+   * `url_invalid`, `url_scheme_unsupported`.
    */
   update(id: t.ChannelId, input: i.ChannelsUpdateInput = {}, options?: CommandOptions): Promise<t.Channel> {
     return this._call<t.Channel>("channels.update", { ...input, id }, options);
@@ -887,8 +927,9 @@ export class Channels extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `channel_label_limit`.
-   * @throws NotFoundError: `channel_not_found`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
    * @throws ValidationError: `channel_label_invalid`, `color_invalid`, `labels_not_supported`.
    */
   upsertLabel(id: t.ChannelId, input: i.ChannelsUpsertLabelInput, options?: CommandOptions): Promise<t.Channel> {
@@ -906,7 +947,7 @@ export class Channels extends Collection {
    * @throws CorruptDataError: `secret_tampered`.
    * @throws ForbiddenError: `permission_denied`.
    * @throws InvalidStateError: `encryption_not_configured`.
-   * @throws NotFoundError: `channel_not_found`, `encryption_key_not_found`.
+   * @throws NotFoundError: `channel_not_found`, `encryption_key_not_found`, `project_not_found`.
    */
   webhookUrl(id: t.ChannelId, options?: CallOptions): Promise<t.ChannelWebhook> {
     return this._call<t.ChannelWebhook>("channels.webhook_url", { id }, options);
@@ -929,8 +970,9 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `chat_label_limit`.
-   * @throws NotFoundError: `chat_not_found`.
+   * @throws NotFoundError: `chat_not_found`, `project_not_found`.
    * @throws ValidationError: `chat_label_invalid`.
    */
   addLabel(id: t.ChatId, input: i.ChatsAddLabelInput, options?: CommandOptions): Promise<t.Chat> {
@@ -944,9 +986,10 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `participant_exists`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `channel_membership_untracked`, `chat_closed`, `not_a_group`.
+   * @throws InvalidStateError: `channel_membership_untracked`, `chat_closed`, `not_a_group`, `project_inactive`,
+   * `project_suspended`.
    * @throws LimitExceededError: `chat_participant_limit`.
-   * @throws NotFoundError: `agent_not_found`, `chat_not_found`, `contact_not_found`.
+   * @throws NotFoundError: `agent_not_found`, `chat_not_found`, `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `individual_contact_limit`.
    */
   addParticipant(id: t.ChatId, input: i.ChatsAddParticipantInput, options?: CommandOptions): Promise<t.Chat> {
@@ -960,8 +1003,8 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `chat_closed`.
-   * @throws NotFoundError: `chat_not_found`.
+   * @throws InvalidStateError: `chat_closed`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `chat_not_found`, `project_not_found`.
    */
   archive(id: t.ChatId, input: i.ChatsArchiveInput = {}, options?: CommandOptions): Promise<t.Chat> {
     return this._call<t.Chat>("chats.archive", { ...input, id }, options);
@@ -974,7 +1017,8 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `chat_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `chat_not_found`, `project_not_found`.
    */
   close(id: t.ChatId, input: i.ChatsCloseInput = {}, options?: CommandOptions): Promise<t.Chat> {
     return this._call<t.Chat>("chats.close", { ...input, id }, options);
@@ -986,7 +1030,10 @@ export class Chats extends Collection {
    * Permission: `chats.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+   * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
    */
   count(input: i.ChatsCountInput = {}, options?: CallOptions): Promise<number> {
     return this._call<number>("chats.count", input, options);
@@ -1002,9 +1049,9 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `chat_external_id_taken`, `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `channel_membership_untracked`, `not_a_group`.
+   * @throws InvalidStateError: `channel_membership_untracked`, `not_a_group`, `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `chat_participant_limit`.
-   * @throws NotFoundError: `agent_not_found`, `channel_not_found`, `contact_not_found`.
+   * @throws NotFoundError: `agent_not_found`, `channel_not_found`, `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `chat_contact_required`, `chat_creator_required`, `chat_subject_required`,
    * `chat_subject_too_long`, `individual_contact_limit`, `individual_has_no_subject`, `text_control_char`,
    * `value_out_of_range`.
@@ -1020,7 +1067,8 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `chat_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `chat_not_found`, `project_not_found`.
    */
   delete(id: t.ChatId, options?: CommandOptions): Promise<t.Chat> {
     return this._call<t.Chat>("chats.delete", { id }, options);
@@ -1032,6 +1080,7 @@ export class Chats extends Collection {
    * Permission: `chats.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `field_required`.
    */
   find(input: i.ChatsFindInput, options?: CallOptions): Promise<t.Chat | null> {
@@ -1044,7 +1093,7 @@ export class Chats extends Collection {
    * Permission: `chats.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `chat_not_found`.
+   * @throws NotFoundError: `chat_not_found`, `project_not_found`.
    */
   get(id: t.ChatId, options?: CallOptions): Promise<t.Chat> {
     return this._call<t.Chat>("chats.get", { id }, options);
@@ -1056,6 +1105,7 @@ export class Chats extends Collection {
    * Permission: `chats.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `limit_out_of_range`.
    */
   inbox(input: i.ChatsInboxInput = {}, options?: CallOptions): Pager<t.InboxEntry> {
@@ -1072,7 +1122,10 @@ export class Chats extends Collection {
    * Permission: `chats.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
    * `limit_out_of_range`, `sort_field_unknown`.
    */
   list(input: i.ChatsListInput = {}, options?: CallOptions): Pager<t.Chat> {
@@ -1086,7 +1139,8 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `chat_not_found`, `message_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `chat_not_found`, `message_not_found`, `project_not_found`.
    */
   markRead(id: t.ChatId, input: i.ChatsMarkReadInput = {}, options?: CommandOptions): Promise<t.Chat> {
     return this._call<t.Chat>("chats.mark_read", { ...input, id }, options);
@@ -1099,7 +1153,8 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `chat_label_not_found`, `chat_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `chat_label_not_found`, `chat_not_found`, `project_not_found`.
    */
   removeLabel(id: t.ChatId, input: i.ChatsRemoveLabelInput, options?: CommandOptions): Promise<t.Chat> {
     return this._call<t.Chat>("chats.remove_label", { ...input, id }, options);
@@ -1112,8 +1167,8 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `cannot_remove_contact`, `chat_closed`.
-   * @throws NotFoundError: `chat_not_found`, `participant_not_found`.
+   * @throws InvalidStateError: `cannot_remove_contact`, `chat_closed`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `chat_not_found`, `participant_not_found`, `project_not_found`.
    */
   removeParticipant(id: t.ChatId, input: i.ChatsRemoveParticipantInput, options?: CommandOptions): Promise<t.Chat> {
     return this._call<t.Chat>("chats.remove_participant", { ...input, id }, options);
@@ -1125,6 +1180,7 @@ export class Chats extends Collection {
    * Permission: `chats.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `limit_out_of_range`.
    */
   search(input: i.ChatsSearchInput, options?: CallOptions): Promise<t.ChatHit[]> {
@@ -1138,8 +1194,9 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `chat_closed`, `chat_last_admin`, `not_a_group`.
-   * @throws NotFoundError: `chat_not_found`, `participant_not_found`.
+   * @throws InvalidStateError: `chat_closed`, `chat_last_admin`, `not_a_group`, `project_inactive`,
+   * `project_suspended`.
+   * @throws NotFoundError: `chat_not_found`, `participant_not_found`, `project_not_found`.
    */
   setParticipantRole(id: t.ChatId, input: i.ChatsSetParticipantRoleInput, options?: CommandOptions): Promise<t.Chat> {
     return this._call<t.Chat>("chats.set_participant_role", { ...input, id }, options);
@@ -1152,8 +1209,8 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `chat_closed`.
-   * @throws NotFoundError: `chat_not_found`.
+   * @throws InvalidStateError: `chat_closed`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `chat_not_found`, `project_not_found`.
    */
   unarchive(id: t.ChatId, input: i.ChatsUnarchiveInput = {}, options?: CommandOptions): Promise<t.Chat> {
     return this._call<t.Chat>("chats.unarchive", { ...input, id }, options);
@@ -1165,6 +1222,7 @@ export class Chats extends Collection {
    * Permission: `chats.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    */
   unreadSummary(input: i.ChatsUnreadSummaryInput = {}, options?: CallOptions): Promise<t.UnreadCounts> {
     return this._call<t.UnreadCounts>("chats.unread_summary", input, options);
@@ -1177,12 +1235,13 @@ export class Chats extends Collection {
    *
    * @throws ConflictError: `chat_external_id_taken`, `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `chat_closed`, `chat_external_id_immutable`.
+   * @throws InvalidStateError: `chat_closed`, `chat_external_id_immutable`, `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `chat_label_limit`.
-   * @throws NotFoundError: `chat_not_found`.
+   * @throws NotFoundError: `chat_not_found`, `project_not_found`.
    * @throws ValidationError: `chat_label_invalid`, `chat_subject_required`, `chat_subject_too_long`,
    * `individual_has_no_subject`, `json_key_invalid`, `json_too_deep`, `json_too_large`, `mute_in_past`,
-   * `text_control_char`, `text_too_long`, `url_invalid`, `value_out_of_range`.
+   * `text_control_char`, `text_too_long`, `url_credentials`, `url_invalid`, `url_scheme_unsupported`,
+   * `value_out_of_range`.
    */
   update(id: t.ChatId, input: i.ChatsUpdateInput = {}, options?: CommandOptions): Promise<t.Chat> {
     return this._call<t.Chat>("chats.update", { ...input, id }, options);
@@ -1209,11 +1268,11 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `identifier_taken`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_not_active`.
+   * @throws InvalidStateError: `contact_not_active`, `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `identifier_limit`.
-   * @throws NotFoundError: `contact_not_found`.
-   * @throws ValidationError: `email_invalid`, `field_required`, `phone_invalid`, `whatsapp_group_id`,
-   * `whatsapp_id_invalid`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`.
+   * @throws ValidationError: `email_invalid`, `email_required`, `email_too_long`, `field_required`, `name_too_long`,
+   * `phone_invalid`, `phone_region_required`, `text_too_long`, `whatsapp_group_id`, `whatsapp_id_invalid`.
    */
   addIdentifier(id: t.ContactId, input: i.ContactsAddIdentifierInput, options?: CommandOptions): Promise<t.Contact> {
     return this._call<t.Contact>("contacts.add_identifier", { ...input, id }, options);
@@ -1226,9 +1285,9 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_not_active`.
+   * @throws InvalidStateError: `contact_not_active`, `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `tag_limit`.
-   * @throws NotFoundError: `contact_not_found`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `tag_invalid`.
    */
   addTag(id: t.ContactId, input: i.ContactsAddTagInput, options?: CommandOptions): Promise<t.Contact> {
@@ -1242,8 +1301,8 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_not_active`.
-   * @throws NotFoundError: `contact_not_found`.
+   * @throws InvalidStateError: `contact_not_active`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `text_too_long`.
    */
   block(id: t.ContactId, input: i.ContactsBlockInput = {}, options?: CommandOptions): Promise<t.Contact> {
@@ -1256,6 +1315,10 @@ export class Contacts extends Collection {
    * Permission: `contacts.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+   * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
    */
   count(input: i.ContactsCountInput = {}, options?: CallOptions): Promise<number> {
     return this._call<number>("contacts.count", input, options);
@@ -1271,17 +1334,17 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `ambiguous_match`, `idempotency_key_reused`, `identifier_taken`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_not_active`.
+   * @throws InvalidStateError: `contact_not_active`, `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `address_limit`, `custom_field_limit`, `identifier_limit`, `tag_limit`.
-   * @throws NotFoundError: `agent_not_found`, `channel_not_found`, `contact_not_found`.
+   * @throws NotFoundError: `agent_not_found`, `channel_not_found`, `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `address_invalid`, `birthday_invalid`, `contact_name_invalid`, `contact_name_required`,
    * `custom_field_fixed`, `custom_field_key_invalid`, `custom_field_key_required`, `custom_field_read_only`,
    * `custom_field_required`, `custom_field_reserved`, `custom_field_system`, `custom_field_type_invalid`,
    * `custom_field_type_mismatch`, `custom_field_undefined`, `custom_field_value_invalid`, `email_invalid`,
    * `email_required`, `email_too_long`, `field_required`, `identifier_required`, `json_too_deep`, `json_too_large`,
    * `language_invalid`, `name_required`, `name_too_long`, `phone_invalid`, `phone_region_required`,
-   * `score_out_of_range`, `tag_invalid`, `text_control_char`, `text_too_long`, `timezone_invalid`, `url_credentials`,
-   * `url_invalid`, `url_scheme_unsupported`, `whatsapp_group_id`, `whatsapp_id_invalid`.
+   * `score_out_of_range`, `tag_invalid`, `text_control_char`, `text_required`, `text_too_long`, `timezone_invalid`,
+   * `url_credentials`, `url_invalid`, `url_scheme_unsupported`, `whatsapp_group_id`, `whatsapp_id_invalid`.
    */
   create(input: i.ContactsCreateInput, options?: CommandOptions): Promise<t.Contact> {
     return this._call<t.Contact>("contacts.create", input, options);
@@ -1294,8 +1357,8 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_deleted`, `contact_not_active`.
-   * @throws NotFoundError: `contact_not_found`.
+   * @throws InvalidStateError: `contact_deleted`, `contact_not_active`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `text_too_long`.
    */
   delete(id: t.ContactId, input: i.ContactsDeleteInput = {}, options?: CommandOptions): Promise<t.Contact> {
@@ -1308,8 +1371,10 @@ export class Contacts extends Collection {
    * Permission: `contacts.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws ValidationError: `email_invalid`, `field_required`, `identifier_required`, `input_invalid`,
-   * `phone_invalid`, `phone_region_required`, `whatsapp_group_id`, `whatsapp_id_invalid`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `email_invalid`, `email_required`, `email_too_long`, `field_required`,
+   * `identifier_required`, `input_invalid`, `name_too_long`, `phone_invalid`, `phone_region_required`, `text_too_long`,
+   * `whatsapp_group_id`, `whatsapp_id_invalid`.
    */
   find(input: i.ContactsFindInput = {}, options?: CallOptions): Promise<t.Contact | null> {
     return this._call<t.Contact | null>("contacts.find", input, options);
@@ -1325,6 +1390,7 @@ export class Contacts extends Collection {
    *
    * @throws ForbiddenError: `permission_denied`.
    * @throws LimitExceededError: `batch_too_large`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `field_required`, `name_too_long`.
    */
   findMany(input: i.ContactsFindManyInput, options?: CallOptions): Promise<Record<string, t.Contact>> {
@@ -1337,7 +1403,7 @@ export class Contacts extends Collection {
    * Permission: `contacts.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `contact_not_found`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`.
    */
   get(id: t.ContactId, input: i.ContactsGetInput = {}, options?: CallOptions): Promise<t.Contact> {
     return this._call<t.Contact>("contacts.get", { ...input, id }, options);
@@ -1356,6 +1422,11 @@ export class Contacts extends Collection {
    * Permission: `contacts.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
    */
   list(input: i.ContactsListInput = {}, options?: CallOptions): Pager<t.Contact> {
     return this._list<t.Contact>("contacts.list", input, options);
@@ -1368,8 +1439,8 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_not_active`.
-   * @throws NotFoundError: `channel_not_found`, `contact_not_found`.
+   * @throws InvalidStateError: `contact_not_active`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `timestamp_in_future`.
    */
   recordInteraction(
@@ -1388,10 +1459,10 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_not_active`.
-   * @throws NotFoundError: `contact_not_found`, `identifier_not_found`.
-   * @throws ValidationError: `email_invalid`, `field_required`, `phone_invalid`, `whatsapp_group_id`,
-   * `whatsapp_id_invalid`.
+   * @throws InvalidStateError: `contact_not_active`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_not_found`, `identifier_not_found`, `project_not_found`.
+   * @throws ValidationError: `email_invalid`, `email_required`, `email_too_long`, `field_required`, `name_too_long`,
+   * `phone_invalid`, `phone_region_required`, `text_too_long`, `whatsapp_group_id`, `whatsapp_id_invalid`.
    */
   removeIdentifier(
     id: t.ContactId,
@@ -1408,8 +1479,8 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_not_active`.
-   * @throws NotFoundError: `contact_not_found`.
+   * @throws InvalidStateError: `contact_not_active`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `tag_invalid`.
    */
   removeTag(id: t.ContactId, input: i.ContactsRemoveTagInput, options?: CommandOptions): Promise<t.Contact> {
@@ -1423,8 +1494,8 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `identifier_taken`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_not_active`.
-   * @throws NotFoundError: `contact_not_found`.
+   * @throws InvalidStateError: `contact_not_active`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`.
    */
   restore(id: t.ContactId, options?: CommandOptions): Promise<t.Contact> {
     return this._call<t.Contact>("contacts.restore", { id }, options);
@@ -1437,6 +1508,7 @@ export class Contacts extends Collection {
    * Permission: `contacts.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `limit_out_of_range`.
    */
   search(input: i.ContactsSearchInput, options?: CallOptions): Promise<t.ContactHit[]> {
@@ -1451,8 +1523,8 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_not_active`.
-   * @throws NotFoundError: `contact_not_found`.
+   * @throws InvalidStateError: `contact_not_active`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `consent_source_required`, `text_too_long`.
    */
   setConsent(id: t.ContactId, input: i.ContactsSetConsentInput, options?: CommandOptions): Promise<t.Contact> {
@@ -1466,7 +1538,7 @@ export class Contacts extends Collection {
    * Permission: `contacts.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `contact_not_found`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`.
    */
   stats(id: t.ContactId, options?: CallOptions): Promise<t.ContactStats> {
     return this._call<t.ContactStats>("contacts.stats", { id }, options);
@@ -1479,8 +1551,8 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_not_active`.
-   * @throws NotFoundError: `contact_not_found`.
+   * @throws InvalidStateError: `contact_not_active`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `text_too_long`.
    */
   unblock(id: t.ContactId, input: i.ContactsUnblockInput = {}, options?: CommandOptions): Promise<t.Contact> {
@@ -1495,17 +1567,17 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `ambiguous_match`, `idempotency_key_reused`, `identifier_taken`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_not_active`.
+   * @throws InvalidStateError: `contact_not_active`, `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `address_limit`, `custom_field_limit`, `identifier_limit`, `tag_limit`.
-   * @throws NotFoundError: `agent_not_found`, `channel_not_found`, `contact_not_found`.
+   * @throws NotFoundError: `agent_not_found`, `channel_not_found`, `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `address_invalid`, `birthday_invalid`, `contact_name_invalid`, `contact_name_required`,
    * `custom_field_fixed`, `custom_field_key_invalid`, `custom_field_key_required`, `custom_field_read_only`,
    * `custom_field_required`, `custom_field_reserved`, `custom_field_system`, `custom_field_type_invalid`,
    * `custom_field_type_mismatch`, `custom_field_undefined`, `custom_field_value_invalid`, `email_invalid`,
    * `email_required`, `email_too_long`, `field_required`, `identifier_required`, `json_too_deep`, `json_too_large`,
    * `language_invalid`, `name_required`, `name_too_long`, `phone_invalid`, `phone_region_required`,
-   * `score_out_of_range`, `tag_invalid`, `text_control_char`, `text_too_long`, `timezone_invalid`, `url_credentials`,
-   * `url_invalid`, `url_scheme_unsupported`, `whatsapp_group_id`, `whatsapp_id_invalid`.
+   * `score_out_of_range`, `tag_invalid`, `text_control_char`, `text_required`, `text_too_long`, `timezone_invalid`,
+   * `url_credentials`, `url_invalid`, `url_scheme_unsupported`, `whatsapp_group_id`, `whatsapp_id_invalid`.
    */
   update(id: t.ContactId, input: i.ContactsUpdateInput = {}, options?: CommandOptions): Promise<t.Contact> {
     return this._call<t.Contact>("contacts.update", { ...input, id }, options);
@@ -1520,17 +1592,17 @@ export class Contacts extends Collection {
    *
    * @throws ConflictError: `ambiguous_match`, `idempotency_key_reused`, `identifier_taken`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `contact_not_active`.
+   * @throws InvalidStateError: `contact_not_active`, `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `address_limit`, `custom_field_limit`, `identifier_limit`, `tag_limit`.
-   * @throws NotFoundError: `agent_not_found`, `channel_not_found`, `contact_not_found`.
+   * @throws NotFoundError: `agent_not_found`, `channel_not_found`, `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `address_invalid`, `birthday_invalid`, `contact_name_invalid`, `contact_name_required`,
    * `custom_field_fixed`, `custom_field_key_invalid`, `custom_field_key_required`, `custom_field_read_only`,
    * `custom_field_required`, `custom_field_reserved`, `custom_field_system`, `custom_field_type_invalid`,
    * `custom_field_type_mismatch`, `custom_field_undefined`, `custom_field_value_invalid`, `email_invalid`,
    * `email_required`, `email_too_long`, `field_required`, `identifier_required`, `json_too_deep`, `json_too_large`,
    * `language_invalid`, `name_required`, `name_too_long`, `phone_invalid`, `phone_region_required`,
-   * `score_out_of_range`, `tag_invalid`, `text_control_char`, `text_too_long`, `timezone_invalid`, `url_credentials`,
-   * `url_invalid`, `url_scheme_unsupported`, `whatsapp_group_id`, `whatsapp_id_invalid`.
+   * `score_out_of_range`, `tag_invalid`, `text_control_char`, `text_required`, `text_too_long`, `timezone_invalid`,
+   * `url_credentials`, `url_invalid`, `url_scheme_unsupported`, `whatsapp_group_id`, `whatsapp_id_invalid`.
    */
   upsert(input: i.ContactsUpsertInput = {}, options?: CommandOptions): Promise<t.Upserted> {
     return this._call<t.Upserted>("contacts.upsert", input, options);
@@ -1549,9 +1621,9 @@ export class Inbound extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `gateway_not_registered`.
+   * @throws InvalidStateError: `gateway_not_registered`, `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `payload_too_large`.
-   * @throws NotFoundError: `channel_not_found`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
    */
   accept(input: i.InboundAcceptInput, options?: CommandOptions): Promise<t.Accepted> {
     return this._call<t.Accepted>("inbound.accept", { ...input, raw: rawJson(input.raw) }, options);
@@ -1563,7 +1635,7 @@ export class Inbound extends Collection {
    * Permission: `channels.manage`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `inbound_item_not_found`.
+   * @throws NotFoundError: `inbound_item_not_found`, `project_not_found`.
    */
   get(id: t.JobId, options?: CallOptions): Promise<t.InboxRow> {
     return this._call<t.InboxRow>("inbound.get", { id }, options);
@@ -1582,10 +1654,11 @@ export class Inbound extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `gateway_not_registered`.
+   * @throws InvalidStateError: `gateway_not_registered`, `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `payload_too_large`.
-   * @throws NotFoundError: `channel_not_found`.
-   * @throws ValidationError: `inbound_item_invalid`, `timestamp_in_future`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
+   * @throws ValidationError: `identifier_required`, `inbound_item_invalid`, `phone_invalid`, `phone_region_required`,
+   * `timestamp_in_future`, `whatsapp_group_id`, `whatsapp_id_invalid`.
    */
   ingest(input: i.InboundIngestInput, options?: CommandOptions): Promise<t.Outcome[]> {
     return this._call<t.Outcome[]>("inbound.ingest", { ...input, raw: rawJson(input.raw) }, options);
@@ -1598,6 +1671,7 @@ export class Inbound extends Collection {
    * Permission: `channels.manage`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `cursor_invalid`, `limit_out_of_range`.
    */
   list(input: i.InboundListInput = {}, options?: CallOptions): Pager<t.InboxRow> {
@@ -1611,8 +1685,9 @@ export class Inbound extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `batch_too_large`.
-   * @throws NotFoundError: `inbound_item_not_found`.
+   * @throws NotFoundError: `inbound_item_not_found`, `project_not_found`.
    */
   replay(ids: readonly t.JobId[], options?: CommandOptions): Promise<t.Replayed> {
     return this._call<t.Replayed>("inbound.replay", { ids }, options);
@@ -1634,7 +1709,8 @@ export class Members extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `member_already_exists`, `version_conflict`.
    * @throws ForbiddenError: `actor_suspended`, `cannot_grant_unheld`, `permission_denied`, `permission_not_grantable`.
-   * @throws NotFoundError: `user_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `user_not_found`.
    * @throws ValidationError: `access_expiry_in_past`, `enum_unknown`, `permission_overlap`, `permission_unknown`.
    */
   add(input: i.MembersAddInput, options?: CommandOptions): Promise<t.ProjectMember> {
@@ -1647,6 +1723,7 @@ export class Members extends Collection {
    * Permission: `apikeys.manage`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    */
   apiKeys(options?: CallOptions): Promise<t.MemberApiKey[]> {
     return this._call<t.MemberApiKey[]>("members.api_keys", {}, options);
@@ -1658,6 +1735,10 @@ export class Members extends Collection {
    * Permission: `members.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+   * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
    */
   count(input: i.MembersCountInput = {}, options?: CallOptions): Promise<number> {
     return this._call<number>("members.count", input, options);
@@ -1669,6 +1750,7 @@ export class Members extends Collection {
    * Permission: `members.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    */
   find(input: i.MembersFindInput, options?: CallOptions): Promise<t.ProjectMember | null> {
     return this._call<t.ProjectMember | null>("members.find", input, options);
@@ -1680,7 +1762,7 @@ export class Members extends Collection {
    * Permission: `members.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `member_not_found`.
+   * @throws NotFoundError: `member_not_found`, `project_not_found`.
    */
   get(id: t.MemberId, options?: CallOptions): Promise<t.ProjectMember> {
     return this._call<t.ProjectMember>("members.get", { id }, options);
@@ -1694,8 +1776,10 @@ export class Members extends Collection {
    * @throws ConflictError: `idempotency_key_reused`, `invitation_already_open`, `member_already_exists`,
    * `version_conflict`.
    * @throws ForbiddenError: `cannot_grant_unheld`, `permission_denied`, `permission_not_grantable`.
-   * @throws ValidationError: `access_expiry_in_past`, `email_invalid`, `input_invalid`, `invitation_ttl_out_of_range`,
-   * `permission_overlap`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `access_expiry_in_past`, `email_invalid`, `email_required`, `email_too_long`,
+   * `input_invalid`, `invitation_ttl_out_of_range`, `permission_overlap`.
    */
   invite(input: i.MembersInviteInput, options?: CommandOptions): Promise<t.InvitedMember> {
     return this._call<t.InvitedMember>("members.invite", input, options);
@@ -1708,7 +1792,8 @@ export class Members extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `not_a_member`, `permission_denied`.
-   * @throws InvalidStateError: `last_admin`, `owner_membership_protected`.
+   * @throws InvalidStateError: `last_admin`, `owner_membership_protected`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`.
    */
   leave(options?: CommandOptions): Promise<t.ProjectMember> {
     return this._call<t.ProjectMember>("members.leave", {}, options);
@@ -1720,6 +1805,11 @@ export class Members extends Collection {
    * Permission: `members.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
    */
   list(input: i.MembersListInput = {}, options?: CallOptions): Pager<t.ProjectMember> {
     return this._list<t.ProjectMember>("members.list", input, options);
@@ -1731,6 +1821,7 @@ export class Members extends Collection {
    * Permission: `authenticated`.
    *
    * @throws ForbiddenError: `actor_suspended`, `not_a_member`, `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    */
   permissions(input: i.MembersPermissionsInput = {}, options?: CallOptions): Promise<t.EffectivePermissions> {
     return this._call<t.EffectivePermissions>("members.permissions", input, options);
@@ -1743,8 +1834,8 @@ export class Members extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `cannot_change_self`, `cannot_grant_unheld`, `permission_denied`.
-   * @throws InvalidStateError: `invalid_state`.
-   * @throws NotFoundError: `member_not_found`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `member_not_found`, `project_not_found`.
    * @throws ValidationError: `access_expiry_in_past`.
    */
   reinstate(id: t.MemberId, input: i.MembersReinstateInput = {}, options?: CommandOptions): Promise<t.ProjectMember> {
@@ -1758,8 +1849,8 @@ export class Members extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `last_admin`, `owner_membership_protected`.
-   * @throws NotFoundError: `member_not_found`.
+   * @throws InvalidStateError: `last_admin`, `owner_membership_protected`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `member_not_found`, `project_not_found`.
    */
   remove(id: t.MemberId, options?: CommandOptions): Promise<t.ProjectMember> {
     return this._call<t.ProjectMember>("members.remove", { id }, options);
@@ -1772,9 +1863,9 @@ export class Members extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `invalid_state`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `invitation_resend_limit`.
-   * @throws NotFoundError: `member_not_found`.
+   * @throws NotFoundError: `member_not_found`, `project_not_found`.
    * @throws ValidationError: `input_invalid`, `invitation_ttl_out_of_range`.
    */
   resendInvitation(
@@ -1792,7 +1883,8 @@ export class Members extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `api_key_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `api_key_not_found`, `project_not_found`.
    * @throws ValidationError: `text_too_long`.
    */
   revokeApiKey(input: i.MembersRevokeApiKeyInput, options?: CommandOptions): Promise<t.ApiKey> {
@@ -1806,8 +1898,9 @@ export class Members extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `cannot_change_self`, `permission_denied`.
-   * @throws InvalidStateError: `invalid_state`, `last_admin`, `owner_membership_protected`.
-   * @throws NotFoundError: `member_not_found`.
+   * @throws InvalidStateError: `invalid_state`, `last_admin`, `owner_membership_protected`, `project_inactive`,
+   * `project_suspended`.
+   * @throws NotFoundError: `member_not_found`, `project_not_found`.
    * @throws ValidationError: `text_too_long`.
    */
   suspend(id: t.MemberId, input: i.MembersSuspendInput = {}, options?: CommandOptions): Promise<t.ProjectMember> {
@@ -1822,8 +1915,8 @@ export class Members extends Collection {
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `cannot_change_self`, `cannot_grant_unheld`, `permission_denied`,
    * `permission_not_grantable`.
-   * @throws InvalidStateError: `last_admin`, `owner_membership_protected`.
-   * @throws NotFoundError: `member_not_found`.
+   * @throws InvalidStateError: `last_admin`, `owner_membership_protected`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `member_not_found`, `project_not_found`.
    * @throws ValidationError: `access_expiry_in_past`, `enum_unknown`, `permission_overlap`, `permission_unknown`.
    */
   update(id: t.MemberId, input: i.MembersUpdateInput = {}, options?: CommandOptions): Promise<t.ProjectMember> {
@@ -1848,9 +1941,10 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `message_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `message_not_found`, `project_not_found`.
    * @throws ValidationError: `content_not_allowed`, `input_invalid`, `mime_invalid`, `text_control_char`,
-   * `text_too_long`, `url_invalid`, `url_scheme_unsupported`.
+   * `text_too_long`, `url_credentials`, `url_invalid`, `url_scheme_unsupported`.
    */
   attachMedia(id: t.MessageId, input: i.MessagesAttachMediaInput, options?: CommandOptions): Promise<t.Message> {
     return this._call<t.Message>("messages.attach_media", { ...input, id }, options);
@@ -1863,8 +1957,8 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `invalid_state`.
-   * @throws NotFoundError: `message_not_found`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `message_not_found`, `project_not_found`.
    * @throws ValidationError: `text_control_char`, `text_too_long`.
    */
   cancel(id: t.MessageId, input: i.MessagesCancelInput = {}, options?: CommandOptions): Promise<t.Message> {
@@ -1886,7 +1980,8 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
    * @throws ValidationError: `limit_out_of_range`.
    */
   claimDue(input: i.MessagesClaimDueInput = {}, options?: CommandOptions): Promise<t.ClaimedMessage[]> {
@@ -1899,7 +1994,10 @@ export class Messages extends Collection {
    * Permission: `messages.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+   * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
    */
   count(input: i.MessagesCountInput = {}, options?: CallOptions): Promise<number> {
     return this._call<number>("messages.count", input, options);
@@ -1913,7 +2011,8 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `message_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `message_not_found`, `project_not_found`.
    * @throws ValidationError: `text_control_char`, `text_too_long`.
    */
   delete(id: t.MessageId, input: i.MessagesDeleteInput = {}, options?: CommandOptions): Promise<t.Message> {
@@ -1930,8 +2029,8 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `edit_window_closed`, `message_not_editable`.
-   * @throws NotFoundError: `channel_not_found`, `message_not_found`.
+   * @throws InvalidStateError: `edit_window_closed`, `message_not_editable`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `message_not_found`, `project_not_found`.
    * @throws ValidationError: `text_required`, `text_too_long`.
    */
   edit(id: t.MessageId, input: i.MessagesEditInput, options?: CommandOptions): Promise<t.Message> {
@@ -1944,6 +2043,7 @@ export class Messages extends Collection {
    * Permission: `messages.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `field_required`.
    */
   find(input: i.MessagesFindInput = {}, options?: CallOptions): Promise<t.Message | null> {
@@ -1960,10 +2060,10 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `channel_not_active`, `chat_closed`, `message_not_forwardable`, `recipient_unreachable`,
-   * `reply_window_closed`.
+   * @throws InvalidStateError: `channel_not_active`, `chat_closed`, `message_not_forwardable`, `project_inactive`,
+   * `project_suspended`, `recipient_unreachable`, `reply_window_closed`.
    * @throws LimitExceededError: `payload_too_large`.
-   * @throws NotFoundError: `chat_not_found`, `message_not_found`.
+   * @throws NotFoundError: `chat_not_found`, `message_not_found`, `project_not_found`.
    * @throws ValidationError: `content_not_allowed`, `content_type_not_supported`, `groups_not_supported`,
    * `limit_out_of_range`, `media_required`, `newsletters_not_supported`, `text_too_long`.
    */
@@ -1977,7 +2077,7 @@ export class Messages extends Collection {
    * Permission: `messages.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `message_not_found`.
+   * @throws NotFoundError: `message_not_found`, `project_not_found`.
    */
   get(id: t.MessageId, options?: CallOptions): Promise<t.Message> {
     return this._call<t.Message>("messages.get", { id }, options);
@@ -1993,7 +2093,10 @@ export class Messages extends Collection {
    * Permission: `messages.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
    * `limit_out_of_range`, `sort_field_unknown`.
    */
   list(input: i.MessagesListInput = {}, options?: CallOptions): Pager<t.Message> {
@@ -2009,8 +2112,8 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `invalid_state`.
-   * @throws NotFoundError: `message_not_found`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `message_not_found`, `project_not_found`.
    * @throws ValidationError: `limit_out_of_range`.
    */
   markRead(
@@ -2028,7 +2131,8 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_not_found`, `message_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `message_not_found`, `project_not_found`.
    * @throws ValidationError: `emoji_invalid`.
    */
   react(id: t.MessageId, input: i.MessagesReactInput, options?: CommandOptions): Promise<t.Message> {
@@ -2050,8 +2154,8 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `channel_message_id_taken`, `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `invalid_state`.
-   * @throws NotFoundError: `channel_not_found`, `message_not_found`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `message_not_found`, `project_not_found`.
    * @throws ValidationError: `field_required`, `input_invalid`, `timestamp_in_future`.
    */
   reportDelivery(input: i.MessagesReportDeliveryInput, options?: CommandOptions): Promise<t.DeliveryResult> {
@@ -2065,8 +2169,9 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `channel_not_active`, `chat_closed`, `invalid_state`.
-   * @throws NotFoundError: `channel_not_found`, `chat_not_found`, `message_not_found`.
+   * @throws InvalidStateError: `channel_not_active`, `chat_closed`, `invalid_state`, `project_inactive`,
+   * `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `chat_not_found`, `message_not_found`, `project_not_found`.
    * @throws ValidationError: `expiry_invalid`.
    */
   retry(id: t.MessageId, options?: CommandOptions): Promise<t.Message> {
@@ -2084,8 +2189,8 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `invalid_state`, `revoke_window_closed`.
-   * @throws NotFoundError: `channel_not_found`, `message_not_found`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`, `revoke_window_closed`.
+   * @throws NotFoundError: `channel_not_found`, `message_not_found`, `project_not_found`.
    */
   revoke(id: t.MessageId, options?: CommandOptions): Promise<t.Message> {
     return this._call<t.Message>("messages.revoke", { id }, options);
@@ -2100,7 +2205,10 @@ export class Messages extends Collection {
    * Permission: `messages.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `limit_out_of_range`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+   * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`, `limit_out_of_range`.
    */
   search(input: i.MessagesSearchInput, options?: CallOptions): Promise<t.MessageHit[]> {
     return this._call<t.MessageHit[]>("messages.search", input, options);
@@ -2122,15 +2230,17 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `client_token_reused`, `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `channel_not_active`, `chat_closed`, `recipient_unreachable`, `reply_window_closed`.
+   * @throws InvalidStateError: `channel_not_active`, `chat_closed`, `project_inactive`, `project_suspended`,
+   * `recipient_unreachable`, `reply_window_closed`.
    * @throws LimitExceededError: `payload_too_large`.
-   * @throws NotFoundError: `channel_not_found`, `chat_not_found`, `contact_not_found`.
+   * @throws NotFoundError: `channel_not_found`, `chat_not_found`, `contact_not_found`, `project_not_found`.
    * @throws ValidationError: `contact_card_required`, `content_not_allowed`, `content_type_not_supported`,
    * `coordinates_out_of_range`, `enum_unknown`, `expiry_invalid`, `field_required`, `groups_not_supported`,
    * `json_too_deep`, `json_too_large`, `limit_out_of_range`, `location_required`, `media_required`,
    * `media_url_insecure`, `message_contact_mismatch`, `mime_invalid`, `name_too_long`, `newsletters_not_supported`,
-   * `reply_target_mismatch`, `schedule_in_past`, `template_required`, `template_variable_invalid`, `text_required`,
-   * `text_too_long`, `url_invalid`, `url_scheme_unsupported`, `vcard_invalid`.
+   * `phone_invalid`, `phone_region_required`, `reply_target_mismatch`, `schedule_in_past`, `template_required`,
+   * `template_variable_invalid`, `text_required`, `text_too_long`, `url_invalid`, `url_scheme_unsupported`,
+   * `vcard_invalid`.
    */
   send(input: i.MessagesSendInput, options?: CommandOptions): Promise<t.Message> {
     return this._call<t.Message>("messages.send", input, options);
@@ -2142,6 +2252,7 @@ export class Messages extends Collection {
    * Permission: `messages.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `limit_out_of_range`.
    */
   thread(input: i.MessagesThreadInput, options?: CallOptions): Pager<t.ThreadSession> {
@@ -2157,7 +2268,8 @@ export class Messages extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `message_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `message_not_found`, `project_not_found`.
    * @throws ValidationError: `json_key_invalid`, `json_too_deep`, `json_too_large`, `language_invalid`,
    * `text_control_char`.
    */
@@ -2181,7 +2293,8 @@ export class Projects extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `project_suspended`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `text_too_long`.
    */
   activate(input: i.ProjectsActivateInput = {}, options?: CommandOptions): Promise<t.Project> {
@@ -2195,7 +2308,8 @@ export class Projects extends Collection {
    *
    * @throws ConflictError: `agent_already_in_assignment`, `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `agent_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `agent_not_found`, `project_not_found`.
    * @throws ValidationError: `agent_not_assignable`.
    */
   addAssignmentAgent(input: i.ProjectsAddAssignmentAgentInput, options?: CommandOptions): Promise<t.Project> {
@@ -2209,7 +2323,8 @@ export class Projects extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `project_suspended`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `text_too_long`.
    */
   deactivate(input: i.ProjectsDeactivateInput = {}, options?: CommandOptions): Promise<t.Project> {
@@ -2223,9 +2338,11 @@ export class Projects extends Collection {
    *
    * @throws ConflictError: `custom_field_exists`, `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `custom_field_definition_limit`.
-   * @throws ValidationError: `custom_field_key_invalid`, `custom_field_options_required`, `custom_field_value_invalid`,
-   * `name_required`, `name_too_long`, `text_too_long`, `value_out_of_range`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `custom_field_key_invalid`, `custom_field_key_required`, `custom_field_options_required`,
+   * `custom_field_value_invalid`, `name_required`, `name_too_long`, `text_too_long`, `value_out_of_range`.
    */
   defineCustomField(input: i.ProjectsDefineCustomFieldInput, options?: CommandOptions): Promise<t.Project> {
     return this._call<t.Project>("projects.define_custom_field", input, options);
@@ -2238,6 +2355,8 @@ export class Projects extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `confirmation_mismatch`, `text_too_long`.
    */
   delete(input: i.ProjectsDeleteInput, options?: CommandOptions): Promise<t.Project> {
@@ -2250,7 +2369,7 @@ export class Projects extends Collection {
    * Permission: `channels.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `channel_not_found`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
    */
   effectiveSessionTimeout(
     input: i.ProjectsEffectiveSessionTimeoutInput,
@@ -2280,7 +2399,7 @@ export class Projects extends Collection {
    *
    * @throws ForbiddenError: `permission_denied`.
    * @throws InvalidStateError: `assignment_not_enabled`.
-   * @throws NotFoundError: `no_eligible_agent`.
+   * @throws NotFoundError: `no_eligible_agent`, `project_not_found`.
    */
   nextAssignee(input: i.ProjectsNextAssigneeInput = {}, options?: CallOptions): Promise<t.AgentId> {
     return this._call<t.AgentId>("projects.next_assignee", input, options);
@@ -2293,7 +2412,8 @@ export class Projects extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `agent_not_in_assignment`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `agent_not_in_assignment`, `project_not_found`.
    * @throws ValidationError: `assignment_agents_required`.
    */
   removeAssignmentAgent(input: i.ProjectsRemoveAssignmentAgentInput, options?: CommandOptions): Promise<t.Project> {
@@ -2307,8 +2427,9 @@ export class Projects extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `custom_field_not_found`.
-   * @throws ValidationError: `custom_field_fixed`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `custom_field_not_found`, `project_not_found`.
+   * @throws ValidationError: `custom_field_fixed`, `custom_field_key_invalid`, `custom_field_key_required`.
    */
   removeCustomField(input: i.ProjectsRemoveCustomFieldInput, options?: CommandOptions): Promise<t.Project> {
     return this._call<t.Project>("projects.remove_custom_field", input, options);
@@ -2321,7 +2442,8 @@ export class Projects extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `project_slug_taken`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `invalid_state`, `purge_window_passed`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`, `purge_window_passed`.
+   * @throws NotFoundError: `project_not_found`.
    */
   restore(options?: CommandOptions): Promise<t.Project> {
     return this._call<t.Project>("projects.restore", {}, options);
@@ -2335,7 +2457,8 @@ export class Projects extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `owner_must_be_admin_member`.
+   * @throws InvalidStateError: `owner_must_be_admin_member`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`.
    */
   transferOwnership(input: i.ProjectsTransferOwnershipInput, options?: CommandOptions): Promise<t.Project> {
     return this._call<t.Project>("projects.transfer_ownership", input, options);
@@ -2349,8 +2472,9 @@ export class Projects extends Collection {
    * @throws ConflictError: `agent_already_in_assignment`, `idempotency_key_reused`, `project_slug_taken`,
    * `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `reassignment_rule_limit`.
-   * @throws NotFoundError: `agent_not_found`.
+   * @throws NotFoundError: `agent_not_found`, `project_not_found`.
    * @throws ValidationError: `assignment_agents_required`, `business_hours_invalid`, `currency_invalid`,
    * `field_required`, `json_key_invalid`, `json_too_deep`, `json_too_large`, `language_invalid`, `name_required`,
    * `name_too_long`, `name_too_short`, `reassignment_timeout_invalid`, `region_invalid`, `retention_out_of_range`,
@@ -2368,10 +2492,10 @@ export class Projects extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `custom_field_type_immutable`.
-   * @throws NotFoundError: `custom_field_not_found`.
-   * @throws ValidationError: `custom_field_options_required`, `custom_field_value_invalid`, `name_required`,
-   * `name_too_long`, `text_too_long`, `value_out_of_range`.
+   * @throws InvalidStateError: `custom_field_type_immutable`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `custom_field_not_found`, `project_not_found`.
+   * @throws ValidationError: `custom_field_key_invalid`, `custom_field_key_required`, `custom_field_options_required`,
+   * `custom_field_value_invalid`, `name_required`, `name_too_long`, `text_too_long`, `value_out_of_range`.
    */
   updateCustomField(input: i.ProjectsUpdateCustomFieldInput, options?: CommandOptions): Promise<t.Project> {
     return this._call<t.Project>("projects.update_custom_field", input, options);
@@ -2398,8 +2522,8 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `session_not_active`.
-   * @throws NotFoundError: `session_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`, `session_not_active`.
+   * @throws NotFoundError: `project_not_found`, `session_not_found`.
    * @throws ValidationError: `agent_cannot_attend`, `field_required`, `name_required`, `name_too_long`,
    * `text_too_long`.
    */
@@ -2413,7 +2537,10 @@ export class Sessions extends Collection {
    * Permission: `sessions.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+   * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
    */
   count(input: i.SessionsCountInput = {}, options?: CallOptions): Promise<number> {
     return this._call<number>("sessions.count", input, options);
@@ -2426,8 +2553,8 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `session_not_escalated`.
-   * @throws NotFoundError: `session_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`, `session_not_escalated`.
+   * @throws NotFoundError: `project_not_found`, `session_not_found`.
    * @throws ValidationError: `text_too_long`.
    */
   deescalate(id: t.SessionId, input: i.SessionsDeescalateInput = {}, options?: CommandOptions): Promise<t.Session> {
@@ -2444,9 +2571,9 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `session_not_active`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`, `session_not_active`.
    * @throws LimitExceededError: `outcome_tag_limit`.
-   * @throws NotFoundError: `session_not_found`.
+   * @throws NotFoundError: `project_not_found`, `session_not_found`.
    * @throws ValidationError: `enum_unknown`, `tag_invalid`, `text_too_long`.
    */
   end(id: t.SessionId, input: i.SessionsEndInput, options?: CommandOptions): Promise<t.Session> {
@@ -2461,8 +2588,8 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `session_not_active`.
-   * @throws NotFoundError: `session_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`, `session_not_active`.
+   * @throws NotFoundError: `project_not_found`, `session_not_found`.
    * @throws ValidationError: `agent_cannot_attend`, `escalation_level_invalid`, `reason_required`, `text_too_long`.
    */
   escalate(id: t.SessionId, input: i.SessionsEscalateInput, options?: CommandOptions): Promise<t.Session> {
@@ -2475,6 +2602,7 @@ export class Sessions extends Collection {
    * Permission: `sessions.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `field_required`.
    */
   find(input: i.SessionsFindInput = {}, options?: CallOptions): Promise<t.Session | null> {
@@ -2487,7 +2615,7 @@ export class Sessions extends Collection {
    * Permission: `sessions.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `session_not_found`.
+   * @throws NotFoundError: `project_not_found`, `session_not_found`.
    */
   get(id: t.SessionId, options?: CallOptions): Promise<t.Session> {
     return this._call<t.Session>("sessions.get", { id }, options);
@@ -2499,7 +2627,10 @@ export class Sessions extends Collection {
    * Permission: `sessions.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
    * `limit_out_of_range`, `sort_field_unknown`.
    */
   list(input: i.SessionsListInput = {}, options?: CallOptions): Pager<t.Session> {
@@ -2513,7 +2644,8 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `session_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `session_not_found`.
    * @throws ValidationError: `currency_invalid`, `money_negative`, `money_overflow`, `text_too_long`.
    */
   markConverted(
@@ -2530,6 +2662,7 @@ export class Sessions extends Collection {
    * Permission: `sessions.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `limit_out_of_range`.
    */
   queue(input: i.SessionsQueueInput = {}, options?: CallOptions): Promise<t.QueuedSession[]> {
@@ -2544,8 +2677,8 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `active_session_exists`, `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `newer_session_exists`, `session_active`.
-   * @throws NotFoundError: `session_not_found`.
+   * @throws InvalidStateError: `newer_session_exists`, `project_inactive`, `project_suspended`, `session_active`.
+   * @throws NotFoundError: `project_not_found`, `session_not_found`.
    * @throws ValidationError: `reason_required`, `text_too_long`.
    */
   reopen(id: t.SessionId, input: i.SessionsReopenInput, options?: CommandOptions): Promise<t.Session> {
@@ -2560,8 +2693,8 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `summary_not_applicable`.
-   * @throws NotFoundError: `session_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`, `summary_not_applicable`.
+   * @throws NotFoundError: `project_not_found`, `session_not_found`.
    */
   requestSummary(id: t.SessionId, options?: CommandOptions): Promise<t.Session> {
     return this._call<t.Session>("sessions.request_summary", { id }, options);
@@ -2574,8 +2707,8 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `session_active`.
-   * @throws NotFoundError: `session_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`, `session_active`.
+   * @throws NotFoundError: `project_not_found`, `session_not_found`.
    */
   resolve(id: t.SessionId, options?: CommandOptions): Promise<t.Session> {
     return this._call<t.Session>("sessions.resolve", { id }, options);
@@ -2588,6 +2721,7 @@ export class Sessions extends Collection {
    * Permission: `sessions.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `limit_out_of_range`.
    */
   search(input: i.SessionsSearchInput, options?: CallOptions): Promise<t.SessionHit[]> {
@@ -2601,7 +2735,8 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws NotFoundError: `session_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `session_not_found`.
    * @throws ValidationError: `input_invalid`, `json_too_deep`, `json_too_large`, `name_required`, `name_too_long`,
    * `sentiment_score_out_of_range`, `text_required`, `text_too_long`.
    */
@@ -2618,8 +2753,8 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `active_session_exists`, `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `chat_closed`, `invalid_state`.
-   * @throws NotFoundError: `channel_not_found`, `chat_not_found`.
+   * @throws InvalidStateError: `chat_closed`, `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `chat_not_found`, `project_not_found`.
    * @throws ValidationError: `agent_cannot_attend`, `session_contact_required`, `timeout_out_of_range`.
    */
   start(input: i.SessionsStartInput, options?: CommandOptions): Promise<t.StartedSession> {
@@ -2632,6 +2767,7 @@ export class Sessions extends Collection {
    * Permission: `sessions.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
    */
   stats(options?: CallOptions): Promise<t.SessionCounts> {
     return this._call<t.SessionCounts>("sessions.stats", {}, options);
@@ -2644,8 +2780,8 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `session_not_active`.
-   * @throws NotFoundError: `session_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`, `session_not_active`.
+   * @throws NotFoundError: `project_not_found`, `session_not_found`.
    * @throws ValidationError: `text_too_long`.
    */
   unassign(id: t.SessionId, input: i.SessionsUnassignInput = {}, options?: CommandOptions): Promise<t.Session> {
@@ -2659,8 +2795,8 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `session_active`.
-   * @throws NotFoundError: `session_not_found`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`, `session_active`.
+   * @throws NotFoundError: `project_not_found`, `session_not_found`.
    */
   unresolve(id: t.SessionId, options?: CommandOptions): Promise<t.Session> {
     return this._call<t.Session>("sessions.unresolve", { id }, options);
@@ -2674,9 +2810,9 @@ export class Sessions extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `session_not_active`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`, `session_not_active`.
    * @throws LimitExceededError: `custom_field_limit`, `outcome_tag_limit`.
-   * @throws NotFoundError: `custom_field_not_found`, `session_not_found`.
+   * @throws NotFoundError: `custom_field_not_found`, `project_not_found`, `session_not_found`.
    * @throws ValidationError: `custom_field_fixed`, `custom_field_key_invalid`, `custom_field_key_required`,
    * `custom_field_read_only`, `custom_field_required`, `custom_field_system`, `custom_field_type_invalid`,
    * `custom_field_type_mismatch`, `custom_field_undefined`, `custom_field_value_invalid`, `extension_in_past`,

@@ -37,7 +37,6 @@ export interface ErrorCodes {
     | "member_already_exists"
     | "participant_exists"
     | "project_slug_taken"
-    | "unique_taken"
     | "unmerge_identifier_taken"
     | "user_email_taken"
     | "version_conflict";
@@ -320,7 +319,6 @@ export interface ErrorCodes {
     | "text_control_char"
     | "text_required"
     | "text_too_long"
-    | "text_too_short"
     | "time_range_days_required"
     | "timeout_out_of_range"
     | "timestamp_in_future"

@@ -74,7 +74,7 @@ class SystemChannelTypes(Collection):
             provider: 1 to 50 characters, kept in lower case.
 
         Permission: platform.operate.
-        Errors: capabilities_invalid, channel_type_code_invalid, channel_type_code_taken, channel_type_legacy_id_invalid, channel_type_legacy_id_taken, config_field_secret, config_schema_invalid, connection_mode_invalid, field_required, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: capabilities_invalid, channel_type_code_invalid, channel_type_code_taken, channel_type_legacy_id_invalid, channel_type_legacy_id_taken, config_field_secret, config_schema_invalid, connection_mode_invalid, custom_field_key_invalid, custom_field_key_required, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, permission_denied, version_conflict.
         """
         return self._call(
             "channel_types.create",
@@ -174,7 +174,7 @@ class SystemChannelTypes(Collection):
             capabilities: Replaces all of them.
 
         Permission: platform.operate.
-        Errors: capabilities_invalid, channel_type_code_invalid, channel_type_code_taken, channel_type_not_found, config_field_secret, config_schema_invalid, connection_mode_invalid, field_required, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: capabilities_invalid, channel_type_code_invalid, channel_type_code_taken, channel_type_not_found, config_field_secret, config_schema_invalid, connection_mode_invalid, custom_field_key_invalid, custom_field_key_required, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, permission_denied, version_conflict.
         """
         return self._call(
             "channel_types.update",
@@ -394,7 +394,7 @@ class SystemProjects(Collection):
         """The project of a slug, if the actor belongs to it.
 
         Permission: authenticated.
-        Errors: permission_denied.
+        Errors: permission_denied, slug_invalid.
         """
         return self._call(
             "projects.find",
@@ -424,7 +424,7 @@ class SystemProjects(Collection):
             with_total: Counts all that satisfies the filter; costs a count.
 
         Permission: authenticated.
-        Errors: permission_denied.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, sort_field_unknown.
         """
         return self._list(
             "projects.list",
@@ -586,7 +586,7 @@ class SystemUsers(Collection):
         """How many users satisfy a filter.
 
         Permission: users.view.
-        Errors: permission_denied.
+        Errors: filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, permission_denied.
         """
         return self._call(
             "users.count",
@@ -629,7 +629,7 @@ class SystemUsers(Collection):
             timezone: `UTC` unless told.
 
         Permission: users.manage.
-        Errors: email_invalid, email_required, email_too_long, encryption_key_not_found, encryption_not_configured, enum_unknown, idempotency_key_reused, identity_taken, json_key_invalid, json_too_deep, json_too_large, name_required, name_too_long, password_weak, permission_denied, phone_invalid, phone_region_required, secret_tampered, user_email_taken, version_conflict.
+        Errors: email_invalid, email_required, email_too_long, encryption_key_not_found, encryption_not_configured, enum_unknown, idempotency_key_reused, identity_taken, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, password_weak, permission_denied, phone_invalid, phone_region_required, secret_tampered, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, user_email_taken, version_conflict.
         """
         return self._call(
             "users.create",
@@ -778,7 +778,7 @@ class SystemUsers(Collection):
             issuer: The provider, with `subject`.
 
         Permission: users.view.
-        Errors: email_invalid, field_required, permission_denied.
+        Errors: email_invalid, email_required, email_too_long, field_required, permission_denied.
         """
         return self._call(
             "users.find",
@@ -862,7 +862,7 @@ class SystemUsers(Collection):
             with_total: Counts all that satisfies the filter; costs a count.
 
         Permission: users.view.
-        Errors: permission_denied.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, sort_field_unknown.
         """
         return self._list(
             "users.list",
@@ -908,7 +908,7 @@ class SystemUsers(Collection):
         """Creates a user with a project that it owns. All or nothing; idempotent through the idempotency key only.
 
         Permission: users.manage.
-        Errors: currency_invalid, email_invalid, email_required, idempotency_key_reused, identity_taken, name_required, name_too_long, name_too_short, permission_denied, phone_invalid, project_slug_taken, region_invalid, slug_invalid, user_email_taken, version_conflict.
+        Errors: currency_invalid, email_invalid, email_required, idempotency_key_reused, identity_taken, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, name_too_short, permission_denied, phone_invalid, phone_region_required, project_slug_taken, region_invalid, slug_invalid, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, user_email_taken, version_conflict.
         """
         return self._call(
             "users.onboard",
@@ -1129,7 +1129,7 @@ class SystemUsers(Collection):
             settings: Keys of the host's preferences to set and to remove.
 
         Permission: authenticated.
-        Errors: email_invalid, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, not_a_member, permission_denied, phone_invalid, phone_region_required, timezone_invalid, url_invalid, user_email_taken, user_not_found, version_conflict.
+        Errors: email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, not_a_member, permission_denied, phone_invalid, phone_region_required, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, user_email_taken, user_not_found, version_conflict.
         """
         return self._call(
             "users.update",
@@ -1163,7 +1163,7 @@ class SystemUsers(Collection):
             email: What was verified; refused when it is not the current address any more.
 
         Permission: users.manage.
-        Errors: email_invalid, email_mismatch, idempotency_key_reused, permission_denied, user_not_found, version_conflict.
+        Errors: email_invalid, email_mismatch, email_required, email_too_long, idempotency_key_reused, permission_denied, user_not_found, version_conflict.
         """
         return self._call(
             "users.verify_email",
@@ -1192,7 +1192,7 @@ class ChannelTypes(Collection):
             code: A code or an alias.
 
         Permission: channels.view.
-        Errors: channel_type_not_found, field_required, permission_denied.
+        Errors: channel_type_not_found, field_required, permission_denied, project_not_found.
         """
         return self._call(
             "channel_types.find",
@@ -1210,7 +1210,7 @@ class ChannelTypes(Collection):
         """A kind of channel by its id.
 
         Permission: channels.view.
-        Errors: channel_type_not_found, permission_denied.
+        Errors: channel_type_not_found, permission_denied, project_not_found.
         """
         return self._call(
             "channel_types.get",
@@ -1242,7 +1242,7 @@ class ChannelTypes(Collection):
             with_total: Counts all that satisfies the filter; costs a count.
 
         Permission: channels.view.
-        Errors: permission_denied.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
         """
         return self._list(
             "channel_types.list",
@@ -1273,7 +1273,7 @@ class ChannelTypes(Collection):
             mode: The type's default mode unless told.
 
         Permission: channels.view.
-        Errors: channel_type_not_found, config_field_invalid, config_field_missing, config_field_unknown, connection_mode_unsupported, permission_denied.
+        Errors: channel_type_not_found, config_field_invalid, config_field_missing, config_field_unknown, connection_mode_unsupported, permission_denied, project_not_found.
         """
         return self._call(
             "channel_types.validate_config",
@@ -1300,7 +1300,7 @@ class Channels(Collection):
         """Records the wish to have the channel on. Connecting it follows; `channels.report_connection` says how that went.
 
         Permission: channels.manage.
-        Errors: channel_already_activating, channel_already_active, channel_not_found, config_field_missing, gateway_not_registered, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: channel_already_activating, channel_already_active, channel_not_found, config_field_missing, gateway_not_registered, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "channels.activate",
@@ -1320,7 +1320,7 @@ class Channels(Collection):
         """How many channels satisfy a condition.
 
         Permission: channels.view.
-        Errors: permission_denied.
+        Errors: filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, permission_denied, project_not_found.
         """
         return self._call(
             "channels.count",
@@ -1382,7 +1382,7 @@ class Channels(Collection):
             webhook_events: What the provider is to deliver; empty = everything.
 
         Permission: channels.manage.
-        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_type_inactive, channel_type_not_found, config_field_invalid, config_field_missing, config_field_unknown, connection_mode_unsupported, credential_not_found, encryption_key_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, secret_tampered, session_timeout_out_of_range, url_scheme_unsupported, version_conflict.
+        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_type_inactive, channel_type_not_found, config_field_invalid, config_field_missing, config_field_unknown, connection_mode_unsupported, credential_not_found, encryption_key_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, project_inactive, project_not_found, project_suspended, secret_tampered, session_timeout_out_of_range, url_credentials, url_invalid, url_scheme_unsupported, version_conflict.
         """
         return self._call(
             "channels.create",
@@ -1431,7 +1431,7 @@ class Channels(Collection):
             reason: At most 1 000 characters.
 
         Permission: channels.manage.
-        Errors: channel_already_inactive, channel_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: channel_already_inactive, channel_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return self._call(
             "channels.deactivate",
@@ -1455,7 +1455,7 @@ class Channels(Collection):
         """Deletes the channel: its import is called off, its connection ends, its messages stay.
 
         Permission: channels.manage.
-        Errors: channel_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: channel_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "channels.delete",
@@ -1478,7 +1478,7 @@ class Channels(Collection):
         """Removes a label, also from every chat that carries it.
 
         Permission: channels.manage.
-        Errors: channel_label_not_found, channel_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: channel_label_not_found, channel_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "channels.delete_label",
@@ -1503,7 +1503,7 @@ class Channels(Collection):
             type: A code of the channel type catalogue, or an alias.
 
         Permission: channels.view.
-        Errors: channel_type_not_found, permission_denied.
+        Errors: channel_type_not_found, permission_denied, project_not_found.
         """
         return self._call(
             "channels.find",
@@ -1521,7 +1521,7 @@ class Channels(Collection):
         """A channel by its id, with what it can do and what is in force for it.
 
         Permission: channels.view.
-        Errors: channel_not_found, permission_denied.
+        Errors: channel_not_found, permission_denied, project_not_found.
         """
         return self._call(
             "channels.get",
@@ -1552,7 +1552,7 @@ class Channels(Collection):
             with_total: Counts all that satisfies the filter; costs a count.
 
         Permission: channels.view.
-        Errors: permission_denied.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
         """
         return self._list(
             "channels.list",
@@ -1585,7 +1585,7 @@ class Channels(Collection):
             webhook_active: The provider confirmed, or lost, the address that it delivers to.
 
         Permission: channels.manage.
-        Errors: channel_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: channel_not_found, idempotency_key_reused, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "channels.report_connection",
@@ -1621,7 +1621,7 @@ class Channels(Collection):
             refresh: A new code even if the last one is still valid.
 
         Permission: channels.manage.
-        Errors: channel_not_found, idempotency_key_reused, permission_denied, qr_not_available, qr_not_supported, version_conflict.
+        Errors: channel_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, qr_not_available, qr_not_supported, version_conflict.
         """
         return self._call(
             "channels.request_challenge",
@@ -1650,7 +1650,7 @@ class Channels(Collection):
             overlap_seconds: How long the old token stays valid: 0 to 604 800; 86 400 unless told.
 
         Permission: channels.manage.
-        Errors: channel_not_found, encryption_key_not_found, idempotency_key_reused, input_invalid, permission_denied, secret_tampered, value_out_of_range, version_conflict.
+        Errors: channel_not_found, encryption_key_not_found, idempotency_key_reused, input_invalid, permission_denied, project_inactive, project_not_found, project_suspended, secret_tampered, value_out_of_range, version_conflict.
         """
         return self._call(
             "channels.rotate_webhook_token",
@@ -1705,7 +1705,7 @@ class Channels(Collection):
             webhook_base_url: Where the provider delivers to: `https`, or `http` on the same machine. The secret token is appended to it.
 
         Permission: channels.manage.
-        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_not_found, config_field_invalid, config_field_unknown, credential_not_found, encryption_key_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, import_running, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, secret_tampered, session_timeout_out_of_range, url_scheme_unsupported, version_conflict.
+        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_not_found, config_field_invalid, config_field_unknown, credential_not_found, encryption_key_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, import_running, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, project_inactive, project_not_found, project_suspended, secret_tampered, session_timeout_out_of_range, url_credentials, url_invalid, url_scheme_unsupported, version_conflict.
         """
         return self._call(
             "channels.update",
@@ -1748,7 +1748,7 @@ class Channels(Collection):
         """Makes or changes a label. The same label again changes nothing.
 
         Permission: channels.manage.
-        Errors: channel_label_invalid, channel_label_limit, channel_not_found, color_invalid, idempotency_key_reused, labels_not_supported, permission_denied, version_conflict.
+        Errors: channel_label_invalid, channel_label_limit, channel_not_found, color_invalid, idempotency_key_reused, labels_not_supported, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "channels.upsert_label",
@@ -1771,7 +1771,7 @@ class Channels(Collection):
         `channels.rotate_webhook_token` makes a token that can be shown.
 
         Permission: channels.manage.
-        Errors: channel_not_found, encryption_key_not_found, encryption_not_configured, permission_denied, secret_tampered.
+        Errors: channel_not_found, encryption_key_not_found, encryption_not_configured, permission_denied, project_not_found, secret_tampered.
         """
         return self._call(
             "channels.webhook_url",
@@ -1799,7 +1799,7 @@ class Chats(Collection):
             label_id: 1 to 64 characters.
 
         Permission: chats.manage.
-        Errors: chat_label_invalid, chat_label_limit, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: chat_label_invalid, chat_label_limit, chat_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "chats.add_label",
@@ -1823,7 +1823,7 @@ class Chats(Collection):
         """Lets a contact or an agent into a chat, or in again. An individual chat has one contact and any number of agents.
 
         Permission: chats.manage.
-        Errors: agent_not_found, channel_membership_untracked, chat_closed, chat_not_found, chat_participant_limit, contact_not_found, idempotency_key_reused, individual_contact_limit, not_a_group, participant_exists, permission_denied, version_conflict.
+        Errors: agent_not_found, channel_membership_untracked, chat_closed, chat_not_found, chat_participant_limit, contact_not_found, idempotency_key_reused, individual_contact_limit, not_a_group, participant_exists, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "chats.add_participant",
@@ -1850,7 +1850,7 @@ class Chats(Collection):
             reason: Default: person.
 
         Permission: chats.manage.
-        Errors: chat_closed, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: chat_closed, chat_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "chats.archive",
@@ -1877,7 +1877,7 @@ class Chats(Collection):
             reason: Default: person.
 
         Permission: chats.manage.
-        Errors: chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: chat_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "chats.close",
@@ -1898,7 +1898,7 @@ class Chats(Collection):
         """How many chats satisfy a filter.
 
         Permission: chats.view.
-        Errors: filter_field_unknown, filter_op_unsupported, permission_denied.
+        Errors: filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, permission_denied, project_not_found.
         """
         return self._call(
             "chats.count",
@@ -1931,7 +1931,7 @@ class Chats(Collection):
             subject: 1 to 255 characters.
 
         Permission: chats.manage.
-        Errors: agent_not_found, channel_membership_untracked, channel_not_found, chat_contact_required, chat_creator_required, chat_external_id_taken, chat_participant_limit, chat_subject_required, chat_subject_too_long, contact_not_found, idempotency_key_reused, individual_contact_limit, individual_has_no_subject, not_a_group, permission_denied, text_control_char, value_out_of_range, version_conflict.
+        Errors: agent_not_found, channel_membership_untracked, channel_not_found, chat_contact_required, chat_creator_required, chat_external_id_taken, chat_participant_limit, chat_subject_required, chat_subject_too_long, contact_not_found, idempotency_key_reused, individual_contact_limit, individual_has_no_subject, not_a_group, permission_denied, project_inactive, project_not_found, project_suspended, text_control_char, value_out_of_range, version_conflict.
         """
         return self._call(
             "chats.create",
@@ -1959,7 +1959,7 @@ class Chats(Collection):
         """Deletes a chat. It and its messages are found no more; what happened stays in the log.
 
         Permission: messages.delete.
-        Errors: chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: chat_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "chats.delete",
@@ -1981,7 +1981,7 @@ class Chats(Collection):
         """The open chat of a channel by its id there, or by its contact. Null when there is none.
 
         Permission: chats.view.
-        Errors: field_required, permission_denied.
+        Errors: field_required, permission_denied, project_not_found.
         """
         return self._call(
             "chats.find",
@@ -2000,7 +2000,7 @@ class Chats(Collection):
         """A chat by its id.
 
         Permission: chats.view.
-        Errors: chat_not_found, permission_denied.
+        Errors: chat_not_found, permission_denied, project_not_found.
         """
         return self._call(
             "chats.get",
@@ -2028,7 +2028,7 @@ class Chats(Collection):
             unread: Only chats with unread messages.
 
         Permission: chats.view.
-        Errors: cursor_invalid, cursor_mismatch, limit_out_of_range, permission_denied.
+        Errors: cursor_invalid, cursor_mismatch, limit_out_of_range, permission_denied, project_not_found.
         """
         return self._list(
             "chats.inbox",
@@ -2066,7 +2066,7 @@ class Chats(Collection):
             with_total: Counts all that satisfies the filter; costs a count.
 
         Permission: chats.view.
-        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, limit_out_of_range, permission_denied, sort_field_unknown.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
         """
         return self._list(
             "chats.list",
@@ -2094,7 +2094,7 @@ class Chats(Collection):
             up_to_message_id: Default: everything.
 
         Permission: messages.send.
-        Errors: chat_not_found, idempotency_key_reused, message_not_found, permission_denied, version_conflict.
+        Errors: chat_not_found, idempotency_key_reused, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "chats.mark_read",
@@ -2118,7 +2118,7 @@ class Chats(Collection):
         """Takes a label off a chat.
 
         Permission: chats.manage.
-        Errors: chat_label_not_found, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: chat_label_not_found, chat_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "chats.remove_label",
@@ -2143,7 +2143,7 @@ class Chats(Collection):
         """Ends somebody's part in a chat. The contact of an individual chat cannot leave it.
 
         Permission: chats.manage.
-        Errors: cannot_remove_contact, chat_closed, chat_not_found, idempotency_key_reused, participant_not_found, permission_denied, version_conflict.
+        Errors: cannot_remove_contact, chat_closed, chat_not_found, idempotency_key_reused, participant_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "chats.remove_participant",
@@ -2170,7 +2170,7 @@ class Chats(Collection):
             text: Fewer than 2 characters find nothing.
 
         Permission: chats.view.
-        Errors: limit_out_of_range, permission_denied.
+        Errors: limit_out_of_range, permission_denied, project_not_found.
         """
         return self._call(
             "chats.search",
@@ -2193,7 +2193,7 @@ class Chats(Collection):
         """Makes a participant of a group an admin or a member. The last admin cannot be demoted.
 
         Permission: chats.manage.
-        Errors: chat_closed, chat_last_admin, chat_not_found, idempotency_key_reused, not_a_group, participant_not_found, permission_denied, version_conflict.
+        Errors: chat_closed, chat_last_admin, chat_not_found, idempotency_key_reused, not_a_group, participant_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "chats.set_participant_role",
@@ -2221,7 +2221,7 @@ class Chats(Collection):
             reason: Default: person.
 
         Permission: chats.manage.
-        Errors: chat_closed, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: chat_closed, chat_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "chats.unarchive",
@@ -2246,7 +2246,7 @@ class Chats(Collection):
             agent_id: Only chats whose active session this agent attends.
 
         Permission: chats.view.
-        Errors: permission_denied.
+        Errors: permission_denied, project_not_found.
         """
         return self._call(
             "chats.unread_summary",
@@ -2281,7 +2281,7 @@ class Chats(Collection):
             subject: 1 to 255 characters.
 
         Permission: chats.manage.
-        Errors: chat_closed, chat_external_id_immutable, chat_external_id_taken, chat_label_invalid, chat_label_limit, chat_not_found, chat_subject_required, chat_subject_too_long, idempotency_key_reused, individual_has_no_subject, json_key_invalid, json_too_deep, json_too_large, mute_in_past, permission_denied, text_control_char, text_too_long, url_invalid, value_out_of_range, version_conflict.
+        Errors: chat_closed, chat_external_id_immutable, chat_external_id_taken, chat_label_invalid, chat_label_limit, chat_not_found, chat_subject_required, chat_subject_too_long, idempotency_key_reused, individual_has_no_subject, json_key_invalid, json_too_deep, json_too_large, mute_in_past, permission_denied, project_inactive, project_not_found, project_suspended, text_control_char, text_too_long, url_credentials, url_invalid, url_scheme_unsupported, value_out_of_range, version_conflict.
         """
         return self._call(
             "chats.update",
@@ -2321,7 +2321,7 @@ class Contacts(Collection):
             scope: The system of an `external` id, the channel type of a `channel_user`.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, email_invalid, field_required, idempotency_key_reused, identifier_limit, identifier_taken, permission_denied, phone_invalid, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        Errors: contact_not_active, contact_not_found, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_taken, name_too_long, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return self._call(
             "contacts.add_identifier",
@@ -2347,7 +2347,7 @@ class Contacts(Collection):
         """Adds a tag to a contact. Adding a tag it already has changes nothing.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, tag_invalid, tag_limit, version_conflict.
+        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, tag_invalid, tag_limit, version_conflict.
         """
         return self._call(
             "contacts.add_tag",
@@ -2374,7 +2374,7 @@ class Contacts(Collection):
             reason: At most 500 characters.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return self._call(
             "contacts.block",
@@ -2395,7 +2395,7 @@ class Contacts(Collection):
         """How many contacts satisfy a filter; without one, how many active contacts there are.
 
         Permission: contacts.view.
-        Errors: permission_denied.
+        Errors: filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, permission_denied, project_not_found.
         """
         return self._call(
             "contacts.count",
@@ -2462,7 +2462,7 @@ class Contacts(Collection):
             whatsapp: Ids that are given replace those of the same kind; null removes all.
 
         Permission: contacts.manage.
-        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_required, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return self._call(
             "contacts.create",
@@ -2511,7 +2511,7 @@ class Contacts(Collection):
             reason: At most 500 characters.
 
         Permission: contacts.delete.
-        Errors: contact_deleted, contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: contact_deleted, contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return self._call(
             "contacts.delete",
@@ -2542,7 +2542,7 @@ class Contacts(Collection):
             whatsapp: A wid, jid or, ending with `@lid`, a lid.
 
         Permission: contacts.view.
-        Errors: email_invalid, field_required, identifier_required, input_invalid, permission_denied, phone_invalid, phone_region_required, whatsapp_group_id, whatsapp_id_invalid.
+        Errors: email_invalid, email_required, email_too_long, field_required, identifier_required, input_invalid, name_too_long, permission_denied, phone_invalid, phone_region_required, project_not_found, text_too_long, whatsapp_group_id, whatsapp_id_invalid.
         """
         return self._call(
             "contacts.find",
@@ -2573,7 +2573,7 @@ class Contacts(Collection):
             scope: The system of `external` ids, the channel type of `channel_user`s.
 
         Permission: contacts.view.
-        Errors: batch_too_large, field_required, name_too_long, permission_denied.
+        Errors: batch_too_large, field_required, name_too_long, permission_denied, project_not_found.
         """
         return self._call(
             "contacts.find_many",
@@ -2597,7 +2597,7 @@ class Contacts(Collection):
             include_deleted: Shows a deleted one too, to actors who may delete contacts.
 
         Permission: contacts.view.
-        Errors: contact_not_found, permission_denied.
+        Errors: contact_not_found, permission_denied, project_not_found.
         """
         return self._call(
             "contacts.get",
@@ -2634,7 +2634,7 @@ class Contacts(Collection):
             with_total: Counts all that satisfies the filter; costs a count.
 
         Permission: contacts.view.
-        Errors: permission_denied.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
         """
         return self._list(
             "contacts.list",
@@ -2666,7 +2666,7 @@ class Contacts(Collection):
             inbound: It came from the contact.
 
         Permission: contacts.manage.
-        Errors: channel_not_found, contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, timestamp_in_future, version_conflict.
+        Errors: channel_not_found, contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, timestamp_in_future, version_conflict.
         """
         return self._call(
             "contacts.record_interaction",
@@ -2696,7 +2696,7 @@ class Contacts(Collection):
         and external id are changed by `contacts.update`.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, email_invalid, field_required, idempotency_key_reused, identifier_not_found, permission_denied, phone_invalid, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        Errors: contact_not_active, contact_not_found, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_not_found, name_too_long, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return self._call(
             "contacts.remove_identifier",
@@ -2722,7 +2722,7 @@ class Contacts(Collection):
         """Takes a tag off a contact. Taking off a tag it does not have changes nothing.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, tag_invalid, version_conflict.
+        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, tag_invalid, version_conflict.
         """
         return self._call(
             "contacts.remove_tag",
@@ -2745,7 +2745,7 @@ class Contacts(Collection):
         """Brings a deleted contact back with its identifiers, unless somebody else has them by now.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, idempotency_key_reused, identifier_taken, permission_denied, version_conflict.
+        Errors: contact_not_active, contact_not_found, idempotency_key_reused, identifier_taken, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "contacts.restore",
@@ -2770,7 +2770,7 @@ class Contacts(Collection):
             limit: 1 to 100; 20 unless told.
 
         Permission: contacts.view.
-        Errors: limit_out_of_range, permission_denied.
+        Errors: limit_out_of_range, permission_denied, project_not_found.
         """
         return self._call(
             "contacts.search",
@@ -2800,7 +2800,7 @@ class Contacts(Collection):
             source: Where it was said: a form, a keyword, an agent. At most 100 characters.
 
         Permission: contacts.manage.
-        Errors: consent_source_required, contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: consent_source_required, contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return self._call(
             "contacts.set_consent",
@@ -2823,7 +2823,7 @@ class Contacts(Collection):
         """The figures of the conversations with a contact. Its messages in groups are counted, the sessions of groups are not.
 
         Permission: contacts.view.
-        Errors: contact_not_found, permission_denied.
+        Errors: contact_not_found, permission_denied, project_not_found.
         """
         return self._call(
             "contacts.stats",
@@ -2847,7 +2847,7 @@ class Contacts(Collection):
             reason: At most 500 characters.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return self._call(
             "contacts.unblock",
@@ -2919,7 +2919,7 @@ class Contacts(Collection):
             whatsapp: Ids that are given replace those of the same kind; null removes all.
 
         Permission: contacts.manage.
-        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_required, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return self._call(
             "contacts.update",
@@ -3016,7 +3016,7 @@ class Contacts(Collection):
             whatsapp: Ids that are given replace those of the same kind; null removes all.
 
         Permission: contacts.manage.
-        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_required, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return self._call(
             "contacts.upsert",
@@ -3075,7 +3075,7 @@ class Inbound(Collection):
             raw: The provider's payload, at most 1 MiB. The host has authenticated it.
 
         Permission: channels.manage.
-        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, payload_too_large, permission_denied, version_conflict.
+        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, payload_too_large, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "inbound.accept",
@@ -3096,7 +3096,7 @@ class Inbound(Collection):
         """A delivery by its id.
 
         Permission: channels.manage.
-        Errors: inbound_item_not_found, permission_denied.
+        Errors: inbound_item_not_found, permission_denied, project_not_found.
         """
         return self._call(
             "inbound.get",
@@ -3132,7 +3132,7 @@ class Inbound(Collection):
             received_at: When it was received; default: now.
 
         Permission: channels.manage.
-        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, inbound_item_invalid, payload_too_large, permission_denied, timestamp_in_future, version_conflict.
+        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, identifier_required, inbound_item_invalid, payload_too_large, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, timestamp_in_future, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return self._call(
             "inbound.ingest",
@@ -3169,7 +3169,7 @@ class Inbound(Collection):
             received_until: Received before this moment.
 
         Permission: channels.manage.
-        Errors: cursor_invalid, limit_out_of_range, permission_denied.
+        Errors: cursor_invalid, limit_out_of_range, permission_denied, project_not_found.
         """
         return self._list(
             "inbound.list",
@@ -3194,7 +3194,7 @@ class Inbound(Collection):
         """Puts dead and parked deliveries back to work; at most 500.
 
         Permission: channels.manage.
-        Errors: batch_too_large, idempotency_key_reused, inbound_item_not_found, permission_denied, version_conflict.
+        Errors: batch_too_large, idempotency_key_reused, inbound_item_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "inbound.replay",
@@ -3229,7 +3229,7 @@ class Members(Collection):
             granted: Permissions on top of the role.
 
         Permission: members.manage.
-        Errors: access_expiry_in_past, actor_suspended, cannot_grant_unheld, enum_unknown, idempotency_key_reused, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, user_not_found, version_conflict.
+        Errors: access_expiry_in_past, actor_suspended, cannot_grant_unheld, enum_unknown, idempotency_key_reused, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, project_inactive, project_not_found, project_suspended, user_not_found, version_conflict.
         """
         return self._call(
             "members.add",
@@ -3251,7 +3251,7 @@ class Members(Collection):
         """The API keys that work in this project only; never their text.
 
         Permission: apikeys.manage.
-        Errors: permission_denied.
+        Errors: permission_denied, project_not_found.
         """
         return self._call(
             "members.api_keys",
@@ -3267,7 +3267,7 @@ class Members(Collection):
         """How many members, open invitations included, satisfy a filter.
 
         Permission: members.view.
-        Errors: permission_denied.
+        Errors: filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, permission_denied, project_not_found.
         """
         return self._call(
             "members.count",
@@ -3285,7 +3285,7 @@ class Members(Collection):
         """The membership of a user, if it has one.
 
         Permission: members.view.
-        Errors: permission_denied.
+        Errors: permission_denied, project_not_found.
         """
         return self._call(
             "members.find",
@@ -3302,7 +3302,7 @@ class Members(Collection):
         """A member by its id.
 
         Permission: members.view.
-        Errors: member_not_found, permission_denied.
+        Errors: member_not_found, permission_denied, project_not_found.
         """
         return self._call(
             "members.get",
@@ -3330,7 +3330,7 @@ class Members(Collection):
             ttl_days: 1 to 30 days; 7 unless told.
 
         Permission: members.manage.
-        Errors: access_expiry_in_past, cannot_grant_unheld, email_invalid, idempotency_key_reused, input_invalid, invitation_already_open, invitation_ttl_out_of_range, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, version_conflict.
+        Errors: access_expiry_in_past, cannot_grant_unheld, email_invalid, email_required, email_too_long, idempotency_key_reused, input_invalid, invitation_already_open, invitation_ttl_out_of_range, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "members.invite",
@@ -3356,7 +3356,7 @@ class Members(Collection):
         """Ends the acting user's own membership.
 
         Permission: authenticated.
-        Errors: idempotency_key_reused, last_admin, not_a_member, owner_membership_protected, permission_denied, version_conflict.
+        Errors: idempotency_key_reused, last_admin, not_a_member, owner_membership_protected, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "members.leave",
@@ -3386,7 +3386,7 @@ class Members(Collection):
             with_total: Counts all that satisfies the filter; costs a count.
 
         Permission: members.view.
-        Errors: permission_denied.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
         """
         return self._list(
             "members.list",
@@ -3411,7 +3411,7 @@ class Members(Collection):
             user_id: The actor unless told.
 
         Permission: authenticated.
-        Errors: actor_suspended, not_a_member, permission_denied.
+        Errors: actor_suspended, not_a_member, permission_denied, project_not_found.
         """
         return self._call(
             "members.permissions",
@@ -3432,7 +3432,7 @@ class Members(Collection):
         """Gives the rights back. Whose access had expired needs a new end, or an explicit null for none.
 
         Permission: members.manage.
-        Errors: access_expiry_in_past, cannot_change_self, cannot_grant_unheld, idempotency_key_reused, invalid_state, member_not_found, permission_denied, version_conflict.
+        Errors: access_expiry_in_past, cannot_change_self, cannot_grant_unheld, idempotency_key_reused, invalid_state, member_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "members.reinstate",
@@ -3455,7 +3455,7 @@ class Members(Collection):
         """Ends a membership, or revokes an open invitation. Removing oneself is leaving.
 
         Permission: members.manage.
-        Errors: idempotency_key_reused, last_admin, member_not_found, owner_membership_protected, permission_denied, version_conflict.
+        Errors: idempotency_key_reused, last_admin, member_not_found, owner_membership_protected, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "members.remove",
@@ -3481,7 +3481,7 @@ class Members(Collection):
             ttl_days: 1 to 30 days; 7 unless told.
 
         Permission: members.manage.
-        Errors: idempotency_key_reused, input_invalid, invalid_state, invitation_resend_limit, invitation_ttl_out_of_range, member_not_found, permission_denied, version_conflict.
+        Errors: idempotency_key_reused, input_invalid, invalid_state, invitation_resend_limit, invitation_ttl_out_of_range, member_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "members.resend_invitation",
@@ -3509,7 +3509,7 @@ class Members(Collection):
             reason: At most 500 characters.
 
         Permission: apikeys.manage.
-        Errors: api_key_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: api_key_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return self._call(
             "members.revoke_api_key",
@@ -3537,7 +3537,7 @@ class Members(Collection):
             reason: At most 500 characters.
 
         Permission: members.manage.
-        Errors: cannot_change_self, idempotency_key_reused, invalid_state, last_admin, member_not_found, owner_membership_protected, permission_denied, text_too_long, version_conflict.
+        Errors: cannot_change_self, idempotency_key_reused, invalid_state, last_admin, member_not_found, owner_membership_protected, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return self._call(
             "members.suspend",
@@ -3567,7 +3567,7 @@ class Members(Collection):
             access_expires_at: Null = access never ends.
 
         Permission: members.manage.
-        Errors: access_expiry_in_past, cannot_change_self, cannot_grant_unheld, enum_unknown, idempotency_key_reused, last_admin, member_not_found, owner_membership_protected, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, version_conflict.
+        Errors: access_expiry_in_past, cannot_change_self, cannot_grant_unheld, enum_unknown, idempotency_key_reused, last_admin, member_not_found, owner_membership_protected, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "members.update",
@@ -3598,7 +3598,7 @@ class Messages(Collection):
         """Notes what became known of a message's file: its link, its size, the host's copy.
 
         Permission: messages.send.
-        Errors: content_not_allowed, idempotency_key_reused, input_invalid, message_not_found, mime_invalid, permission_denied, text_control_char, text_too_long, url_invalid, url_scheme_unsupported, version_conflict.
+        Errors: content_not_allowed, idempotency_key_reused, input_invalid, message_not_found, mime_invalid, permission_denied, project_inactive, project_not_found, project_suspended, text_control_char, text_too_long, url_credentials, url_invalid, url_scheme_unsupported, version_conflict.
         """
         return self._call(
             "messages.attach_media",
@@ -3625,7 +3625,7 @@ class Messages(Collection):
             reason: At most 1 000 characters.
 
         Permission: messages.send.
-        Errors: idempotency_key_reused, invalid_state, message_not_found, permission_denied, text_control_char, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, invalid_state, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, text_control_char, text_too_long, version_conflict.
         """
         return self._call(
             "messages.cancel",
@@ -3661,7 +3661,7 @@ class Messages(Collection):
             limit: 1 to 100; 20 unless told.
 
         Permission: messages.send.
-        Errors: channel_not_found, idempotency_key_reused, limit_out_of_range, permission_denied, version_conflict.
+        Errors: channel_not_found, idempotency_key_reused, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "messages.claim_due",
@@ -3682,7 +3682,7 @@ class Messages(Collection):
         """How many messages satisfy a filter; the fields are those of `messages.list`.
 
         Permission: messages.view.
-        Errors: filter_field_unknown, filter_op_unsupported, permission_denied.
+        Errors: filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, permission_denied, project_not_found.
         """
         return self._call(
             "messages.count",
@@ -3707,7 +3707,7 @@ class Messages(Collection):
             reason: At most 1 000 characters.
 
         Permission: messages.delete.
-        Errors: idempotency_key_reused, message_not_found, permission_denied, text_control_char, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, text_control_char, text_too_long, version_conflict.
         """
         return self._call(
             "messages.delete",
@@ -3734,7 +3734,7 @@ class Messages(Collection):
         recorded here; handing it to the provider is the dispatcher's task.
 
         Permission: messages.send.
-        Errors: channel_not_found, edit_window_closed, idempotency_key_reused, message_not_editable, message_not_found, permission_denied, text_required, text_too_long, version_conflict.
+        Errors: channel_not_found, edit_window_closed, idempotency_key_reused, message_not_editable, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, text_required, text_too_long, version_conflict.
         """
         return self._call(
             "messages.edit",
@@ -3760,7 +3760,7 @@ class Messages(Collection):
             channel_id: Goes with `channel_message_id`, which is unique on its channel only.
 
         Permission: messages.view.
-        Errors: field_required, permission_denied.
+        Errors: field_required, permission_denied, project_not_found.
         """
         return self._call(
             "messages.find",
@@ -3785,7 +3785,7 @@ class Messages(Collection):
         Limits: 1 to 20 chats. Notices of the system, unsupported kinds and messages that were taken back stay where they are.
 
         Permission: messages.send.
-        Errors: channel_not_active, chat_closed, chat_not_found, content_not_allowed, content_type_not_supported, groups_not_supported, idempotency_key_reused, limit_out_of_range, media_required, message_not_forwardable, message_not_found, newsletters_not_supported, payload_too_large, permission_denied, recipient_unreachable, reply_window_closed, text_too_long, version_conflict.
+        Errors: channel_not_active, chat_closed, chat_not_found, content_not_allowed, content_type_not_supported, groups_not_supported, idempotency_key_reused, limit_out_of_range, media_required, message_not_forwardable, message_not_found, newsletters_not_supported, payload_too_large, permission_denied, project_inactive, project_not_found, project_suspended, recipient_unreachable, reply_window_closed, text_too_long, version_conflict.
         """
         return self._call(
             "messages.forward",
@@ -3805,7 +3805,7 @@ class Messages(Collection):
         """A message by its id.
 
         Permission: messages.view.
-        Errors: message_not_found, permission_denied.
+        Errors: message_not_found, permission_denied, project_not_found.
         """
         return self._call(
             "messages.get",
@@ -3839,7 +3839,7 @@ class Messages(Collection):
             with_total: Counts all that satisfies the filter; costs a count.
 
         Permission: messages.view.
-        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, limit_out_of_range, permission_denied, sort_field_unknown.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
         """
         return self._list(
             "messages.list",
@@ -3869,7 +3869,7 @@ class Messages(Collection):
             played: They were played; the same as read for everything that cannot be played.
 
         Permission: messages.send.
-        Errors: idempotency_key_reused, invalid_state, limit_out_of_range, message_not_found, permission_denied, version_conflict.
+        Errors: idempotency_key_reused, invalid_state, limit_out_of_range, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "messages.mark_read",
@@ -3896,7 +3896,7 @@ class Messages(Collection):
             emoji: At most 32 bytes; empty removes.
 
         Permission: messages.send.
-        Errors: channel_not_found, emoji_invalid, idempotency_key_reused, message_not_found, permission_denied, version_conflict.
+        Errors: channel_not_found, emoji_invalid, idempotency_key_reused, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "messages.react",
@@ -3938,7 +3938,7 @@ class Messages(Collection):
             participant: In a group: who got, read or played it.
 
         Permission: messages.send.
-        Errors: channel_message_id_taken, channel_not_found, field_required, idempotency_key_reused, input_invalid, invalid_state, message_not_found, permission_denied, timestamp_in_future, version_conflict.
+        Errors: channel_message_id_taken, channel_not_found, field_required, idempotency_key_reused, input_invalid, invalid_state, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, timestamp_in_future, version_conflict.
         """
         return self._call(
             "messages.report_delivery",
@@ -3967,7 +3967,7 @@ class Messages(Collection):
         """Puts a failed message into the queue again, as if it had never been tried.
 
         Permission: messages.send.
-        Errors: channel_not_active, channel_not_found, chat_closed, chat_not_found, expiry_invalid, idempotency_key_reused, invalid_state, message_not_found, permission_denied, version_conflict.
+        Errors: channel_not_active, channel_not_found, chat_closed, chat_not_found, expiry_invalid, idempotency_key_reused, invalid_state, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "messages.retry",
@@ -3992,7 +3992,7 @@ class Messages(Collection):
         60 hours). It is recorded here; handing it to the provider is the dispatcher's task. Again changes nothing.
 
         Permission: messages.send.
-        Errors: channel_not_found, idempotency_key_reused, invalid_state, message_not_found, permission_denied, revoke_window_closed, version_conflict.
+        Errors: channel_not_found, idempotency_key_reused, invalid_state, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, revoke_window_closed, version_conflict.
         """
         return self._call(
             "messages.revoke",
@@ -4020,7 +4020,7 @@ class Messages(Collection):
             limit: 1 to 100; 20 unless told.
 
         Permission: messages.view.
-        Errors: filter_field_unknown, filter_op_unsupported, limit_out_of_range, permission_denied.
+        Errors: filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found.
         """
         return self._call(
             "messages.search",
@@ -4071,7 +4071,7 @@ class Messages(Collection):
             source: What made it; unless told `scheduled` with a `scheduled_at`, `bot` for an agent, else `manual`.
 
         Permission: messages.send.
-        Errors: channel_not_active, channel_not_found, chat_closed, chat_not_found, client_token_reused, contact_card_required, contact_not_found, content_not_allowed, content_type_not_supported, coordinates_out_of_range, enum_unknown, expiry_invalid, field_required, groups_not_supported, idempotency_key_reused, json_too_deep, json_too_large, limit_out_of_range, location_required, media_required, media_url_insecure, message_contact_mismatch, mime_invalid, name_too_long, newsletters_not_supported, payload_too_large, permission_denied, recipient_unreachable, reply_target_mismatch, reply_window_closed, schedule_in_past, template_required, template_variable_invalid, text_required, text_too_long, url_invalid, url_scheme_unsupported, vcard_invalid, version_conflict.
+        Errors: channel_not_active, channel_not_found, chat_closed, chat_not_found, client_token_reused, contact_card_required, contact_not_found, content_not_allowed, content_type_not_supported, coordinates_out_of_range, enum_unknown, expiry_invalid, field_required, groups_not_supported, idempotency_key_reused, json_too_deep, json_too_large, limit_out_of_range, location_required, media_required, media_url_insecure, message_contact_mismatch, mime_invalid, name_too_long, newsletters_not_supported, payload_too_large, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, recipient_unreachable, reply_target_mismatch, reply_window_closed, schedule_in_past, template_required, template_variable_invalid, text_required, text_too_long, url_invalid, url_scheme_unsupported, vcard_invalid, version_conflict.
         """
         return self._call(
             "messages.send",
@@ -4111,7 +4111,7 @@ class Messages(Collection):
             messages_per_session: The newest messages of each session, 1 to 100; 50 unless told.
 
         Permission: messages.view.
-        Errors: cursor_invalid, cursor_mismatch, limit_out_of_range, permission_denied.
+        Errors: cursor_invalid, cursor_mismatch, limit_out_of_range, permission_denied, project_not_found.
         """
         return self._list(
             "messages.thread",
@@ -4142,7 +4142,7 @@ class Messages(Collection):
             metadata: Keys to set; a null removes its key, all others stay.
 
         Permission: messages.send.
-        Errors: idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, message_not_found, permission_denied, text_control_char, version_conflict.
+        Errors: idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, text_control_char, version_conflict.
         """
         return self._call(
             "messages.update",
@@ -4173,7 +4173,7 @@ class Projects(Collection):
             reason: At most 500 characters.
 
         Permission: project.manage.
-        Errors: idempotency_key_reused, permission_denied, project_suspended, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return self._call(
             "projects.activate",
@@ -4195,7 +4195,7 @@ class Projects(Collection):
         """Adds an agent to those who get sessions, at the end of the list.
 
         Permission: project.manage.
-        Errors: agent_already_in_assignment, agent_not_assignable, agent_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: agent_already_in_assignment, agent_not_assignable, agent_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "projects.add_assignment_agent",
@@ -4220,7 +4220,7 @@ class Projects(Collection):
             reason: At most 500 characters.
 
         Permission: project.manage.
-        Errors: idempotency_key_reused, permission_denied, project_suspended, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return self._call(
             "projects.deactivate",
@@ -4243,7 +4243,7 @@ class Projects(Collection):
         """Defines a custom field. Its type never changes.
 
         Permission: project.manage.
-        Errors: custom_field_definition_limit, custom_field_exists, custom_field_key_invalid, custom_field_options_required, custom_field_value_invalid, idempotency_key_reused, name_required, name_too_long, permission_denied, text_too_long, value_out_of_range, version_conflict.
+        Errors: custom_field_definition_limit, custom_field_exists, custom_field_key_invalid, custom_field_key_required, custom_field_options_required, custom_field_value_invalid, idempotency_key_reused, name_required, name_too_long, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, value_out_of_range, version_conflict.
         """
         return self._call(
             "projects.define_custom_field",
@@ -4271,7 +4271,7 @@ class Projects(Collection):
             reason: At most 500 characters.
 
         Permission: project.delete.
-        Errors: confirmation_mismatch, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: confirmation_mismatch, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return self._call(
             "projects.delete",
@@ -4292,7 +4292,7 @@ class Projects(Collection):
         """After how much silence sessions of a channel end: what its pipeline says, else the channel, else the project.
 
         Permission: channels.view.
-        Errors: channel_not_found, permission_denied.
+        Errors: channel_not_found, permission_denied, project_not_found.
         """
         return self._call(
             "projects.effective_session_timeout",
@@ -4329,7 +4329,7 @@ class Projects(Collection):
             exclude: The agent that loses the session.
 
         Permission: project.view.
-        Errors: assignment_not_enabled, no_eligible_agent, permission_denied.
+        Errors: assignment_not_enabled, no_eligible_agent, permission_denied, project_not_found.
         """
         return self._call(
             "projects.next_assignee",
@@ -4349,7 +4349,7 @@ class Projects(Collection):
         """Takes an agent out of those who get sessions.
 
         Permission: project.manage.
-        Errors: agent_not_in_assignment, assignment_agents_required, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: agent_not_in_assignment, assignment_agents_required, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "projects.remove_assignment_agent",
@@ -4373,7 +4373,7 @@ class Projects(Collection):
         """Removes a definition; with `purge_values`, values of the field are removed in the background.
 
         Permission: project.manage.
-        Errors: custom_field_fixed, custom_field_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "projects.remove_custom_field",
@@ -4396,7 +4396,7 @@ class Projects(Collection):
         """Brings a deleted project back, inactive, as long as it is not purged.
 
         Permission: project.delete.
-        Errors: idempotency_key_reused, invalid_state, permission_denied, project_slug_taken, purge_window_passed, version_conflict.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_slug_taken, project_suspended, purge_window_passed, version_conflict.
         """
         return self._call(
             "projects.restore",
@@ -4416,7 +4416,7 @@ class Projects(Collection):
         """Makes another member the owner: an active administrator whose access does not end. The old owner stays administrator.
 
         Permission: project.transfer.
-        Errors: idempotency_key_reused, owner_must_be_admin_member, permission_denied, version_conflict.
+        Errors: idempotency_key_reused, owner_must_be_admin_member, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "projects.transfer_ownership",
@@ -4464,7 +4464,7 @@ class Projects(Collection):
             unique_email: Whether an e-mail address belongs to one contact. It holds for addresses that are set from then on.
 
         Permission: project.manage.
-        Errors: agent_already_in_assignment, agent_not_found, assignment_agents_required, business_hours_invalid, currency_invalid, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, name_too_short, permission_denied, project_slug_taken, reassignment_rule_limit, reassignment_timeout_invalid, region_invalid, retention_out_of_range, session_timeout_out_of_range, slug_invalid, text_too_long, timezone_invalid, value_out_of_range, version_conflict, virtual_agents_cannot_attend.
+        Errors: agent_already_in_assignment, agent_not_found, assignment_agents_required, business_hours_invalid, currency_invalid, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, name_too_short, permission_denied, project_inactive, project_not_found, project_slug_taken, project_suspended, reassignment_rule_limit, reassignment_timeout_invalid, region_invalid, retention_out_of_range, session_timeout_out_of_range, slug_invalid, text_too_long, timezone_invalid, value_out_of_range, version_conflict, virtual_agents_cannot_attend.
         """
         return self._call(
             "projects.update",
@@ -4514,7 +4514,7 @@ class Projects(Collection):
             type: Told only to be refused when it differs: the type of a field never changes.
 
         Permission: project.manage.
-        Errors: custom_field_not_found, custom_field_options_required, custom_field_type_immutable, custom_field_value_invalid, idempotency_key_reused, name_required, name_too_long, permission_denied, text_too_long, value_out_of_range, version_conflict.
+        Errors: custom_field_key_invalid, custom_field_key_required, custom_field_not_found, custom_field_options_required, custom_field_type_immutable, custom_field_value_invalid, idempotency_key_reused, name_required, name_too_long, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, value_out_of_range, version_conflict.
         """
         return self._call(
             "projects.update_custom_field",
@@ -4559,7 +4559,7 @@ class Sessions(Collection):
             strategy: A code such as `round_robin`; at most 50 characters.
 
         Permission: sessions.manage.
-        Errors: agent_cannot_attend, field_required, idempotency_key_reused, name_required, name_too_long, permission_denied, session_not_active, session_not_found, text_too_long, version_conflict.
+        Errors: agent_cannot_attend, field_required, idempotency_key_reused, name_required, name_too_long, permission_denied, project_inactive, project_not_found, project_suspended, session_not_active, session_not_found, text_too_long, version_conflict.
         """
         return self._call(
             "sessions.assign",
@@ -4583,7 +4583,7 @@ class Sessions(Collection):
         """How many sessions satisfy a filter.
 
         Permission: sessions.view.
-        Errors: filter_field_unknown, filter_op_unsupported, permission_denied.
+        Errors: filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, permission_denied, project_not_found.
         """
         return self._call(
             "sessions.count",
@@ -4607,7 +4607,7 @@ class Sessions(Collection):
             reason: At most 1 000 characters.
 
         Permission: sessions.manage.
-        Errors: idempotency_key_reused, permission_denied, session_not_escalated, session_not_found, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, session_not_escalated, session_not_found, text_too_long, version_conflict.
         """
         return self._call(
             "sessions.deescalate",
@@ -4640,7 +4640,7 @@ class Sessions(Collection):
             note: At most 2 000 characters.
 
         Permission: sessions.manage.
-        Errors: enum_unknown, idempotency_key_reused, outcome_tag_limit, permission_denied, session_not_active, session_not_found, tag_invalid, text_too_long, version_conflict.
+        Errors: enum_unknown, idempotency_key_reused, outcome_tag_limit, permission_denied, project_inactive, project_not_found, project_suspended, session_not_active, session_not_found, tag_invalid, text_too_long, version_conflict.
         """
         return self._call(
             "sessions.end",
@@ -4674,7 +4674,7 @@ class Sessions(Collection):
             reason: 1 to 1 000 characters.
 
         Permission: sessions.manage.
-        Errors: agent_cannot_attend, escalation_level_invalid, idempotency_key_reused, permission_denied, reason_required, session_not_active, session_not_found, text_too_long, version_conflict.
+        Errors: agent_cannot_attend, escalation_level_invalid, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, reason_required, session_not_active, session_not_found, text_too_long, version_conflict.
         """
         return self._call(
             "sessions.escalate",
@@ -4702,7 +4702,7 @@ class Sessions(Collection):
             contact_id: Together with `channel_id`.
 
         Permission: sessions.view.
-        Errors: field_required, permission_denied.
+        Errors: field_required, permission_denied, project_not_found.
         """
         return self._call(
             "sessions.find",
@@ -4721,7 +4721,7 @@ class Sessions(Collection):
         """One session.
 
         Permission: sessions.view.
-        Errors: permission_denied, session_not_found.
+        Errors: permission_denied, project_not_found, session_not_found.
         """
         return self._call(
             "sessions.get",
@@ -4751,7 +4751,7 @@ class Sessions(Collection):
             with_total: Counts all that satisfies the filter; costs a count.
 
         Permission: sessions.view.
-        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, limit_out_of_range, permission_denied, sort_field_unknown.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
         """
         return self._list(
             "sessions.list",
@@ -4780,7 +4780,7 @@ class Sessions(Collection):
             note: At most 2 000 characters.
 
         Permission: sessions.manage.
-        Errors: currency_invalid, idempotency_key_reused, money_negative, money_overflow, permission_denied, session_not_found, text_too_long, version_conflict.
+        Errors: currency_invalid, idempotency_key_reused, money_negative, money_overflow, permission_denied, project_inactive, project_not_found, project_suspended, session_not_found, text_too_long, version_conflict.
         """
         return self._call(
             "sessions.mark_converted",
@@ -4810,7 +4810,7 @@ class Sessions(Collection):
             limit: 1 to 100; 20 unless told.
 
         Permission: sessions.view.
-        Errors: limit_out_of_range, permission_denied.
+        Errors: limit_out_of_range, permission_denied, project_not_found.
         """
         return self._call(
             "sessions.queue",
@@ -4838,7 +4838,7 @@ class Sessions(Collection):
             reason: 1 to 1 000 characters.
 
         Permission: sessions.manage.
-        Errors: active_session_exists, idempotency_key_reused, newer_session_exists, permission_denied, reason_required, session_active, session_not_found, text_too_long, version_conflict.
+        Errors: active_session_exists, idempotency_key_reused, newer_session_exists, permission_denied, project_inactive, project_not_found, project_suspended, reason_required, session_active, session_not_found, text_too_long, version_conflict.
         """
         return self._call(
             "sessions.reopen",
@@ -4861,7 +4861,7 @@ class Sessions(Collection):
         """Asks the host's AI to summarise an ended session of at least 3 messages. The answer comes by `sessions.set_summary`.
 
         Permission: sessions.manage.
-        Errors: idempotency_key_reused, permission_denied, session_not_found, summary_not_applicable, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, session_not_found, summary_not_applicable, version_conflict.
         """
         return self._call(
             "sessions.request_summary",
@@ -4883,7 +4883,7 @@ class Sessions(Collection):
         """Marks an ended session as settled. Repeating it changes nothing; an active one is resolved by `sessions.end`.
 
         Permission: sessions.manage.
-        Errors: idempotency_key_reused, permission_denied, session_active, session_not_found, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, session_active, session_not_found, version_conflict.
         """
         return self._call(
             "sessions.resolve",
@@ -4908,7 +4908,7 @@ class Sessions(Collection):
             limit: 1 to 100; 20 unless told.
 
         Permission: sessions.view.
-        Errors: limit_out_of_range, permission_denied.
+        Errors: limit_out_of_range, permission_denied, project_not_found.
         """
         return self._call(
             "sessions.search",
@@ -4944,7 +4944,7 @@ class Sessions(Collection):
             topics: At most 50, each of 1 to 200 characters.
 
         Permission: sessions.manage.
-        Errors: idempotency_key_reused, input_invalid, json_too_deep, json_too_large, name_required, name_too_long, permission_denied, sentiment_score_out_of_range, session_not_found, text_required, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, input_invalid, json_too_deep, json_too_large, name_required, name_too_long, permission_denied, project_inactive, project_not_found, project_suspended, sentiment_score_out_of_range, session_not_found, text_required, text_too_long, version_conflict.
         """
         return self._call(
             "sessions.set_summary",
@@ -4982,7 +4982,7 @@ class Sessions(Collection):
             timeout_seconds: 60 to 86 400.
 
         Permission: sessions.manage.
-        Errors: active_session_exists, agent_cannot_attend, channel_not_found, chat_closed, chat_not_found, idempotency_key_reused, invalid_state, permission_denied, session_contact_required, timeout_out_of_range, version_conflict.
+        Errors: active_session_exists, agent_cannot_attend, channel_not_found, chat_closed, chat_not_found, idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, session_contact_required, timeout_out_of_range, version_conflict.
         """
         return self._call(
             "sessions.start",
@@ -5002,7 +5002,7 @@ class Sessions(Collection):
         """How many sessions there are, by status.
 
         Permission: sessions.view.
-        Errors: permission_denied.
+        Errors: permission_denied, project_not_found.
         """
         return self._call(
             "sessions.stats",
@@ -5024,7 +5024,7 @@ class Sessions(Collection):
             reason: At most 1 000 characters.
 
         Permission: sessions.manage.
-        Errors: idempotency_key_reused, permission_denied, session_not_active, session_not_found, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, session_not_active, session_not_found, text_too_long, version_conflict.
         """
         return self._call(
             "sessions.unassign",
@@ -5047,7 +5047,7 @@ class Sessions(Collection):
         """Takes the mark of a settled session back. Repeating it changes nothing.
 
         Permission: sessions.manage.
-        Errors: idempotency_key_reused, permission_denied, session_active, session_not_found, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, session_active, session_not_found, version_conflict.
         """
         return self._call(
             "sessions.unresolve",
@@ -5080,7 +5080,7 @@ class Sessions(Collection):
             timeout_seconds: 60 to 86 400.
 
         Permission: sessions.manage.
-        Errors: custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_not_found, custom_field_read_only, custom_field_required, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, extension_in_past, extension_too_long, idempotency_key_reused, outcome_tag_limit, permission_denied, session_not_active, session_not_found, tag_invalid, timeout_out_of_range, version_conflict.
+        Errors: custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_not_found, custom_field_read_only, custom_field_required, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, extension_in_past, extension_too_long, idempotency_key_reused, outcome_tag_limit, permission_denied, project_inactive, project_not_found, project_suspended, session_not_active, session_not_found, tag_invalid, timeout_out_of_range, version_conflict.
         """
         return self._call(
             "sessions.update",

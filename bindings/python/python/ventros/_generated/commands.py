@@ -23,7 +23,7 @@ class channels:
         """Records the wish to have the channel on. Connecting it follows; `channels.report_connection` says how that went.
 
         Permission: channels.manage.
-        Errors: channel_already_activating, channel_already_active, channel_not_found, config_field_missing, gateway_not_registered, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: channel_already_activating, channel_already_active, channel_not_found, config_field_missing, gateway_not_registered, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "channels.activate",
@@ -83,7 +83,7 @@ class channels:
             webhook_events: What the provider is to deliver; empty = everything.
 
         Permission: channels.manage.
-        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_type_inactive, channel_type_not_found, config_field_invalid, config_field_missing, config_field_unknown, connection_mode_unsupported, credential_not_found, encryption_key_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, secret_tampered, session_timeout_out_of_range, url_scheme_unsupported, version_conflict.
+        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_type_inactive, channel_type_not_found, config_field_invalid, config_field_missing, config_field_unknown, connection_mode_unsupported, credential_not_found, encryption_key_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, project_inactive, project_not_found, project_suspended, secret_tampered, session_timeout_out_of_range, url_credentials, url_invalid, url_scheme_unsupported, version_conflict.
         """
         return Command(
             "channels.create",
@@ -128,7 +128,7 @@ class channels:
             reason: At most 1 000 characters.
 
         Permission: channels.manage.
-        Errors: channel_already_inactive, channel_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: channel_already_inactive, channel_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return Command(
             "channels.deactivate",
@@ -147,7 +147,7 @@ class channels:
         """Deletes the channel: its import is called off, its connection ends, its messages stay.
 
         Permission: channels.manage.
-        Errors: channel_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: channel_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "channels.delete",
@@ -166,7 +166,7 @@ class channels:
         """Removes a label, also from every chat that carries it.
 
         Permission: channels.manage.
-        Errors: channel_label_not_found, channel_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: channel_label_not_found, channel_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "channels.delete_label",
@@ -194,7 +194,7 @@ class channels:
             webhook_active: The provider confirmed, or lost, the address that it delivers to.
 
         Permission: channels.manage.
-        Errors: channel_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: channel_not_found, idempotency_key_reused, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "channels.report_connection",
@@ -226,7 +226,7 @@ class channels:
             refresh: A new code even if the last one is still valid.
 
         Permission: channels.manage.
-        Errors: channel_not_found, idempotency_key_reused, permission_denied, qr_not_available, qr_not_supported, version_conflict.
+        Errors: channel_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, qr_not_available, qr_not_supported, version_conflict.
         """
         return Command(
             "channels.request_challenge",
@@ -251,7 +251,7 @@ class channels:
             overlap_seconds: How long the old token stays valid: 0 to 604 800; 86 400 unless told.
 
         Permission: channels.manage.
-        Errors: channel_not_found, encryption_key_not_found, idempotency_key_reused, input_invalid, permission_denied, secret_tampered, value_out_of_range, version_conflict.
+        Errors: channel_not_found, encryption_key_not_found, idempotency_key_reused, input_invalid, permission_denied, project_inactive, project_not_found, project_suspended, secret_tampered, value_out_of_range, version_conflict.
         """
         return Command(
             "channels.rotate_webhook_token",
@@ -302,7 +302,7 @@ class channels:
             webhook_base_url: Where the provider delivers to: `https`, or `http` on the same machine. The secret token is appended to it.
 
         Permission: channels.manage.
-        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_not_found, config_field_invalid, config_field_unknown, credential_not_found, encryption_key_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, import_running, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, secret_tampered, session_timeout_out_of_range, url_scheme_unsupported, version_conflict.
+        Errors: agent_not_found, ai_processing_invalid, ai_required, channel_debounce_out_of_range, channel_external_id_taken, channel_name_taken, channel_not_found, config_field_invalid, config_field_unknown, credential_not_found, encryption_key_not_found, encryption_not_configured, groups_not_supported, idempotency_key_reused, import_limit_invalid, import_not_supported, import_running, input_invalid, name_required, name_too_long, newsletters_not_supported, permission_denied, pipeline_not_found, project_inactive, project_not_found, project_suspended, secret_tampered, session_timeout_out_of_range, url_credentials, url_invalid, url_scheme_unsupported, version_conflict.
         """
         return Command(
             "channels.update",
@@ -341,7 +341,7 @@ class channels:
         """Makes or changes a label. The same label again changes nothing.
 
         Permission: channels.manage.
-        Errors: channel_label_invalid, channel_label_limit, channel_not_found, color_invalid, idempotency_key_reused, labels_not_supported, permission_denied, version_conflict.
+        Errors: channel_label_invalid, channel_label_limit, channel_not_found, color_invalid, idempotency_key_reused, labels_not_supported, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "channels.upsert_label",
@@ -368,7 +368,7 @@ class chats:
             label_id: 1 to 64 characters.
 
         Permission: chats.manage.
-        Errors: chat_label_invalid, chat_label_limit, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: chat_label_invalid, chat_label_limit, chat_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "chats.add_label",
@@ -388,7 +388,7 @@ class chats:
         """Lets a contact or an agent into a chat, or in again. An individual chat has one contact and any number of agents.
 
         Permission: chats.manage.
-        Errors: agent_not_found, channel_membership_untracked, chat_closed, chat_not_found, chat_participant_limit, contact_not_found, idempotency_key_reused, individual_contact_limit, not_a_group, participant_exists, permission_denied, version_conflict.
+        Errors: agent_not_found, channel_membership_untracked, chat_closed, chat_not_found, chat_participant_limit, contact_not_found, idempotency_key_reused, individual_contact_limit, not_a_group, participant_exists, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "chats.add_participant",
@@ -411,7 +411,7 @@ class chats:
             reason: Default: person.
 
         Permission: chats.manage.
-        Errors: chat_closed, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: chat_closed, chat_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "chats.archive",
@@ -434,7 +434,7 @@ class chats:
             reason: Default: person.
 
         Permission: chats.manage.
-        Errors: chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: chat_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "chats.close",
@@ -466,7 +466,7 @@ class chats:
             subject: 1 to 255 characters.
 
         Permission: chats.manage.
-        Errors: agent_not_found, channel_membership_untracked, channel_not_found, chat_contact_required, chat_creator_required, chat_external_id_taken, chat_participant_limit, chat_subject_required, chat_subject_too_long, contact_not_found, idempotency_key_reused, individual_contact_limit, individual_has_no_subject, not_a_group, permission_denied, text_control_char, value_out_of_range, version_conflict.
+        Errors: agent_not_found, channel_membership_untracked, channel_not_found, chat_contact_required, chat_creator_required, chat_external_id_taken, chat_participant_limit, chat_subject_required, chat_subject_too_long, contact_not_found, idempotency_key_reused, individual_contact_limit, individual_has_no_subject, not_a_group, permission_denied, project_inactive, project_not_found, project_suspended, text_control_char, value_out_of_range, version_conflict.
         """
         return Command(
             "chats.create",
@@ -489,7 +489,7 @@ class chats:
         """Deletes a chat. It and its messages are found no more; what happened stays in the log.
 
         Permission: messages.delete.
-        Errors: chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: chat_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "chats.delete",
@@ -511,7 +511,7 @@ class chats:
             up_to_message_id: Default: everything.
 
         Permission: messages.send.
-        Errors: chat_not_found, idempotency_key_reused, message_not_found, permission_denied, version_conflict.
+        Errors: chat_not_found, idempotency_key_reused, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "chats.mark_read",
@@ -531,7 +531,7 @@ class chats:
         """Takes a label off a chat.
 
         Permission: chats.manage.
-        Errors: chat_label_not_found, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: chat_label_not_found, chat_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "chats.remove_label",
@@ -552,7 +552,7 @@ class chats:
         """Ends somebody's part in a chat. The contact of an individual chat cannot leave it.
 
         Permission: chats.manage.
-        Errors: cannot_remove_contact, chat_closed, chat_not_found, idempotency_key_reused, participant_not_found, permission_denied, version_conflict.
+        Errors: cannot_remove_contact, chat_closed, chat_not_found, idempotency_key_reused, participant_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "chats.remove_participant",
@@ -574,7 +574,7 @@ class chats:
         """Makes a participant of a group an admin or a member. The last admin cannot be demoted.
 
         Permission: chats.manage.
-        Errors: chat_closed, chat_last_admin, chat_not_found, idempotency_key_reused, not_a_group, participant_not_found, permission_denied, version_conflict.
+        Errors: chat_closed, chat_last_admin, chat_not_found, idempotency_key_reused, not_a_group, participant_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "chats.set_participant_role",
@@ -598,7 +598,7 @@ class chats:
             reason: Default: person.
 
         Permission: chats.manage.
-        Errors: chat_closed, chat_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: chat_closed, chat_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "chats.unarchive",
@@ -631,7 +631,7 @@ class chats:
             subject: 1 to 255 characters.
 
         Permission: chats.manage.
-        Errors: chat_closed, chat_external_id_immutable, chat_external_id_taken, chat_label_invalid, chat_label_limit, chat_not_found, chat_subject_required, chat_subject_too_long, idempotency_key_reused, individual_has_no_subject, json_key_invalid, json_too_deep, json_too_large, mute_in_past, permission_denied, text_control_char, text_too_long, url_invalid, value_out_of_range, version_conflict.
+        Errors: chat_closed, chat_external_id_immutable, chat_external_id_taken, chat_label_invalid, chat_label_limit, chat_not_found, chat_subject_required, chat_subject_too_long, idempotency_key_reused, individual_has_no_subject, json_key_invalid, json_too_deep, json_too_large, mute_in_past, permission_denied, project_inactive, project_not_found, project_suspended, text_control_char, text_too_long, url_credentials, url_invalid, url_scheme_unsupported, value_out_of_range, version_conflict.
         """
         return Command(
             "chats.update",
@@ -667,7 +667,7 @@ class contacts:
             scope: The system of an `external` id, the channel type of a `channel_user`.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, email_invalid, field_required, idempotency_key_reused, identifier_limit, identifier_taken, permission_denied, phone_invalid, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        Errors: contact_not_active, contact_not_found, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_taken, name_too_long, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return Command(
             "contacts.add_identifier",
@@ -689,7 +689,7 @@ class contacts:
         """Adds a tag to a contact. Adding a tag it already has changes nothing.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, tag_invalid, tag_limit, version_conflict.
+        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, tag_invalid, tag_limit, version_conflict.
         """
         return Command(
             "contacts.add_tag",
@@ -712,7 +712,7 @@ class contacts:
             reason: At most 500 characters.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return Command(
             "contacts.block",
@@ -778,7 +778,7 @@ class contacts:
             whatsapp: Ids that are given replace those of the same kind; null removes all.
 
         Permission: contacts.manage.
-        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_required, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return Command(
             "contacts.create",
@@ -823,7 +823,7 @@ class contacts:
             reason: At most 500 characters.
 
         Permission: contacts.delete.
-        Errors: contact_deleted, contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: contact_deleted, contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return Command(
             "contacts.delete",
@@ -850,7 +850,7 @@ class contacts:
             inbound: It came from the contact.
 
         Permission: contacts.manage.
-        Errors: channel_not_found, contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, timestamp_in_future, version_conflict.
+        Errors: channel_not_found, contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, timestamp_in_future, version_conflict.
         """
         return Command(
             "contacts.record_interaction",
@@ -876,7 +876,7 @@ class contacts:
         and external id are changed by `contacts.update`.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, email_invalid, field_required, idempotency_key_reused, identifier_not_found, permission_denied, phone_invalid, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        Errors: contact_not_active, contact_not_found, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_not_found, name_too_long, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return Command(
             "contacts.remove_identifier",
@@ -898,7 +898,7 @@ class contacts:
         """Takes a tag off a contact. Taking off a tag it does not have changes nothing.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, tag_invalid, version_conflict.
+        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, tag_invalid, version_conflict.
         """
         return Command(
             "contacts.remove_tag",
@@ -916,7 +916,7 @@ class contacts:
         """Brings a deleted contact back with its identifiers, unless somebody else has them by now.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, idempotency_key_reused, identifier_taken, permission_denied, version_conflict.
+        Errors: contact_not_active, contact_not_found, idempotency_key_reused, identifier_taken, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "contacts.restore",
@@ -943,7 +943,7 @@ class contacts:
             source: Where it was said: a form, a keyword, an agent. At most 100 characters.
 
         Permission: contacts.manage.
-        Errors: consent_source_required, contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: consent_source_required, contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return Command(
             "contacts.set_consent",
@@ -969,7 +969,7 @@ class contacts:
             reason: At most 500 characters.
 
         Permission: contacts.manage.
-        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: contact_not_active, contact_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return Command(
             "contacts.unblock",
@@ -1037,7 +1037,7 @@ class contacts:
             whatsapp: Ids that are given replace those of the same kind; null removes all.
 
         Permission: contacts.manage.
-        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_required, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return Command(
             "contacts.update",
@@ -1130,7 +1130,7 @@ class contacts:
             whatsapp: Ids that are given replace those of the same kind; null removes all.
 
         Permission: contacts.manage.
-        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        Errors: address_invalid, address_limit, agent_not_found, ambiguous_match, birthday_invalid, channel_not_found, contact_name_invalid, contact_name_required, contact_not_active, contact_not_found, custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_read_only, custom_field_required, custom_field_reserved, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, identifier_limit, identifier_required, identifier_taken, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, score_out_of_range, tag_invalid, tag_limit, text_control_char, text_required, text_too_long, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return Command(
             "contacts.upsert",
@@ -1185,7 +1185,7 @@ class inbound:
             raw: The provider's payload, at most 1 MiB. The host has authenticated it.
 
         Permission: channels.manage.
-        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, payload_too_large, permission_denied, version_conflict.
+        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, payload_too_large, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "inbound.accept",
@@ -1221,7 +1221,7 @@ class inbound:
             received_at: When it was received; default: now.
 
         Permission: channels.manage.
-        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, inbound_item_invalid, payload_too_large, permission_denied, timestamp_in_future, version_conflict.
+        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, identifier_required, inbound_item_invalid, payload_too_large, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, timestamp_in_future, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return Command(
             "inbound.ingest",
@@ -1242,7 +1242,7 @@ class inbound:
         """Puts dead and parked deliveries back to work; at most 500.
 
         Permission: channels.manage.
-        Errors: batch_too_large, idempotency_key_reused, inbound_item_not_found, permission_denied, version_conflict.
+        Errors: batch_too_large, idempotency_key_reused, inbound_item_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "inbound.replay",
@@ -1273,7 +1273,7 @@ class members:
             granted: Permissions on top of the role.
 
         Permission: members.manage.
-        Errors: access_expiry_in_past, actor_suspended, cannot_grant_unheld, enum_unknown, idempotency_key_reused, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, user_not_found, version_conflict.
+        Errors: access_expiry_in_past, actor_suspended, cannot_grant_unheld, enum_unknown, idempotency_key_reused, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, project_inactive, project_not_found, project_suspended, user_not_found, version_conflict.
         """
         return Command(
             "members.add",
@@ -1303,7 +1303,7 @@ class members:
             ttl_days: 1 to 30 days; 7 unless told.
 
         Permission: members.manage.
-        Errors: access_expiry_in_past, cannot_grant_unheld, email_invalid, idempotency_key_reused, input_invalid, invitation_already_open, invitation_ttl_out_of_range, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, version_conflict.
+        Errors: access_expiry_in_past, cannot_grant_unheld, email_invalid, email_required, email_too_long, idempotency_key_reused, input_invalid, invitation_already_open, invitation_ttl_out_of_range, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "members.invite",
@@ -1323,7 +1323,7 @@ class members:
         """Ends the acting user's own membership.
 
         Permission: authenticated.
-        Errors: idempotency_key_reused, last_admin, not_a_member, owner_membership_protected, permission_denied, version_conflict.
+        Errors: idempotency_key_reused, last_admin, not_a_member, owner_membership_protected, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "members.leave",
@@ -1340,7 +1340,7 @@ class members:
         """Gives the rights back. Whose access had expired needs a new end, or an explicit null for none.
 
         Permission: members.manage.
-        Errors: access_expiry_in_past, cannot_change_self, cannot_grant_unheld, idempotency_key_reused, invalid_state, member_not_found, permission_denied, version_conflict.
+        Errors: access_expiry_in_past, cannot_change_self, cannot_grant_unheld, idempotency_key_reused, invalid_state, member_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "members.reinstate",
@@ -1358,7 +1358,7 @@ class members:
         """Ends a membership, or revokes an open invitation. Removing oneself is leaving.
 
         Permission: members.manage.
-        Errors: idempotency_key_reused, last_admin, member_not_found, owner_membership_protected, permission_denied, version_conflict.
+        Errors: idempotency_key_reused, last_admin, member_not_found, owner_membership_protected, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "members.remove",
@@ -1380,7 +1380,7 @@ class members:
             ttl_days: 1 to 30 days; 7 unless told.
 
         Permission: members.manage.
-        Errors: idempotency_key_reused, input_invalid, invalid_state, invitation_resend_limit, invitation_ttl_out_of_range, member_not_found, permission_denied, version_conflict.
+        Errors: idempotency_key_reused, input_invalid, invalid_state, invitation_resend_limit, invitation_ttl_out_of_range, member_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "members.resend_invitation",
@@ -1404,7 +1404,7 @@ class members:
             reason: At most 500 characters.
 
         Permission: apikeys.manage.
-        Errors: api_key_not_found, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: api_key_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return Command(
             "members.revoke_api_key",
@@ -1428,7 +1428,7 @@ class members:
             reason: At most 500 characters.
 
         Permission: members.manage.
-        Errors: cannot_change_self, idempotency_key_reused, invalid_state, last_admin, member_not_found, owner_membership_protected, permission_denied, text_too_long, version_conflict.
+        Errors: cannot_change_self, idempotency_key_reused, invalid_state, last_admin, member_not_found, owner_membership_protected, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return Command(
             "members.suspend",
@@ -1454,7 +1454,7 @@ class members:
             access_expires_at: Null = access never ends.
 
         Permission: members.manage.
-        Errors: access_expiry_in_past, cannot_change_self, cannot_grant_unheld, enum_unknown, idempotency_key_reused, last_admin, member_not_found, owner_membership_protected, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, version_conflict.
+        Errors: access_expiry_in_past, cannot_change_self, cannot_grant_unheld, enum_unknown, idempotency_key_reused, last_admin, member_not_found, owner_membership_protected, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "members.update",
@@ -1481,7 +1481,7 @@ class messages:
         """Notes what became known of a message's file: its link, its size, the host's copy.
 
         Permission: messages.send.
-        Errors: content_not_allowed, idempotency_key_reused, input_invalid, message_not_found, mime_invalid, permission_denied, text_control_char, text_too_long, url_invalid, url_scheme_unsupported, version_conflict.
+        Errors: content_not_allowed, idempotency_key_reused, input_invalid, message_not_found, mime_invalid, permission_denied, project_inactive, project_not_found, project_suspended, text_control_char, text_too_long, url_credentials, url_invalid, url_scheme_unsupported, version_conflict.
         """
         return Command(
             "messages.attach_media",
@@ -1504,7 +1504,7 @@ class messages:
             reason: At most 1 000 characters.
 
         Permission: messages.send.
-        Errors: idempotency_key_reused, invalid_state, message_not_found, permission_denied, text_control_char, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, invalid_state, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, text_control_char, text_too_long, version_conflict.
         """
         return Command(
             "messages.cancel",
@@ -1536,7 +1536,7 @@ class messages:
             limit: 1 to 100; 20 unless told.
 
         Permission: messages.send.
-        Errors: channel_not_found, idempotency_key_reused, limit_out_of_range, permission_denied, version_conflict.
+        Errors: channel_not_found, idempotency_key_reused, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "messages.claim_due",
@@ -1560,7 +1560,7 @@ class messages:
             reason: At most 1 000 characters.
 
         Permission: messages.delete.
-        Errors: idempotency_key_reused, message_not_found, permission_denied, text_control_char, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, text_control_char, text_too_long, version_conflict.
         """
         return Command(
             "messages.delete",
@@ -1583,7 +1583,7 @@ class messages:
         recorded here; handing it to the provider is the dispatcher's task.
 
         Permission: messages.send.
-        Errors: channel_not_found, edit_window_closed, idempotency_key_reused, message_not_editable, message_not_found, permission_denied, text_required, text_too_long, version_conflict.
+        Errors: channel_not_found, edit_window_closed, idempotency_key_reused, message_not_editable, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, text_required, text_too_long, version_conflict.
         """
         return Command(
             "messages.edit",
@@ -1605,7 +1605,7 @@ class messages:
         Limits: 1 to 20 chats. Notices of the system, unsupported kinds and messages that were taken back stay where they are.
 
         Permission: messages.send.
-        Errors: channel_not_active, chat_closed, chat_not_found, content_not_allowed, content_type_not_supported, groups_not_supported, idempotency_key_reused, limit_out_of_range, media_required, message_not_forwardable, message_not_found, newsletters_not_supported, payload_too_large, permission_denied, recipient_unreachable, reply_window_closed, text_too_long, version_conflict.
+        Errors: channel_not_active, chat_closed, chat_not_found, content_not_allowed, content_type_not_supported, groups_not_supported, idempotency_key_reused, limit_out_of_range, media_required, message_not_forwardable, message_not_found, newsletters_not_supported, payload_too_large, permission_denied, project_inactive, project_not_found, project_suspended, recipient_unreachable, reply_window_closed, text_too_long, version_conflict.
         """
         return Command(
             "messages.forward",
@@ -1630,7 +1630,7 @@ class messages:
             played: They were played; the same as read for everything that cannot be played.
 
         Permission: messages.send.
-        Errors: idempotency_key_reused, invalid_state, limit_out_of_range, message_not_found, permission_denied, version_conflict.
+        Errors: idempotency_key_reused, invalid_state, limit_out_of_range, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "messages.mark_read",
@@ -1653,7 +1653,7 @@ class messages:
             emoji: At most 32 bytes; empty removes.
 
         Permission: messages.send.
-        Errors: channel_not_found, emoji_invalid, idempotency_key_reused, message_not_found, permission_denied, version_conflict.
+        Errors: channel_not_found, emoji_invalid, idempotency_key_reused, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "messages.react",
@@ -1691,7 +1691,7 @@ class messages:
             participant: In a group: who got, read or played it.
 
         Permission: messages.send.
-        Errors: channel_message_id_taken, channel_not_found, field_required, idempotency_key_reused, input_invalid, invalid_state, message_not_found, permission_denied, timestamp_in_future, version_conflict.
+        Errors: channel_message_id_taken, channel_not_found, field_required, idempotency_key_reused, input_invalid, invalid_state, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, timestamp_in_future, version_conflict.
         """
         return Command(
             "messages.report_delivery",
@@ -1715,7 +1715,7 @@ class messages:
         """Puts a failed message into the queue again, as if it had never been tried.
 
         Permission: messages.send.
-        Errors: channel_not_active, channel_not_found, chat_closed, chat_not_found, expiry_invalid, idempotency_key_reused, invalid_state, message_not_found, permission_denied, version_conflict.
+        Errors: channel_not_active, channel_not_found, chat_closed, chat_not_found, expiry_invalid, idempotency_key_reused, invalid_state, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "messages.retry",
@@ -1735,7 +1735,7 @@ class messages:
         60 hours). It is recorded here; handing it to the provider is the dispatcher's task. Again changes nothing.
 
         Permission: messages.send.
-        Errors: channel_not_found, idempotency_key_reused, invalid_state, message_not_found, permission_denied, revoke_window_closed, version_conflict.
+        Errors: channel_not_found, idempotency_key_reused, invalid_state, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, revoke_window_closed, version_conflict.
         """
         return Command(
             "messages.revoke",
@@ -1782,7 +1782,7 @@ class messages:
             source: What made it; unless told `scheduled` with a `scheduled_at`, `bot` for an agent, else `manual`.
 
         Permission: messages.send.
-        Errors: channel_not_active, channel_not_found, chat_closed, chat_not_found, client_token_reused, contact_card_required, contact_not_found, content_not_allowed, content_type_not_supported, coordinates_out_of_range, enum_unknown, expiry_invalid, field_required, groups_not_supported, idempotency_key_reused, json_too_deep, json_too_large, limit_out_of_range, location_required, media_required, media_url_insecure, message_contact_mismatch, mime_invalid, name_too_long, newsletters_not_supported, payload_too_large, permission_denied, recipient_unreachable, reply_target_mismatch, reply_window_closed, schedule_in_past, template_required, template_variable_invalid, text_required, text_too_long, url_invalid, url_scheme_unsupported, vcard_invalid, version_conflict.
+        Errors: channel_not_active, channel_not_found, chat_closed, chat_not_found, client_token_reused, contact_card_required, contact_not_found, content_not_allowed, content_type_not_supported, coordinates_out_of_range, enum_unknown, expiry_invalid, field_required, groups_not_supported, idempotency_key_reused, json_too_deep, json_too_large, limit_out_of_range, location_required, media_required, media_url_insecure, message_contact_mismatch, mime_invalid, name_too_long, newsletters_not_supported, payload_too_large, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, recipient_unreachable, reply_target_mismatch, reply_window_closed, schedule_in_past, template_required, template_variable_invalid, text_required, text_too_long, url_invalid, url_scheme_unsupported, vcard_invalid, version_conflict.
         """
         return Command(
             "messages.send",
@@ -1820,7 +1820,7 @@ class messages:
             metadata: Keys to set; a null removes its key, all others stay.
 
         Permission: messages.send.
-        Errors: idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, message_not_found, permission_denied, text_control_char, version_conflict.
+        Errors: idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, text_control_char, version_conflict.
         """
         return Command(
             "messages.update",
@@ -1847,7 +1847,7 @@ class projects:
             reason: At most 500 characters.
 
         Permission: project.manage.
-        Errors: idempotency_key_reused, permission_denied, project_suspended, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return Command(
             "projects.activate",
@@ -1865,7 +1865,7 @@ class projects:
         """Adds an agent to those who get sessions, at the end of the list.
 
         Permission: project.manage.
-        Errors: agent_already_in_assignment, agent_not_assignable, agent_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: agent_already_in_assignment, agent_not_assignable, agent_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "projects.add_assignment_agent",
@@ -1886,7 +1886,7 @@ class projects:
             reason: At most 500 characters.
 
         Permission: project.manage.
-        Errors: idempotency_key_reused, permission_denied, project_suspended, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return Command(
             "projects.deactivate",
@@ -1905,7 +1905,7 @@ class projects:
         """Defines a custom field. Its type never changes.
 
         Permission: project.manage.
-        Errors: custom_field_definition_limit, custom_field_exists, custom_field_key_invalid, custom_field_options_required, custom_field_value_invalid, idempotency_key_reused, name_required, name_too_long, permission_denied, text_too_long, value_out_of_range, version_conflict.
+        Errors: custom_field_definition_limit, custom_field_exists, custom_field_key_invalid, custom_field_key_required, custom_field_options_required, custom_field_value_invalid, idempotency_key_reused, name_required, name_too_long, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, value_out_of_range, version_conflict.
         """
         return Command(
             "projects.define_custom_field",
@@ -1929,7 +1929,7 @@ class projects:
             reason: At most 500 characters.
 
         Permission: project.delete.
-        Errors: confirmation_mismatch, idempotency_key_reused, permission_denied, text_too_long, version_conflict.
+        Errors: confirmation_mismatch, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
         """
         return Command(
             "projects.delete",
@@ -1948,7 +1948,7 @@ class projects:
         """Takes an agent out of those who get sessions.
 
         Permission: project.manage.
-        Errors: agent_not_in_assignment, assignment_agents_required, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: agent_not_in_assignment, assignment_agents_required, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "projects.remove_assignment_agent",
@@ -1968,7 +1968,7 @@ class projects:
         """Removes a definition; with `purge_values`, values of the field are removed in the background.
 
         Permission: project.manage.
-        Errors: custom_field_fixed, custom_field_not_found, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "projects.remove_custom_field",
@@ -1985,7 +1985,7 @@ class projects:
         """Brings a deleted project back, inactive, as long as it is not purged.
 
         Permission: project.delete.
-        Errors: idempotency_key_reused, invalid_state, permission_denied, project_slug_taken, purge_window_passed, version_conflict.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_slug_taken, project_suspended, purge_window_passed, version_conflict.
         """
         return Command(
             "projects.restore",
@@ -2001,7 +2001,7 @@ class projects:
         """Makes another member the owner: an active administrator whose access does not end. The old owner stays administrator.
 
         Permission: project.transfer.
-        Errors: idempotency_key_reused, owner_must_be_admin_member, permission_denied, version_conflict.
+        Errors: idempotency_key_reused, owner_must_be_admin_member, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "projects.transfer_ownership",
@@ -2045,7 +2045,7 @@ class projects:
             unique_email: Whether an e-mail address belongs to one contact. It holds for addresses that are set from then on.
 
         Permission: project.manage.
-        Errors: agent_already_in_assignment, agent_not_found, assignment_agents_required, business_hours_invalid, currency_invalid, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, name_too_short, permission_denied, project_slug_taken, reassignment_rule_limit, reassignment_timeout_invalid, region_invalid, retention_out_of_range, session_timeout_out_of_range, slug_invalid, text_too_long, timezone_invalid, value_out_of_range, version_conflict, virtual_agents_cannot_attend.
+        Errors: agent_already_in_assignment, agent_not_found, assignment_agents_required, business_hours_invalid, currency_invalid, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, name_too_short, permission_denied, project_inactive, project_not_found, project_slug_taken, project_suspended, reassignment_rule_limit, reassignment_timeout_invalid, region_invalid, retention_out_of_range, session_timeout_out_of_range, slug_invalid, text_too_long, timezone_invalid, value_out_of_range, version_conflict, virtual_agents_cannot_attend.
         """
         return Command(
             "projects.update",
@@ -2091,7 +2091,7 @@ class projects:
             type: Told only to be refused when it differs: the type of a field never changes.
 
         Permission: project.manage.
-        Errors: custom_field_not_found, custom_field_options_required, custom_field_type_immutable, custom_field_value_invalid, idempotency_key_reused, name_required, name_too_long, permission_denied, text_too_long, value_out_of_range, version_conflict.
+        Errors: custom_field_key_invalid, custom_field_key_required, custom_field_not_found, custom_field_options_required, custom_field_type_immutable, custom_field_value_invalid, idempotency_key_reused, name_required, name_too_long, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, value_out_of_range, version_conflict.
         """
         return Command(
             "projects.update_custom_field",
@@ -2132,7 +2132,7 @@ class sessions:
             strategy: A code such as `round_robin`; at most 50 characters.
 
         Permission: sessions.manage.
-        Errors: agent_cannot_attend, field_required, idempotency_key_reused, name_required, name_too_long, permission_denied, session_not_active, session_not_found, text_too_long, version_conflict.
+        Errors: agent_cannot_attend, field_required, idempotency_key_reused, name_required, name_too_long, permission_denied, project_inactive, project_not_found, project_suspended, session_not_active, session_not_found, text_too_long, version_conflict.
         """
         return Command(
             "sessions.assign",
@@ -2158,7 +2158,7 @@ class sessions:
             reason: At most 1 000 characters.
 
         Permission: sessions.manage.
-        Errors: idempotency_key_reused, permission_denied, session_not_escalated, session_not_found, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, session_not_escalated, session_not_found, text_too_long, version_conflict.
         """
         return Command(
             "sessions.deescalate",
@@ -2187,7 +2187,7 @@ class sessions:
             note: At most 2 000 characters.
 
         Permission: sessions.manage.
-        Errors: enum_unknown, idempotency_key_reused, outcome_tag_limit, permission_denied, session_not_active, session_not_found, tag_invalid, text_too_long, version_conflict.
+        Errors: enum_unknown, idempotency_key_reused, outcome_tag_limit, permission_denied, project_inactive, project_not_found, project_suspended, session_not_active, session_not_found, tag_invalid, text_too_long, version_conflict.
         """
         return Command(
             "sessions.end",
@@ -2217,7 +2217,7 @@ class sessions:
             reason: 1 to 1 000 characters.
 
         Permission: sessions.manage.
-        Errors: agent_cannot_attend, escalation_level_invalid, idempotency_key_reused, permission_denied, reason_required, session_not_active, session_not_found, text_too_long, version_conflict.
+        Errors: agent_cannot_attend, escalation_level_invalid, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, reason_required, session_not_active, session_not_found, text_too_long, version_conflict.
         """
         return Command(
             "sessions.escalate",
@@ -2243,7 +2243,7 @@ class sessions:
             note: At most 2 000 characters.
 
         Permission: sessions.manage.
-        Errors: currency_invalid, idempotency_key_reused, money_negative, money_overflow, permission_denied, session_not_found, text_too_long, version_conflict.
+        Errors: currency_invalid, idempotency_key_reused, money_negative, money_overflow, permission_denied, project_inactive, project_not_found, project_suspended, session_not_found, text_too_long, version_conflict.
         """
         return Command(
             "sessions.mark_converted",
@@ -2267,7 +2267,7 @@ class sessions:
             reason: 1 to 1 000 characters.
 
         Permission: sessions.manage.
-        Errors: active_session_exists, idempotency_key_reused, newer_session_exists, permission_denied, reason_required, session_active, session_not_found, text_too_long, version_conflict.
+        Errors: active_session_exists, idempotency_key_reused, newer_session_exists, permission_denied, project_inactive, project_not_found, project_suspended, reason_required, session_active, session_not_found, text_too_long, version_conflict.
         """
         return Command(
             "sessions.reopen",
@@ -2285,7 +2285,7 @@ class sessions:
         """Asks the host's AI to summarise an ended session of at least 3 messages. The answer comes by `sessions.set_summary`.
 
         Permission: sessions.manage.
-        Errors: idempotency_key_reused, permission_denied, session_not_found, summary_not_applicable, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, session_not_found, summary_not_applicable, version_conflict.
         """
         return Command(
             "sessions.request_summary",
@@ -2302,7 +2302,7 @@ class sessions:
         """Marks an ended session as settled. Repeating it changes nothing; an active one is resolved by `sessions.end`.
 
         Permission: sessions.manage.
-        Errors: idempotency_key_reused, permission_denied, session_active, session_not_found, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, session_active, session_not_found, version_conflict.
         """
         return Command(
             "sessions.resolve",
@@ -2335,7 +2335,7 @@ class sessions:
             topics: At most 50, each of 1 to 200 characters.
 
         Permission: sessions.manage.
-        Errors: idempotency_key_reused, input_invalid, json_too_deep, json_too_large, name_required, name_too_long, permission_denied, sentiment_score_out_of_range, session_not_found, text_required, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, input_invalid, json_too_deep, json_too_large, name_required, name_too_long, permission_denied, project_inactive, project_not_found, project_suspended, sentiment_score_out_of_range, session_not_found, text_required, text_too_long, version_conflict.
         """
         return Command(
             "sessions.set_summary",
@@ -2369,7 +2369,7 @@ class sessions:
             timeout_seconds: 60 to 86 400.
 
         Permission: sessions.manage.
-        Errors: active_session_exists, agent_cannot_attend, channel_not_found, chat_closed, chat_not_found, idempotency_key_reused, invalid_state, permission_denied, session_contact_required, timeout_out_of_range, version_conflict.
+        Errors: active_session_exists, agent_cannot_attend, channel_not_found, chat_closed, chat_not_found, idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, session_contact_required, timeout_out_of_range, version_conflict.
         """
         return Command(
             "sessions.start",
@@ -2393,7 +2393,7 @@ class sessions:
             reason: At most 1 000 characters.
 
         Permission: sessions.manage.
-        Errors: idempotency_key_reused, permission_denied, session_not_active, session_not_found, text_too_long, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, session_not_active, session_not_found, text_too_long, version_conflict.
         """
         return Command(
             "sessions.unassign",
@@ -2411,7 +2411,7 @@ class sessions:
         """Takes the mark of a settled session back. Repeating it changes nothing.
 
         Permission: sessions.manage.
-        Errors: idempotency_key_reused, permission_denied, session_active, session_not_found, version_conflict.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, session_active, session_not_found, version_conflict.
         """
         return Command(
             "sessions.unresolve",
@@ -2440,7 +2440,7 @@ class sessions:
             timeout_seconds: 60 to 86 400.
 
         Permission: sessions.manage.
-        Errors: custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_not_found, custom_field_read_only, custom_field_required, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, extension_in_past, extension_too_long, idempotency_key_reused, outcome_tag_limit, permission_denied, session_not_active, session_not_found, tag_invalid, timeout_out_of_range, version_conflict.
+        Errors: custom_field_fixed, custom_field_key_invalid, custom_field_key_required, custom_field_limit, custom_field_not_found, custom_field_read_only, custom_field_required, custom_field_system, custom_field_type_invalid, custom_field_type_mismatch, custom_field_undefined, custom_field_value_invalid, extension_in_past, extension_too_long, idempotency_key_reused, outcome_tag_limit, permission_denied, project_inactive, project_not_found, project_suspended, session_not_active, session_not_found, tag_invalid, timeout_out_of_range, version_conflict.
         """
         return Command(
             "sessions.update",
@@ -2507,7 +2507,7 @@ class system_channel_types:
             provider: 1 to 50 characters, kept in lower case.
 
         Permission: platform.operate.
-        Errors: capabilities_invalid, channel_type_code_invalid, channel_type_code_taken, channel_type_legacy_id_invalid, channel_type_legacy_id_taken, config_field_secret, config_schema_invalid, connection_mode_invalid, field_required, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: capabilities_invalid, channel_type_code_invalid, channel_type_code_taken, channel_type_legacy_id_invalid, channel_type_legacy_id_taken, config_field_secret, config_schema_invalid, connection_mode_invalid, custom_field_key_invalid, custom_field_key_required, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, permission_denied, version_conflict.
         """
         return Command(
             "channel_types.create",
@@ -2594,7 +2594,7 @@ class system_channel_types:
             capabilities: Replaces all of them.
 
         Permission: platform.operate.
-        Errors: capabilities_invalid, channel_type_code_invalid, channel_type_code_taken, channel_type_not_found, config_field_secret, config_schema_invalid, connection_mode_invalid, field_required, idempotency_key_reused, permission_denied, version_conflict.
+        Errors: capabilities_invalid, channel_type_code_invalid, channel_type_code_taken, channel_type_not_found, config_field_secret, config_schema_invalid, connection_mode_invalid, custom_field_key_invalid, custom_field_key_required, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, permission_denied, version_conflict.
         """
         return Command(
             "channel_types.update",
@@ -2920,7 +2920,7 @@ class system_users:
             timezone: `UTC` unless told.
 
         Permission: users.manage.
-        Errors: email_invalid, email_required, email_too_long, encryption_key_not_found, encryption_not_configured, enum_unknown, idempotency_key_reused, identity_taken, json_key_invalid, json_too_deep, json_too_large, name_required, name_too_long, password_weak, permission_denied, phone_invalid, phone_region_required, secret_tampered, user_email_taken, version_conflict.
+        Errors: email_invalid, email_required, email_too_long, encryption_key_not_found, encryption_not_configured, enum_unknown, idempotency_key_reused, identity_taken, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, password_weak, permission_denied, phone_invalid, phone_region_required, secret_tampered, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, user_email_taken, version_conflict.
         """
         return Command(
             "users.create",
@@ -3073,7 +3073,7 @@ class system_users:
         """Creates a user with a project that it owns. All or nothing; idempotent through the idempotency key only.
 
         Permission: users.manage.
-        Errors: currency_invalid, email_invalid, email_required, idempotency_key_reused, identity_taken, name_required, name_too_long, name_too_short, permission_denied, phone_invalid, project_slug_taken, region_invalid, slug_invalid, user_email_taken, version_conflict.
+        Errors: currency_invalid, email_invalid, email_required, idempotency_key_reused, identity_taken, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, name_too_short, permission_denied, phone_invalid, phone_region_required, project_slug_taken, region_invalid, slug_invalid, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, user_email_taken, version_conflict.
         """
         return Command(
             "users.onboard",
@@ -3266,7 +3266,7 @@ class system_users:
             settings: Keys of the host's preferences to set and to remove.
 
         Permission: authenticated.
-        Errors: email_invalid, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, not_a_member, permission_denied, phone_invalid, phone_region_required, timezone_invalid, url_invalid, user_email_taken, user_not_found, version_conflict.
+        Errors: email_invalid, email_required, email_too_long, field_required, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, not_a_member, permission_denied, phone_invalid, phone_region_required, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, user_email_taken, user_not_found, version_conflict.
         """
         return Command(
             "users.update",
@@ -3296,7 +3296,7 @@ class system_users:
             email: What was verified; refused when it is not the current address any more.
 
         Permission: users.manage.
-        Errors: email_invalid, email_mismatch, idempotency_key_reused, permission_denied, user_not_found, version_conflict.
+        Errors: email_invalid, email_mismatch, email_required, email_too_long, idempotency_key_reused, permission_denied, user_not_found, version_conflict.
         """
         return Command(
             "users.verify_email",
