@@ -1,13 +1,12 @@
 //! The first law of the house, made checkable: a snapshot is the fold of the log, byte for byte.
 
-use super::aggregate::{Stored, own};
+use super::aggregate::Stored;
 use super::crm::Crm;
 use super::event::{Event, Meta};
 use crate::catalogue::{AGGREGATES, aggregate_type};
 use crate::kernel::{ActorRef, Error, EventId, ProjectId, Result, Subject};
 use crate::storage::{EventQuery, EventRecord, Scope};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// A snapshot that is not what the log says.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,8 +52,8 @@ impl Crm {
         Ok(differences)
     }
 
-    async fn fold_log(&self, project: ProjectId) -> Result<BTreeMap<Subject, Arc<dyn Stored>>> {
-        let mut states: BTreeMap<Subject, Arc<dyn Stored>> = BTreeMap::new();
+    async fn fold_log(&self, project: ProjectId) -> Result<BTreeMap<Subject, Box<dyn Stored>>> {
+        let mut states: BTreeMap<Subject, Box<dyn Stored>> = BTreeMap::new();
         let mut after = 0;
         loop {
             let query = EventQuery { after, limit: BATCH, ..EventQuery::default() };
@@ -68,7 +67,7 @@ impl Crm {
     }
 }
 
-fn take_in(states: &mut BTreeMap<Subject, Arc<dyn Stored>>, record: &EventRecord) -> Result<()> {
+fn take_in(states: &mut BTreeMap<Subject, Box<dyn Stored>>, record: &EventRecord) -> Result<()> {
     let event = Event::read(record)?;
     let actor: ActorRef = serde_json::from_str(record.actor.get())
         .map_err(|e| Error::corrupt(format!("an actor cannot be read: {e}")))?;
@@ -80,21 +79,21 @@ fn take_in(states: &mut BTreeMap<Subject, Arc<dyn Stored>>, record: &EventRecord
         occurred_at: record.occurred_at,
         actor: &actor,
     };
-    let itself = Subject::new(record.aggregate_kind, record.aggregate_id);
+    let own = Subject::new(record.aggregate_kind, record.aggregate_id);
     if let Some(aggregate) = aggregate_type(record.aggregate_kind) {
-        match states.get_mut(&itself) {
-            Some(state) => own(state).fold(&event, &meta),
+        match states.get_mut(&own) {
+            Some(state) => state.fold(&event, &meta),
             None => {
                 if let Some(state) = (aggregate.create)(&event, &meta) {
-                    states.insert(itself, state);
+                    states.insert(own, state);
                 }
             }
         }
     }
-    for subject in record.subjects.iter().filter(|subject| **subject != itself) {
+    for subject in record.subjects.iter().filter(|subject| **subject != own) {
         let observes = aggregate_type(subject.kind).is_some_and(|aggregate| (aggregate.observes)(&event));
         if observes && let Some(state) = states.get_mut(subject) {
-            own(state).fold(&event, &meta);
+            state.fold(&event, &meta);
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::time::Instant;
 use uuid::Uuid;
 use ventros::catalogue::AGGREGATES;
 use ventros::kernel::{Kind, Timestamp};
-use ventros::storage::{Batch, IndexChange, Scope, SnapshotWrite};
+use ventros::storage::{Batch, IndexChange, Scope, Snapshot, SnapshotWrite};
 use ventros::testing::block_on;
 
 const TOGETHER: usize = 1_000;
@@ -47,18 +47,20 @@ impl Filler<'_> {
     }
 
     fn write(&self, kind: Kind, id: Uuid, state: &Value) -> SnapshotWrite {
-        let text = state.to_string();
         let aggregate = AGGREGATES.iter().find(|aggregate| aggregate.kind == kind).unwrap();
+        let (project_id, schema) = (self.shop.project.id(), aggregate.schema());
+        let snapshot = Snapshot { project_id, id, revision: 1, schema, state: state.to_string() };
         // The state as the product would write it, and what it derives from that.
-        let state = (aggregate.decode)(&text).unwrap();
+        let state = (aggregate.decode)(&snapshot).unwrap();
         let (base, index) = (state.base(), state.index());
         SnapshotWrite {
-            project_id: base.project_id,
+            project_id,
             kind,
             id,
             loaded_revision: 0,
             revision: base.revision,
             version: base.version,
+            schema,
             created_at: base.created_at,
             updated_at: base.updated_at,
             state: state.encode().unwrap(),

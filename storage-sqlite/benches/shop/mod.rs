@@ -63,7 +63,7 @@ impl Shop {
     /// The shop of a file, which is founded when there is none.
     pub fn open(path: &Path) -> Shop {
         let storage = Arc::new(SqliteStorage::open(path).unwrap());
-        let crm = block_on(Crm::open(Settings { storage, clock: Arc::new(SystemClock), ids: SystemIds::shared() }));
+        let crm = block_on(Crm::open(Settings::new(storage, Arc::new(SystemClock), SystemIds::shared())));
         let crm = crm.unwrap();
         let known = block_on(crm.query(FindProject { slug: Slug::parse("acme").unwrap() })).unwrap();
         let id = known.map_or_else(
