@@ -1,6 +1,6 @@
 /** The examples of the README pass the type checker, and the first one runs as it stands. */
 
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { expect, test } from "vitest";

@@ -56,13 +56,17 @@ export interface Ended {
   err: string;
 }
 
-/** Runs a program that may import `ventros` in a process of its own. */
-export function program(text: string, signal?: { after: string; name: NodeJS.Signals }): Promise<Ended> {
+/** Runs a program that may import `ventros` in a process of its own, for so many milliseconds at most. */
+export function program(
+  text: string,
+  signal?: { after: string; name: NodeJS.Signals },
+  limit = 50_000,
+): Promise<Ended> {
   const path = join(folder(), "program.mjs");
   const from = JSON.stringify(pathToFileURL(join(ROOT, "dist/index.mjs")).href);
   writeFileSync(path, text.replaceAll('"ventros"', from));
   const child = spawn(process.execPath, ["--expose-gc", path], { stdio: ["ignore", "pipe", "pipe"] });
-  const timer = setTimeout(() => child.kill("SIGKILL"), 50_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), limit);
   return new Promise((resolve) => {
     let [out, err] = ["", ""];
     child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -484,10 +484,11 @@ export class SystemUsers extends Collection {
    * @throws ConflictError: `idempotency_key_reused`, `identity_taken`, `project_slug_taken`, `user_email_taken`,
    * `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `encryption_not_configured`.
    * @throws ValidationError: `currency_invalid`, `email_invalid`, `email_required`, `json_key_invalid`,
    * `json_too_deep`, `json_too_large`, `language_invalid`, `name_required`, `name_too_long`, `name_too_short`,
-   * `phone_invalid`, `phone_region_required`, `region_invalid`, `slug_invalid`, `timezone_invalid`, `url_credentials`,
-   * `url_invalid`, `url_scheme_unsupported`.
+   * `password_weak`, `phone_invalid`, `phone_region_required`, `region_invalid`, `slug_invalid`, `timezone_invalid`,
+   * `url_credentials`, `url_invalid`, `url_scheme_unsupported`.
    */
   onboard(input: i.UsersOnboardInput, options?: CommandOptions): Promise<t.Onboarded> {
     return this._call<t.Onboarded>("users.onboard", input, options);
@@ -1657,8 +1658,8 @@ export class Inbound extends Collection {
    * @throws InvalidStateError: `gateway_not_registered`, `project_inactive`, `project_suspended`.
    * @throws LimitExceededError: `payload_too_large`.
    * @throws NotFoundError: `channel_not_found`, `project_not_found`.
-   * @throws ValidationError: `identifier_required`, `inbound_item_invalid`, `phone_invalid`, `phone_region_required`,
-   * `timestamp_in_future`, `whatsapp_group_id`, `whatsapp_id_invalid`.
+   * @throws ValidationError: `identifier_required`, `inbound_item_invalid`, `location_required`, `phone_invalid`,
+   * `phone_region_required`, `timestamp_in_future`, `whatsapp_group_id`, `whatsapp_id_invalid`.
    */
   ingest(input: i.InboundIngestInput, options?: CommandOptions): Promise<t.Outcome[]> {
     return this._call<t.Outcome[]>("inbound.ingest", { ...input, raw: rawJson(input.raw) }, options);

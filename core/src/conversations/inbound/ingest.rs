@@ -94,6 +94,7 @@ impl Command for Ingest {
         ErrorCode::IdentifierRequired,
         ErrorCode::WhatsappIdInvalid,
         ErrorCode::WhatsappGroupId,
+        ErrorCode::LocationRequired,
     ];
     type Output = Vec<Outcome>;
 

@@ -1221,7 +1221,7 @@ class inbound:
             received_at: When it was received; default: now.
 
         Permission: channels.manage.
-        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, identifier_required, inbound_item_invalid, payload_too_large, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, timestamp_in_future, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        Errors: channel_not_found, gateway_not_registered, idempotency_key_reused, identifier_required, inbound_item_invalid, location_required, payload_too_large, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, timestamp_in_future, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
         """
         return Command(
             "inbound.ingest",
@@ -3073,7 +3073,7 @@ class system_users:
         """Creates a user with a project that it owns. All or nothing; idempotent through the idempotency key only.
 
         Permission: users.manage.
-        Errors: currency_invalid, email_invalid, email_required, idempotency_key_reused, identity_taken, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, name_too_short, permission_denied, phone_invalid, phone_region_required, project_slug_taken, region_invalid, slug_invalid, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, user_email_taken, version_conflict.
+        Errors: currency_invalid, email_invalid, email_required, encryption_not_configured, idempotency_key_reused, identity_taken, json_key_invalid, json_too_deep, json_too_large, language_invalid, name_required, name_too_long, name_too_short, password_weak, permission_denied, phone_invalid, phone_region_required, project_slug_taken, region_invalid, slug_invalid, timezone_invalid, url_credentials, url_invalid, url_scheme_unsupported, user_email_taken, version_conflict.
         """
         return Command(
             "users.onboard",

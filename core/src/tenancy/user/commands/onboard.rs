@@ -58,6 +58,8 @@ impl Command for OnboardUser {
         ErrorCode::NameTooLong,
         ErrorCode::EmailRequired,
         ErrorCode::EmailInvalid,
+        ErrorCode::PasswordWeak,
+        ErrorCode::EncryptionNotConfigured,
         ErrorCode::PhoneInvalid,
         ErrorCode::PhoneRegionRequired,
         ErrorCode::JsonKeyInvalid,
