@@ -43,7 +43,7 @@ python-build: venv
 	cd bindings/python && VIRTUAL_ENV=$(abspath $(VENV)) ../../$(BIN)/maturin develop --quiet
 
 $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
-	cd $(NODE) && npm ci --silent
+	cd $(NODE) && npm install --silent --no-save
 	touch $@
 
 node-build: $(NODE)/node_modules/.package-lock.json
