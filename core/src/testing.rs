@@ -130,8 +130,13 @@ impl World {
 
     /// On any store, with a vault of one key.
     pub fn with_keys(storage: Arc<dyn Storage>, key: [u8; 32]) -> Result<World> {
+        World::resume(storage, key, 1)
+    }
+
+    /// As [`with_keys`](World::with_keys), with a seed of its own: for a store that has something in it already.
+    pub fn resume(storage: Arc<dyn Storage>, key: [u8; 32], seed: u64) -> Result<World> {
         let clock = ManualClock::at("2025-01-06T09:00:00Z");
-        let settings = Settings::new(storage, clock.clone(), SeededIds::new(1));
+        let settings = Settings::new(storage, clock.clone(), SeededIds::new(seed));
         let settings = settings.with_keys(Arc::new(StaticKey::new(key)?));
         Ok(World { crm: block_on(Crm::open(settings))?, clock })
     }
@@ -165,13 +170,8 @@ impl World {
 
     /// On any store, with the same clock and seed.
     pub fn on(storage: Arc<dyn Storage>) -> Result<World> {
-        World::with_seed(storage, 1)
-    }
-
-    /// On any store, with the same clock and a seed of its own: for a store that has something in it already.
-    pub fn with_seed(storage: Arc<dyn Storage>, seed: u64) -> Result<World> {
         let clock = ManualClock::at("2025-01-06T09:00:00Z");
-        let settings = Settings::new(storage, clock.clone(), SeededIds::new(seed));
+        let settings = Settings::new(storage, clock.clone(), SeededIds::new(1));
         Ok(World { crm: block_on(Crm::open(settings))?, clock })
     }
 }

@@ -90,9 +90,11 @@ fn explain<T: JsonSchema + 'static>(value: &Value, first: Error) -> Error {
         faults.look(&schema, value, "");
     }
     let mut all = super::Errors::new();
+    // Inside of unions reading has lost its place: then only the beginning of the two paths is the same.
+    let root = |field: &str| field.split(['.', '[']).next().map(str::to_owned);
     let is_known = |found: &Vec<Error>| match first.field() {
         None => !found.is_empty(),
-        Some(field) => found.iter().any(|fault| fault.field().is_some_and(|at| at.starts_with(field))),
+        Some(field) => found.iter().any(|fault| fault.field().and_then(root) == root(field)),
     };
     if !is_known(&faults.found) {
         all.push(first);

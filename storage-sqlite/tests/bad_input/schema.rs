@@ -51,7 +51,7 @@ const ENTRY: &str = "entry";
 pub struct Schemas<'a> {
     pub definitions: &'a Map<String, Value>,
     /// Gives the id of an aggregate by the name of its type, such as `ContactId`.
-    pub id: &'a dyn Fn(&str) -> String,
+    pub id: Box<dyn Fn(&str) -> String + 'a>,
 }
 
 impl<'a> Schemas<'a> {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use uuid::Uuid;
 use ventros::catalogue::AGGREGATES;
@@ -32,8 +33,7 @@ pub struct Twins {
     original: MemoryStorage,
     directory: Directory,
     restored: u64,
-    /// Ids by project and kind, as they were at the start.
-    ids: BTreeMap<(ProjectId, Kind), Vec<Uuid>>,
+    pub ids: Rc<Ids>,
 }
 
 impl Twins {
@@ -41,18 +41,20 @@ impl Twins {
         let directory = Directory::fresh("fuzz");
         let original = MemoryStorage::default();
         let worlds = open(original.reopen(), &directory.file(), 1);
-        let mut twins = Twins { worlds, original, directory, restored: 0, ids: BTreeMap::new() };
+        let mut twins = Twins { worlds, original, directory, restored: 0, ids: Rc::default() };
         for (project, number) in [(THEIRS, 1), (OURS, 2)] {
             twins.worlds.iter().for_each(|world| drop(world.found(project)));
             twins.furnish(project, number);
         }
+        let mut ids = Ids::default();
         for project in [OURS, THEIRS, ProjectId::SYSTEM] {
             for aggregate in AGGREGATES {
                 let storage = twins.worlds[0].crm.core().storage();
                 let found = block_on(storage.scan(Scope::Project(project), aggregate.kind, None, 100)).unwrap();
-                twins.ids.insert((project, aggregate.kind), found.iter().map(|snapshot| snapshot.id).collect());
+                ids.0.insert((project, aggregate.kind), found.iter().map(|snapshot| snapshot.id).collect());
             }
         }
+        twins.ids = Rc::new(ids);
         block_on(twins.worlds[1].crm.close()).unwrap();
         std::fs::copy(twins.directory.file(), twins.template()).unwrap();
         twins.restore();
@@ -132,6 +134,16 @@ impl Twins {
         self.worlds.each_ref().map(|world| block_on(world.crm.core().storage().heads()).unwrap().into_iter().collect())
     }
 
+    pub fn assert_log_matches(&self) {
+        self.worlds.iter().for_each(World::assert_log_matches);
+    }
+}
+
+/// Ids by project and kind, as they were at the start.
+#[derive(Default)]
+pub struct Ids(BTreeMap<(ProjectId, Kind), Vec<Uuid>>);
+
+impl Ids {
     /// The id of an aggregate by the name of its type, `ContactId`; a made-up one where there is none.
     pub fn id(&self, project: ProjectId, name: &str) -> String {
         let kind = AGGREGATES.iter().map(|aggregate| aggregate.kind).find(|kind| type_name(*kind) == name);
@@ -139,7 +151,7 @@ impl Twins {
             ("ProjectId", _) => Some(project.uuid()),
             (_, Some(kind)) => [project, ProjectId::SYSTEM]
                 .into_iter()
-                .find_map(|at| self.ids.get(&(at, kind)).and_then(|ids| ids.first().copied())),
+                .find_map(|at| self.0.get(&(at, kind)).and_then(|ids| ids.first().copied())),
             (_, None) => None,
         };
         known.unwrap_or(Uuid::from_u128(0x0190_b6f0_0000_7000_8000_0000_0000_0001)).to_string()
@@ -148,12 +160,8 @@ impl Twins {
     /// The id of an aggregate that belongs to the neighbour alone.
     pub fn foreign_id(&self, name: &str) -> Option<String> {
         let is_theirs = |(project, kind): &&(ProjectId, Kind)| *project == THEIRS && type_name(*kind) == name;
-        let (_, ids) = self.ids.iter().find(|(key, _)| is_theirs(key))?;
+        let (_, ids) = self.0.iter().find(|(key, _)| is_theirs(key))?;
         ids.first().map(Uuid::to_string)
-    }
-
-    pub fn assert_log_matches(&self) {
-        self.worlds.iter().for_each(World::assert_log_matches);
     }
 }
 
@@ -161,7 +169,7 @@ fn open(memory: MemoryStorage, file: &Path, seed: u64) -> [World; 2] {
     let options = SqliteOptions { synchronous: Synchronous::Normal, ..SqliteOptions::default() };
     let sqlite = SqliteStorage::open_with(file, options).unwrap();
     let stores: [Arc<dyn Storage>; 2] = [Arc::new(memory), Arc::new(sqlite)];
-    stores.map(|store| World::with_seed(store, seed).unwrap())
+    stores.map(|store| World::resume(store, [7; 32], seed).unwrap())
 }
 
 /// `ContactId`, `MemberId` and the like.

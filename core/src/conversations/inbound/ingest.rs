@@ -91,6 +91,7 @@ impl Command for Ingest {
         ErrorCode::PayloadTooLarge,
         ErrorCode::GatewayNotRegistered,
         ErrorCode::TimestampInFuture,
+        ErrorCode::LocationRequired,
         ErrorCode::IdentifierRequired,
         ErrorCode::WhatsappIdInvalid,
         ErrorCode::WhatsappGroupId,
