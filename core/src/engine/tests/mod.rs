@@ -1,6 +1,7 @@
 //! The acceptance cases of the kernel that are about commands, pages and the log.
 
 mod commands;
+mod limits;
 mod log;
 
 use super::{Context, Project};
