@@ -10,6 +10,9 @@ pub struct Catalogue {
     pub operations: Vec<Operation>,
     pub events: Vec<Event>,
     pub errors: Vec<ErrorCode>,
+    /// Codes that any call can raise.
+    #[serde(default)]
+    pub errors_of_every_call: Vec<String>,
     pub aggregates: Vec<Aggregate>,
     /// The JSON schemas that the others refer to.
     pub definitions: Map<String, Value>,
