@@ -87,12 +87,13 @@ impl Outbox {
     }
 
     fn ring(&self) {
-        self.state().rung = true;
-        self.rung.notify_all();
+        // Whoever wakes up may rely on the bell having rung.
         let bell = self.bell.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(bell) = bell {
             bell();
         }
+        self.state().rung = true;
+        self.rung.notify_all();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
