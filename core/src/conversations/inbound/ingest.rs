@@ -95,7 +95,6 @@ impl Command for Ingest {
         ErrorCode::IdentifierRequired,
         ErrorCode::WhatsappIdInvalid,
         ErrorCode::WhatsappGroupId,
-        ErrorCode::LocationRequired,
     ];
     type Output = Vec<Outcome>;
 

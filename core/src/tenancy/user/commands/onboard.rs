@@ -62,8 +62,6 @@ impl Command for OnboardUser {
         ErrorCode::EncryptionNotConfigured,
         ErrorCode::PhoneInvalid,
         ErrorCode::PhoneRegionRequired,
-        ErrorCode::PasswordWeak,
-        ErrorCode::EncryptionNotConfigured,
         ErrorCode::JsonKeyInvalid,
         ErrorCode::JsonTooDeep,
         ErrorCode::JsonTooLarge,
