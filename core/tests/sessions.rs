@@ -121,6 +121,19 @@ fn a_session_ends_with_its_chat() {
 }
 
 #[test]
+fn a_contact_talks_in_one_session_of_a_line_at_a_time() {
+    let shop = Shop::new();
+    shop.says("A", "09:00:00");
+    let first = shop.only();
+    shop.call("chats.close", json!({"id": first.chat_id}));
+    shop.pending();
+    shop.says("B", "09:00:00");
+    let reopen = json!({"id": first.id, "reason": "called back"});
+    let error = shop.try_call("sessions.reopen", reopen).unwrap_err();
+    assert_eq!((error.code(), error.kind().as_str()), (ErrorCode::ActiveSessionExists, "conflict"));
+}
+
+#[test]
 fn a_session_ends_with_its_contact() {
     let shop = Shop::new();
     shop.says("A", "09:00:00");

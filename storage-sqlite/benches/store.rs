@@ -70,7 +70,7 @@ fn key(number: u128) -> Vec<u8> {
 fn by_hand(directory: &Path, times: u128) {
     let db = Connection::open(directory.join("hand.db")).unwrap();
     db.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 10000;
          CREATE TABLE contacts (id BLOB PRIMARY KEY, revision INTEGER, score REAL, updated_at INTEGER, state TEXT);
          CREATE TABLE messages (id BLOB PRIMARY KEY, chat BLOB, status TEXT, at INTEGER, state TEXT);
          CREATE INDEX messages_chat ON messages (chat, at);

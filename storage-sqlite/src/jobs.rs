@@ -84,7 +84,7 @@ pub(crate) fn write(connection: &Connection, writes: &[JobWrite]) -> Result<()> 
                     release(connection, *project_id, *id, *run_at)?;
                 }
             }
-            JobWrite::Purge { finished_before } => purge(connection, *finished_before)?,
+            JobWrite::Purge { finished_before, dead_before } => purge(connection, *finished_before, *dead_before)?,
         }
     }
     Ok(())
@@ -166,8 +166,13 @@ fn release(connection: &Connection, project: ProjectId, id: Uuid, run_at: Timest
     line_up(connection, project, found.flatten())
 }
 
-fn purge(connection: &Connection, before: Timestamp) -> Result<()> {
-    for sql in ["DELETE FROM jobs WHERE finished_at < ?1", "DELETE FROM idempotency_keys WHERE expires_at < ?1"] {
+fn purge(connection: &Connection, finished: Timestamp, dead: Timestamp) -> Result<()> {
+    let deletions = [
+        ("DELETE FROM jobs WHERE finished_at < ?1 AND state <> 'dead'", finished),
+        ("DELETE FROM jobs WHERE finished_at < ?1 AND state = 'dead'", dead),
+        ("DELETE FROM idempotency_keys WHERE expires_at < ?1", finished),
+    ];
+    for (sql, before) in deletions {
         connection.prepare_cached(sql).carry()?.execute([before.micros()]).carry()?;
     }
     Ok(())

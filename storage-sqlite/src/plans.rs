@@ -201,7 +201,7 @@ fn writes_seek() {
         JobWrite::Schedule(ventros::storage::JobRecord { unique_key: Some("k".into()), ..job(1, 0) }),
         JobWrite::Cancel { project_id: PROJECT, unique_key: "k".into(), at: at(0) },
         JobWrite::Release { project_id: PROJECT, ids: vec![id(1)], run_at: at(0) },
-        JobWrite::Purge { finished_before: at(0) },
+        JobWrite::Purge { finished_before: at(0), dead_before: at(0) },
     ];
     batch.secrets = vec![SecretWrite::Shred { project_id: PROJECT, id: id(1), revision: 1 }];
     let commit = async {

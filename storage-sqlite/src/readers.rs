@@ -80,7 +80,10 @@ impl Drop for Loan<'_> {
         // A transaction that is still open would keep its old view of the data.
         let connection = self.connection.take().filter(|connection| connection.is_autocommit() && !pool.is_closed);
         pool.free.extend(connection);
-        // Both a waiting reader and one who closes may be there.
-        self.readers.returned.notify_all();
+        match pool.is_closed {
+            true => self.readers.returned.notify_all(),
+            // One connection serves one of those who wait.
+            false => self.readers.returned.notify_one(),
+        }
     }
 }

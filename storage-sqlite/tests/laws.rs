@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use ventros::channels::channel::commands::CreateChannel;
 use ventros::contacts::contact::Contact;
+use ventros::conversations::SessionMetrics;
 use ventros::conversations::chat::Chat;
 use ventros::conversations::inbound::Ingest;
 use ventros::conversations::message::Message;
+use ventros::conversations::session::Session;
 use ventros::engine::{Aggregate, Project};
 use ventros::kernel::{ChannelId, Timestamp, input};
 use ventros::storage::{EventQuery, MemoryStorage, Scope, Storage};
@@ -26,10 +28,14 @@ struct Line {
 
 impl Line {
     fn on(storage: Arc<dyn Storage>) -> Line {
+        Line::with(storage, json!({"name": "W1", "type": "waha"}))
+    }
+
+    fn with(storage: Arc<dyn Storage>, channel: Value) -> Line {
         let world = World::on(storage).unwrap();
         let acme = input::parse_value::<CreateProject>(json!({"name": "Acme", "default_region": "BR"})).unwrap();
         let shop = world.crm.project(block_on(world.crm.execute(acme)).unwrap().id);
-        let channel = input::parse_value::<CreateChannel>(json!({"name": "W1", "type": "waha"})).unwrap();
+        let channel = input::parse_value::<CreateChannel>(channel).unwrap();
         let channel = block_on(shop.execute(channel)).unwrap().channel.id;
         world.clock.set("2025-01-06T23:00:00Z");
         Line { world, shop, channel }
@@ -55,6 +61,17 @@ impl Line {
         let query = EventQuery { limit: 10_000, ..EventQuery::default() };
         let events = block_on(self.world.crm.core().storage().events(Scope::Project(self.shop.id()), &query)).unwrap();
         events.iter().map(|event| serde_json::to_string(event).unwrap()).collect()
+    }
+
+    /// The course of each session, and its counters, without how many messages came late.
+    fn sessions(&self) -> Vec<Value> {
+        let course = |session: Session| {
+            let metrics = SessionMetrics { late_count: 0, ..session.metrics };
+            json!([session.started_at, session.last_activity_at, session.duration_seconds, session.status, metrics])
+        };
+        let mut sessions: Vec<Value> = self.all::<Session>().into_iter().map(course).collect();
+        sessions.sort_by_key(Value::to_string);
+        sessions
     }
 
     /// What people see, without the ids and moments of processing.
@@ -173,6 +190,12 @@ fn shuffled() -> impl Strategy<Value = (Vec<Value>, Vec<Value>)> {
     })
 }
 
+/// A line whose sessions last a day, so that none of them is cut.
+fn patient() -> Line {
+    let channel = json!({"name": "W1", "type": "waha", "session_timeout_minutes": 1_440});
+    Line::with(Arc::new(MemoryStorage::default()), channel)
+}
+
 fn memory() -> Line {
     Line::on(Arc::new(MemoryStorage::default()))
 }
@@ -192,6 +215,15 @@ proptest! {
         prop_assert_eq!(one.log(), other.log());
         one.world.assert_log_matches();
         other.world.assert_log_matches();
+    }
+
+    #[test]
+    fn order_and_repetition_do_not_matter_to_a_session((items, other) in shuffled()) {
+        let (one, two) = (patient(), patient());
+        one.feed(&items);
+        two.feed(&other);
+        prop_assert_eq!(one.sessions(), two.sessions());
+        two.world.assert_log_matches();
     }
 
     #[test]

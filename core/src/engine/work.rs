@@ -275,6 +275,26 @@ impl<'e> UnitOfWork<'e> {
         Ok(())
     }
 
+    /// Looks up several unique keys of one space, each with its scope, in two reads, so that later
+    /// [`by_key`](Self::by_key)s cost nothing.
+    pub async fn prefetch_keys<A: Aggregate>(&mut self, space: &'static str, keys: &[(String, String)]) -> Result<()> {
+        let name = |(scope, key): &(String, String)| (space, scope.clone(), key.clone());
+        let unknown: Vec<&(String, String)> =
+            keys.iter().filter(|asked| !self.keys.contains_key(&name(asked))).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let asked: Vec<KeyRef<'_>> = unknown.iter().map(|(scope, key)| KeyRef { scope, key }).collect();
+        let owners = self.reader.storage().find_keys(self.scope_of(A::KIND), space, &asked).await?;
+        self.keys.extend(unknown.into_iter().map(|asked| (name(asked), KeyKnown::Free)));
+        let mut ids = Vec::with_capacity(owners.len());
+        for owner in owners.into_iter().filter(|owner| owner.kind == A::KIND) {
+            ids.push(A::Id::from(owner.id));
+            self.keys.insert((space, owner.scope, owner.key), KeyKnown::Held(owner.id));
+        }
+        self.prefetch::<A>(&ids).await
+    }
+
     /// Takes an aggregate back and returns its state. Its events enter the log; what observes them is folded.
     pub fn save<A: Aggregate>(&mut self, root: Root<A>) -> Result<A> {
         self.keep(root).map(Arc::unwrap_or_clone)

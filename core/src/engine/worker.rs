@@ -67,8 +67,10 @@ pub struct RunReport {
 
 const QUEUES: &[&str] = &["timer", "inbound", "parked"];
 const BATCH: usize = 100;
-/// How long finished jobs are kept, in seconds: 30 days.
-const KEEP_FINISHED_SECONDS: i64 = 30 * 24 * 3600;
+/// How long finished jobs are kept, in seconds: 7 days; among them the inbound items with what the channel sent.
+const KEEP_FINISHED_SECONDS: i64 = 7 * 24 * 3600;
+/// How long dead jobs wait for somebody to look at them, in seconds: 90 days.
+const KEEP_DEAD_SECONDS: i64 = 90 * 24 * 3600;
 /// Finished jobs are looked through this often, in seconds.
 const PURGE_EVERY_SECONDS: i64 = 3600;
 
@@ -98,7 +100,8 @@ impl Crm {
             return Ok(());
         }
         self.core.purged_at.store(now.micros(), Ordering::Relaxed);
-        let purge = JobWrite::Purge { finished_before: now.plus_seconds(-KEEP_FINISHED_SECONDS) };
+        let finished_before = now.plus_seconds(-KEEP_FINISHED_SECONDS);
+        let purge = JobWrite::Purge { finished_before, dead_before: now.plus_seconds(-KEEP_DEAD_SECONDS) };
         match self.core.storage.commit(Batch { jobs: vec![purge], ..Batch::default() }).await {
             Ok(_) => Ok(()),
             Err(CommitError::Store(error)) => Err(error),

@@ -107,8 +107,8 @@ pub enum JobWrite {
     /// Puts parked or dead jobs back to work; dead ones start with attempt 0. A dead job whose unique key has been taken by
     /// an open one stays as it is.
     Release { project_id: ProjectId, ids: Vec<Uuid>, run_at: Timestamp },
-    /// Removes jobs that ended before this moment, and idempotency keys that expired before it.
-    Purge { finished_before: Timestamp },
+    /// Removes jobs that ended before one moment, dead ones before another, and idempotency keys that expired before the first.
+    Purge { finished_before: Timestamp, dead_before: Timestamp },
 }
 
 /// What the store made of a batch.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use ventros::contacts::contact::Contact;
 use ventros::conversations::chat::Chat;
+use ventros::conversations::inbound::Outcome;
 use ventros::conversations::message::Message;
 use ventros::conversations::session::Session;
 use ventros::engine::{Aggregate, Crm, Settings};
@@ -131,6 +132,28 @@ fn an_item_of_a_known_contact_costs_a_dozen_reads_and_one_write() {
     // Again: the call, its line, and the key that is known.
     line.says("A40", "09:54:00", "Oi");
     assert_eq!(line.store.take_calls(), ["get", "get", "find_keys", "get", "find_keys", "get"]);
+}
+
+#[test]
+fn a_large_group_is_looked_up_at_once() {
+    let line = Line::with(json!({"allow_groups": true}));
+    let mut participants: Vec<Value> = (0..1_500)
+        .map(|number| json!({"identifiers": {"wid": format!("55119{number:08}")}, "role": "participant"}))
+        .collect();
+    participants.push(json!({"identifiers": {"wid": "120363041234567890@g.us"}, "role": "participant"}));
+    let joined = || {
+        json!({
+            "type": "group_change", "action": "joined", "subject": "Todos", "description": null, "at": at("09:00:00"),
+            "chat": in_group(json!({}))["chat"], "participants": participants,
+        })
+    };
+    for _ in 0..2 {
+        line.store.take_calls();
+        assert_eq!(line.item(joined()), Outcome::Applied {});
+        let calls = line.store.take_calls();
+        assert!(calls.len() < 15, "{calls:?}");
+    }
+    assert_eq!((line.all::<Contact>().len(), line.one::<Chat>().participants.len()), (1_500, 1_500));
 }
 
 #[test]

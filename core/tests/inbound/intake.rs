@@ -1,7 +1,9 @@
 //! The ways in: at once, durably, and from the public address of a channel.
 
 use crate::line::*;
+use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
+use sha2::Sha512;
 use ventros::contacts::contact::Contact;
 use ventros::conversations::inbound::inbox::{InboxState, ListDeliveries, Replay};
 use ventros::conversations::inbound::{Accept, Ingest, Outcome, ParkedBecause, RawBody};
@@ -145,7 +147,19 @@ struct Address {
 
 impl Address {
     fn new() -> Address {
-        let line = Line::connected();
+        Address::of(Line::connected())
+    }
+
+    /// A channel whose gateway signs with [`KEY`].
+    fn signing() -> Address {
+        let secrets = json!({"api_key": "abcdef0123456789", "webhook_hmac_key": KEY});
+        let config = json!({"base_url": "https://waha.example.com"});
+        Address::of(Line::sealed(json!({
+            "name": "W1", "type": "waha", "external_id": "default", "config": config, "secrets": secrets,
+        })))
+    }
+
+    fn of(line: Line) -> Address {
         let token = line.ok("channels.rotate_webhook_token", json!({"id": line.channel}));
         let token = token["plain_webhook_token"].as_str().unwrap().to_owned();
         let channel = line.one::<ventros::channels::channel::Channel>();
@@ -154,9 +168,13 @@ impl Address {
     }
 
     fn post(&self, token: &str, body: &str) -> u16 {
+        self.post_with(token, json!({}), body)
+    }
+
+    fn post_with(&self, token: &str, headers: Value, body: &str) -> u16 {
         let system =
             ventros::engine::Context::new(None, ventros::kernel::ActorRef::system(ventros::kernel::Component::Channel));
-        let call = json!({"token": token, "method": "POST", "body": body});
+        let call = json!({"token": token, "method": "POST", "headers": headers, "body": body});
         let reply = self.line.call_in(system, "inbound.receive_webhook", call).unwrap();
         u16::try_from(reply["status"].as_u64().unwrap()).unwrap()
     }
@@ -164,6 +182,15 @@ impl Address {
     fn rows(&self) -> Vec<ventros::conversations::inbound::inbox::InboxRow> {
         block_on(self.line.shop.query(ListDeliveries::default())).unwrap().items
     }
+}
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+fn signature(key: &str, body: &str) -> Value {
+    let mut mac = Hmac::<Sha512>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({"X-Webhook-Hmac": hex, "X-Webhook-Hmac-Algorithm": "sha512"})
 }
 
 const BODY: &str = r#"{"event": "message.any", "session": "SESSION", "payload": {
@@ -175,6 +202,19 @@ fn gateway_case_01_an_unknown_address_is_not_found() {
     let address = Address::new();
     assert_eq!(address.post("nobody", &address.body), 404);
     assert!(address.rows().is_empty());
+}
+
+#[test]
+fn gateway_case_02_a_wrong_signature_stores_nothing() {
+    let address = Address::signing();
+    let (token, body) = (&address.token, &address.body);
+    for headers in [signature("another key", body), signature(KEY, "another body"), json!({})] {
+        assert_eq!(address.post_with(token, headers, body), 401);
+    }
+    assert!(address.rows().is_empty());
+    assert_eq!(address.post_with(token, signature(KEY, body), body), 200);
+    address.line.run();
+    assert_eq!(address.line.all::<Message>().len(), 1);
 }
 
 #[test]

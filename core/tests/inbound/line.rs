@@ -37,6 +37,13 @@ impl Line {
         Line::opened(world, store, json!({"name": "W1", "type": "waha"}))
     }
 
+    /// With a vault, for a channel that has secrets.
+    pub fn sealed(channel: Value) -> Line {
+        let store = WatchedStorage::around(Arc::new(MemoryStorage::default()));
+        let world = World::with_keys(store.clone(), [7; 32]).unwrap();
+        Line::opened(world, store, channel)
+    }
+
     fn opened(world: World, store: Arc<WatchedStorage>, channel: Value) -> Line {
         let shop = found(&world, "Acme");
         let channel = open_channel(&world, &shop, channel);

@@ -187,7 +187,7 @@ fn race_18_two_workers_drain_one_inbox() {
 }
 
 #[test]
-fn race_19_one_client_token_twice_at_once() {
+fn race_19_case_28_one_client_token_twice_at_once() {
     let line = Line::connected();
     line.says("A1", "09:59:00", "1");
     let send = json!({

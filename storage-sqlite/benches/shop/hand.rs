@@ -28,7 +28,7 @@ impl Hand {
         db.set_prepared_statement_cache_capacity(64);
         db.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;
-             PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY;",
+             PRAGMA wal_autocheckpoint = 10000; PRAGMA temp_store = MEMORY;",
         )
         .unwrap();
         let columns = |table: &str| -> Vec<String> {

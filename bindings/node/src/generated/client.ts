@@ -1666,8 +1666,8 @@ export class Inbound extends Collection {
   }
 
   /**
-   * Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days. A page may be shorter
-   * than `limit`, or empty, while `has_more` is true.
+   * Deliveries that were accepted or wait, newest first. Done ones are kept for 7 days, dead ones for 90. A page may be
+   * shorter than `limit`, or empty, while `has_more` is true.
    *
    * Permission: `channels.manage`.
    *

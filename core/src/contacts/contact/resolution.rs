@@ -17,7 +17,7 @@ use crate::conversations::content::Mention;
 use crate::engine::{Event, Root, UnitOfWork};
 use crate::kernel::{ChannelId, ContactId, Email, Error, ErrorCode, Kind, Phone, Result, Tag, TagSet, Timestamp};
 use crate::storage::{KeyOwner, KeyRef};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The most characters of a name that a channel reports; the rest is cut off.
@@ -105,6 +105,24 @@ async fn sharer_of(work: &mut UnitOfWork<'_>, email: &str) -> Result<Option<Root
         Some(id) => work.find(id).await,
         None => Ok(None),
     }
+}
+
+/// Looks up the ids of many people at once, so that resolving each of them reads nothing more.
+pub async fn prefetch<'w>(
+    work: &mut UnitOfWork<'_>,
+    line: &Line<'_>,
+    people: impl Iterator<Item = &'w Identifiers>,
+) -> Result<()> {
+    let mut spaces: BTreeMap<&'static str, Vec<(String, String)>> = BTreeMap::new();
+    for sender in people.filter_map(|who| Sender::read(line, who).ok()) {
+        for key in sender.identifiers.iter().map(Identifier::key) {
+            spaces.entry(key.space).or_default().push((key.scope, key.key));
+        }
+    }
+    for (space, keys) in spaces {
+        work.prefetch_keys::<Contact>(space, &keys).await?;
+    }
+    Ok(())
 }
 
 /// Fills in the contacts of those mentioned who are known, in two reads for any number of them.

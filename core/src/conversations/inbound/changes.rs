@@ -149,11 +149,18 @@ async fn group(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, change: &InboundG
     if opened.created {
         apply_waiting(work, intake, &named).await?;
     }
+    // A large group may make more contacts than a plain commit has events.
+    work.import_mode();
+    let people = change.participants.iter().map(|participant| &participant.identifiers);
+    contacts::prefetch(work, &intake.line(), people).await?;
     let mut members = Vec::new();
-    for (number, participant) in change.participants.iter().enumerate().filter(|(_, one)| one.identifiers.has_id()) {
-        let resolved = contacts::resolve(work, &intake.line(), &participant.identifiers, at).await;
-        let resolved = resolved.map_err(|e| e.at(format!("participants[{number}].identifiers")))?;
-        members.push((resolved.contact.id, participant));
+    for participant in &change.participants {
+        match contacts::resolve(work, &intake.line(), &participant.identifiers, at).await {
+            Ok(resolved) => members.push((resolved.contact.id, participant)),
+            // Somebody without a readable id hides nobody else.
+            Err(error) if error.kind() == ErrorKind::Validation => {}
+            Err(error) => return Err(error),
+        }
     }
     let mut chat = work.load::<Chat>(opened.chat.id).await?;
     let is_other_name = named.subject.as_deref().is_some_and(|subject| chat.sync_subject(subject));

@@ -135,7 +135,7 @@ fn not_found(id: JobId) -> Error {
     Error::new(ErrorCode::InboundItemNotFound).with("resource", "inbound_item").with("id", id.to_string())
 }
 
-/// Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days. A page may be shorter than
+/// Deliveries that were accepted or wait, newest first. Done ones are kept for 7 days, dead ones for 90. A page may be shorter than
 /// `limit`, or empty, while `has_more` is true.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

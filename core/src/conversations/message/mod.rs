@@ -1,10 +1,16 @@
 //! One unit of conversation, in either direction, over one channel.
+//!
+//! `state` and `events` say what a message is and what can happen to it, `behaviour` in which order. `sending` puts one of ours
+//! into the queue of its `line`, `delivery` and `commands::report` follow it to the provider, `timers` and `withdrawal` take
+//! back what waits. `counting` tells sessions what counts. How inbound ones are recorded is in [`inbound`](super::inbound).
 
 mod behaviour;
+mod columns;
 pub mod commands;
 mod counting;
 mod delivery;
 mod events;
+mod line;
 pub mod queries;
 mod quotes;
 pub mod sending;
@@ -17,6 +23,7 @@ pub use behaviour::{DeliveryReport, MAX_EMOJI_BYTES, Reacted, status_of};
 pub use counting::{acknowledge, counted_messages, metrics_if};
 pub use delivery::{MAX_ATTEMPTS, retry_delay_micros};
 pub use events::{AiRequest, MessageEvent, NewMessage, ReleasedMessage};
+pub use line::{OutboundLine, Recipient};
 pub use state::Message;
 pub use timers::JOBS;
 pub use values::*;

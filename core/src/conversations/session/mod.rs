@@ -1,6 +1,12 @@
 //! A bounded stretch of conversation in one chat: the unit of work of a service team.
+//!
+//! `state` and `events` say what a session is and what can happen to it, `columns` how it is found. `placement` decides by time
+//! alone which session a message belongs to, `step` does it, `recording` counts the message; `timer` and `ending` close, what
+//! people may do is in `behaviour` and `commands`. `recut` (with `segments` and `extent`) cuts a stretch anew after an import,
+//! `merging` lets one session absorb another.
 
 mod behaviour;
+mod columns;
 pub mod commands;
 mod ending;
 mod events;

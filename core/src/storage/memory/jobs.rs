@@ -70,8 +70,9 @@ impl Contents {
                     self.release_job(project_id, id, run_at);
                 }
             }
-            JobWrite::Purge { finished_before } => {
-                self.jobs.retain(|_, job| job.finished_at.is_none_or(|at| at >= finished_before));
+            JobWrite::Purge { finished_before, dead_before } => {
+                let bound = |state| if state == JobState::Dead { dead_before } else { finished_before };
+                self.jobs.retain(|_, job| job.finished_at.is_none_or(|at| at >= bound(job.state)));
                 self.idempotency.retain(|_, record| record.expires_at >= finished_before);
             }
         }

@@ -226,11 +226,15 @@ pub async fn old_jobs_are_purged(place: &dyn Place) {
     write(&*store, enqueue([job(1, 0), job(2, 0), job(3, 500)])).await;
     claim(&*store, 0).await;
     write(&*store, [finish(1, 1, JobState::Succeeded)]).await;
-    write(&*store, [JobWrite::Purge { finished_before: at(100) }]).await;
+    write(&*store, [finish(2, 1, JobState::Dead)]).await;
+    let purge = |finished: i64, dead: i64| [JobWrite::Purge { finished_before: at(finished), dead_before: at(dead) }];
+    write(&*store, purge(100, 0)).await;
     get(&*store, 1).await;
-    write(&*store, [JobWrite::Purge { finished_before: at(101) }]).await;
+    write(&*store, purge(101, 100)).await;
     assert!(store.job(SCOPE, id(1)).await.unwrap().is_none());
     get(&*store, 2).await;
+    write(&*store, purge(101, 101)).await;
+    assert!(store.job(SCOPE, id(2)).await.unwrap().is_none());
     get(&*store, 3).await;
 }
 

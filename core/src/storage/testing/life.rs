@@ -147,7 +147,7 @@ pub async fn idempotency_keys_hold_until_they_expire(place: &dyn Place) {
     assert_eq!(store.idempotent(PROJECT.uuid(), "k", at(100)).await.unwrap(), None);
     committed(store.commit(batch(200)).await);
     assert_eq!(store.idempotent(PROJECT.uuid(), "k", at(100)).await.unwrap(), Some(record("k", 200)));
-    let purge = crate::storage::JobWrite::Purge { finished_before: at(201) };
+    let purge = crate::storage::JobWrite::Purge { finished_before: at(201), dead_before: at(0) };
     committed(store.commit(Batch { jobs: vec![purge], ..Batch::default() }).await);
     assert_eq!(store.idempotent(PROJECT.uuid(), "k", at(100)).await.unwrap(), None);
 }

@@ -3158,7 +3158,7 @@ class Inbound(Collection):
         received_until: t.Timestamp | None = None,
         state: t.InboxState | None = None,
     ) -> Pager[t.InboxRow]:
-        """Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days. A page may be shorter than
+        """Deliveries that were accepted or wait, newest first. Done ones are kept for 7 days, dead ones for 90. A page may be shorter than
         `limit`, or empty, while `has_more` is true.
 
         Args:

@@ -1,7 +1,7 @@
 //! Reactions, particulars, hiding.
 
 use super::reason;
-use crate::conversations::message::sending::OutboundLine;
+use crate::conversations::message::OutboundLine;
 use crate::conversations::message::{Message, MessageEvent, MessageSource, Party};
 use crate::engine::{Command, UnitOfWork};
 use crate::kernel::{Error, ErrorCode, Language, MessageId, Permission, Result, text::json_patch};

@@ -2,7 +2,7 @@
 
 use crate::channels::channel_type::ChannelFamily;
 use crate::conversations::content::ContentType;
-use crate::conversations::message::sending::OutboundLine;
+use crate::conversations::message::OutboundLine;
 use crate::conversations::message::{Direction, Message, MessageStatus, Party};
 use crate::engine::{Command, Root, UnitOfWork};
 use crate::kernel::{Error, ErrorCode, MessageId, Permission, Result};

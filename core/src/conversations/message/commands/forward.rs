@@ -1,8 +1,8 @@
 //! Forwarding.
 
 use crate::conversations::content::{ContentType, Forward};
-use crate::conversations::message::Message;
-use crate::conversations::message::sending::{Outbound, Recipient, send};
+use crate::conversations::message::sending::{Outbound, send};
+use crate::conversations::message::{Message, Recipient};
 use crate::engine::{Command, UnitOfWork};
 use crate::kernel::{ChatId, Error, ErrorCode, MessageId, Permission, Result};
 use schemars::JsonSchema;

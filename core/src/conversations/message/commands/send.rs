@@ -1,8 +1,8 @@
 //! Sending.
 
 use crate::conversations::content::{Content, Mention};
-use crate::conversations::message::sending::{Outbound, Recipient, send};
-use crate::conversations::message::{Message, MessageOrigin, MessageSource, Priority};
+use crate::conversations::message::sending::{Outbound, send};
+use crate::conversations::message::{Message, MessageOrigin, MessageSource, Priority, Recipient};
 use crate::engine::{Command, UnitOfWork};
 use crate::kernel::{ChannelId, ChatId, ContactId, Error, ErrorCode, MessageId, Permission, Result, Timestamp};
 use schemars::JsonSchema;
