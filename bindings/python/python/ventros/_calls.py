@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from ._decoders import build
 from ._wire import Page, encode
 from .errors import ErrorBody
 
@@ -17,11 +18,31 @@ Actor = Mapping[str, Any] | str
 """Who acts: the id of a user, or `{"kind": ..., "id": ...}`."""
 
 
-class Scope(Struct, frozen=True):
+class Scope:
     """What every call through one handle carries."""
 
-    project_id: str | None = None
-    actor: dict[str, Any] | None = None
+    __slots__ = ("_plain", "actor", "project_id")
+
+    def __init__(self, project_id: str | None = None, actor: dict[str, Any] | None = None) -> None:
+        self.project_id = project_id
+        self.actor = actor
+        self._plain = self._with(None, None)
+
+    def context(self, idempotency_key: str | None, expected_version: int | None) -> bytes:
+        """The context of a call as JSON."""
+        if idempotency_key is None and expected_version is None:
+            return self._plain
+        return self._with(idempotency_key, expected_version)
+
+    def _with(self, idempotency_key: str | None, expected_version: int | None) -> bytes:
+        return encode(
+            {
+                "project_id": self.project_id,
+                "actor": self.actor,
+                "idempotency_key": idempotency_key,
+                "expected_version": expected_version,
+            }
+        )
 
 
 def actor_of(actor: Actor | None) -> dict[str, Any] | None:
@@ -43,26 +64,11 @@ def decode(operation: str, answer: bytes, result: Any) -> Any:
     """The result of a call, or its exception."""
     decoder = _decoders.get(operation)
     if decoder is None:
-        decoder = _decoders[operation] = msgspec.json.Decoder(_Outcome[result])
+        decoder = build(_decoders, operation, _Outcome[result])
     outcome = decoder.decode(answer)
     if outcome.error is not None:
         raise outcome.error.exception()
     return outcome.ok
-
-
-def context(
-    scope: Scope, idempotency_key: str | None, expected_version: int | None, extra: Mapping[str, Any] | None = None
-) -> bytes:
-    """The context of a call as JSON."""
-    return encode(
-        {
-            "project_id": scope.project_id,
-            "actor": scope.actor,
-            "idempotency_key": idempotency_key,
-            "expected_version": expected_version,
-            **(extra or {}),
-        }
-    )
 
 
 class Caller(Protocol):
@@ -92,7 +98,7 @@ class Collection:
         idempotency_key: str | None = None,
         expected_version: int | None = None,
     ) -> Any:
-        answer = self._engine.call(operation, encode(input), context(self._scope, idempotency_key, expected_version))
+        answer = self._engine.call(operation, encode(input), self._scope.context(idempotency_key, expected_version))
         return decode(operation, answer, result)
 
     def _list(self, operation: str, input: dict[str, Any], result: Any) -> Pager[Any]:
@@ -141,8 +147,8 @@ class AsyncCollection:
         idempotency_key: str | None = None,
         expected_version: int | None = None,
     ) -> Any:
-        options = context(self._scope, idempotency_key, expected_version)
-        return decode(operation, await self._engine.call(operation, encode(input), options), result)
+        context = self._scope.context(idempotency_key, expected_version)
+        return decode(operation, await self._engine.call(operation, encode(input), context), result)
 
     def _list(self, operation: str, input: dict[str, Any], result: Any) -> AsyncPager[Any]:
         return AsyncPager(self, operation, input, result)

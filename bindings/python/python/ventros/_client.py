@@ -12,7 +12,8 @@ from typing import Any, TypeVar, overload
 import msgspec
 from msgspec import Struct
 
-from ._calls import Actor, Scope, actor_of, context, decode
+from ._calls import Actor, Scope, actor_of, decode
+from ._decoders import build
 from ._dispatch import Dispatcher, Subscription
 from ._events import Pattern, durable_options, live_options
 from ._generated.client import ProjectCollections, SystemCollections
@@ -94,10 +95,14 @@ def transaction(commands: Iterable[Command[Any]]) -> tuple[list[Any], bytes]:
     return [c.result for c in listed], encode({"commands": calls})
 
 
+_results: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
 def results(kinds: Sequence[Any], answer: bytes) -> list[Any]:
     """What each command of a transaction returned."""
     parts: list[msgspec.Raw] = decode("engine.transact", answer, list[msgspec.Raw])
-    return [msgspec.json.decode(part, type=kind) for part, kind in zip(parts, kinds, strict=True)]
+    decoders = [_results.get(kind) or build(_results, kind, kind) for kind in kinds]
+    return [decoder.decode(part) for decoder, part in zip(decoders, parts, strict=True)]
 
 
 def open(
@@ -241,4 +246,4 @@ class Project(ProjectCollections):
 
 def _transact(engine: Engine, scope: Scope, commands: Iterable[Command[Any]], idempotency_key: str | None) -> list[Any]:
     kinds, input = transaction(commands)
-    return results(kinds, engine.call("engine.transact", input, context(scope, idempotency_key, None)))
+    return results(kinds, engine.call("engine.transact", input, scope.context(idempotency_key, None)))

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from ._decoders import build
 from ._generated.events import CLASSES
 from ._wire import Event, encode
 
@@ -29,7 +30,7 @@ def decode_events(batch: bytes) -> list[Event[Any]]:
 def _decode(event: Event[msgspec.Raw]) -> Any:
     decoder = _data.get(event.type)
     if decoder is None:
-        decoder = _data[event.type] = msgspec.json.Decoder(CLASSES.get(event.type, dict[str, Any]))
+        decoder = build(_data, event.type, CLASSES.get(event.type, dict[str, Any]))
     return decoder.decode(event.data)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from msgspec import Struct
 
-from ._calls import Actor, Scope, actor_of, context, decode
+from ._calls import Actor, Scope, actor_of, decode
 from ._client import EncryptionKey, Location, ManualClock, RunReport, open_engine, results, transaction
 from ._dispatch import close_at_exit
 from ._events import Pattern, decode_events, durable_options, explain, live_options, log
@@ -341,4 +341,4 @@ async def _transact(
     engine: AsyncEngine, scope: Scope, commands: Iterable[Command[Any]], idempotency_key: str | None
 ) -> list[Any]:
     kinds, input = transaction(commands)
-    return results(kinds, await engine.call("engine.transact", input, context(scope, idempotency_key, None)))
+    return results(kinds, await engine.call("engine.transact", input, scope.context(idempotency_key, None)))

@@ -123,13 +123,16 @@ class ErrorBody(Struct, frozen=True):
     @staticmethod
     def read(body: bytes) -> VentrosError:
         """The exception for an error of the engine."""
-        return msgspec.json.decode(body, type=ErrorBody).exception()
+        return _decoder.decode(body).exception()
 
     def exception(self) -> VentrosError:
         """The exception to raise."""
         code: Any = self.code
         others = tuple(error.exception() for error in self.errors)
         return CLASSES.get(self.kind, VentrosError)(code, self.message, self.field, self.details, others)
+
+
+_decoder = msgspec.json.Decoder(ErrorBody)
 
 
 def wire_error(error: EngineError) -> VentrosError:
