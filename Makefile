@@ -7,8 +7,11 @@ PYRIGHT := $(VENV)/pyright/node_modules/.bin/pyright
 
 NODE := bindings/node
 BIOME := node_modules/.bin/biome
+INBOX := examples/inbox-web
+NODE_EXAMPLES := $(addprefix ../../,examples/quickstart/quickstart.ts $(addprefix $(INBOX)/,src browser tests scripts))
 
-.PHONY: quickstart quickstart-node test test-rust test-python test-node venv python-build node-build bench-node codegen lint fmt
+.PHONY: quickstart quickstart-node inbox test test-rust test-python test-node test-web chromium venv python-build node-build \
+	bench-node codegen lint fmt
 
 quickstart: python-build ## A project, a channel and real messages in a fresh SQLite file.
 	rm -f crm.db crm.db-wal crm.db-shm
@@ -20,7 +23,10 @@ quickstart-node: node-build ## The same in Node.
 	rm -f crm.db crm.db-wal crm.db-shm
 	node examples/quickstart/build/quickstart.js crm.db examples/quickstart/payloads
 
-test: test-rust test-python test-node
+inbox: node-build $(INBOX)/node_modules/.package-lock.json ## A web inbox with the sample conversations at 127.0.0.1:8080.
+	npm start --silent --prefix $(INBOX) -- --file "$(CURDIR)/inbox.db" --feed "$(CURDIR)/examples/quickstart/payloads"
+
+test: test-rust test-python test-node test-web
 
 test-rust:
 	cargo test --workspace --exclude ventros-python --exclude ventros-node
@@ -30,6 +36,19 @@ test-python: python-build
 
 test-node: node-build
 	cd $(NODE) && npm run --silent check && npm test --silent
+
+test-web: node-build chromium $(INBOX)/node_modules/.package-lock.json ## The web inbox in a real browser.
+	npm test --silent --prefix $(INBOX)
+
+chromium: ## Says what is missing, or installs it where this user may.
+	@for name in "$${CHROMIUM:-chromium}" chromium-browser google-chrome; do command -v "$$name" >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else echo "test-web needs a browser: install the package chromium, or set CHROMIUM to the path of one" >&2; exit 1; fi
+
+$(INBOX)/node_modules/.package-lock.json: $(INBOX)/package.json
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix $(INBOX)
+	touch $@
 
 venv: $(VENV)/ready
 
@@ -58,15 +77,16 @@ codegen: venv ## Writes clients and reference pages from the catalogue.
 $(PYRIGHT):
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/pyright pyright
 
-lint: python-build node-build $(PYRIGHT)
+lint: python-build node-build $(INBOX)/node_modules/.package-lock.json $(PYRIGHT)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo run --quiet -p ventros-codegen -- --verify
 	cd bindings/python && ../../$(BIN)/ruff check . ../../examples/quickstart && ../../$(BIN)/ruff format --check . ../../examples/quickstart
 	cd bindings/python && ../../$(PYRIGHT)
-	cd $(NODE) && $(BIOME) check --error-on-warnings . ../../examples/quickstart/quickstart.ts && npm run --silent check
+	cd $(NODE) && $(BIOME) check --error-on-warnings . $(NODE_EXAMPLES) && npm run --silent check
+	npm run --silent build --prefix $(INBOX)
 
 fmt: venv $(NODE)/node_modules/.package-lock.json
 	cargo fmt --all
 	cd bindings/python && ../../$(BIN)/ruff check --fix . ../../examples/quickstart && ../../$(BIN)/ruff format . ../../examples/quickstart
-	cd $(NODE) && $(BIOME) check --write . ../../examples/quickstart/quickstart.ts
+	cd $(NODE) && $(BIOME) check --write . $(NODE_EXAMPLES)
