@@ -5,7 +5,7 @@ import type { types, VentrosError } from "ventros";
 import { type Html, html, type Part } from "./html.js";
 import type { ChatList, Conversation, Found } from "./inbox.js";
 import { type LineForm, takesReplies } from "./line.js";
-import { content, count, course, day, delivery, time } from "./words.js";
+import { content, count, course, day, delivery, short, time } from "./words.js";
 
 /** What every page shows beside its own. */
 export interface Frame {
@@ -166,7 +166,7 @@ function chatItem({ chat, contact_name }: types.InboxEntry, open: types.ChatId |
   const query = page ? `?page=${encodeURIComponent(page)}` : "";
   return html`<li data-key="${chat.id}"><a href="/chats/${chat.id}${query}"${chat.id === open && html` aria-current="page"`}>
 <span class="who"><bdi>${contact_name ?? chat.subject ?? "Group without a name"}</bdi></span>
-${last && html`<span class="when">${when(last.at)}</span>`}
+${last && html`<span class="when"><time datetime="${last.at}">${short(last.at)}</time></span>`}
 <span class="preview" dir="auto">${last && preview(last)}</span>
 ${chat.unread_count > 0 && html`<span class="badge">${chat.unread_count}<span class="hidden"> unread</span></span>`}
 </a></li>

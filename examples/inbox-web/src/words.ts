@@ -13,6 +13,12 @@ export function time(at: types.Timestamp): string {
   return TIME.format(new Date(at));
 }
 
+/** The time of today, the day of before. */
+export function short(at: types.Timestamp): string {
+  const [then, now] = [day(at), DAY.format(new Date())];
+  return then === now ? time(at) : then;
+}
+
 /** `1 message`, `2 messages`. */
 export function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? "" : "s"}`;
