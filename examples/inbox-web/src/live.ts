@@ -6,6 +6,9 @@ import type { Event, Project, Subscription } from "ventros";
 /** Proxies and browsers give a silent connection up. */
 const HEARTBEAT = 25_000;
 
+/** How much may wait for a page that does not read: then it is let go, comes again and catches up. */
+const MAX_WAITING = 1024 * 1024;
+
 /** The open pages. */
 export class Live {
   readonly #pages = new Set<ServerResponse>();
@@ -34,7 +37,10 @@ export class Live {
   }
 
   #tell(text: string): void {
-    for (const page of this.#pages) page.write(text);
+    for (const page of this.#pages) {
+      if (page.writableLength < MAX_WAITING) page.write(text);
+      else page.destroy();
+    }
   }
 }
 

@@ -84,7 +84,12 @@ export function serve(host: Host): Server {
 }
 
 async function answer(host: Host, message: IncomingMessage, response: ServerResponse): Promise<void> {
-  const url = new URL(message.url ?? "/", "http://localhost");
+  const asked = message.url ?? "/";
+  if (!URL.canParse(asked, "http://localhost")) {
+    response.writeHead(400, SAFETY).end("That is no address.");
+    return;
+  }
+  const url = new URL(asked, "http://localhost");
   if (!isOwn(message, url)) {
     response.writeHead(403, SAFETY).end("Only this machine's own pages may ask for that.");
     return;

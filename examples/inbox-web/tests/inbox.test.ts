@@ -325,6 +325,7 @@ test("pages of other places may not ask, and an unknown chat is an error in word
   assert.equal(await status(program.origin, "POST", "/line/off", { origin: "http://evil.example" }), 403);
   assert.equal(await status(program.origin, "POST", "/webhooks/waha/unknown", { host: "evil.example" }), 404);
   assert.equal(await status(program.origin, "GET", "/nowhere", {}), 404);
+  assert.equal(await status(program.origin, "GET", "//", {}), 400);
   const bytes = await fetch(program.webhook, { method: "POST", body: Buffer.from([0xff, 0xfe]) });
   assert.equal(bytes.status, 400);
   const answer = await page.goto(`${program.origin}/chats/0190aaaa-0000-7000-8000-000000000000`);

@@ -12,6 +12,9 @@ import { type Browser, type BrowserContextOptions, chromium, type Locator, type 
 const PROGRAM = fileURLToPath(new URL("../src/main.js", import.meta.url));
 export const PAYLOADS = fileURLToPath(new URL("../../../quickstart/payloads/", import.meta.url));
 
+/** How long what a person would wait for may take, on a busy machine. */
+const PATIENCE = 20_000;
+
 /** The line's gateway as a person types it; nothing listens there, and nothing is sent. */
 export const GATEWAY = { base_url: "http://localhost:3000", api_key: "secret", session: "default" };
 
@@ -92,15 +95,20 @@ export class Program {
 const children = new Set<ChildProcess>();
 let browser: Browser | undefined;
 
-// Also when a test fails; what is still there when this process is ended goes with it.
-const end = () => {
-  for (const child of children) child.kill("SIGKILL");
-};
-process.once("exit", end);
-after(async () => {
-  end();
+// Also when a test fails, and when this process is told to end while a test starts another program.
+after(end);
+process.once("exit", kill);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+  process.once(signal, () => void end().finally(() => process.exit(1)));
+
+async function end(): Promise<void> {
+  kill();
   await browser?.close();
-});
+}
+
+function kill(): void {
+  for (const child of children) child.kill("SIGKILL");
+}
 
 /** A browser of this machine: of `CHROMIUM`, or the first of the usual names. */
 function executable(): string {
@@ -114,10 +122,15 @@ function executable(): string {
 
 /** A page in a browser that knows nothing yet; what goes wrong in its scripts fails the test. */
 export async function newPage(test: TestContext, options: BrowserContextOptions = {}): Promise<Page> {
-  browser ??= await chromium.launch({ executablePath: executable() });
+  browser ??= await chromium.launch({
+    executablePath: executable(),
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
+  });
   const context = await browser.newContext({ viewport: { width: 1100, height: 720 }, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(PATIENCE);
   const errors: Error[] = [];
   page.on("pageerror", (error) => errors.push(error));
   test.after(async () => {
@@ -156,7 +169,7 @@ export async function switchOn(page: Page, origin: string): Promise<void> {
 
 /** Waits until a check passes, and says what failed last when it does not. */
 export async function eventually(check: () => Promise<void>): Promise<void> {
-  const until = performance.now() + 10_000;
+  const until = performance.now() + PATIENCE;
   for (;;) {
     try {
       await check();
