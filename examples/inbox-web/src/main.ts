@@ -5,14 +5,19 @@
  * changes nothing.
  */
 
+import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { open, type Project, type types } from "ventros";
 import { keyFor, openLine, openProject, webhookOf } from "./line.js";
 import { Live } from "./live.js";
 import { serve } from "./server.js";
+
+/** How long a request that is under way may take to end, in milliseconds. */
+const PATIENCE = 1_000;
 
 const { values: options } = parseArgs({
   options: {
@@ -38,9 +43,12 @@ process.once("SIGINT", stop).once("SIGTERM", stop);
 console.log(`Webhooks of WAHA go to ${webhook}`);
 console.log(`Inbox at ${origin}/`);
 
+/** Answers what was asked, then closes. Told a second time, the process ends at once. */
 async function stop(): Promise<void> {
+  const answered = once(server, "close");
   server.close();
   await live.close();
+  await Promise.race([answered, setTimeout(PATIENCE)]);
   server.closeAllConnections();
   await crm.close();
 }

@@ -32,12 +32,14 @@ export interface Delivered {
 /** The program. */
 export class Program {
   readonly #child: ChildProcess;
+  readonly #complaints: () => string;
   readonly origin: string;
   readonly webhook: string;
   readonly output: string;
 
-  private constructor(child: ChildProcess, output: string) {
+  private constructor(child: ChildProcess, output: string, complaints: () => string) {
     this.#child = child;
+    this.#complaints = complaints;
     this.output = output;
     this.origin = /Inbox at (\S+)\//.exec(output)?.[1] ?? "";
     this.webhook = /go to (\S+)/.exec(output)?.[1] ?? "";
@@ -46,26 +48,31 @@ export class Program {
   /** Starts it, and waits until it listens. */
   static async start(file: string, parameters: string[] = [], port = 0): Promise<Program> {
     const child = spawn(process.execPath, [PROGRAM, "--file", file, "--port", String(port), ...parameters], {
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "pipe"],
     });
     children.add(child);
-    let output = "";
+    let [output, complaints] = ["", ""];
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      complaints += text;
+    });
     await new Promise<void>((resolve, reject) => {
       child.stdout.setEncoding("utf8").on("data", (text: string) => {
         output += text;
         if (/Inbox at .*\n/.test(output)) resolve();
       });
-      child.once("exit", (code) => reject(new Error(`the program ended with ${code}: ${output}`)));
+      child.once("exit", (code) => reject(new Error(`the program ended with ${code}: ${complaints}`)));
     });
-    return new Program(child, output);
+    return new Program(child, output, () => complaints);
   }
 
-  /** Ends it the way a terminal does, and gives its exit code. */
-  async stop(): Promise<number | null> {
-    if (this.#child.exitCode !== null) return this.#child.exitCode;
-    const ended = new Promise<number | null>((resolve) => this.#child.once("exit", resolve));
-    this.#child.kill("SIGTERM");
-    return ended;
+  /** Ends it the way a terminal does: it goes in peace, with nothing to complain about. */
+  async stop(): Promise<void> {
+    if (this.#child.exitCode === null) {
+      const ended = new Promise((resolve) => this.#child.once("close", resolve));
+      this.#child.kill("SIGTERM");
+      await ended;
+    }
+    assert.deepEqual({ code: this.#child.exitCode, complaints: this.#complaints() }, { code: 0, complaints: "" });
   }
 
   /** Delivers one of the sample webhooks. */
