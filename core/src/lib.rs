@@ -7,6 +7,7 @@ pub mod conversations;
 pub mod engine;
 pub mod kernel;
 pub mod operations;
+pub mod seeded;
 pub mod storage;
 #[cfg(feature = "system")]
 pub mod system;

@@ -2,21 +2,21 @@
 
 mod watched;
 
+pub use crate::seeded::SeededIds;
 pub use watched::{Fault, WatchedStorage};
 
 use crate::engine::{Crm, Decision, Project, Reaction, RunReport, Settings, UnitOfWork};
-use crate::kernel::{ActorRef, Clock, Component, IdGenerator, ProjectId, Result, Timestamp};
+use crate::kernel::{ActorRef, Clock, Component, ProjectId, Result, Timestamp};
 use crate::storage::Storage;
 use crate::tenancy::project::commands::{CreateProject, found_as};
 use crate::vault::StaticKey;
 use futures_util::future::BoxFuture;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use uuid::Uuid;
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
@@ -42,45 +42,6 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst)).expect("a manual clock stays inside the calendar")
-    }
-}
-
-/// Ids and random bytes that depend on the seed and the order of calls alone.
-#[derive(Debug)]
-pub struct SeededIds {
-    state: Mutex<u64>,
-    counter: AtomicU64,
-}
-
-impl SeededIds {
-    pub fn new(seed: u64) -> Arc<Self> {
-        Arc::new(SeededIds { state: Mutex::new(seed), counter: AtomicU64::new(0) })
-    }
-
-    fn next(&self) -> u64 {
-        let mut state = self.state.lock().expect("no test panics while it draws a number");
-        *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = *state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-}
-
-impl IdGenerator for SeededIds {
-    fn uuid(&self, now: Timestamp) -> Uuid {
-        let count = self.counter.fetch_add(1, Ordering::SeqCst);
-        let millis = u64::try_from(now.micros() / 1_000).unwrap_or(0);
-        let mut bytes = [0u8; 10];
-        bytes[..6].copy_from_slice(&count.to_be_bytes()[2..]);
-        bytes[6..].copy_from_slice(&self.next().to_be_bytes()[..4]);
-        uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
-    }
-
-    fn random(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_be_bytes()[..chunk.len()]);
-        }
     }
 }
 

@@ -14,7 +14,7 @@ pub use outbox::{Bell, Delivery};
 pub use subscriptions::Settled;
 pub use wire::Failure;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 use outbox::Outbox;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -29,8 +29,7 @@ use tokio::task::AbortHandle;
 use ventros::engine::{Crm, Doorbell, RunReport, Settings};
 use ventros::kernel::{Clock, Error, ErrorCode, Result, input};
 use ventros::storage::Storage;
-use ventros::system::{SystemClock, SystemIds};
-use ventros::vault::KeyProvider;
+use ventros::system::SystemClock;
 use ventros_sqlite::SqliteStorage;
 
 /// How long the worker sleeps when nobody rings: timers, retries and the commits of other processes.
@@ -56,8 +55,12 @@ struct Shared {
     subscriptions: Subscriptions,
     /// Rings for the worker.
     work: Notify,
-    /// Read the log and run work one after the other, so that `run_pending` sees the end of it.
+    /// Rings for the courier.
+    mail: Notify,
+    /// Whoever works, one after the other, so that `run_pending` sees the end of it.
     turn: tokio::sync::Mutex<()>,
+    /// Whoever delivers, one after the other. Taken after `turn` where both are.
+    round: tokio::sync::Mutex<()>,
     closed: AtomicBool,
     process: u32,
 }
@@ -66,36 +69,42 @@ impl Engine {
     /// Opens the store at `location` (a path, `sqlite:///path` or `:memory:`), creating it if there is none.
     ///
     /// `options` is JSON: `background` (default true) runs reactions, timers and deliveries on the runtime;
-    /// `encryption_key` (32 bytes in base64) opens the vault.
+    /// `encryption_key` (32 bytes in base64) opens the vault; `seed`, beside a manual clock, makes ids that repeat
+    /// themselves, for tests.
     pub fn open(location: &str, options: &[u8], clock: Option<Arc<ManualClock>>) -> Result<Engine, Failure> {
         let options: wire::OpenOptions = input::parse(options)?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("ventros").enable_all().build();
         let runtime = runtime.map_err(|error| Error::unavailable(format!("no threads for the engine: {error}")))?;
         let handle = runtime.handle().clone();
+        let (keys, ids) = (options.keys()?, options.ids(clock.is_some())?);
         let clock: Arc<dyn Clock> = match clock {
             Some(manual) => manual,
             None => Arc::new(SystemClock),
         };
-        let keys = options.keys()?;
-        let crm = here(&handle, &mut || false, open(location, clock, keys))?;
+        let settings = async { Ok(Settings { keys, ..Settings::new(storage(location)?, clock, ids) }) };
+        let crm = here(&handle, &mut || false, settings.and_then(Crm::open))?;
         let shared = Arc::new(Shared {
             crm,
             outbox: Outbox::default(),
             subscriptions: Subscriptions::default(),
             work: Notify::new(),
+            mail: Notify::new(),
             turn: tokio::sync::Mutex::new(()),
+            round: tokio::sync::Mutex::new(()),
             closed: AtomicBool::new(false),
             process: std::process::id(),
         });
         let weak = Arc::downgrade(&shared);
         let doorbell = shared.crm.on_commit(Arc::new(move || {
             if let Some(shared) = weak.upgrade() {
+                shared.mail.notify_one();
                 shared.work.notify_one();
             }
         }));
         if options.background {
             handle.spawn(worker(shared.clone()));
+            handle.spawn(courier(shared.clone()));
         }
         let calls = Arc::default();
         Ok(Engine { shared, runtime: Mutex::new(Some(runtime)), handle, calls, _doorbell: doorbell })
@@ -147,7 +156,7 @@ impl Engine {
         self.usable()?;
         let wanted = input::parse(options)?;
         here(&self.handle, &mut || false, self.shared.subscriptions.add(&self.shared.crm, token, wanted))?;
-        self.shared.work.notify_one();
+        self.shared.mail.notify_one();
         Ok(())
     }
 
@@ -169,7 +178,7 @@ impl Engine {
         let settled = self.shared.subscriptions.settle(settled);
         let taken = self.shared.outbox.take();
         if settled || !taken.is_empty() {
-            self.shared.work.notify_one();
+            self.shared.mail.notify_one();
         }
         Ok(taken)
     }
@@ -187,6 +196,7 @@ impl Engine {
         let shared = self.shared.clone();
         let goodbye = async move {
             let _turn = shared.turn.lock().await;
+            let _round = shared.round.lock().await;
             shared.subscriptions.pump(&shared.outbox).await;
             shared.subscriptions.clear().await;
             shared.crm.close().await
@@ -195,6 +205,7 @@ impl Engine {
             .ok();
         self.shared.outbox.close();
         self.shared.work.notify_one();
+        self.shared.mail.notify_one();
         if let Some(runtime) = lock(&self.runtime).take() {
             runtime.shutdown_timeout(FAREWELL);
         }
@@ -218,10 +229,6 @@ impl Drop for Engine {
             std::mem::forget(self.shared.clone());
         }
     }
-}
-
-async fn open(location: &str, clock: Arc<dyn Clock>, keys: Option<Arc<dyn KeyProvider>>) -> Result<Crm> {
-    Crm::open(Settings { keys, ..Settings::new(storage(location)?, clock, SystemIds::shared()) }).await
 }
 
 /// The store that a location names: `:memory:`, a path, or `sqlite:///` before a path (a fourth slash makes it absolute).
@@ -266,11 +273,21 @@ struct Report {
 }
 
 impl Shared {
-    async fn run_pending(&self) -> Result<Report> {
+    /// Does what is due.
+    async fn work_off(&self) -> Result<RunReport> {
         let _turn = self.turn.lock().await;
-        let work = self.crm.run_pending().await?;
-        let delivered = self.subscriptions.pump(&self.outbox).await;
-        Ok(Report { work, delivered })
+        self.crm.run_pending().await
+    }
+
+    async fn run_pending(&self) -> Result<Report> {
+        let work = self.work_off().await?;
+        Ok(Report { work, delivered: self.deliver().await })
+    }
+
+    /// Hands callbacks what is there for them; says how many events.
+    async fn deliver(&self) -> usize {
+        let _round = self.round.lock().await;
+        self.subscriptions.pump(&self.outbox).await
     }
 }
 
@@ -278,8 +295,18 @@ impl Shared {
 async fn worker(shared: Arc<Shared>) {
     while !shared.closed.load(Ordering::SeqCst) {
         // What fails is kept by the store and tried again; a store that cannot be reached is tried at the next nap.
-        AssertUnwindSafe(shared.run_pending()).catch_unwind().await.ok();
+        AssertUnwindSafe(shared.work_off()).catch_unwind().await.ok();
         let naps = tokio::time::timeout(NAP, shared.work.notified());
+        naps.await.ok();
+    }
+}
+
+/// Delivers whenever it is rung, beside the worker: who listens does not wait for reactions and jobs, of which a busy store
+/// always has more.
+async fn courier(shared: Arc<Shared>) {
+    while !shared.closed.load(Ordering::SeqCst) {
+        AssertUnwindSafe(shared.deliver()).catch_unwind().await.ok();
+        let naps = tokio::time::timeout(NAP, shared.mail.notified());
         naps.await.ok();
     }
 }

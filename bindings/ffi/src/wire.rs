@@ -6,8 +6,11 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use ventros::engine::{Context, StartAt, Step, SubscribeOptions};
 use ventros::kernel::{
-    ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, SecretText, Source, input,
+    ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, IdGenerator, ProjectId, Result, SecretText, Source,
+    input,
 };
+use ventros::seeded::SeededIds;
+use ventros::system::SystemIds;
 use ventros::vault::{KeyProvider, StaticKey};
 
 /// An error that a method raises instead of answering.
@@ -84,6 +87,8 @@ pub(crate) struct OpenOptions {
     pub background: bool,
     /// 32 bytes in base64; without it nothing that needs a vault works.
     pub encryption_key: Option<SecretText>,
+    /// For tests: ids and secrets that depend on it alone.
+    pub seed: Option<u64>,
 }
 
 impl OpenOptions {
@@ -94,11 +99,21 @@ impl OpenOptions {
         let key = StaticKey::from_base64(text.expose()).map_err(|e| e.at("encryption_key"))?;
         Ok(Some(Arc::new(key)))
     }
+
+    /// # Errors
+    /// `input_invalid` for a seed in a store that lives by the wall clock: its secrets could be guessed.
+    pub(crate) fn ids(&self, clock_is_manual: bool) -> Result<Arc<dyn IdGenerator>> {
+        match self.seed {
+            None => Ok(SystemIds::shared()),
+            Some(seed) if clock_is_manual => Ok(SeededIds::new(seed)),
+            Some(_) => Err(Error::new(ErrorCode::InputInvalid).message("a seed wants a manual clock").at("seed")),
+        }
+    }
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { background: true, encryption_key: None }
+        OpenOptions { background: true, encryption_key: None, seed: None }
     }
 }
 

@@ -15,6 +15,11 @@ import { encode } from "./wire.js";
 export interface OpenOptions {
   /** A clock for tests; the system's without it. */
   clock?: ManualClock | undefined;
+  /**
+   * For tests, beside a manual clock: ids and secrets depend on it alone, so that the same calls give the same results.
+   * Whoever knows it can guess every secret.
+   */
+  seed?: number | undefined;
   /** Whether reactions, timers and callbacks run by themselves; true unless told. Otherwise call `runPending`. */
   background?: boolean | undefined;
   /** Who calls by default; without it the host itself, which may do everything. */
@@ -91,12 +96,13 @@ export class ManualClock {
  * @param location A path, a URL such as `sqlite:///crm.db` or `file:`, or `:memory:`.
  */
 export async function open(location: string | URL, options: OpenOptions = {}): Promise<Crm> {
-  const { clock, background = true, actor, encryptionKey, keepAlive = false, onError } = options;
+  const { clock, seed, background = true, actor, encryptionKey, keepAlive = false, onError } = options;
   const key = encryptionKey instanceof Uint8Array ? Buffer.from(encryptionKey).toString("base64") : encryptionKey;
   const place =
     location instanceof URL ? (location.protocol === "file:" ? fileURLToPath(location) : location.href) : location;
   try {
-    const handle = await native.Engine.open(place, JSON.stringify({ background, encryption_key: key }), clock?.native);
+    const json = encode({ background, encryption_key: key, seed });
+    const handle = await native.Engine.open(place, json, clock?.native);
     const scope = new Scope(null, null);
     return new Crm(new Engine(handle, onError, keepAlive), actor === undefined ? scope : scope.as(actor));
   } catch (error) {

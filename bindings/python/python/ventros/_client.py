@@ -74,11 +74,15 @@ class RunReport(Struct, frozen=True):
 
 
 def open_engine(
-    location: Location, clock: ManualClock | None, background: bool, encryption_key: EncryptionKey | None
+    location: Location,
+    clock: ManualClock | None,
+    background: bool,
+    encryption_key: EncryptionKey | None,
+    seed: int | None,
 ) -> Engine:
     """Opens the engine, or raises."""
     native = None if clock is None else clock.native
-    options: dict[str, Any] = {"background": background}
+    options: dict[str, Any] = {"background": background, "seed": seed}
     if encryption_key is not None:
         key = encryption_key if isinstance(encryption_key, str) else base64.b64encode(encryption_key).decode()
         options["encryption_key"] = key
@@ -112,6 +116,7 @@ def open(
     background: bool = True,
     actor: Actor | None = None,
     encryption_key: EncryptionKey | None = None,
+    seed: int | None = None,
 ) -> Crm:
     """Opens a CRM, creating its store if there is none.
 
@@ -122,11 +127,13 @@ def open(
         actor: Who calls by default; without it the host itself, which may do everything.
         encryption_key: Seals secrets such as the API key of a channel: 32 random bytes, or the same in base64. Keep it
             apart from the store; without it nothing that needs a secret can be kept.
+        seed: For tests, beside a manual clock: ids and secrets depend on it alone, so that the same calls give the same
+            results. Whoever knows it can guess every secret.
 
     Raises:
-        ValidationError: `key_length_invalid` or `input_invalid`, of the key.
+        ValidationError: `key_length_invalid` or `input_invalid`, of the key or the seed.
     """
-    return Crm(open_engine(location, clock, background, encryption_key), background, actor)
+    return Crm(open_engine(location, clock, background, encryption_key, seed), background, actor)
 
 
 class Crm(SystemCollections):

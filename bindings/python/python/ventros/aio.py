@@ -186,12 +186,13 @@ def open(
     background: bool = True,
     actor: Actor | None = None,
     encryption_key: EncryptionKey | None = None,
+    seed: int | None = None,
 ) -> Opening:
     """Opens a CRM for the running event loop: `crm = await open(...)` or `async with open(...) as crm`.
 
     Takes what `ventros.open` takes.
     """
-    return Opening(location, clock, background, actor, encryption_key)
+    return Opening(location, clock, background, actor, encryption_key, seed)
 
 
 class Opening:
@@ -204,8 +205,9 @@ class Opening:
         background: bool,
         actor: Actor | None,
         encryption_key: EncryptionKey | None,
+        seed: int | None,
     ) -> None:
-        self._arguments = (location, clock, background, encryption_key)
+        self._arguments = (location, clock, background, encryption_key, seed)
         self._actor = actor
         self._crm: Crm | None = None
 
