@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type ErrorBody, VentrosError, wireError } from "./errors.js";
 import { type Batch, explain, type Feed, insideCallback } from "./feeds.js";
 import type { NativeEngine, Settled } from "./native.js";
+import { decode } from "./wire.js";
 
 /** How long `close` waits for callbacks that run. */
 const FAREWELL = 5_000;
@@ -101,7 +102,7 @@ export class Engine {
   /** Hands back what was done with earlier deliveries and takes what is there. */
   drain(settled: Settled[] = []): void {
     for (const text of this.#native.drain(settled)) {
-      const [kind, token, body] = JSON.parse(text) as Delivery;
+      const [kind, token, body] = decode(text) as Delivery;
       if (kind === "completed") {
         this.#complete(token, body);
         continue;

@@ -69,19 +69,53 @@ export function rawJson(raw: Raw | null | undefined): unknown {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** What may be a number that loses digits. */
+const LONG = /\d{16}|\de\+\d/;
+/** Stands before the digits of an integer on its way through `JSON`; no text of the engine holds a NUL. */
+const EXACT = "\0integer:";
+const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+
 /**
  * JSON of what the caller gave: an absent or undefined field is left out, null stays.
  *
- * @throws TypeError for what JSON cannot say. A number that is none would silently become null.
+ * @throws TypeError for what JSON cannot say. A number that is none would silently become null, and an integer beyond
+ * 2^53 has lost digits already: give a bigint, which is written as it is.
  */
 export function encode(value: object): string {
-  const json = JSON.stringify(value);
-  if (json.includes("null")) refuseNonNumbers(value, "");
+  let json: string;
+  try {
+    json = JSON.stringify(value);
+  } catch {
+    // A bigint, or what fails again.
+    const exact = (_: string, inner: unknown) => (typeof inner === "bigint" ? `${EXACT}${inner}` : inner);
+    json = JSON.stringify(value, exact).replace(/"\\u0000integer:(-?\d+)"/g, "$1");
+  }
+  if (json.includes("null") || LONG.test(json)) refuseInexact(value, "");
   return json;
 }
 
-function refuseNonNumbers(value: unknown, path: string): void {
-  if (typeof value === "number" && !Number.isFinite(value)) throw new TypeError(`${path} is ${value}, not a number`);
+/** The value of a JSON text; integers beyond 2^53 are bigints, for a number would be another one. */
+export function decode(text: string): unknown {
+  if (!LONG.test(text)) return JSON.parse(text);
+  let found = false;
+  const marked = text.replace(TOKENS, (token) => {
+    if (!/^-?\d+$/.test(token) || Number.isSafeInteger(Number(token))) return token;
+    found = true;
+    return `"\\u0000integer:${token}"`;
+  });
+  if (!found) return JSON.parse(text);
+  return JSON.parse(marked, (_, inner: unknown) =>
+    typeof inner === "string" && inner.startsWith(EXACT) ? BigInt(inner.slice(EXACT.length)) : inner,
+  );
+}
+
+function refuseInexact(value: unknown, path: string): void {
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) throw new TypeError(`${path} is ${value}, not a number`);
+    if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+      throw new TypeError(`${path} is beyond 2^53 and has lost digits: give a bigint`);
+    }
+  }
   if (typeof value !== "object" || value === null) return;
-  for (const [key, inner] of Object.entries(value)) refuseNonNumbers(inner, path ? `${path}.${key}` : key);
+  for (const [key, inner] of Object.entries(value)) refuseInexact(inner, path ? `${path}.${key}` : key);
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type CallbackFailure,
+  commands,
   type Event,
   type EventFor,
   type EventType,
@@ -23,6 +24,26 @@ test("a live callback sees what happens from now on", async () => {
   await crm.runPending();
   expect(seen).toEqual(["after"]);
 });
+
+test("many events come to one callback without loss and in order", async () => {
+  const wanted = Number(process.env.VENTROS_EVENTS ?? 3_000);
+  const { crm, shop } = await world({ background: true });
+  const seen: string[] = [];
+  let resolve = () => {};
+  const all = new Promise<void>((done) => {
+    resolve = done;
+  });
+  await shop.on("contact.created", (event) => {
+    if (seen.push(event.data.name) === wanted) resolve();
+  });
+  for (let first = 0; first < wanted; first += 500) {
+    const names = Array.from({ length: Math.min(500, wanted - first) }, (_, number) => `${first + number}`);
+    await shop.transact(names.map((name) => commands.contacts.create({ name })));
+  }
+  await all;
+  await crm.runPending();
+  expect(seen).toEqual(Array.from({ length: wanted }, (_, number) => `${number}`));
+}, 1_800_000);
 
 test("events carry their envelope and typed data", async () => {
   const { crm, shop } = await world();
