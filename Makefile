@@ -10,7 +10,7 @@ BIOME := node_modules/.bin/biome
 INBOX := examples/inbox-web
 NODE_EXAMPLES := $(addprefix ../../,examples/quickstart/quickstart.ts $(addprefix $(INBOX)/,src browser tests scripts))
 
-.PHONY: quickstart quickstart-node inbox test test-rust test-python test-node test-web chromium venv python-build node-build \
+.PHONY: contract quickstart quickstart-node inbox test test-rust test-python test-node test-web chromium venv python-build node-build \
 	bench-node codegen lint fmt
 
 quickstart: python-build ## A project, a channel and real messages in a fresh SQLite file.
@@ -37,6 +37,7 @@ test-python: python-build
 test-node: node-build
 	cd $(NODE) && npm run --silent check && npm test --silent
 
+<<<<<<< HEAD
 test-web: node-build chromium $(INBOX)/node_modules/.package-lock.json ## The web inbox in a real browser.
 	npm test --silent --prefix $(INBOX)
 
@@ -49,6 +50,10 @@ chromium: ## Says what is missing, or installs it where this user may.
 $(INBOX)/node_modules/.package-lock.json: $(INBOX)/package.json
 	npm install --silent --no-audit --no-fund --no-package-lock --prefix $(INBOX)
 	touch $@
+=======
+contract: ## Writes what Rust answers to the scenarios of bindings/contract; review what changed.
+	VENTROS_WRITE_CONTRACT=1 cargo test --quiet --package ventros-ffi --test contract
+>>>>>>> 767b9cb (wip)
 
 venv: $(VENV)/ready
 
