@@ -76,6 +76,16 @@ fn an_answer_is_an_output_or_an_error_with_its_field() {
 }
 
 #[test]
+fn a_seed_wants_a_manual_clock_and_repeats_every_id() {
+    let seeded = || open(":memory:", br#"{"background": false, "seed": 7}"#).unwrap();
+    let acme = shop(&seeded());
+    assert_eq!(acme, shop(&seeded()));
+    assert_ne!(acme, shop(&engine()));
+    let refused = Engine::open(":memory:", br#"{"seed": 7}"#, None).err().unwrap();
+    assert_eq!((refused.0.code().as_str(), refused.0.field()), ("input_invalid", Some("seed")));
+}
+
+#[test]
 fn what_is_no_json_is_an_error_of_the_input() {
     let engine = engine();
     for bytes in [&b"{"[..], b"", b"[]", b"\xff\xfe", b"null"] {
