@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(VENV)/bin
 PYRIGHT := $(VENV)/pyright/node_modules/.bin/pyright
 
@@ -11,7 +12,7 @@ INBOX := examples/inbox-web
 NODE_EXAMPLES := $(addprefix ../../,examples/quickstart/quickstart.ts $(addprefix $(INBOX)/,src browser tests scripts))
 
 .PHONY: contract quickstart quickstart-node inbox test test-rust test-python test-node test-web chromium venv python-build node-build \
-	bench-node codegen lint fmt
+	bench-python bench-node wheel test-wheel codegen lint fmt
 
 quickstart: python-build ## A project, a channel and real messages in a fresh SQLite file.
 	rm -f crm.db crm.db-wal crm.db-shm
@@ -26,7 +27,7 @@ quickstart-node: node-build ## The same in Node.
 inbox: node-build $(INBOX)/node_modules/.package-lock.json ## A web inbox with the sample conversations at 127.0.0.1:8080.
 	npm start --silent --prefix $(INBOX) -- --file "$(CURDIR)/inbox.db" --feed "$(CURDIR)/examples/quickstart/payloads"
 
-test: test-rust test-python test-node test-web
+test: test-rust test-python test-wheel test-node test-web
 
 test-rust:
 	cargo test --workspace --exclude ventros-python --exclude ventros-node
@@ -37,7 +38,6 @@ test-python: python-build
 test-node: node-build
 	cd $(NODE) && npm run --silent check && npm test --silent
 
-<<<<<<< HEAD
 test-web: node-build chromium $(INBOX)/node_modules/.package-lock.json ## The web inbox in a real browser.
 	npm test --silent --prefix $(INBOX)
 
@@ -50,10 +50,18 @@ chromium: ## Says what is missing, or installs it where this user may.
 $(INBOX)/node_modules/.package-lock.json: $(INBOX)/package.json
 	npm install --silent --no-audit --no-fund --no-package-lock --prefix $(INBOX)
 	touch $@
-=======
+
 contract: ## Writes what Rust answers to the scenarios of bindings/contract; review what changed.
 	VENTROS_WRITE_CONTRACT=1 cargo test --quiet --package ventros-ffi --test contract
->>>>>>> 767b9cb (wip)
+
+# A wheel of a quick build: what is tested is what it carries.
+test-wheel: venv
+	rm -rf $(TARGET)/wheel-test
+	$(BIN)/maturin build --quiet --manifest-path bindings/python/Cargo.toml --out $(TARGET)/wheel-test
+	PYTHON=$(abspath $(BIN)/python) packaging/try-wheel.sh $(TARGET)/wheel-test/*.whl
+
+wheel: venv ## A release wheel for this platform, in dist/. Others: packaging/build.sh
+	packaging/build.sh wheel
 
 venv: $(VENV)/ready
 
@@ -72,6 +80,10 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 
 node-build: $(NODE)/node_modules/.package-lock.json
 	cd $(NODE) && npm run --silent build
+
+bench-python: venv ## What a call costs in Python beside Rust, in release builds.
+	cd bindings/python && VIRTUAL_ENV=$(abspath $(VENV)) ../../$(BIN)/maturin develop --release --quiet
+	cd bindings/python && ../../$(BIN)/python bench/calls.py
 
 bench-node: $(NODE)/node_modules/.package-lock.json ## What a call costs in Node beside Rust, in release builds.
 	cd $(NODE) && npm run --silent build -- --release && node bench/calls.mjs
