@@ -27,7 +27,19 @@ pub(crate) struct Settings {
 impl Settings {
     /// The connection that writes; turns the file to WAL.
     pub(crate) fn open_writer(&self) -> Result<Connection> {
-        let connection = self.open()?;
+        let connection = self.open(OpenFlags::SQLITE_OPEN_CREATE)?;
+        self.set_up_writer(&connection)?;
+        Ok(connection)
+    }
+
+    /// The connection that writes, to a file that was open before.
+    pub(crate) fn open_writer_again(&self) -> Result<Connection> {
+        let connection = self.open(OpenFlags::empty())?;
+        self.set_up_writer(&connection)?;
+        Ok(connection)
+    }
+
+    fn set_up_writer(&self, connection: &Connection) -> Result<()> {
         let synchronous = match self.options.synchronous {
             Synchronous::Full => "FULL",
             Synchronous::Normal => "NORMAL",
@@ -38,20 +50,20 @@ impl Settings {
         connection.pragma_update(None, "wal_autocheckpoint", 10_000).carry()?;
         connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024).carry()?;
         if let Place::File(_) = self.place {
-            self.use_wal(&connection)?;
+            self.use_wal(connection)?;
         }
-        Ok(connection)
+        Ok(())
     }
 
     pub(crate) fn open_reader(&self) -> Result<Connection> {
-        let connection = self.open()?;
+        let connection = self.open(OpenFlags::empty())?;
         connection.pragma_update(None, "query_only", true).carry()?;
         connection.pragma_update(None, "cache_size", -16 * 1024).carry()?;
         Ok(connection)
     }
 
-    fn open(&self) -> Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    fn open(&self, more: OpenFlags) -> Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
         let connection = match &self.place {
             Place::File(path) => Connection::open_with_flags(path, flags),
             Place::Memory => Connection::open_in_memory_with_flags(flags),

@@ -11,6 +11,7 @@ mod consumers;
 mod errors;
 mod events;
 mod fill;
+pub mod fork;
 mod jobs;
 mod layout;
 mod migrations;
@@ -69,7 +70,7 @@ impl Default for SqliteOptions {
 pub struct SqliteStorage {
     writer: Arc<Writer>,
     /// `None`: a store in memory has one connection for everything.
-    readers: Option<Readers>,
+    readers: Option<Arc<Readers>>,
     layouts: RwLock<BTreeMap<Kind, Arc<Layout>>>,
 }
 
@@ -84,15 +85,21 @@ impl SqliteStorage {
 
     /// Opens or creates the file.
     pub fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
-        let settings = Settings { place: Place::File(path.as_ref().to_owned()), options };
-        let readers = Readers::new(settings.clone());
-        Ok(SqliteStorage { writer: Writer::open(&settings)?, readers: Some(readers), layouts: RwLock::default() })
+        // Files are opened again later: that must not depend on where the process is then.
+        let path = std::path::absolute(path).map_err(|error| Error::unavailable(error.to_string()))?;
+        let settings = Settings { place: Place::File(path), options };
+        let readers = Arc::new(Readers::new(settings.clone()));
+        let writer = Writer::open(settings)?;
+        let (resting_readers, resting_writer) = (Arc::downgrade(&readers), Arc::downgrade(&writer));
+        fork::register(resting_readers);
+        fork::register(resting_writer);
+        Ok(SqliteStorage { writer, readers: Some(readers), layouts: RwLock::default() })
     }
 
     /// A store that lives in memory, as long as this handle.
     pub fn open_in_memory() -> Result<Self> {
         let settings = Settings { place: Place::Memory, options: SqliteOptions::default() };
-        Ok(SqliteStorage { writer: Writer::open(&settings)?, readers: None, layouts: RwLock::default() })
+        Ok(SqliteStorage { writer: Writer::open(settings)?, readers: None, layouts: RwLock::default() })
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {

@@ -41,7 +41,7 @@ fn store() -> SqliteStorage {
 /// The plans of all statements that `call` runs.
 pub(crate) fn plans<T>(store: &SqliteStorage, call: impl Future<Output = Result<T>>) -> Vec<String> {
     let trace = |to: Option<fn(TraceEvent<'_>)>| {
-        let mut connection = store.writer.connection();
+        let mut connection = store.writer.connection().unwrap();
         connection.as_mut().unwrap().trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, to).unwrap();
     };
     STATEMENTS.take();

@@ -1,6 +1,7 @@
 //! Connections that read while another one writes.
 
 use crate::connection::{Settings, allow_waiting};
+use crate::fork::{Rest, lay_down};
 use rusqlite::Connection;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use ventros::kernel::{ErrorCode, Result};
@@ -64,6 +65,12 @@ impl Readers {
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rest for Readers {
+    fn rest(&self) {
+        self.pool().free.drain(..).for_each(lay_down);
     }
 }
 

@@ -4,8 +4,9 @@
 //! all of it in one transaction and hands out the results when that is durable. The thread is started when it is first needed.
 
 use crate::attributes::SearchWords;
-use crate::connection::{Settings, allow_waiting};
+use crate::connection::{Place, Settings, allow_waiting};
 use crate::errors::Carry;
+use crate::fork::{Rest, Task, lay_down};
 use crate::migrations;
 use futures_channel::oneshot;
 use rusqlite::Connection;
@@ -27,7 +28,9 @@ pub(crate) struct Writer {
     /// Rings for the helper: when work is handed over, when as much waits as it wants, and on closing.
     handed: Condvar,
     connection: Mutex<Option<Connection>>,
-    busy_timeout: Duration,
+    /// The file was closed for a while. Changes under the lock of the connection.
+    rests: AtomicBool,
+    settings: Settings,
     data_version: AtomicI64,
     changed_elsewhere: AtomicBool,
 }
@@ -38,7 +41,7 @@ struct Queue {
     /// Somebody writes, or is just about to.
     busy: bool,
     /// The turn belongs to the helper thread.
-    handed_over: bool,
+    handed_over: Option<Task>,
     /// How much work the helper waits for.
     wanted: usize,
     is_closed: bool,
@@ -93,7 +96,7 @@ where
 }
 
 impl Writer {
-    pub(crate) fn open(settings: &Settings) -> Result<Arc<Self>> {
+    pub(crate) fn open(settings: Settings) -> Result<Arc<Self>> {
         let connection = settings.open_writer()?;
         migrations::migrate(&connection)?;
         let data_version = connection.query_row("PRAGMA data_version", [], |row| row.get(0)).carry()?;
@@ -102,7 +105,8 @@ impl Writer {
             idle: Condvar::new(),
             handed: Condvar::new(),
             connection: Mutex::new(Some(connection)),
-            busy_timeout: settings.options.busy_timeout,
+            rests: AtomicBool::new(false),
+            settings,
             data_version: AtomicI64::new(data_version),
             changed_elsewhere: AtomicBool::new(false),
         }))
@@ -156,16 +160,17 @@ impl Writer {
 
     /// Reads through this connection, for a store that has no other.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let connection = self.connection();
+        let connection = self.connection()?;
         work(connection.as_ref().ok_or(ErrorCode::Closed)?)
     }
 
     /// True once after another process, or a connection that is not ours, has committed.
     pub(crate) fn changed_elsewhere(&self) -> bool {
         // Whoever writes at this moment looks for itself.
-        if let Ok(connection) = self.connection.try_lock() {
-            let looked = connection.as_ref().map(|connection| self.look_elsewhere(connection));
-            if let Some(Err(_)) = looked {
+        if let Ok(mut slot) = self.connection.try_lock() {
+            let woken = self.wake(&mut slot);
+            let looked = slot.as_ref().map_or(Ok(()), |connection| self.look_elsewhere(connection));
+            if woken.and(looked).is_err() {
                 // Not knowing is a reason to look.
                 return true;
             }
@@ -187,7 +192,9 @@ impl Writer {
         refuse(refused, ErrorCode::Closed.into());
         // A panic of the helper was reported on its own thread, and its callers have their answers.
         let _ = helper.filter(|helper| helper.thread().id() != std::thread::current().id()).map(JoinHandle::join);
-        if let Some(connection) = self.connection().take() {
+        let mut connection = self.slot();
+        self.rests.store(false, Ordering::Release);
+        if let Some(connection) = connection.take() {
             connection.flush_prepared_statement_cache();
         }
     }
@@ -197,7 +204,8 @@ impl Writer {
         self: &Arc<Self>,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let turn = Turn { writer: self, connection: Some(self.connection()) };
+        let mut turn = Turn { writer: self, connection: None };
+        turn.connection = Some(self.connection()?);
         let connection = turn.connection.as_ref().and_then(|connection| connection.as_ref());
         let connection = connection.ok_or_else(|| Error::from(ErrorCode::Closed))?;
         let transaction = self.begin(connection)?;
@@ -208,26 +216,26 @@ impl Writer {
 
     fn write_group(&self, group: Vec<Box<dyn Work>>) {
         let mut group: Vec<_> = group.into_iter().filter(|work| !work.is_abandoned()).collect();
-        let guard = self.connection();
-        let carried = match guard.as_ref() {
-            None => Err(ErrorCode::Closed.into()),
-            Some(connection) => match self.carry(connection, &mut group) {
-                Ok(true) => Ok(()),
-                Ok(false) => {
-                    self.carry_apart(connection, &mut group);
-                    Ok(())
-                }
-                Err(error) => {
-                    roll_back(connection);
-                    Err(error)
-                }
-            },
-        };
-        drop(guard);
-        if let Err(error) = carried {
+        if let Err(error) = self.carry_all(&mut group) {
             group.iter_mut().for_each(|work| work.fail(error.clone()));
         }
         group.into_iter().for_each(|work| work.reply());
+    }
+
+    fn carry_all(&self, group: &mut [Box<dyn Work>]) -> Result<()> {
+        let guard = self.connection()?;
+        let connection = guard.as_ref().ok_or(ErrorCode::Closed)?;
+        match self.carry(connection, group) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.carry_apart(connection, group);
+                Ok(())
+            }
+            Err(error) => {
+                roll_back(connection);
+                Err(error)
+            }
+        }
     }
 
     /// All in one transaction; false when one of them failed after it had written, so that nothing can stay. Savepoints would
@@ -285,19 +293,19 @@ impl Writer {
                 }
             }
         }
-        queue.handed_over = queue.helper.is_some();
-        queue.handed_over
+        queue.handed_over = queue.helper.is_some().then(Task::begin);
+        queue.handed_over.is_some()
     }
 
     /// The helper thread: carries whatever waits, then waits itself.
     fn help(self: Arc<Self>) {
         let mut queue = self.queue();
         loop {
-            if queue.handed_over && queue.waiting.is_empty() {
-                queue.handed_over = false;
+            if queue.handed_over.is_some() && queue.waiting.is_empty() {
                 queue.busy = false;
                 self.idle.notify_all();
-            } else if queue.handed_over {
+                queue.handed_over = None;
+            } else if queue.handed_over.is_some() {
                 let size = queue.waiting.len().min(GROUP_MAX);
                 let group: Vec<_> = queue.waiting.drain(..size).collect();
                 drop(queue);
@@ -332,7 +340,7 @@ impl Writer {
 
     /// Leaves no transaction open.
     fn undo(&self) {
-        if let Some(connection) = self.connection().as_ref() {
+        if let Some(connection) = self.slot().as_ref() {
             roll_back(connection);
         }
     }
@@ -348,7 +356,7 @@ impl Writer {
     }
 
     fn begin<'c>(&self, connection: &'c Connection) -> Result<Transaction<'c>> {
-        allow_waiting(self.busy_timeout);
+        allow_waiting(self.settings.options.busy_timeout);
         run(connection, "BEGIN IMMEDIATE")?;
         self.look_elsewhere(connection)?;
         Ok(Transaction { connection, words: RefCell::default() })
@@ -358,8 +366,35 @@ impl Writer {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn connection(&self) -> MutexGuard<'_, Option<Connection>> {
+    /// The connection, none after closing; opened again when it rests.
+    pub(crate) fn connection(&self) -> Result<MutexGuard<'_, Option<Connection>>> {
+        let mut slot = self.slot();
+        self.wake(&mut slot)?;
+        Ok(slot)
+    }
+
+    fn wake(&self, slot: &mut Option<Connection>) -> Result<()> {
+        if self.rests.load(Ordering::Acquire) {
+            *slot = Some(self.settings.open_writer_again()?);
+            self.rests.store(false, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Connection>> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rest for Writer {
+    fn rest(&self) {
+        let Place::File(_) = self.settings.place else { return };
+        if let Some(connection) = self.slot().take() {
+            lay_down(connection);
+            self.rests.store(true, Ordering::Release);
+            // The next connection counts commits from anew: whatever it says is a change.
+            self.data_version.store(-1, Ordering::Release);
+        }
     }
 }
 

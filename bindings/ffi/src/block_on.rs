@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
+use ventros_sqlite::fork;
 
 /// How often a waiting call asks whether it shall stop. Long enough to cost nothing, short enough for a Ctrl-C.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -33,16 +34,21 @@ pub fn block_on<F: Future>(future: F, interrupted: &mut dyn FnMut() -> bool) -> 
     let unpark = Arc::new(Unpark { thread: std::thread::current(), woken: AtomicBool::new(false) });
     let waker = Waker::from(unpark.clone());
     let mut context = Context::from_waker(&waker);
+    // Outlives the future: taking it apart happens inside.
+    let mut _inside = None;
     let mut future = pin!(future);
     let mut asked = Instant::now();
     loop {
+        _inside = Some(fork::enter());
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return Some(output);
         }
+        _inside = None;
         loop {
             if asked.elapsed() >= PATIENCE {
                 asked = Instant::now();
                 if interrupted() {
+                    _inside = Some(fork::enter());
                     return None;
                 }
             }

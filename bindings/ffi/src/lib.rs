@@ -5,6 +5,7 @@
 
 mod block_on;
 mod clock;
+mod inside;
 mod outbox;
 mod subscriptions;
 mod wire;
@@ -12,9 +13,11 @@ mod wire;
 pub use clock::ManualClock;
 pub use outbox::{Bell, Delivery};
 pub use subscriptions::Settled;
+pub use ventros_sqlite::fork::{Fork, prepare as prepare_fork};
 pub use wire::Failure;
 
 use futures_util::{FutureExt, TryFutureExt};
+use inside::Inside;
 use outbox::Outbox;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -30,7 +33,7 @@ use ventros::engine::{Crm, Doorbell, RunReport, Settings};
 use ventros::kernel::{Clock, Error, ErrorCode, Result, input};
 use ventros::storage::Storage;
 use ventros::system::SystemClock;
-use ventros_sqlite::SqliteStorage;
+use ventros_sqlite::{SqliteStorage, fork};
 
 /// How long the worker sleeps when nobody rings: timers, retries and the commits of other processes.
 const NAP: Duration = Duration::from_secs(1);
@@ -72,6 +75,11 @@ impl Engine {
     /// `encryption_key` (32 bytes in base64) opens the vault; `seed`, beside a manual clock, makes ids that repeat
     /// themselves, for tests.
     pub fn open(location: &str, options: &[u8], clock: Option<Arc<ManualClock>>) -> Result<Engine, Failure> {
+        if fork::is_torn() {
+            let error = Error::new(ErrorCode::Forked).message("this process was forked in the middle of a call");
+            return Err(error.into());
+        }
+        let _inside = fork::enter();
         let options: wire::OpenOptions = input::parse(options)?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("ventros").enable_all().build();
@@ -103,8 +111,8 @@ impl Engine {
             }
         }));
         if options.background {
-            handle.spawn(worker(shared.clone()));
-            handle.spawn(courier(shared.clone()));
+            handle.spawn(Inside::new(worker(shared.clone())));
+            handle.spawn(Inside::new(courier(shared.clone())));
         }
         let calls = Arc::default();
         Ok(Engine { shared, runtime: Mutex::new(Some(runtime)), handle, calls, _doorbell: doorbell })
@@ -127,12 +135,12 @@ impl Engine {
         let mut running = lock(&self.calls);
         // Under the lock: whatever is in the table when it closes is answered.
         self.usable()?;
-        let task = self.handle.spawn(async move {
+        let task = self.handle.spawn(Inside::new(async move {
             let guarded = AssertUnwindSafe(run(&shared, &operation, &input, &context)).catch_unwind();
             let result = guarded.await.unwrap_or_else(|panic| Err(defect(&*panic)));
             lock(&calls).remove(&token);
             shared.outbox.push(Delivery::Completed { token, result: wire::answer(result) });
-        });
+        }));
         running.insert(token, task.abort_handle());
         Ok(())
     }
@@ -225,7 +233,8 @@ impl Drop for Engine {
             self.close();
         } else {
             // The threads and the connection belong to the parent: this copy must not touch them.
-            std::mem::forget(lock(&self.runtime).take());
+            let runtime = self.runtime.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(runtime.take());
             std::mem::forget(self.shared.clone());
         }
     }
@@ -318,7 +327,10 @@ fn here<T>(
     future: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let _guard = handle.enter();
-    block_on::block_on(future, interrupted).unwrap_or_else(|| Err(ErrorCode::Cancelled.into()))
+    let process = std::process::id();
+    // A signal handler of the host may fork in the middle of a call.
+    let mut interrupted = || interrupted() || process != std::process::id();
+    block_on::block_on(future, &mut interrupted).unwrap_or_else(|| Err(ErrorCode::Cancelled.into()))
 }
 
 /// A panic is a defect of ours, never the end of the host.

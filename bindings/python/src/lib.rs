@@ -5,8 +5,10 @@
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use std::cell::RefCell;
 use std::sync::Arc;
-use ventros_ffi::{Delivery, Failure, Settled};
+use std::time::Duration;
+use ventros_ffi::{Delivery, Failure, Fork, Settled, prepare_fork};
 
 pyo3::create_exception!(_native, EngineError, PyException, "Carries an error in the wire form.");
 
@@ -68,8 +70,9 @@ impl Engine {
     }
 
     /// Starts an operation on the engine's threads; its result is drained as `completed`.
-    fn submit(&self, token: u64, operation: String, input: Vec<u8>, context: Vec<u8>) -> PyResult<()> {
-        self.0.submit(token, operation, input, context).map_err(raise)
+    fn submit(&self, py: Python<'_>, token: u64, operation: &str, input: &[u8], context: &[u8]) -> PyResult<()> {
+        let (operation, input, context) = (operation.to_owned(), input.to_vec(), context.to_vec());
+        py.detach(|| self.0.submit(token, operation, input, context)).map_err(raise)
     }
 
     /// Ends a call or a subscription.
@@ -109,9 +112,44 @@ impl Engine {
     }
 }
 
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Closing waits for threads that may want the GIL. While the interpreter ends there is none to give away.
+        let closed = Python::try_attach(|py| py.detach(|| self.0.close()));
+        if closed.is_none() {
+            self.0.close();
+        }
+    }
+}
+
+thread_local! {
+    static FORK: RefCell<Option<Fork>> = const { RefCell::new(None) };
+}
+
+/// How long a fork waits for calls that are under way. Somewhat longer than these wait for another process.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// Waits until no thread is inside the engine; until `after_fork` none but this one goes in.
+#[pyfunction]
+fn before_fork(py: Python<'_>) {
+    py.detach(|| FORK.set(Some(prepare_fork(PATIENCE))));
+}
+
+#[pyfunction]
+fn after_fork(in_child: bool) {
+    if let Some(fork) = FORK.take() {
+        match in_child {
+            true => fork.is_child(),
+            false => drop(fork),
+        }
+    }
+}
+
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Engine>()?;
     module.add_class::<ManualClock>()?;
+    module.add_function(wrap_pyfunction!(before_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(after_fork, module)?)?;
     module.add("EngineError", module.py().get_type::<EngineError>())
 }

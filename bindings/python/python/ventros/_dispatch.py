@@ -6,16 +6,15 @@ no runtime thread ever enters Python.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import itertools
 import threading
-import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ._events import decode_events, explain, log
 from ._native import Engine, EngineError
+from ._process import settle
 from ._wire import Event
 from .errors import ErrorBody, wire_error
 
@@ -23,20 +22,6 @@ if TYPE_CHECKING:
     from ._native import Delivery, Settled
 
 Handler = Callable[[Event[Any]], object]
-
-
-class Closable(Protocol):
-    """Something with threads in the engine."""
-
-    def close(self) -> None: ...
-
-
-_open: weakref.WeakSet[Closable] = weakref.WeakSet()
-
-
-def close_at_exit(engine: Closable) -> None:
-    """Closes `engine` before the interpreter ends, if it still exists then."""
-    _open.add(engine)
 
 
 class Subscription:
@@ -64,7 +49,7 @@ class Dispatcher:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
-        close_at_exit(self)
+        settle(self)
 
     def add(self, options: bytes, handler: Handler) -> Subscription:
         """Starts a subscription; its handler is known before its first event can come."""
@@ -101,6 +86,11 @@ class Dispatcher:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=5)
+
+    def orphan(self) -> None:
+        """In a child of a fork its thread does not exist, and every call says so."""
+        self._turn = threading.RLock()
+        self._starting = threading.Lock()
 
     def _start(self) -> None:
         with self._starting:
@@ -171,12 +161,3 @@ class Dispatcher:
             reason = explain(error)
         finally:
             settled.append((token, done, reason))
-
-
-def _close_all() -> None:
-    for engine in list(_open):
-        engine.close()
-
-
-# Before the interpreter takes its threads apart: ours must not come back from the engine into a dying interpreter.
-atexit.register(_close_all)

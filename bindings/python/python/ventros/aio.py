@@ -15,11 +15,11 @@ from msgspec import Struct
 
 from ._calls import Actor, Scope, actor_of, decode
 from ._client import EncryptionKey, Location, ManualClock, RunReport, open_engine, results, transaction
-from ._dispatch import close_at_exit
 from ._events import Pattern, decode_events, durable_options, explain, live_options, log
 from ._generated.aio import ProjectCollections, SystemCollections
 from ._generated.types import ProjectId
 from ._native import Engine, EngineError
+from ._process import settle
 from ._wire import Command, Event
 from .errors import ErrorBody, wire_error
 
@@ -56,7 +56,7 @@ class AsyncEngine:
         self._queued = False
         self._thread = threading.Thread(target=self._listen, name="ventros", daemon=True)
         self._thread.start()
-        close_at_exit(self)
+        settle(self)
 
     async def call(self, operation: str, input: bytes, context: bytes) -> bytes:
         """Runs an operation on the engine's own threads. Cancelling the task cancels the call."""
@@ -109,6 +109,9 @@ class AsyncEngine:
         self._native.close()
         if self._thread is not threading.current_thread():
             self._thread.join(timeout=5)
+
+    def orphan(self) -> None:
+        """In a child of a fork every call says so; it has no locks of its own."""
 
     async def aclose(self) -> None:
         """As `close`, without blocking the loop, and after the tasks have ended."""
