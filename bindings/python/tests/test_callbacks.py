@@ -182,6 +182,38 @@ def test_run_pending_waits_for_callbacks_of_the_background() -> None:
         assert seen == [str(number) for number in range(250)]
 
 
+def test_events_that_arrive_while_a_callback_is_answered_are_not_lost() -> None:
+    seen: list[str | None] = []
+    with ventros.open(":memory:") as crm:
+        shop = crm.project(crm.projects.create(name="Acme").id)
+        shop.subscribe("audit", lambda event: seen.append(event.data.name), ContactCreated)
+        for number in range(1_000):
+            shop.contacts.create(name=str(number))
+            if number % 50 == 0:
+                crm.run_pending()
+        crm.run_pending()
+    assert seen == [str(number) for number in range(1_000)]
+
+
+def test_what_leaves_a_callback_loses_nothing(crm: ventros.Crm, shop: ventros.Project) -> None:
+    seen: dict[str, list[str | None]] = {"first": [], "second": []}
+    leave = [KeyboardInterrupt()]
+
+    def first(event: ventros.Event[ContactCreated]) -> None:
+        if leave:
+            raise leave.pop()
+        seen["first"].append(event.data.name)
+
+    shop.subscribe("first", first, ContactCreated)
+    shop.subscribe("second", lambda event: seen["second"].append(event.data.name), ContactCreated)
+    shop.contacts.create(name="Ana")
+    shop.contacts.create(name="Bia")
+    with pytest.raises(KeyboardInterrupt):
+        crm.run_pending()
+    crm.run_pending()
+    assert seen == {"first": ["Ana", "Bia"], "second": ["Ana", "Bia"]}
+
+
 def test_a_callback_may_close_the_crm() -> None:
     closed = threading.Event()
     crm = ventros.open(":memory:")

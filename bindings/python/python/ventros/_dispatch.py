@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,8 @@ class Dispatcher:
         self._handlers: dict[int, Handler] = {}
         self._tokens = itertools.count(1)
         self._turn = threading.RLock()
+        # Drained and not yet handled; guarded by the turn.
+        self._taken: deque[Delivery] = deque()
         self._running: int | None = None
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -90,6 +93,8 @@ class Dispatcher:
     def orphan(self) -> None:
         """In a child of a fork its thread does not exist, and every call says so."""
         self._turn = threading.RLock()
+        # Drained and not yet handled; guarded by the turn.
+        self._taken: deque[Delivery] = deque()
         self._starting = threading.Lock()
 
     def _start(self) -> None:
@@ -110,20 +115,21 @@ class Dispatcher:
         anything = False
         try:
             while not self._closed:
-                deliveries = self._engine.drain(settled)
-                if not deliveries:
+                # Each answer is handed over once: by then the next delivery may be on its way.
+                answers, settled = settled, []
+                self._taken.extend(self._engine.drain(answers))
+                if not self._taken:
                     break
                 anything = True
-                settled = []
-                for delivery in deliveries:
-                    self._deliver(delivery, settled)
+                while self._taken:
+                    self._deliver(self._taken.popleft(), settled)
         except EngineError as error:
             log.error("ventros cannot deliver events: %s", wire_error(error))
         finally:
             self._running = None
             if settled:
                 with contextlib.suppress(EngineError):
-                    self._engine.drain(settled)
+                    self._taken.extend(self._engine.drain(settled))
         return anything
 
     def _deliver(self, delivery: Delivery, settled: list[Settled]) -> None:
