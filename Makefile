@@ -11,8 +11,8 @@ BIOME := node_modules/.bin/biome
 INBOX := examples/inbox-web
 NODE_EXAMPLES := $(addprefix ../../,examples/quickstart/quickstart.ts $(addprefix $(INBOX)/,src browser tests scripts))
 
-.PHONY: contract quickstart quickstart-node inbox test test-rust test-python test-node test-web chromium venv python-build node-build \
-	bench-python bench-node wheel test-wheel codegen lint fmt
+.PHONY: contract quickstart quickstart-node inbox test test-rust test-python test-node test-web test-kotlin chromium venv \
+	python-build node-build bench-python bench-node wheel test-wheel codegen lint fmt
 
 quickstart: python-build ## A project, a channel and real messages in a fresh SQLite file.
 	rm -f crm.db crm.db-wal crm.db-shm
@@ -27,10 +27,10 @@ quickstart-node: node-build ## The same in Node.
 inbox: node-build $(INBOX)/node_modules/.package-lock.json ## A web inbox with the sample conversations at 127.0.0.1:8080.
 	npm start --silent --prefix $(INBOX) -- --file "$(CURDIR)/inbox.db" --feed "$(CURDIR)/examples/quickstart/payloads"
 
-test: test-rust test-python test-wheel test-node test-web
+test: test-rust test-python test-wheel test-node test-web test-kotlin
 
 test-rust:
-	cargo test --workspace --exclude ventros-python --exclude ventros-node
+	cargo test --workspace --exclude ventros-python --exclude ventros-node --exclude ventros-uniffi
 
 test-python: python-build
 	cd bindings/python && ../../$(BIN)/python -m pytest
@@ -62,6 +62,9 @@ test-wheel: venv
 
 wheel: venv ## A release wheel for this platform, in dist/. Others: packaging/build.sh
 	packaging/build.sh wheel
+
+test-kotlin: ## Compiles the Kotlin package and runs its tests on Java.
+	$(MAKE) --no-print-directory -C bindings/uniffi test
 
 venv: $(VENV)/ready
 

@@ -5,9 +5,12 @@
 
 mod catalogue;
 mod ir;
+mod kotlin;
+mod model;
 mod python;
 mod reference;
 mod schema;
+mod swift;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -44,6 +47,8 @@ fn run(arguments: &[String]) -> Result<ExitCode, Box<dyn Error>> {
     };
     files.extend(python::files(&catalogue)?);
     files.extend(typescript::files(&catalogue)?);
+    files.extend(kotlin::files(&catalogue)?);
+    files.extend(swift::files(&catalogue)?);
     files.extend(reference::files(&catalogue)?);
     if verify { compare(&files) } else { write(&files) }
 }
@@ -90,7 +95,7 @@ fn compare(files: &Files) -> Result<ExitCode, Box<dyn Error>> {
 /// Files in generated folders that are generated no longer.
 fn strays(files: &Files) -> Result<Vec<String>, Box<dyn Error>> {
     let mut found = Vec::new();
-    for folder in [python::FOLDER, typescript::FOLDER, reference::FOLDER] {
+    for folder in [python::FOLDER, typescript::FOLDER, kotlin::FOLDER, swift::FOLDER, reference::FOLDER] {
         let Ok(entries) = std::fs::read_dir(root().join(folder)) else { continue };
         for entry in entries {
             let entry = entry?;

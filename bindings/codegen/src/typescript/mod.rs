@@ -1,8 +1,8 @@
 //! The TypeScript client: interfaces for what is read, one method per operation. The templates print well-formed text
 //! themselves, so that the result needs no formatter.
 
-mod text;
-mod types;
+pub(crate) mod text;
+pub(crate) mod types;
 
 use crate::Files;
 use crate::catalogue::{Catalogue, Operation};
@@ -139,11 +139,11 @@ pub fn render(catalogue: &Catalogue) -> Result<Vec<(String, String)>, Box<dyn Er
     ])
 }
 
-fn refused(error: Unsupported) -> Box<dyn Error> {
+pub(crate) fn refused(error: Unsupported) -> Box<dyn Error> {
     error.0.into()
 }
 
-fn unique<'a>(names: impl Iterator<Item = &'a String>) -> Result<(), Box<dyn Error>> {
+pub(crate) fn unique<'a>(names: impl Iterator<Item = &'a String>) -> Result<(), Box<dyn Error>> {
     let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name) {
@@ -187,7 +187,7 @@ fn collections(
 }
 
 /// What a collection is, and what its lists can be asked for.
-fn about(catalogue: &Catalogue, name: &str) -> String {
+pub(crate) fn about(catalogue: &Catalogue, name: &str) -> String {
     let mut doc = format!("The collection `{name}`.");
     let quoted = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if let Some(aggregate) = catalogue.aggregates.iter().find(|aggregate| aggregate.collection == name) {
@@ -268,7 +268,7 @@ fn raw_fields(fields: &[&Field]) -> String {
     fields.iter().filter(raw).map(|field| format!(", {0}: rawJson(input.{0})", field.name)).collect()
 }
 
-fn operation_doc(catalogue: &Catalogue, operation: &Operation) -> String {
+pub(crate) fn operation_doc(catalogue: &Catalogue, operation: &Operation) -> String {
     let mut doc = operation.doc.trim().to_owned();
     let permission = operation.permission.as_deref().map_or("none".to_owned(), |name| format!("`{name}`"));
     doc += &format!("\n\nPermission: {permission}.");

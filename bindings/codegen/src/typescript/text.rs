@@ -31,7 +31,7 @@ pub fn comment(doc: &str, indent: usize) -> String {
 }
 
 /// The text with each paragraph on one line; items of lists, tags and code keep theirs.
-fn paragraphs(doc: &str) -> Vec<String> {
+pub fn paragraphs(doc: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut code = false;
     for line in doc.trim().lines() {
@@ -47,7 +47,7 @@ fn paragraphs(doc: &str) -> Vec<String> {
 }
 
 /// The line in pieces of at most `width`, none of which ends the comment.
-fn fill(line: &str, width: usize) -> Vec<String> {
+pub fn fill(line: &str, width: usize) -> Vec<String> {
     let line = line.replace("*/", "*\\/");
     let mut lines = Vec::new();
     let mut last = line[..line.len() - line.trim_start().len()].to_owned();

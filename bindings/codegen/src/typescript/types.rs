@@ -91,7 +91,13 @@ impl Reach {
         reach
     }
 
-    fn usage(&self, name: &str) -> Use {
+    /// Whether values of the definition cross at all.
+    pub fn contains(&self, name: &str) -> bool {
+        [&self.given, &self.returned, &self.heard].iter().any(|names| names.contains(name))
+    }
+
+    /// Who writes values of the definition.
+    pub fn usage(&self, name: &str) -> Use {
         match (self.given.contains(name), self.returned.contains(name), self.heard.contains(name)) {
             (true, false, false) => Use::Input,
             (false, true, _) => Use::Output,
@@ -250,7 +256,7 @@ fn either(kinds: impl Iterator<Item = String>) -> String {
     all.join(" | ")
 }
 
-fn case_name(union: &str, tag: &str) -> String {
+pub fn case_name(union: &str, tag: &str) -> String {
     format!("{}{}", pascal(union), pascal(tag))
 }
 

@@ -1,0 +1,202 @@
+// One open engine: calls that wait for their answer, and subscriptions that wait for events.
+
+package ventros
+
+import java.util.concurrent.ConcurrentHashMap
+import java.util.concurrent.atomic.AtomicBoolean
+import java.util.concurrent.atomic.AtomicLong
+import java.util.logging.Level
+import java.util.logging.Logger
+import kotlin.coroutines.CoroutineContext
+import kotlin.coroutines.resume
+import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.CancellableContinuation
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.NonCancellable
+import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.cancel
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.flow.MutableStateFlow
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.update
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.suspendCancellableCoroutine
+import kotlinx.coroutines.withContext
+import kotlinx.coroutines.withTimeoutOrNull
+import ventros.engine.Delivery
+import ventros.engine.Doorbell
+import ventros.engine.NativeEngine
+import ventros.engine.Settled
+
+/** How long `close` waits for callbacks that run. */
+private val FAREWELL = 5.seconds
+
+/** Where a failure that belongs to no call happened. */
+public data class CallbackFailure(
+    /** The events that the subscription asked for. */
+    val events: List<String>,
+    /** The name of a durable subscription. */
+    val name: String?,
+    /** The event at which the callback failed; null when the subscription itself met an error. */
+    val event: Event<*>?,
+    /** Whether it is tried again. */
+    val retried: Boolean,
+)
+
+/** The engine behind all handles of one `open`. */
+internal class Engine(
+    context: CoroutineContext,
+    private val onError: ((Throwable, CallbackFailure) -> Unit)?,
+    open: (Doorbell) -> NativeEngine,
+) {
+    private val calls = ConcurrentHashMap<Long, CancellableContinuation<String>>()
+    private val mailboxes = ConcurrentHashMap<Long, Mailbox>()
+    private val tokens = AtomicLong()
+    private val delivered = AtomicBoolean()
+    private val closing = AtomicBoolean()
+    private val closed = CompletableDeferred<Unit>()
+
+    /** Deliveries to callbacks that are not handled yet. */
+    private val busy = MutableStateFlow(0)
+
+    /** Deliveries reach their mailboxes in the order in which the engine made them. */
+    private val draining = Any()
+
+    /** Where callbacks run. */
+    val callbacks = CoroutineScope(context + SupervisorJob())
+
+    private val native: NativeEngine = guarded { open(Bell { drain() }) }
+
+    /** Runs an operation on the engine's threads. */
+    suspend fun call(operation: String, input: String, context: String): Any? {
+        val answer = suspendCancellableCoroutine { continuation ->
+            val token = tokens.incrementAndGet()
+            calls[token] = continuation
+            try {
+                guarded { native.submit(token, operation, input, context) }
+            } catch (error: VentrosError) {
+                calls.remove(token)
+                throw error
+            }
+            // Nothing is answered and nothing can fail: the call is only told to end.
+            continuation.invokeOnCancellation { if (calls.remove(token) != null) native.cancel(token) }
+        }
+        val parsed = record(parse(answer))
+        return if ("error" in parsed) throw decodeError(parsed["error"]) else parsed["ok"]
+    }
+
+    /** Starts a subscription; its mailbox is known before the first event can come. */
+    suspend fun subscribe(mailbox: Mailbox) {
+        val token = tokens.incrementAndGet()
+        mailbox.token = token
+        mailboxes[token] = mailbox
+        blocking { guarded { native.subscribe(token, mailbox.wanted.json) } }
+        if (closing.get()) mailbox.stop()
+    }
+
+    /** Ends a subscription; a durable one keeps its place. */
+    suspend fun unsubscribe(mailbox: Mailbox) {
+        if (mailboxes.remove(mailbox.token) != null) blocking { native.cancel(mailbox.token) }
+    }
+
+    /** Hands back what was done with a delivery of the mailbox. */
+    fun settle(mailbox: Mailbox, done: Int, error: String?) {
+        drain(listOf(Settled(mailbox.token, done.toUInt(), error)))
+        if (mailbox.awaited) busy.update { it - 1 }
+    }
+
+    /** Waits until the callbacks have handled what is here. Says whether anything was since the last time. */
+    suspend fun idle(): Boolean {
+        drain()
+        if (!insideCallback()) quiet()
+        return delivered.getAndSet(false)
+    }
+
+    /** Tells whoever listens for failures, or the log. */
+    fun report(error: Throwable, failure: CallbackFailure) {
+        try {
+            if (onError == null) warn(error, failure) else onError.invoke(error, failure)
+        } catch (another: Exception) {
+            warn(another, failure)
+        }
+    }
+
+    /** Ends everything; calls that wait fail with `closed`. */
+    suspend fun close(): Unit = withContext(NonCancellable) {
+        val inside = insideCallback()
+        if (closing.getAndSet(true)) {
+            if (!inside) closed.await()
+            return@withContext
+        }
+        mailboxes.values.forEach { it.stop() }
+        // A callback that closes does not wait for itself.
+        if (!inside) withTimeoutOrNull(FAREWELL) { quiet() }
+        blocking { native.shutdown() }
+        drain()
+        mailboxes.clear()
+        if (!inside) callbacks.cancel()
+        closed.complete(Unit)
+    }
+
+    private suspend fun quiet() {
+        busy.first { it == 0 }
+    }
+
+    private fun drain(settled: List<Settled> = emptyList()) {
+        val answers = mutableListOf<Pair<Long, String>>()
+        synchronized(draining) {
+            for (delivery in guarded { native.drain(settled) }) {
+                when (delivery) {
+                    is Delivery.Completed -> answers.add(delivery.token to delivery.answer)
+                    is Delivery.Live -> deliver(delivery.token, delivery.events)
+                    is Delivery.Durable -> deliver(delivery.token, delivery.events)
+                    is Delivery.Failed -> mailboxes[delivery.token]?.let { mailbox ->
+                        val error = decodeError(parse(delivery.error))
+                        callbacks.launch { report(error, mailbox.wanted.failure(null, retried = true)) }
+                    }
+                }
+            }
+        }
+        // Outside the lock: whoever waits may go on at once, on this thread.
+        for ((token, answer) in answers) calls.remove(token)?.resume(answer)
+    }
+
+    private fun deliver(token: Long, events: String) {
+        val mailbox = mailboxes[token] ?: return
+        if (mailbox.awaited) busy.update { it + 1 }
+        if (mailbox.deliver(events)) delivered.set(true) else if (mailbox.awaited) busy.update { it - 1 }
+    }
+
+    private fun warn(error: Throwable, failure: CallbackFailure) {
+        val subscription = failure.name ?: failure.events.joinToString()
+        val event = failure.event
+        val where =
+            if (event == null) "The subscription $subscription failed" else "A callback failed on ${event.type} ${event.seq}"
+        LOGGER.log(Level.WARNING, where + if (failure.retried) " and is tried again" else "", error)
+    }
+}
+
+private val LOGGER: Logger = Logger.getLogger("ventros")
+
+/** Rings on a thread of the native side that does nothing else. */
+private class Bell(private val rung: () -> Unit) : Doorbell {
+    override fun ring() {
+        // Attached once, not anew for each ring. It is a daemon: it keeps no process running.
+        com.sun.jna.Native.detach(false)
+        rung()
+    }
+}
+
+/** What waits for the store, on a thread that may wait. It is not left half done. */
+private suspend fun <T> blocking(run: () -> T): T = withContext(NonCancellable + Dispatchers.IO) { run() }
+
+/** Whether the code runs in a callback that has not returned yet: it must not wait for callbacks, nor for itself. */
+internal suspend fun insideCallback(): Boolean = currentCoroutineContext()[Inside] != null
+
+/** Marks the coroutine of a callback. */
+internal object Inside : CoroutineContext.Element, CoroutineContext.Key<Inside> {
+    override val key: CoroutineContext.Key<Inside> get() = this
+}
+

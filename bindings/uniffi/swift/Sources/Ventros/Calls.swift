@@ -1,0 +1,98 @@
+// How a generated method becomes a call of the engine.
+
+import Foundation
+
+/// An operation with its input.
+public protocol Query: Encodable, Sendable {
+    associatedtype Output: Decodable & Sendable
+    static var operation: String { get }
+}
+
+/// An operation that changes something.
+public protocol Command: Query {}
+
+/// What every call through one handle carries.
+struct Scope: Sendable {
+    var projectId: ProjectId?
+    var actor: ActorRef?
+}
+
+/// Operations that belong together, bound to a project and an actor.
+protocol Collection: Sendable {
+    var engine: Engine { get }
+    var scope: Scope { get }
+}
+
+extension Collection {
+    func run<Q: Query>(_ query: Q, idempotencyKey: String? = nil, expectedVersion: Int? = nil) async throws -> Q.Output {
+        let context = CallContext(
+            projectId: scope.projectId,
+            actor: scope.actor,
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+        return try await engine.call(Q.operation, input: try encode(query), context: try encode(context))
+    }
+}
+
+extension Collection {
+    func list<Q: Query, Item>(_ query: @escaping @Sendable (String?) -> Q) -> Pager<Item> where Q.Output == Page<Item> {
+        Pager { cursor in try await run(query(cursor)) }
+    }
+}
+
+/// A list that fetches its pages while you iterate with `for try await`.
+public struct Pager<Item: Decodable & Sendable>: AsyncSequence, Sendable {
+    public typealias Element = Item
+    let fetch: @Sendable (String?) async throws -> Page<Item>
+
+    /// One page: the first, or the one that `cursor` names.
+    public func page(_ cursor: String? = nil) async throws -> Page<Item> {
+        try await fetch(cursor)
+    }
+
+    /// Everything in one array.
+    public func all() async throws -> [Item] {
+        var items: [Item] = []
+        for try await item in self { items.append(item) }
+        return items
+    }
+
+    public func makeAsyncIterator() -> Iterator {
+        Iterator(fetch: fetch)
+    }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        let fetch: @Sendable (String?) async throws -> Page<Item>
+        var items: ArraySlice<Item> = []
+        var cursor: String?
+        var begun = false
+
+        public mutating func next() async throws -> Item? {
+            while items.isEmpty {
+                if begun && cursor == nil { return nil }
+                let page = try await fetch(cursor)
+                (begun, cursor, items) = (true, page.nextCursor, page.items[...])
+            }
+            return items.removeFirst()
+        }
+    }
+}
+
+struct CallContext: Encodable {
+    let projectId: ProjectId?
+    let actor: ActorRef?
+    let idempotencyKey: String?
+    let expectedVersion: Int?
+
+    enum CodingKeys: String, CodingKey {
+        case actor
+        case projectId = "project_id"
+        case idempotencyKey = "idempotency_key"
+        case expectedVersion = "expected_version"
+    }
+}
+
+func encode(_ value: some Encodable) throws -> String {
+    String(decoding: try JSONEncoder().encode(value), as: UTF8.self)
+}
