@@ -183,7 +183,7 @@ fn kotlin_files() {
     let file = |name| of(kotlin::render(&fixture()), name);
     let types = file("Types.kt");
     has(&types, "public value class ContactId(public val value: String) : Wire {");
-    has(&types, "/** A person of a project. */ public data class Contact( val id: ContactId, ");
+    has(&types, "/** A person of a project. */ public data class Contact( val `class`: String, ");
     has(&types, "name = from[\"name\"]?.let { text(it) },");
     has(&types, "public sealed interface Content ");
     has(&types, "\"place\" -> decodeContentPlace(json)");

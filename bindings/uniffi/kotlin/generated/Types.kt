@@ -2357,7 +2357,6 @@ public data class ActorRef(
         given("on_behalf_of", onBehalfOf)
         given("via", via)
     }
-
 }
 
 internal fun decodeActorRef(json: Any?): ActorRef {
@@ -2400,7 +2399,6 @@ public data class Address(
         given("state", state)
         put("street", street)
     }
-
 }
 
 internal fun decodeAddress(json: Any?): Address {
@@ -2428,7 +2426,6 @@ public data class AddressInput(
         put("address", address)
         given("id", id)
     }
-
 }
 
 /** How sessions of a project find their agent. */
@@ -2492,7 +2489,6 @@ public data class AgentAssignmentPatch(
         given("require_available", requireAvailable)
         given("strategy", strategy)
     }
-
 }
 
 /** How one kind of content is read. */
@@ -2547,7 +2543,6 @@ public data class AiProcessingPatch(
         given("silence_threshold", silenceThreshold)
         given("split_long_audio", splitLongAudio)
     }
-
 }
 
 /** A key that stands for its user. Its text is shown once, when it is made. */
@@ -2619,7 +2614,6 @@ public data class Attribution(
         given("external_source", externalSource)
         given("headline", headline)
     }
-
 }
 
 internal fun decodeAttribution(json: Any?): Attribution {
@@ -2678,7 +2672,6 @@ public data class BusinessDayException(
         given("intervals", intervals)
         given("name", name)
     }
-
 }
 
 internal fun decodeBusinessDayException(json: Any?): BusinessDayException {
@@ -2701,7 +2694,6 @@ public data class BusinessHours(
         put("timezone", timezone)
         given("weekly", weekly)
     }
-
 }
 
 internal fun decodeBusinessHours(json: Any?): BusinessHours {
@@ -2813,7 +2805,6 @@ public data class Capabilities(
         given("tracking", tracking)
         given("typing", typing)
     }
-
 }
 
 internal fun decodeCapabilities(json: Any?): Capabilities {
@@ -2876,7 +2867,6 @@ public data class CardPhone(
         put("raw", raw)
         given("wid", wid)
     }
-
 }
 
 internal fun decodeCardPhone(json: Any?): CardPhone {
@@ -2903,7 +2893,6 @@ public data class Challenge(
         put("ttl_s", ttlS)
         put("value", value)
     }
-
 }
 
 /** A connected line of communication of a project. */
@@ -3411,7 +3400,6 @@ public data class ChannelUser(
         put("type", type)
         put("value", value)
     }
-
 }
 
 /** Where a provider delivers to. */
@@ -3537,7 +3525,6 @@ public data class ChatRef(
         put("kind_detail", kindDetail)
         given("subject", subject)
     }
-
 }
 
 /** A configuration in canonical form. */
@@ -3632,7 +3619,6 @@ public data class ConfigField(
         given("secret", secret)
         put("type", type)
     }
-
 }
 
 internal fun decodeConfigField(json: Any?): ConfigField {
@@ -3817,7 +3803,6 @@ public data class ContactCard(
         given("phones", phones)
         given("vcard", vcard)
     }
-
 }
 
 internal fun decodeContactCard(json: Any?): ContactCard {
@@ -3916,7 +3901,6 @@ public data class ContentText(
         put("type", "text")
         put("body", body)
     }
-
 }
 
 internal fun decodeContentText(json: Any?): ContentText {
@@ -3935,7 +3919,6 @@ public data class ContentImage(
         given("caption", caption)
         put("media", media)
     }
-
 }
 
 internal fun decodeContentImage(json: Any?): ContentImage {
@@ -3955,7 +3938,6 @@ public data class ContentVideo(
         given("caption", caption)
         put("media", media)
     }
-
 }
 
 internal fun decodeContentVideo(json: Any?): ContentVideo {
@@ -3975,7 +3957,6 @@ public data class ContentAudio(
         given("caption", caption)
         put("media", media)
     }
-
 }
 
 internal fun decodeContentAudio(json: Any?): ContentAudio {
@@ -3996,7 +3977,6 @@ public data class ContentVoice(
         given("caption", caption)
         put("media", media)
     }
-
 }
 
 internal fun decodeContentVoice(json: Any?): ContentVoice {
@@ -4016,7 +3996,6 @@ public data class ContentDocument(
         given("caption", caption)
         put("media", media)
     }
-
 }
 
 internal fun decodeContentDocument(json: Any?): ContentDocument {
@@ -4037,7 +4016,6 @@ public data class ContentSticker(
         given("caption", caption)
         put("media", media)
     }
-
 }
 
 internal fun decodeContentSticker(json: Any?): ContentSticker {
@@ -4058,7 +4036,6 @@ public data class ContentLocation(
         given("live", live)
         put("location", location)
     }
-
 }
 
 internal fun decodeContentLocation(json: Any?): ContentLocation {
@@ -4077,7 +4054,6 @@ public data class ContentContact(
         put("type", "contact")
         put("cards", cards)
     }
-
 }
 
 internal fun decodeContentContact(json: Any?): ContentContact {
@@ -4094,7 +4070,6 @@ public data class ContentTemplate(
         put("type", "template")
         put("template", template)
     }
-
 }
 
 internal fun decodeContentTemplate(json: Any?): ContentTemplate {
@@ -4111,7 +4086,6 @@ public data class ContentInteractive(
         put("type", "interactive")
         put("interactive", interactive)
     }
-
 }
 
 internal fun decodeContentInteractive(json: Any?): ContentInteractive {
@@ -4129,7 +4103,6 @@ public data class ContentSystem(
         put("type", "system")
         put("notice", notice)
     }
-
 }
 
 internal fun decodeContentSystem(json: Any?): ContentSystem {
@@ -4148,7 +4121,6 @@ public data class ContentUnsupported(
         put("type", "unsupported")
         put("raw_type", rawType)
     }
-
 }
 
 internal fun decodeContentUnsupported(json: Any?): ContentUnsupported {
@@ -4213,7 +4185,6 @@ public data class CreateUser(
         given("status", status)
         given("timezone", timezone)
     }
-
 }
 
 /** What a recorded message brought into being. */
@@ -4424,7 +4395,6 @@ public data class CustomFieldDefinition(
         given("system", system)
         put("type", type)
     }
-
 }
 
 internal fun decodeCustomFieldDefinition(json: Any?): CustomFieldDefinition {
@@ -4593,7 +4563,6 @@ public data class Enrichment(
         given("data", data)
         put("source", source)
     }
-
 }
 
 /** Attention of somebody higher up. */
@@ -4629,7 +4598,6 @@ public data class ExternalIdRule(
         given("generated", generated)
         put("required_on", requiredOn)
     }
-
 }
 
 internal fun decodeExternalIdRule(json: Any?): ExternalIdRule {
@@ -4684,7 +4652,6 @@ public data class FilterExpressionAll(
     override fun toJson(): Any? = fields {
         put("all", all)
     }
-
 }
 
 /** Some one is true; false when empty. */
@@ -4694,7 +4661,6 @@ public data class FilterExpressionAny(
     override fun toJson(): Any? = fields {
         put("any", any)
     }
-
 }
 
 /** It is false. */
@@ -4704,7 +4670,6 @@ public data class FilterExpressionNot(
     override fun toJson(): Any? = fields {
         put("not", not)
     }
-
 }
 
 /** A comparison of one field. */
@@ -4726,7 +4691,6 @@ public data class FilterExpressionField(
         given("value", value)
         given("within", within)
     }
-
 }
 
 /** The message was passed on. */
@@ -4740,7 +4704,6 @@ public data class Forward(
         given("from_message_id", fromMessageId)
         given("score", score)
     }
-
 }
 
 internal fun decodeForward(json: Any?): Forward {
@@ -4766,7 +4729,6 @@ public data class FullName(
         given("prefix", prefix)
         given("suffix", suffix)
     }
-
 }
 
 internal fun decodeFullName(json: Any?): FullName {
@@ -4789,7 +4751,6 @@ public data class GroupParticipant(
         put("identifiers", identifiers)
         given("role", role)
     }
-
 }
 
 /** An id under which a contact is known. */
@@ -4823,7 +4784,6 @@ public data class IdentifierInput(
         given("scope", scope)
         put("value", value)
     }
-
 }
 
 /** Every id and name under which a provider knows a person. Ids come without domain and device part. */
@@ -4858,7 +4818,6 @@ public data class Identifiers(
         given("verified_name", verifiedName)
         given("wid", wid)
     }
-
 }
 
 /** An identity at a provider. */
@@ -4872,7 +4831,6 @@ public data class IdentityInput(
         put("issuer", issuer)
         put("subject", subject)
     }
-
 }
 
 /** What an import is to fetch. */
@@ -5014,7 +4972,6 @@ public data class InboundItemMessage(
         put("timestamp", timestamp)
         given("view_once", viewOnce)
     }
-
 }
 
 /** A message came further. */
@@ -5038,7 +4995,6 @@ public data class InboundItemAck(
         given("provider_code", providerCode)
         put("signal", signal)
     }
-
 }
 
 /** Somebody reacted to a message. */
@@ -5063,7 +5019,6 @@ public data class InboundItemReaction(
         given("provider", provider)
         put("target_channel_message_id", targetChannelMessageId)
     }
-
 }
 
 /** The author changed the text of a message. */
@@ -5086,7 +5041,6 @@ public data class InboundItemEdit(
         put("target_channel_message_id", targetChannelMessageId)
         put("text", text)
     }
-
 }
 
 /** The author, or an admin of the group, took a message back. */
@@ -5109,7 +5063,6 @@ public data class InboundItemRevoke(
         given("provider", provider)
         put("target_channel_message_id", targetChannelMessageId)
     }
-
 }
 
 /** The connection changed. */
@@ -5126,7 +5079,6 @@ public data class InboundItemConnectionStatus(
         given("reason", reason)
         put("state", state)
     }
-
 }
 
 /** A label was made, changed or deleted. */
@@ -5142,7 +5094,6 @@ public data class InboundItemLabelChange(
         put("label_id", labelId)
         given("provider", provider)
     }
-
 }
 
 /** A label was put on a chat or taken off it. */
@@ -5162,7 +5113,6 @@ public data class InboundItemChatLabelChange(
         put("label_id", labelId)
         given("provider", provider)
     }
-
 }
 
 /** A group, or who is in it, changed. */
@@ -5185,7 +5135,6 @@ public data class InboundItemGroupChange(
         given("provider", provider)
         given("subject", subject)
     }
-
 }
 
 /** Somebody called. */
@@ -5208,7 +5157,6 @@ public data class InboundItemCall(
         put("state", state)
         given("video", video)
     }
-
 }
 
 /** The provider asks for pairing. */
@@ -5221,7 +5169,6 @@ public data class InboundItemChallenge(
         put("challenge", challenge)
         given("provider", provider)
     }
-
 }
 
 /** Our own line is known under other ids or another name than before. */
@@ -5234,7 +5181,6 @@ public data class InboundItemIdentity(
         put("identity", identity)
         given("provider", provider)
     }
-
 }
 
 /** Somebody changed their profile. */
@@ -5250,7 +5196,6 @@ public data class InboundItemContactProfile(
         given("picture_url", pictureUrl)
         given("provider", provider)
     }
-
 }
 
 /** Somebody is there, or types. Handed to the host, never stored. */
@@ -5269,7 +5214,6 @@ public data class InboundItemPresence(
         given("provider", provider)
         put("state", state)
     }
-
 }
 
 /** Somebody voted in a poll. */
@@ -5293,7 +5237,6 @@ public data class InboundItemPollVote(
         put("poll_channel_message_id", pollChannelMessageId)
         given("provider", provider)
     }
-
 }
 
 /** A chat was archived or fetched back on the phone. */
@@ -5310,7 +5253,6 @@ public data class InboundItemChatArchive(
         put("chat", chat)
         given("provider", provider)
     }
-
 }
 
 /** Something that cannot be read; its raw form is kept by the intake. */
@@ -5323,7 +5265,6 @@ public data class InboundItemUnknown(
         given("provider", provider)
         put("reason", reason)
     }
-
 }
 
 /** One row of the inbox. */
@@ -5388,7 +5329,6 @@ public data class Interactive(
         put("kind", kind)
         put("options", options)
     }
-
 }
 
 internal fun decodeInteractive(json: Any?): Interactive {
@@ -5410,7 +5350,6 @@ public data class InteractiveOption(
         put("id", id)
         put("title", title)
     }
-
 }
 
 internal fun decodeInteractiveOption(json: Any?): InteractiveOption {
@@ -5512,7 +5451,6 @@ public data class JsonPatch(
         given("set", set)
         given("unset", unset)
     }
-
 }
 
 /** An address with its id. */
@@ -5545,7 +5483,6 @@ public data class LabelInput(
         put("id", id)
         put("name", name)
     }
-
 }
 
 /** What the inbox shows of the newest message. */
@@ -5593,7 +5530,6 @@ public data class Location(
         put("longitude", longitude)
         given("name", name)
     }
-
 }
 
 internal fun decodeLocation(json: Any?): Location {
@@ -5638,7 +5574,6 @@ public data class Media(
         given("url", url)
         given("width", width)
     }
-
 }
 
 internal fun decodeMedia(json: Any?): Media {
@@ -5690,7 +5625,6 @@ public data class MediaPatch(
         patch("url", url)
         patch("width", width)
     }
-
 }
 
 /** What an adapter knows about a file beyond [`Media`](crate::conversations::content::Media). */
@@ -5719,7 +5653,6 @@ public data class MediaRef(
         given("url_expires_at", urlExpiresAt)
         given("waveform", waveform)
     }
-
 }
 
 /** A key with the user it belongs to. */
@@ -5746,7 +5679,6 @@ public data class Mention(
         given("contact_id", contactId)
         put("external_id", externalId)
     }
-
 }
 
 internal fun decodeMention(json: Any?): Mention {
@@ -5932,7 +5864,6 @@ public data class MessageOrigin(
         put("id", id)
         put("kind", kind)
     }
-
 }
 
 internal fun decodeMessageOrigin(json: Any?): MessageOrigin {
@@ -5954,7 +5885,6 @@ public data class MetadataChange(
         given("set", set)
         given("unset", unset)
     }
-
 }
 
 /**
@@ -5971,7 +5901,6 @@ public data class Money(
         put("amount_minor", amountMinor)
         put("currency", currency)
     }
-
 }
 
 internal fun decodeMoney(json: Any?): Money {
@@ -6038,7 +5967,6 @@ public data class NewParticipant(
         given("role", role)
         put("type", type)
     }
-
 }
 
 /** The project of somebody who is onboarded. */
@@ -6063,7 +5991,6 @@ public data class OnboardProject(
         put("name", name)
         given("slug", slug)
     }
-
 }
 
 /** Who and what onboarding made. */
@@ -6090,7 +6017,6 @@ public data class OpenInterval(
         put("end", end)
         put("start", start)
     }
-
 }
 
 internal fun decodeOpenInterval(json: Any?): OpenInterval {
@@ -6127,7 +6053,6 @@ public data class Origin(
         put("kind", kind)
         given("link_id", linkId)
     }
-
 }
 
 internal fun decodeOrigin(json: Any?): Origin {
@@ -6242,7 +6167,6 @@ public data class OwnIdentity(
         given("username", username)
         given("wid", wid)
     }
-
 }
 
 internal fun decodeOwnIdentity(json: Any?): OwnIdentity {
@@ -6523,7 +6447,6 @@ public data class ProviderEvent(
         given("provider_event_id", providerEventId)
         given("raw_kind", rawKind)
     }
-
 }
 
 /** A label as the provider keeps it. */
@@ -6541,7 +6464,6 @@ public data class ProviderLabel(
         put("id", id)
         put("name", name)
     }
-
 }
 
 /** One session of the queue, with what a list of work shows. */
@@ -6577,7 +6499,6 @@ public data class RateLimits(
         given("per_minute", perMinute)
         given("per_second", perSecond)
     }
-
 }
 
 internal fun decodeRateLimits(json: Any?): RateLimits {
@@ -6655,7 +6576,6 @@ public data class ReassignmentRuleInput(
         given("only_during_business_hours", onlyDuringBusinessHours)
         put("trigger", trigger)
     }
-
 }
 
 /** A field that an enrichment could not set. */
@@ -6729,7 +6649,6 @@ public data class ReportedFailure(
         given("reason", reason)
         given("retryable", retryable)
     }
-
 }
 
 /** How long data is kept, in days of 30 to 3650; null keeps it for ever, `noise_days` for 90. */
@@ -6749,7 +6668,6 @@ public data class RetentionPolicy(
         given("messages_days", messagesDays)
         given("noise_days", noiseDays)
     }
-
 }
 
 internal fun decodeRetentionPolicy(json: Any?): RetentionPolicy {
@@ -7164,7 +7082,6 @@ public data class SortKeyObject(
         given("direction", direction)
         put("field", field)
     }
-
 }
 
 /** A session, and whether it was opened just now. */
@@ -7204,7 +7121,6 @@ public data class SystemNotice(
         put("kind", kind)
         given("params", params)
     }
-
 }
 
 internal fun decodeSystemNotice(json: Any?): SystemNotice {
@@ -7232,7 +7148,6 @@ public data class TemplateRef(
         given("template_id", templateId)
         given("variables", variables)
     }
-
 }
 
 internal fun decodeTemplateRef(json: Any?): TemplateRef {
@@ -7422,7 +7337,6 @@ public data class WeeklyHours(
         given("tuesday", tuesday)
         given("wednesday", wednesday)
     }
-
 }
 
 internal fun decodeWeeklyHours(json: Any?): WeeklyHours {
@@ -7452,7 +7366,6 @@ public data class WhatsAppIdentifiers(
         given("lid", lid)
         given("wid", wid)
     }
-
 }
 
 internal fun decodeWhatsAppIdentifiers(json: Any?): WhatsAppIdentifiers {

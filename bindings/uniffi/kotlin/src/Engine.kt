@@ -183,8 +183,7 @@ private val LOGGER: Logger = Logger.getLogger("ventros")
 /** Rings on a thread of the native side that does nothing else. */
 private class Bell(private val rung: () -> Unit) : Doorbell {
     override fun ring() {
-        // Attached once, not anew for each ring. It is a daemon: it keeps no process running.
-        com.sun.jna.Native.detach(false)
+        // JNA attaches the thread for each ring: one that stayed attached would keep the process running.
         rung()
     }
 }

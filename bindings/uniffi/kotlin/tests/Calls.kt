@@ -26,7 +26,7 @@ import ventros.types.*
 
 fun callTests() {
     test("the main job: webhooks become conversations, and a second time changes nothing") {
-        val line = shop.channels.create(name = "WhatsApp", type = "waha").channel.id
+        val line = shop.channels.create(name = "WhatsApp", type = "waha").id
         val payloads = Path.of(System.getProperty("payloads")).listDirectoryEntries("*.json").sorted()
         check(payloads.size > 20) { "the payloads of the quickstart are missing" }
         val outcomes = payloads.flatMap { shop.inbound.ingest(channelId = line, raw = Raw(Files.readAllBytes(it))) }
@@ -35,7 +35,7 @@ fun callTests() {
         val messages = shop.messages.list(limit = 5).all()
         check(messages.size > 10) { "only ${messages.size} messages" }
         equal(messages.size.toLong(), shop.messages.count())
-        check(messages.any { (it.content as? ContentText)?.text?.isNotEmpty() == true })
+        check(messages.any { (it.content as? ContentText)?.body?.isNotEmpty() == true })
         val chats = shop.chats.list().all()
         check(chats.size >= 2)
         payloads.forEach { shop.inbound.ingest(channelId = line, raw = Raw(Files.readAllBytes(it))) }
@@ -86,7 +86,7 @@ fun callTests() {
         val page = shop.contacts.list(limit = 2).page()
         equal(page.items.size, 2)
         check(page.hasMore && page.nextCursor != null)
-        val named = FilterExpressionField(field = "name", op = FilterOperator.EQ, value = "Contact 3")
+        val named = FilterExpressionField(field = "name", op = Operator.EQ, value = "Contact 3")
         equal(shop.contacts.list(filter = named).all().single().name, "Contact 3")
     }
 

@@ -22,7 +22,7 @@ import ventros.ValidationError
 import ventros.VentrosError
 import ventros.events.ContactCreated
 import ventros.events.ContactTagAdded
-import ventros.events.ContactUpdated
+import ventros.events.ProjectDetailsUpdated
 import ventros.set
 import ventros.use
 
@@ -52,16 +52,14 @@ fun eventTests() {
         equal(heard, listOf("Contact 1", "Contact 2"))
     }
 
-    test("an event says what changed: absent, null and a value are told apart") {
-        val changes = mutableListOf<ContactUpdated>()
-        shop.on(ContactUpdated) { changes.add(it.data) }
-        val ana = shop.contacts.create(name = "Ana", phone = "+5511900000001", company = "Acme", jobTitle = "Buyer")
-        shop.contacts.update(ana.id, company = set(null), jobTitle = set("Owner"))
+    test("an event says what changed, and what is absent from it stayed") {
+        val changes = mutableListOf<ProjectDetailsUpdated>()
+        shop.on(ProjectDetailsUpdated) { changes.add(it.data) }
+        shop.projects.update(description = set("Shoes"))
+        shop.projects.update(name = set("Acme Ltd"), description = set(null))
         crm.runPending()
-        val change = changes.single()
-        equal(change.company, Patch.Set(null))
-        equal(change.jobTitle, Patch.Set("Owner"))
-        equal(change.language, Patch.Keep)
+        equal(changes.map { it.description }, listOf(Patch.Set("Shoes"), Patch.Set("")))
+        equal(changes.map { it.name }, listOf(Patch.Keep, Patch.Set("Acme Ltd")))
     }
 
     test("a throwing live callback is reported and the next event comes") {

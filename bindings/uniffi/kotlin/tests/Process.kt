@@ -23,10 +23,13 @@ fun processTests() {
         val java = Path.of(System.getProperty("java.home"), "bin", "java").toString()
         val settings = listOf("jna.library.path", "jna.boot.library.path").mapNotNull { key -> System.getProperty(key)?.let { "-D$key=$it" } }
         val command = listOf(java) + settings + listOf("-cp", System.getProperty("java.class.path"), "Careless", "$folder/kept.db")
-        val process = ProcessBuilder(command).redirectErrorStream(true).start()
-        val output = process.inputStream.bufferedReader().readText()
-        check(process.waitFor(30, TimeUnit.SECONDS)) { "it goes on" }
-        check(process.exitValue() == 0) { output }
+        val output = folder.resolve("output").toFile()
+        val process = ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output).start()
+        if (!process.waitFor(40, TimeUnit.SECONDS)) {
+            process.destroyForcibly()
+            throw AssertionError("it goes on")
+        }
+        check(process.exitValue() == 0) { output.readText() }
         Crm.open("$folder/kept.db").use { kept ->
             val acme = checkNotNull(kept.projects.find(slug = "acme"))
             equal(kept.project(acme.id).contacts.list().all().single().name, "Ana")
