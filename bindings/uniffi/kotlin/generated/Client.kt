@@ -1618,8 +1618,8 @@ public class Inbound internal constructor(engine: Engine, scope: Scope) : Collec
         run(InboundIngest(channelId, headers, item, raw, receivedAt), idempotencyKey, expectedVersion)
 
     /**
-     * Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days. A page may be
-     * shorter than `limit`, or empty, while `has_more` is true.
+     * Deliveries that were accepted or wait, newest first. Done ones are kept for 7 days, dead ones for 90. A page may
+     * be shorter than `limit`, or empty, while `has_more` is true.
      *
      * Permission: `channels.manage`.
      *

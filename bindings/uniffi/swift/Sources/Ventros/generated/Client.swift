@@ -1608,8 +1608,8 @@ public struct Inbound: Collection {
         )
     }
 
-    /// Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days. A page may be
-    /// shorter than `limit`, or empty, while `has_more` is true.
+    /// Deliveries that were accepted or wait, newest first. Done ones are kept for 7 days, dead ones for 90. A page may
+    /// be shorter than `limit`, or empty, while `has_more` is true.
     ///
     /// Permission: `channels.manage`.
     ///

@@ -2724,8 +2724,8 @@ public struct InboundIngest: Command, Equatable {
 
 }
 
-/// Deliveries that were accepted or wait, newest first. Done and dead ones are kept for 30 days. A page may be shorter
-/// than `limit`, or empty, while `has_more` is true.
+/// Deliveries that were accepted or wait, newest first. Done ones are kept for 7 days, dead ones for 90. A page may be
+/// shorter than `limit`, or empty, while `has_more` is true.
 public struct InboundList: Query, Equatable {
     public typealias Output = Page<InboxRow>
     public static let operation = "inbound.list"
