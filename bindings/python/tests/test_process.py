@@ -45,7 +45,9 @@ def test_sixteen_threads_share_one_crm(shop: ventros.Project) -> None:
 )
 def test_ctrl_c_ends_a_long_call(call: str) -> None:
     process = python(f"""
-        import time, ventros
+        import signal, time, ventros
+        # A shell starts what runs in its background with the signal ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         crm = ventros.open(":memory:", background=False)
         shop = crm.project(crm.projects.create(name="Acme").id)
         try:
