@@ -1,6 +1,6 @@
 //! The vault: secrets are sealed under a data key of their project, and data keys under a master key of the host.
 //!
-//! Events and states hold a [`SecretRef`](crate::kernel::SecretRef); the sealed text lies in the store, written in the same
+//! Events and states hold a [`SecretRef`]; the sealed text lies in the store, written in the same
 //! commit. Master keys never touch the store, so whoever has only the store can read no secret, and a project whose data
 //! keys are destroyed has none any more, in no backup either.
 
