@@ -8,12 +8,14 @@ mod ir;
 mod kotlin;
 mod model;
 mod python;
+mod reach;
 mod reference;
 mod schema;
 mod swift;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod text;
 mod typescript;
 
 use std::collections::BTreeMap;

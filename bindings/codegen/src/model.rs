@@ -1,15 +1,14 @@
-//! The catalogue as the clients of compiled languages see it: which definitions exist, who writes them, and what each
-//! operation takes and gives.
+//! The catalogue as the typed clients see it: which definitions exist, who writes them, and what each operation takes and
+//! gives.
 
 use crate::catalogue::{Catalogue, Event, Operation};
-use crate::ir::{Definition, Field, Reader, Type};
+use crate::ir::{Definition, Field, Reader, Type, Unsupported};
+use crate::reach::Reach;
 use crate::schema::pascal;
-use crate::typescript::types::Reach;
-use crate::typescript::{refused, unique};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
-/// An operation with its parameters in the order in which they are written: the id it is about, what it needs, the rest.
+/// An operation, without the cursor of its list: the clients fetch pages themselves.
 pub struct Method<'a> {
     pub operation: &'a Operation,
     pub fields: Vec<Field>,
@@ -21,6 +20,14 @@ pub struct Method<'a> {
 impl Method<'_> {
     pub fn command(&self) -> bool {
         self.operation.kind == "command"
+    }
+
+    /// Its fields as parameters that are told apart by place: the id it is about, what it needs, the rest.
+    pub fn parameters(&self) -> Vec<Field> {
+        let mut fields = self.fields.clone();
+        // Stable: each part stays in the order of the catalogue.
+        fields.sort_by_key(|field| (!field.required, !(field.required && ["id", "ids"].contains(&&*field.name))));
+        fields
     }
 }
 
@@ -41,13 +48,13 @@ pub struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    pub fn new(catalogue: &'a Catalogue) -> Result<Self, Box<dyn Error>> {
+    /// `by_hand` names the definitions that the hand-written part of the client gives, besides the operations.
+    pub fn new(catalogue: &'a Catalogue, by_hand: &[&str]) -> Result<Self, Box<dyn Error>> {
         let mut reader = Reader::new(&catalogue.definitions).map_err(refused)?;
         let (mut given, mut returned, mut heard) = (Vec::new(), Vec::new(), Vec::new());
-        // The hand-written part says who acts, and hears who did.
-        for actor in reader.definitions.keys().filter(|name| *name == "ActorRef") {
-            given.push(Type::Named(actor.clone()));
-            returned.push(Type::Named(actor.clone()));
+        for name in reader.definitions.keys().filter(|name| by_hand.contains(&name.as_str())) {
+            given.push(Type::Named(name.clone()));
+            returned.push(Type::Named(name.clone()));
         }
         let mut collections: BTreeMap<(bool, &str), Collection<'a>> = BTreeMap::new();
         for operation in &catalogue.operations {
@@ -88,11 +95,29 @@ impl<'a> Model<'a> {
 
 fn method(operation: &Operation, fields: Vec<Field>, output: Type) -> Result<Method<'_>, Box<dyn Error>> {
     let lists = matches!(output, Type::Page(_)) && fields.iter().any(|field| field.name == "cursor");
-    let mut fields: Vec<Field> = fields.into_iter().filter(|field| !(lists && field.name == "cursor")).collect();
+    let fields: Vec<Field> = fields.into_iter().filter(|field| !(lists && field.name == "cursor")).collect();
     if let Some(field) = fields.iter().find(|field| ["idempotency_key", "expected_version"].contains(&&*field.name)) {
         return Err(format!("{}: {} is an option of every call", operation.name, field.name).into());
     }
-    // Stable: each part stays in the order of the catalogue.
-    fields.sort_by_key(|field| (!field.required, !(field.required && ["id", "ids"].contains(&&*field.name))));
     Ok(Method { operation, fields, output, lists })
+}
+
+/// The name of one of several forms.
+pub fn case_name(union: &str, tag: &str) -> String {
+    format!("{}{}", pascal(union), pascal(tag))
+}
+
+fn refused(error: Unsupported) -> Box<dyn Error> {
+    error.0.into()
+}
+
+/// Refuses a name that is given twice.
+pub fn unique<'a>(names: impl Iterator<Item = &'a String>) -> Result<(), Box<dyn Error>> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(format!("two types are named {name}").into());
+        }
+    }
+    Ok(())
 }

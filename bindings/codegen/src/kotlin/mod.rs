@@ -8,10 +8,10 @@ use crate::Files;
 use crate::catalogue::{Catalogue, ErrorCode};
 use crate::ir::{Field, Type};
 use crate::model::{self, Model};
+use crate::reach::Use;
 use crate::schema::pascal;
 use crate::templates::{Templates, tidy};
-use crate::typescript::types::Use;
-use crate::typescript::{about, operation_doc};
+use crate::text::{about, operation_doc};
 use serde::Serialize;
 use serde_json::json;
 use std::error::Error;
@@ -70,7 +70,7 @@ pub fn files(catalogue: &Catalogue) -> Result<Files, Box<dyn Error>> {
 
 /// The files by name.
 pub fn render(catalogue: &Catalogue) -> Result<Vec<(String, String)>, Box<dyn Error>> {
-    let model = Model::new(catalogue)?;
+    let model = Model::new(catalogue, &["ActorRef"])?;
     let writer = Writer(&model);
     let members = |fields: &[Field], usage| -> Result<Vec<Member>, String> {
         fields.iter().map(|field| writer.member(field, usage)).collect()
@@ -88,8 +88,8 @@ pub fn render(catalogue: &Catalogue) -> Result<Vec<(String, String)>, Box<dyn Er
     let mut collections = Vec::new();
     for collection in &model.collections {
         let methods = collection.methods.iter();
-        let methods =
-            methods.map(|one| method(catalogue, one, &collection.class, &writer, members(&one.fields, Use::Input)?));
+        let methods = methods
+            .map(|one| method(catalogue, one, &collection.class, &writer, members(&one.parameters(), Use::Input)?));
         collections.push(Collection {
             name: name(collection.name),
             class: collection.class.clone(),

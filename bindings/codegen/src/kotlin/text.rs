@@ -1,8 +1,6 @@
 //! Text as Kotlin wants it: names, comments, and lists of parameters.
 
-use crate::typescript::text::{camel, comment as block};
-
-const WIDTH: usize = 120;
+use crate::text::{WIDTH, camel, comment as block};
 
 const KEYWORDS: &[&str] = &[
     "as",

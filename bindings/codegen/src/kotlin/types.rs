@@ -2,9 +2,9 @@
 
 use super::text::{comment, constant, literal, name};
 use crate::ir::{Definition, Field, Shape, Type};
-use crate::model::Model;
+use crate::model::{Model, case_name};
+use crate::reach::Use;
 use crate::schema::pascal;
-use crate::typescript::types::{Use, case_name};
 use serde::Serialize;
 
 /// A data class, or an object where there are no fields.

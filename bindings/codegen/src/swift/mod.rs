@@ -6,11 +6,11 @@ mod text;
 use crate::Files;
 use crate::catalogue::{Catalogue, ErrorCode};
 use crate::ir::{Definition, Field, Shape, Type};
-use crate::model::{self, Model};
+use crate::model::{self, Model, case_name, unique};
+use crate::reach::Use;
 use crate::schema::pascal;
 use crate::templates::{Templates, tidy};
-use crate::typescript::types::{Use, case_name};
-use crate::typescript::{about, operation_doc, unique};
+use crate::text::{about, operation_doc};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -118,7 +118,7 @@ pub fn files(catalogue: &Catalogue) -> Result<Files, Box<dyn Error>> {
 
 /// The files by name.
 pub fn render(catalogue: &Catalogue) -> Result<Vec<(String, String)>, Box<dyn Error>> {
-    let model = Model::new(catalogue)?;
+    let model = Model::new(catalogue, &["ActorRef"])?;
     let writer = Writer(&model.definitions);
     let (mut structs, mut unions, mut choices, mut aliases) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (key, Definition { doc, shape }) in &model.definitions {
@@ -193,7 +193,7 @@ fn method(catalogue: &Catalogue, method: &model::Method<'_>, writer: &Writer<'_>
         output => writer.annotation(output),
     };
     let first = operation.doc.trim().split("\n\n").next().unwrap_or_default();
-    let mut input = writer.record(class.clone(), first, &method.fields, Use::Input);
+    let mut input = writer.record(class.clone(), first, &method.parameters(), Use::Input);
     let parameter = |member: &Member| {
         let default = member.default.map_or(String::new(), |default| format!(" = {default}"));
         // The first word of a call says what it is about: `contacts.get(id)`.

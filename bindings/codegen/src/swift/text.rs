@@ -1,8 +1,6 @@
 //! Text as Swift wants it: names, comments, and lists of parameters.
 
-use crate::typescript::text::{camel, fill, paragraphs};
-
-const WIDTH: usize = 120;
+use crate::text::{WIDTH, camel, fill, paragraphs};
 
 const KEYWORDS: &[&str] = &[
     "as",

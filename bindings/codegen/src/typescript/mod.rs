@@ -1,20 +1,23 @@
 //! The TypeScript client: interfaces for what is read, one method per operation. The templates print well-formed text
 //! themselves, so that the result needs no formatter.
 
-pub(crate) mod text;
-pub(crate) mod types;
+mod text;
+mod types;
 
 use crate::Files;
-use crate::catalogue::{Catalogue, Operation};
-use crate::ir::{Field, Reader, Type, Unsupported};
+use crate::catalogue::Catalogue;
+use crate::ir::{Field, Type};
+use crate::model::{self, Model, unique};
+use crate::reach::Use;
 use crate::schema::pascal;
 use crate::templates::{Templates, tidy};
+use crate::text::{about, camel, comment, operation_doc};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use text::{arguments, camel, comment, signature, union};
-use types::{Declaration, Member, Reach, Writer};
+use text::{arguments, signature, union};
+use types::{Declaration, Member, Writer};
 
 pub const FOLDER: &str = "bindings/node/src/generated";
 
@@ -70,29 +73,9 @@ pub fn files(catalogue: &Catalogue) -> Result<Files, Box<dyn Error>> {
 
 /// The modules by file name.
 pub fn render(catalogue: &Catalogue) -> Result<Vec<(String, String)>, Box<dyn Error>> {
-    let mut reader = Reader::new(&catalogue.definitions).map_err(refused)?;
-    let mut given = Vec::new();
-    let mut returned = Vec::new();
-    let mut operations = Vec::new();
-    for operation in &catalogue.operations {
-        let place = pascal(&operation.name);
-        let fields = reader.fields(&operation.input, &format!("{place}Input")).map_err(refused)?;
-        let output = reader.kind(&operation.output, &format!("{place}Output")).map_err(refused)?;
-        given.extend(fields.iter().map(|field| field.kind.clone()));
-        returned.push(output.clone());
-        operations.push((operation, fields, output));
-    }
-    let mut heard = Vec::new();
-    let mut events = Vec::new();
-    for event in &catalogue.events {
-        let fields = reader.fields(&event.data, &pascal(&event.name)).map_err(refused)?;
-        heard.extend(fields.iter().map(|field| field.kind.clone()));
-        events.push((event, fields));
-    }
-    let definitions = &reader.definitions;
-    let shared = catalogue.definitions.values().filter_map(|schema| schema.get("x-id")?.as_str());
-    let reach = Reach::new(definitions, &given, &returned, &heard, shared);
-    let writer = Writer { definitions, reach: &reach };
+    let model = Model::new(catalogue, &[])?;
+    let Model { definitions, reach, .. } = &model;
+    let writer = Writer { definitions, reach };
 
     let happening = |(event, fields): &(&crate::catalogue::Event, Vec<Field>)| {
         let about = format!("{}\n\nOf {}, version {}.", event.doc.trim(), event.aggregate_kind, event.schema_version);
@@ -105,12 +88,12 @@ pub fn render(catalogue: &Catalogue) -> Result<Vec<(String, String)>, Box<dyn Er
             data: Declaration {
                 name,
                 doc: comment(&about, 0),
-                members: fields.iter().map(|field| writer.member(field, "t.", types::Use::Event)).collect(),
+                members: fields.iter().map(|field| writer.member(field, "t.", Use::Event)).collect(),
             },
         }
     };
-    let events: Vec<Happening> = events.iter().map(happening).collect();
-    let collections = collections(catalogue, &operations, &writer)?;
+    let events: Vec<Happening> = model.events.iter().map(happening).collect();
+    let collections = model.collections.iter().map(|one| collection(catalogue, one, &writer)).collect::<Vec<_>>();
     let declared = writer.declarations();
     let inputs = collections.iter().flat_map(|c| &c.methods).filter_map(|m| m.input.as_ref()).map(|i| &i.name);
     unique(declared.names().chain(&reach.ids).chain(inputs))?;
@@ -139,20 +122,6 @@ pub fn render(catalogue: &Catalogue) -> Result<Vec<(String, String)>, Box<dyn Er
     ])
 }
 
-pub(crate) fn refused(error: Unsupported) -> Box<dyn Error> {
-    error.0.into()
-}
-
-pub(crate) fn unique<'a>(names: impl Iterator<Item = &'a String>) -> Result<(), Box<dyn Error>> {
-    let mut seen = BTreeSet::new();
-    for name in names {
-        if !seen.insert(name) {
-            return Err(format!("two types are named {name}").into());
-        }
-    }
-    Ok(())
-}
-
 /// The codes of each kind as a union.
 fn kinds(catalogue: &Catalogue) -> BTreeMap<&str, String> {
     let kinds: BTreeSet<&str> = catalogue.errors.iter().map(|error| error.kind.as_str()).collect();
@@ -163,59 +132,25 @@ fn kinds(catalogue: &Catalogue) -> BTreeMap<&str, String> {
     kinds.into_iter().map(|kind| (kind, union(&codes(kind), 2))).collect()
 }
 
-fn collections(
-    catalogue: &Catalogue,
-    operations: &[(&Operation, Vec<Field>, Type)],
-    writer: &Writer<'_>,
-) -> Result<Vec<Collection>, Box<dyn Error>> {
-    let mut collections: BTreeMap<(bool, &str), Collection> = BTreeMap::new();
-    for (operation, fields, output) in operations {
-        let (name, verb) = operation.name.split_once('.').ok_or_else(|| operation.name.clone())?;
-        let system = operation.scope == "system";
-        let class = if system { format!("System{}", pascal(name)) } else { pascal(name) };
-        let method = method(catalogue, operation, &class, &camel(verb), fields, output, writer)?;
-        let entry = collections.entry((system, name)).or_insert_with(|| Collection {
-            name: camel(name),
-            class,
-            doc: comment(&about(catalogue, name), 0),
-            system,
-            methods: Vec::new(),
-        });
-        entry.methods.push(method);
+fn collection(catalogue: &Catalogue, collection: &model::Collection<'_>, writer: &Writer<'_>) -> Collection {
+    let methods = collection.methods.iter();
+    Collection {
+        name: camel(collection.name),
+        class: collection.class.clone(),
+        doc: comment(&about(catalogue, collection.name), 0),
+        system: collection.system,
+        methods: methods.map(|one| method(catalogue, one, &collection.class, writer)).collect(),
     }
-    Ok(collections.into_values().collect())
 }
 
-/// What a collection is, and what its lists can be asked for.
-pub(crate) fn about(catalogue: &Catalogue, name: &str) -> String {
-    let mut doc = format!("The collection `{name}`.");
-    let quoted = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if let Some(aggregate) = catalogue.aggregates.iter().find(|aggregate| aggregate.collection == name) {
-        doc += &format!("\n\nFilterable: {}.", quoted(&aggregate.filterable));
-        doc += &format!("\n\nSortable: {}.", quoted(&aggregate.sortable));
-    }
-    doc
-}
-
-fn method(
-    catalogue: &Catalogue,
-    operation: &Operation,
-    class: &str,
-    name: &str,
-    fields: &[Field],
-    output: &Type,
-    writer: &Writer<'_>,
-) -> Result<Method, Box<dyn Error>> {
-    let lists = matches!(output, Type::Page(_)) && fields.iter().any(|field| field.name == "cursor");
+fn method(catalogue: &Catalogue, method: &model::Method<'_>, class: &str, writer: &Writer<'_>) -> Method {
+    let model::Method { operation, output, lists, .. } = method;
+    let (_, verb) = operation.name.split_once('.').unwrap_or_default();
+    let name = camel(verb);
     let leads = |field: &&Field| field.required && (field.name == "id" || field.name == "ids");
-    let lead = fields.iter().find(leads);
-    let rest: Vec<&Field> = fields
-        .iter()
-        .filter(|field| lead.is_none_or(|lead| lead.name != field.name) && !(lists && field.name == "cursor"))
-        .collect();
-    if let Some(field) = rest.iter().find(|field| ["idempotency_key", "expected_version"].contains(&&*field.name)) {
-        return Err(format!("{}: {} is an option of every call", operation.name, field.name).into());
-    }
+    let lead = method.fields.iter().find(leads);
+    let rest: Vec<&Field> =
+        method.fields.iter().filter(|field| lead.is_none_or(|lead| lead.name != field.name)).collect();
 
     let place = pascal(&operation.name) + "Input";
     let mut parameters: Vec<String> =
@@ -232,31 +167,31 @@ fn method(
             format!("{{ ...input{}{raw} }}", lead.map_or(String::new(), |id| format!(", {}", id.name)))
         }
     };
-    let command = operation.kind == "command";
+    let command = method.command();
     let result = match output {
-        Type::Page(item) if lists => writer.annotation(item, "t."),
+        Type::Page(item) if *lists => writer.annotation(item, "t."),
         output => writer.annotation(output, "t."),
     };
-    let returns = if lists { format!("Pager<{result}>") } else { format!("Promise<{result}>") };
+    let returns = if *lists { format!("Pager<{result}>") } else { format!("Promise<{result}>") };
     let options = if command { "options?: CommandOptions" } else { "options?: CallOptions" };
     let called: Vec<String> = parameters.iter().cloned().chain([options.to_owned()]).collect();
     let first = operation.doc.trim().split("\n\n").next().unwrap_or_default();
-    Ok(Method {
+    Method {
         operation: operation.name.clone(),
         command,
         doc: comment(&operation_doc(catalogue, operation), 2),
-        signature: signature(name, &called, &returns, 2),
+        signature: signature(&name, &called, &returns, 2),
         command_doc: comment(&format!("{first}\n\nAs the method `{class}.{name}`."), 2),
-        command_signature: signature(name, &parameters, &format!("Command<{result}>"), 2),
-        through: if lists { "_list" } else { "_call" },
+        command_signature: signature(&name, &parameters, &format!("Command<{result}>"), 2),
+        through: if *lists { "_list" } else { "_call" },
         result,
         value,
         input: (!rest.is_empty()).then(|| Declaration {
             doc: comment(&format!("What `{}` is given.", operation.name), 0),
             name: place,
-            members: rest.iter().map(|field| writer.member(field, "t.", types::Use::Input)).collect::<Vec<Member>>(),
+            members: rest.iter().map(|field| writer.member(field, "t.", Use::Input)).collect::<Vec<Member>>(),
         }),
-    })
+    }
 }
 
 /// Fields whose text reaches the engine as it is.
@@ -266,24 +201,4 @@ fn raw_fields(fields: &[&Field]) -> String {
         kind => *kind == Type::Raw,
     };
     fields.iter().filter(raw).map(|field| format!(", {0}: rawJson(input.{0})", field.name)).collect()
-}
-
-pub(crate) fn operation_doc(catalogue: &Catalogue, operation: &Operation) -> String {
-    let mut doc = operation.doc.trim().to_owned();
-    let permission = operation.permission.as_deref().map_or("none".to_owned(), |name| format!("`{name}`"));
-    doc += &format!("\n\nPermission: {permission}.");
-    let quoted = |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if !operation.events.is_empty() {
-        doc += &format!("\n\nEvents: {}.", quoted(operation.events.iter().map(String::as_str).collect()));
-    }
-    let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for error in catalogue.errors.iter().filter(|error| operation.errors.contains(&error.code)) {
-        kinds.entry(&error.kind).or_default().push(&error.code);
-    }
-    doc += "\n";
-    for (kind, codes) in kinds {
-        let class = if kind == "timeout" { "OperationTimeoutError".to_owned() } else { pascal(kind) + "Error" };
-        doc += &format!("\n@throws {class}: {}.", quoted(codes));
-    }
-    doc
 }

@@ -195,20 +195,6 @@ export interface AiProcessingPatch {
   split_long_audio?: boolean | null | undefined;
 }
 
-/** A file that the host's AI should look at. */
-export interface AiRequest {
-  channel_id: ChannelId;
-  chat_id: ChatId;
-  contact_id?: ContactId | null | undefined;
-  duration_ms?: number | null | undefined;
-  filename?: string | null | undefined;
-  mime?: string | null | undefined;
-  requested_at: Timestamp;
-  session_id?: SessionId | null | undefined;
-  size_bytes?: number | null | undefined;
-  url?: string | null | undefined;
-}
-
 /** A key that stands for its user. Its text is shown once, when it is made. */
 export interface ApiKey {
   created_at: Timestamp;
@@ -757,18 +743,6 @@ export interface ConfigField {
   /** Sealed in a credential, never kept with the channel. */
   secret?: boolean | undefined;
   type: ConfigFieldType;
-}
-
-/** The part of a kind of channel that decides how channels behave, whole. */
-export interface Configuration {
-  capabilities: Capabilities;
-  code: string;
-  config_schema: ConfigField[];
-  default_mode: ConnectionMode;
-  external_id_rule: ExternalIdRule;
-  modes: ConnectionMode[];
-  seeded?: string | null | undefined;
-  settings: Record<string, unknown>;
 }
 
 /** What somebody said about being written to on a family of channels. */
@@ -1652,13 +1626,6 @@ export interface InvitationPreview {
   role: MemberRole;
 }
 
-/** The token of an invitation, and for whom it is shown. */
-export interface InvitationToken {
-  token: string;
-  /** The acting user unless told; the host program names the user for whom it acts. */
-  user_id?: UserId | null | undefined;
-}
-
 /** A member with the token of its invitation, which is shown here and never again. */
 export interface InvitedMember {
   member: ProjectMember;
@@ -1919,49 +1886,6 @@ export interface Money {
   currency: Currency;
 }
 
-/** A key as it starts. */
-export interface NewApiKey {
-  api_key_id: ApiKeyId;
-  expires_at?: Timestamp | null | undefined;
-  key_hash: string;
-  name: string;
-  prefix: string;
-  project_id?: ProjectId | null | undefined;
-  scopes?: Permission[] | null | undefined;
-}
-
-/** Everything a channel starts with. */
-export interface NewChannel {
-  ai_agents_enabled: boolean;
-  ai_enabled: boolean;
-  ai_processing: NewChannelAiProcessing;
-  allow_groups: boolean;
-  allow_newsletters: boolean;
-  /** The code of its kind. */
-  channel_type: string;
-  config: Record<string, unknown>;
-  connection_mode: ConnectionMode;
-  credential_id?: CredentialId | null | undefined;
-  custom_field_definitions: CustomFieldDefinition[];
-  debounce_timeout_ms?: number | null | undefined;
-  default_agent_id?: AgentId | null | undefined;
-  external_id?: string | null | undefined;
-  history_import_enabled: boolean;
-  history_import_max_days?: number | null | undefined;
-  history_import_max_messages_per_chat?: number | null | undefined;
-  name: string;
-  pipeline_id?: PipelineId | null | undefined;
-  /** Secret settings by field; the values are in the vault. */
-  secrets: Record<string, ChannelSecret>;
-  session_timeout_minutes?: number | null | undefined;
-  status: ChannelStatus;
-  tracking_enabled: boolean;
-  /** Null without a vault. */
-  webhook_token?: SecretRef | null | undefined;
-  /** SHA-256 of the token, in hexadecimal. */
-  webhook_token_hash: string;
-}
-
 export interface NewChannelAiProcessing {
   audio?: AiProcessingConfig;
   document?: AiProcessingConfig;
@@ -1969,66 +1893,6 @@ export interface NewChannelAiProcessing {
   text?: AiProcessingConfig;
   video?: AiProcessingConfig;
   voice?: AiProcessingConfig;
-}
-
-/** Everything a kind of channel starts with. */
-export interface NewChannelType {
-  active: boolean;
-  aliases: string[];
-  built_in: boolean;
-  capabilities: Capabilities;
-  code: string;
-  config_schema: ConfigField[];
-  credential_type?: string | null | undefined;
-  default_mode: ConnectionMode;
-  description: string;
-  display_name: string;
-  external_id_rule: ExternalIdRule;
-  family: ChannelFamily;
-  gateway: string;
-  legacy_id?: number | null | undefined;
-  modes: ConnectionMode[];
-  provider: string;
-  /** The fingerprint of the library's definition; none for types of the host. */
-  seeded?: string | null | undefined;
-  settings: Record<string, unknown>;
-}
-
-/** The full initial state of a contact. */
-export interface NewContact {
-  addresses: KnownAddress[];
-  birthday?: Birthday | null | undefined;
-  company?: string | null | undefined;
-  consents: NewContactConsents;
-  custom_fields: CustomFields;
-  email?: Email | null | undefined;
-  /** The project wants e-mail addresses unique. */
-  email_unique: boolean;
-  email_verified: boolean;
-  external_id?: string | null | undefined;
-  external_source?: string | null | undefined;
-  first_interaction_at?: Timestamp | null | undefined;
-  full_name?: FullName | null | undefined;
-  identifiers: Identifier[];
-  job_title?: string | null | undefined;
-  language: Language;
-  last_inbound_at?: Timestamp | null | undefined;
-  last_interaction_at?: Timestamp | null | undefined;
-  name: string;
-  name_source: NameSource;
-  origin: Origin;
-  owner_id?: AgentId | null | undefined;
-  phone?: Phone | null | undefined;
-  phone_verified: boolean;
-  profile_picture_fetched_at?: Timestamp | null | undefined;
-  profile_picture_url?: Url | null | undefined;
-  push_name?: string | null | undefined;
-  /** When the channel reported it. */
-  push_name_at?: Timestamp | null | undefined;
-  source_channel?: string | null | undefined;
-  tags: Tag[];
-  timezone?: Timezone | null | undefined;
-  whatsapp?: WhatsAppIdentifiers | null | undefined;
 }
 
 export interface NewContactConsents {
@@ -2042,114 +1906,12 @@ export interface NewContactConsents {
   whatsapp?: Consent;
 }
 
-/** A membership as it starts. */
-export interface NewMember {
-  access_expires_at?: Timestamp | null | undefined;
-  denied: Permission[];
-  expires_at?: Timestamp | null | undefined;
-  granted: Permission[];
-  invited_at: Timestamp;
-  invited_by: ActorRef;
-  invited_email?: Email | null | undefined;
-  project_id: ProjectId;
-  role: MemberRole;
-  status: MemberStatus;
-  /** SHA-256 of the invitation's token, in hex. */
-  token_hash?: string | null | undefined;
-  /** Null for an invited person. */
-  user_id?: UserId | null | undefined;
-}
-
-/** The full initial state of a message. */
-export interface NewMessage {
-  agent_id?: AgentId | null | undefined;
-  attribution?: Attribution | null | undefined;
-  channel_id: ChannelId;
-  channel_message_id?: string | null | undefined;
-  channel_type: string;
-  chat_id: ChatId;
-  client_token?: string | null | undefined;
-  /** Inbound: the sender; outbound in an individual chat: the other side. */
-  contact_id?: ContactId | null | undefined;
-  content: Content;
-  delivered_at?: Timestamp | null | undefined;
-  direction: Direction2;
-  expires_at?: Timestamp | null | undefined;
-  failed_at?: Timestamp | null | undefined;
-  failure?: Failure | null | undefined;
-  forward?: Forward | null | undefined;
-  historical: boolean;
-  import_id?: string | null | undefined;
-  language?: string | null | undefined;
-  mentions: Mention[];
-  metadata: Record<string, unknown>;
-  /** Which campaign, rule or agent session made it. */
-  origin?: MessageOrigin | null | undefined;
-  /** How it entered its session. */
-  placement?: Placement | null | undefined;
-  played_at?: Timestamp | null | undefined;
-  priority: Priority;
-  read_at?: Timestamp | null | undefined;
-  reply_to_channel_message_id?: string | null | undefined;
-  reply_to_id?: MessageId | null | undefined;
-  scheduled_at?: Timestamp | null | undefined;
-  sender_external_id?: string | null | undefined;
-  sender_name?: string | null | undefined;
-  sent_at?: Timestamp | null | undefined;
-  session_id?: SessionId | null | undefined;
-  /** The counters of its session with this message, when it arrived after newer ones. Absent = it is counted on. */
-  session_metrics?: SessionMetrics | null | undefined;
-  source: MessageSource;
-  status: MessageStatus;
-  timestamp: Timestamp;
-  tracking_code?: number | null | undefined;
-  /** An outbound response that arrived late: what stays unread in its chat. Absent = nothing does. */
-  unread_after?: number | null | undefined;
-}
-
 /** Somebody who takes part from the start. */
 export interface NewParticipant {
   id: string;
   /** Default: member. */
   role?: ParticipantRole | null | undefined;
   type: ParticipantType;
-}
-
-/** A project as it starts. */
-export interface NewProject {
-  agent_assignment: AgentAssignmentConfig;
-  auto_channel_tag: boolean;
-  billing_account_id?: BillingAccountId | null | undefined;
-  business_hours?: BusinessHours | null | undefined;
-  configuration: Record<string, unknown>;
-  custom_fields_strict: boolean;
-  default_currency: Currency;
-  default_language: Language;
-  default_region: Region;
-  default_timezone: Timezone;
-  description: string;
-  name: string;
-  /** Null for a project that a system component founded for nobody yet. */
-  owner_user_id?: UserId | null | undefined;
-  retention: RetentionPolicy;
-  session_timeout_minutes: number;
-  session_visibility: SessionVisibility;
-  slug: Slug;
-  unique_email: boolean;
-}
-
-/** A user as it starts. */
-export interface NewUser {
-  avatar_url?: Url | null | undefined;
-  email?: Email | null | undefined;
-  identities: ExternalIdentity[];
-  language: Language;
-  name: string;
-  phone?: Phone | null | undefined;
-  platform_role: PlatformRole;
-  settings: Record<string, unknown>;
-  status: UserStatus;
-  timezone: Timezone;
 }
 
 /** The project of somebody who is onboarded. */
@@ -2250,22 +2012,6 @@ export interface OwnIdentity {
   picture_url?: string | null | undefined;
   username?: string | null | undefined;
   wid?: string | null | undefined;
-}
-
-/** Which page of a collection to read. */
-export interface PageRequest {
-  /** `next_cursor` or `prev_cursor` of a page with the same filter and sort. */
-  cursor?: string | null | undefined;
-  /** Only what satisfies this condition. */
-  filter?: FilterExpression | null | undefined;
-  /** Shows deleted, merged and archived-away ones too. */
-  include_deleted?: boolean | undefined;
-  /** 1 to 100; 20 unless told. */
-  limit?: number | null | undefined;
-  /** At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions. */
-  sort?: SortKey[] | undefined;
-  /** Counts all that satisfies the filter; costs a count. */
-  with_total?: boolean | undefined;
 }
 
 /** Somebody who takes part, or took part. */
@@ -2544,20 +2290,6 @@ export interface RoleChange {
   role: ParticipantRole;
 }
 
-/** A key in place of another. */
-export interface RotatedApiKey {
-  api_key_id: ApiKeyId;
-  expires_at?: Timestamp | null | undefined;
-  key_hash: string;
-  name: string;
-  old_api_key_id: ApiKeyId;
-  /** Until then both work. */
-  old_valid_until: Timestamp;
-  prefix: string;
-  project_id?: ProjectId | null | undefined;
-  scopes?: Permission[] | null | undefined;
-}
-
 /** A channel and its new token. */
 export interface RotatedToken {
   /** AI agents may answer. */
@@ -2727,37 +2459,6 @@ export interface SessionCounts {
   total: number;
 }
 
-/** How a session went, at the moment of its end. */
-export interface SessionEnd {
-  /** The contact stopped answering. */
-  abandoned: boolean;
-  agent_ids: AgentId[];
-  awaiting: Awaiting;
-  channel_id: ChannelId;
-  channel_type: string;
-  chat_id: ChatId;
-  contact_id?: ContactId | null | undefined;
-  current_agent_id?: AgentId | null | undefined;
-  duration_seconds: number;
-  ended_at: Timestamp;
-  ended_by?: ActorRef | null | undefined;
-  /** How often each type of event named the session. */
-  events_summary: Record<string, number>;
-  first_message_id?: MessageId | null | undefined;
-  last_activity_at: Timestamp;
-  last_message_id?: MessageId | null | undefined;
-  /** At most 1 000, in the order in which they were recorded. */
-  message_ids: MessageId[];
-  metrics: SessionMetrics;
-  note?: string | null | undefined;
-  pipeline_id?: PipelineId | null | undefined;
-  reason: EndReason;
-  started_at: Timestamp;
-  timeout_seconds: number;
-  /** More messages or events exist than are told here. */
-  truncated: boolean;
-}
-
 /** A session that was found, and how well it fits. */
 export interface SessionHit {
   /** Higher fits better; comparable inside one answer only. */
@@ -2788,57 +2489,6 @@ export interface SessionMetrics {
   response_count: number;
   response_time_max_seconds: number;
   response_time_total_seconds: number;
-}
-
-/** A session's extent and counters, computed again from its messages. */
-export interface SessionRecut {
-  /** These messages belong to it now; at most 1 000 in one event, more follow in the next. */
-  added_message_ids: MessageId[];
-  chat_id: ChatId;
-  contact_id?: ContactId | null | undefined;
-  duration_seconds: number;
-  ended_at?: Timestamp | null | undefined;
-  first_message_at?: Timestamp | null | undefined;
-  first_message_id?: MessageId | null | undefined;
-  import_id?: string | null | undefined;
-  last_activity_at: Timestamp;
-  last_message_at?: Timestamp | null | undefined;
-  last_message_id?: MessageId | null | undefined;
-  metrics: SessionMetrics;
-  removed_message_ids: MessageId[];
-  started_at: Timestamp;
-}
-
-/** How a session began. */
-export interface SessionStart {
-  channel_id: ChannelId;
-  channel_type: string;
-  chat_id: ChatId;
-  contact_id?: ContactId | null | undefined;
-  kind: SessionKind;
-  origin: Origin2;
-  pipeline_id?: PipelineId | null | undefined;
-  started_at: Timestamp;
-  timeout_seconds: number;
-  timeout_source: TimeoutSource2;
-  /** The message that opened it. */
-  trigger_message_id?: MessageId | null | undefined;
-}
-
-/** What an AI or a person made of a session. */
-export interface SessionSummary {
-  at: Timestamp;
-  chat_id: ChatId;
-  contact_id?: ContactId | null | undefined;
-  key_entities: Record<string, unknown>;
-  model?: string | null | undefined;
-  next_steps: string[];
-  provider?: string | null | undefined;
-  sentiment: Sentiment;
-  /** 0 to 1. */
-  sentiment_score?: number | null | undefined;
-  summary: string;
-  topics: string[];
 }
 
 /** The silence that ends a session. */
