@@ -67,6 +67,8 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
          * @param actor Who calls by default; without it the host itself, which may do everything.
          * @param encryptionKey Seals secrets such as the API key of a channel: 32 random bytes. Keep it apart from the
          * store; without it nothing that needs a secret can be kept.
+         * @param seed For tests, beside a manual clock: ids and secrets depend on it alone, so that the same calls give the
+         * same results. Whoever knows it can guess every secret.
          * @param callbacks Where handlers run.
          * @param onError Hears of failing callbacks and subscriptions; without it each is a warning of the logger `ventros`.
          */
@@ -76,6 +78,7 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
             background: Boolean = true,
             actor: ActorRef? = null,
             encryptionKey: ByteArray? = null,
+            seed: Long? = null,
             callbacks: CoroutineContext = Dispatchers.Default,
             onError: ((Throwable, CallbackFailure) -> Unit)? = null,
         ): Crm {
@@ -83,6 +86,7 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
                 fields {
                     put("background", background)
                     given("encryption_key", encryptionKey?.let { Base64.getEncoder().encodeToString(it) })
+                    given("seed", seed)
                 },
             )
             val engine = withContext(NonCancellable + Dispatchers.IO) {

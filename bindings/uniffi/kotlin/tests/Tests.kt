@@ -18,8 +18,7 @@ class World(val crm: Crm, val shop: Project, val clock: ManualClock, val folder:
 val tests = LinkedHashMap<String, suspend () -> Unit>()
 
 fun test(name: String, body: suspend World.() -> Unit) {
-    check(name !in tests) { "two tests are named $name" }
-    tests[name] = {
+    plainTest(name) {
         val folder = Files.createTempDirectory("ventros")
         val clock = ManualClock(Instant.parse("2026-03-01T12:00:00Z"))
         Crm.open("$folder/crm.db", clock = clock, background = false).use { crm ->
@@ -28,6 +27,12 @@ fun test(name: String, body: suspend World.() -> Unit) {
         }
         folder.toFile().deleteRecursively()
     }
+}
+
+/** A test that opens what it wants itself. */
+fun plainTest(name: String, body: suspend () -> Unit) {
+    check(name !in tests) { "two tests are named $name" }
+    tests[name] = body
 }
 
 fun equal(actual: Any?, expected: Any?) {
@@ -48,6 +53,7 @@ fun main() {
     callTests()
     eventTests()
     processTests()
+    contractTests()
     var failed = 0
     for ((name, body) in tests) {
         try {
