@@ -11,7 +11,7 @@ BIOME := node_modules/.bin/biome
 INBOX := examples/inbox-web
 NODE_EXAMPLES := $(addprefix ../../,examples/quickstart/quickstart.ts $(addprefix $(INBOX)/,src browser tests scripts))
 
-.PHONY: contract quickstart quickstart-node inbox test test-rust test-python test-node test-web test-kotlin chromium venv \
+.PHONY: contract quickstart quickstart-node inbox test test-rust test-python test-node test-web test-kotlin test-swift chromium venv \
 	python-build node-build bench-python bench-node wheel test-wheel codegen lint fmt
 
 quickstart: python-build ## A project, a channel and real messages in a fresh SQLite file.
@@ -27,7 +27,7 @@ quickstart-node: node-build ## The same in Node.
 inbox: node-build $(INBOX)/node_modules/.package-lock.json ## A web inbox with the sample conversations at 127.0.0.1:8080.
 	npm start --silent --prefix $(INBOX) -- --file "$(CURDIR)/inbox.db" --feed "$(CURDIR)/examples/quickstart/payloads"
 
-test: test-rust test-python test-wheel test-node test-web test-kotlin
+test: test-rust test-python test-wheel test-node test-web test-kotlin test-swift
 
 test-rust:
 	cargo test --workspace --exclude ventros-python --exclude ventros-node --exclude ventros-uniffi
@@ -66,10 +66,13 @@ wheel: venv ## A release wheel for this platform, in dist/. Others: packaging/bu
 test-kotlin: ## Compiles the Kotlin package and runs its tests on Java.
 	$(MAKE) --no-print-directory -C bindings/uniffi test
 
+test-swift: venv ## Parses the Swift files: there is no compiler for them.
+	$(BIN)/python bindings/uniffi/swift/check.py $$(find bindings/uniffi/swift/Sources -name '*.swift')
+
 venv: $(VENV)/ready
 
 $(VENV)/ready: bindings/python/pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	cd bindings/python && ../../$(BIN)/pip install --quiet --group dev "msgspec>=0.19"
 	touch $@

@@ -41,6 +41,54 @@ extension Collection {
     }
 }
 
+extension Engine {
+    /// Runs several commands in one commit; each result is decoded as its command says.
+    func transact(_ commands: [any Command], in scope: Scope, idempotencyKey: String?) async throws -> [any Sendable] {
+        let context = CallContext(
+            projectId: scope.projectId,
+            actor: scope.actor,
+            idempotencyKey: idempotencyKey,
+            expectedVersion: nil
+        )
+        let input = try encode(Transaction(commands: commands))
+        let results: [JSON] = try await call("engine.transact", input: input, context: try encode(context))
+        var outputs: [any Sendable] = []
+        for (command, result) in zip(commands, results) { outputs.append(try command.output(of: result)) }
+        return outputs
+    }
+}
+
+/// Several commands as the engine reads them.
+private struct Transaction: Encodable {
+    let commands: [any Command]
+
+    enum CodingKeys: CodingKey {
+        case commands
+    }
+
+    func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        var steps = fields.nestedUnkeyedContainer(forKey: .commands)
+        for command in commands { try command.write(to: &steps) }
+    }
+}
+
+private enum StepKeys: CodingKey {
+    case operation, input
+}
+
+extension Query {
+    fileprivate func write(to steps: inout any UnkeyedEncodingContainer) throws {
+        var step = steps.nestedContainer(keyedBy: StepKeys.self)
+        try step.encode(Self.operation, forKey: .operation)
+        try step.encode(self, forKey: .input)
+    }
+
+    fileprivate func output(of json: JSON) throws -> any Sendable {
+        try JSONDecoder().decode(Output.self, from: JSONEncoder().encode(json))
+    }
+}
+
 /// A list that fetches its pages while you iterate with `for try await`.
 public struct Pager<Item: Decodable & Sendable>: AsyncSequence, Sendable {
     public typealias Element = Item

@@ -29,15 +29,23 @@ public struct Crm: Sendable {
     ///   - clock: A clock for tests; the system's without it.
     ///   - background: Whether reactions, timers and callbacks run by themselves. Otherwise call `runPending`.
     ///   - encryptionKey: Seals secrets such as the API key of a channel: 32 random bytes.
+    ///   - seed: For tests, beside a manual clock: ids and secrets depend on it alone, so that the same calls give the same
+    ///     results. Whoever knows it can guess every secret.
+    ///   - onError: Hears of failing callbacks and subscriptions; without it each is written to the log of the system.
     public static func open(
         _ location: String,
         clock: ManualClock? = nil,
         background: Bool = true,
-        encryptionKey: Data? = nil
+        encryptionKey: Data? = nil,
+        seed: Int? = nil,
+        onError: ErrorListener? = nil
     ) async throws -> Crm {
-        let options = ["background": JSON.bool(background), "encryption_key": encryptionKey.map { .text($0.base64EncodedString()) }]
-        let json = try encode(options.compactMapValues { $0 })
-        let engine = try await blocking { try Engine(location: location, options: json, clock: clock?.native) }
+        var options: [String: JSON] = ["background": .bool(background)]
+        if let encryptionKey { options["encryption_key"] = .text(encryptionKey.base64EncodedString()) }
+        if let seed { options["seed"] = .integer(seed) }
+        let json = try encode(options)
+        let native = clock?.native
+        let engine = try await blocking { try Engine(location: location, options: json, clock: native, onError: onError) }
         return Crm(engine: engine, scope: Scope())
     }
 
@@ -51,14 +59,27 @@ public struct Crm: Sendable {
         Crm(engine: engine, scope: Scope(projectId: nil, actor: actor))
     }
 
-    /// Does the work that is due: reactions, timers, jobs, and handing events to loops. For an engine without `background`.
-    public func runPending() async throws {
-        let _: JSON = try await engine.call("engine.run_pending", input: "{}", context: "{}")
+    /// Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left.
+    @discardableResult
+    public func runPending() async throws -> RunReport {
+        var total = RunReport()
+        repeat {
+            let report: RunReport = try await engine.call("engine.run_pending", input: "{}", context: "{}")
+            total.add(report)
+        } while try await engine.idle()
+        return total
+    }
+
+    /// Runs several commands in one commit: all or nothing. Gives their results in order, each of its command's `Output`:
+    /// `results[0] as? Contact`.
+    @discardableResult
+    public func transact(_ commands: [any Command], idempotencyKey: String? = nil) async throws -> [any Sendable] {
+        try await engine.transact(commands, in: scope, idempotencyKey: idempotencyKey)
     }
 
     /// Ends callbacks and background work and closes the store. Closing twice is fine.
     public func close() async {
-        try? await blocking { engine.close() }
+        await engine.close()
     }
 }
 
@@ -72,17 +93,79 @@ public struct ProjectHandle: Sendable {
         ProjectHandle(engine: engine, scope: Scope(projectId: scope.projectId, actor: actor))
     }
 
-    /// What happens from the moment it is iterated: a type (`contact.created`), all of a group (`contact.*`), or `*`.
-    public func on(_ events: String...) -> Events {
-        Events(engine: engine, wanted: Wanted(kind: "live", projectId: scope.projectId, events: events))
+    /// Runs several commands in one commit: all or nothing. Gives their results in order, each of its command's `Output`:
+    /// `results[0] as? Contact`.
+    @discardableResult
+    public func transact(_ commands: [any Command], idempotencyKey: String? = nil) async throws -> [any Sendable] {
+        try await engine.transact(commands, in: scope, idempotencyKey: idempotencyKey)
     }
 
-    /// Every event at least once, in order, also those recorded while nobody listened. Asking for the next event
-    /// acknowledges the one before; leaving the loop leaves the event at hand unacknowledged, so that it comes again.
-    public func subscribe(_ name: String, events: [String] = ["*"], start: Start = .beginning, maxAttempts: Int? = nil) -> Events {
-        var wanted = Wanted(kind: "durable", projectId: scope.projectId, events: events)
-        (wanted.name, wanted.start, wanted.maxAttempts) = (name, start, maxAttempts)
-        return Events(engine: engine, wanted: wanted)
+    /// What happens from the moment it is iterated, as long as this process lives.
+    ///
+    /// - Parameter events: A type (`contact.created`), all of a group (`contact.*`), `*`, or several.
+    public func on(_ events: String...) -> Events {
+        Events(engine: engine, wanted: live(events))
+    }
+
+    /// Calls `handler` with what happens from now on, one event after the other, until it is cancelled or the CRM is closed.
+    ///
+    /// What the handler throws goes to `onError`; the next event comes all the same.
+    ///
+    /// - Returns: Once it listens.
+    @discardableResult
+    public func on(_ events: String..., handler: @escaping EventHandler) async throws -> Subscription {
+        try await engine.callback(live(events), handler)
+    }
+
+    /// Every event at least once, in order, also those recorded while nobody listened.
+    ///
+    /// Asking for the next event acknowledges the one before; leaving the loop leaves the event at hand unacknowledged, so
+    /// that it comes again. The loop ends when the CRM is closed.
+    ///
+    /// - Parameters:
+    ///   - name: Names the place in the log; the same name goes on where it stopped.
+    ///   - events: Which events, as for `on`.
+    ///   - start: Where a new name begins; a known one goes on.
+    ///   - maxAttempts: How often an event is tried before it is given up as a dead letter: 1 to 100, 10 unless told.
+    public func subscribe(
+        _ name: String,
+        events: [String] = ["*"],
+        start: Start = .beginning,
+        maxAttempts: Int? = nil
+    ) -> Events {
+        Events(engine: engine, wanted: durable(name, events, start, maxAttempts))
+    }
+
+    /// Calls `handler` with every event at least once, in order, also with those recorded while nobody listened.
+    ///
+    /// Returning acknowledges. Throwing tries again later, and gives the event up as a dead letter in the end. A handler shall
+    /// take less than 30 seconds for an event.
+    ///
+    /// - Returns: Once it listens.
+    @discardableResult
+    public func subscribe(
+        _ name: String,
+        events: [String] = ["*"],
+        start: Start = .beginning,
+        maxAttempts: Int? = nil,
+        handler: @escaping EventHandler
+    ) async throws -> Subscription {
+        try await engine.callback(durable(name, events, start, maxAttempts), handler)
+    }
+
+    private func live(_ events: [String]) -> Wanted {
+        Wanted(kind: "live", projectId: scope.projectId, events: events)
+    }
+
+    private func durable(_ name: String, _ events: [String], _ start: Start, _ maxAttempts: Int?) -> Wanted {
+        Wanted(
+            kind: "durable",
+            projectId: scope.projectId,
+            events: events,
+            name: name,
+            start: start,
+            maxAttempts: maxAttempts
+        )
     }
 }
 
@@ -102,87 +185,5 @@ public enum Start: Encodable, Sendable {
         case .now: try value.encode(["type": JSON.text("now")])
         case .after(let seq): try value.encode(["type": JSON.text("after"), "seq": .integer(seq)])
         }
-    }
-}
-
-struct Wanted: Encodable {
-    let kind: String
-    let projectId: ProjectId?
-    let events: [String]
-    var name: String?
-    var start: Start?
-    var maxAttempts: Int?
-
-    enum CodingKeys: String, CodingKey {
-        case kind, events, name, start
-        case projectId = "project_id"
-        case maxAttempts = "max_attempts"
-    }
-}
-
-/// Events for a `for try await` loop.
-public struct Events: AsyncSequence, Sendable {
-    public typealias Element = Event
-    let engine: Engine
-    let wanted: Wanted
-
-    public func makeAsyncIterator() -> Iterator {
-        Iterator(Reading(engine: engine, wanted: wanted))
-    }
-
-    public struct Iterator: AsyncIteratorProtocol {
-        private let reading: Reading
-
-        init(_ reading: Reading) {
-            self.reading = reading
-        }
-
-        public mutating func next() async throws -> Event? {
-            try await reading.next()
-        }
-    }
-}
-
-/// One loop over events; it unsubscribes when the loop lets go of it.
-final class Reading {
-    private let engine: Engine
-    private let wanted: Wanted
-    private var subscription: (token: Int64, deliveries: AsyncStream<String>.Iterator)?
-    private var batch: [Event] = []
-    private var done = 0
-
-    init(engine: Engine, wanted: Wanted) {
-        self.engine = engine
-        self.wanted = wanted
-    }
-
-    deinit {
-        guard let token = subscription?.token else { return }
-        try? engine.settle(token, done: max(done - 1, 0), error: nil)
-        engine.unsubscribe(token)
-    }
-
-    func next() async throws -> Event? {
-        if subscription == nil {
-            let json = try encode(wanted)
-            let started = try await blocking { [engine] in try engine.subscribe(json) }
-            subscription = (started.token, started.deliveries.makeAsyncIterator())
-        }
-        guard let token = subscription?.token else { return nil }
-        if done == batch.count {
-            if !batch.isEmpty { try engine.settle(token, done: done, error: nil) }
-            (batch, done) = ([], 0)
-            guard let text = await subscription?.deliveries.next() else { return nil }
-            batch = try JSONDecoder().decode([Event].self, from: Data(text.utf8))
-        }
-        done += 1
-        return batch[done - 1]
-    }
-}
-
-/// What waits for the store, on a thread that may wait.
-func blocking<Value>(_ run: @escaping () throws -> Value) async throws -> Value {
-    try await withCheckedThrowingContinuation { continuation in
-        DispatchQueue.global().async { continuation.resume(with: Result(catching: run)) }
     }
 }

@@ -3,16 +3,45 @@
 import Foundation
 import VentrosEngine
 
+/// How long `close` waits for callbacks that run.
+private let farewell = DispatchTimeInterval.seconds(5)
+
+/// Hears of failures that belong to no call.
+public typealias ErrorListener = @Sendable (any Error, CallbackFailure) -> Void
+
+/// Where a failure that belongs to no call happened.
+public struct CallbackFailure: Sendable {
+    /// The events that the subscription asked for.
+    public let events: [String]
+    /// The name of a durable subscription.
+    public let name: String?
+    /// The event at which the callback failed; nil when the subscription itself met an error.
+    public let event: Event?
+    /// Whether it is tried again.
+    public let retried: Bool
+}
+
 /// The engine behind all handles of one `open`.
 final class Engine: @unchecked Sendable {
     private let lock = NSLock()
+    /// Deliveries reach their mailboxes before anybody else looks whether there are any.
+    private let sorting = NSLock()
     private var calls: [Int64: CheckedContinuation<String, Error>] = [:]
-    private var mailboxes: [Int64: AsyncStream<String>.Continuation] = [:]
+    private var mailboxes: [Int64: Mailbox] = [:]
     private var tokens: Int64 = 0
+    /// Deliveries to callbacks that are not handled yet.
+    private var busy = 0
+    /// Whoever waits until there are none.
+    private var waiting: [Int64: CheckedContinuation<Void, Never>] = [:]
+    private var delivered = false
+    private var closing = false
     private var native: NativeEngine?
+    private let onError: ErrorListener?
     private let bell = Bell()
 
-    init(location: String, options: String, clock: NativeClock?) throws {
+    init(location: String, options: String, clock: NativeClock?, onError: ErrorListener?) throws {
+        self.onError = onError
+        let bell = self.bell
         native = try guarded { try NativeEngine.open(location: location, options: options, clock: clock, bell: bell) }
         bell.engine = self
     }
@@ -37,44 +66,154 @@ final class Engine: @unchecked Sendable {
         return try JSONDecoder().decode(Answer<Output>.self, from: Data(answer.utf8)).result.get()
     }
 
-    /// Deliveries of a subscription, one at a time; `settle` hands each back.
-    func subscribe(_ options: String) throws -> (token: Int64, deliveries: AsyncStream<String>) {
-        let token = next()
-        let deliveries = AsyncStream<String> { continuation in locked { mailboxes[token] = continuation } }
+    /// Starts a subscription; its mailbox is known before the first event can come.
+    func subscribe(_ wanted: Wanted, awaited: Bool) throws -> Mailbox {
+        let mailbox = Mailbox(token: next(), wanted: wanted, awaited: awaited)
+        let options = try encode(wanted)
+        locked { mailboxes[mailbox.token] = mailbox }
         do {
-            try guarded { try open().subscribe(token: token, options: options) }
+            try guarded { try open().subscribe(token: mailbox.token, options: options) }
         } catch {
-            locked { mailboxes[token] = nil }
+            forget(mailbox)
             throw error
         }
-        return (token, deliveries)
+        if locked({ closing }) { mailbox.stop() }
+        return mailbox
     }
 
-    func unsubscribe(_ token: Int64) {
-        locked { mailboxes.removeValue(forKey: token) }?.finish()
-        native?.cancel(token: token)
+    /// Ends a subscription; a durable one keeps its place.
+    func unsubscribe(_ mailbox: Mailbox) {
+        forget(mailbox)
+        mailbox.stop()
+        native?.cancel(token: mailbox.token)
     }
 
-    func settle(_ token: Int64, done: Int, error: String?) throws {
-        try drain([Settled(token: token, done: UInt32(done), error: error)])
+    /// Hands back what was done with a delivery of the mailbox.
+    func settle(_ mailbox: Mailbox, done: Int, error: String?) throws {
+        defer {
+            if mailbox.awaited { handled() }
+        }
+        try drain([Settled(token: mailbox.token, done: UInt32(done), error: error)])
+    }
+
+    /// Waits until the callbacks have handled what is here. Says whether anything was since the last time.
+    func idle() async throws -> Bool {
+        try drain()
+        if !Inside.callback { await quiet() }
+        return locked { () -> Bool in
+            defer { delivered = false }
+            return delivered
+        }
+    }
+
+    /// Tells whoever listens for failures, or the log.
+    func report(_ error: any Error, _ failure: CallbackFailure) {
+        if let onError {
+            onError(error, failure)
+        } else {
+            NSLog(failure.describe(error).replacingOccurrences(of: "%", with: "%%"))
+        }
     }
 
     /// Ends everything; calls that wait fail with `closed`.
-    func close() {
-        native?.shutdown()
-        try? drain([])
-        locked { mailboxes.values }.forEach { $0.finish() }
+    func close() async {
+        guard let listening = stopListening() else { return }
+        for mailbox in listening { mailbox.stop() }
+        // A callback that closes does not wait for itself.
+        if !Inside.callback { await quiet(atMost: farewell) }
+        // Shutting down cannot fail, and what is left to drain after it are answers of calls.
+        if let native = self.native { try? await blocking { native.shutdown() } }
+        try? drain()
+        locked { mailboxes = [:] }
     }
 
-    fileprivate func drain(_ settled: [Settled]) throws {
+    /// The open mailboxes, for the first who asks.
+    private func stopListening() -> [Mailbox]? {
+        locked { () -> [Mailbox]? in
+            if closing { return nil }
+            closing = true
+            return Array(mailboxes.values)
+        }
+    }
+
+    /// Takes what is there, and hands back what was done with earlier deliveries.
+    fileprivate func drain(_ settled: [Settled] = []) throws {
+        // Whoever waits for an answer may go on at once, and drain.
+        for (token, answer) in try sorted(settled) { take(token)?.resume(returning: answer) }
+    }
+
+    /// Puts events into their mailboxes and gives the answers of calls.
+    private func sorted(_ settled: [Settled]) throws -> [(token: Int64, answer: String)] {
+        sorting.lock()
+        defer { sorting.unlock() }
+        var answers: [(token: Int64, answer: String)] = []
         for delivery in try guarded({ try open().drain(settled: settled) }) {
             switch delivery {
-            case .completed(let token, let answer): take(token)?.resume(returning: answer)
-            case .live(let token, let events), .durable(let token, let events):
-                locked { mailboxes[token] }?.yield(events)
-            case .failed(let token, let error): NSLog("ventros: subscription %lld failed and is tried again: %@", token, error)
+            case .completed(let token, let answer): answers.append((token: token, answer: answer))
+            case .live(let token, let events), .durable(let token, let events): deliver(token, events)
+            case .failed(let token, let error): failed(token, error)
             }
         }
+        return answers
+    }
+
+    private func deliver(_ token: Int64, _ events: String) {
+        guard let mailbox = locked({ mailboxes[token] }) else { return }
+        if mailbox.awaited { locked { busy += 1 } }
+        if mailbox.deliver(events) {
+            locked { delivered = true }
+        } else if mailbox.awaited {
+            handled()
+        }
+    }
+
+    /// A subscription met an error; it is told elsewhere, where it may call.
+    private func failed(_ token: Int64, _ json: String) {
+        guard let mailbox = locked({ mailboxes[token] }) else { return }
+        Task.detached {
+            do {
+                let error = try JSONDecoder().decode(VentrosError.self, from: Data(json.utf8))
+                self.report(error, mailbox.wanted.failure(nil, retried: true))
+            } catch {
+                self.report(error, mailbox.wanted.failure(nil, retried: true))
+            }
+        }
+    }
+
+    /// One delivery to a callback less is to be waited for.
+    private func handled() {
+        let released = locked { () -> [CheckedContinuation<Void, Never>] in
+            busy -= 1
+            if busy > 0 { return [] }
+            defer { waiting = [:] }
+            return Array(waiting.values)
+        }
+        for continuation in released { continuation.resume() }
+    }
+
+    /// Waits until no callback runs, or for so long.
+    private func quiet(atMost patience: DispatchTimeInterval? = nil) async {
+        let token = next()
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let isQuiet = locked { () -> Bool in
+                if busy == 0 { return true }
+                waiting[token] = continuation
+                return false
+            }
+            if isQuiet {
+                continuation.resume()
+            } else if let patience {
+                DispatchQueue.global().asyncAfter(deadline: .now() + patience) { self.release(token) }
+            }
+        }
+    }
+
+    private func release(_ token: Int64) {
+        locked { waiting.removeValue(forKey: token) }?.resume()
+    }
+
+    private func forget(_ mailbox: Mailbox) {
+        locked { mailboxes[mailbox.token] = nil }
     }
 
     private func open() throws -> NativeEngine {
@@ -83,7 +222,7 @@ final class Engine: @unchecked Sendable {
     }
 
     private func next() -> Int64 {
-        locked {
+        locked { () -> Int64 in
             tokens += 1
             return tokens
         }
@@ -100,12 +239,20 @@ final class Engine: @unchecked Sendable {
     }
 }
 
+extension CallbackFailure {
+    fileprivate func describe(_ error: any Error) -> String {
+        let subscription = name ?? events.joined(separator: ", ")
+        let place = event.map { "A callback failed on \($0.type) \($0.seq)" } ?? "The subscription \(subscription) failed"
+        return "ventros: \(place)\(retried ? " and is tried again" : ""): \(error)"
+    }
+}
+
 /// Rings on a thread of the native side that does nothing else.
 private final class Bell: Doorbell, @unchecked Sendable {
     weak var engine: Engine?
 
     func ring() {
-        try? engine?.drain([])
+        try? engine?.drain()
     }
 }
 
@@ -133,5 +280,12 @@ private func guarded<Value>(_ run: () throws -> Value) throws -> Value {
         return try run()
     } catch EngineError.Refused(let json) {
         throw try JSONDecoder().decode(VentrosError.self, from: Data(json.utf8))
+    }
+}
+
+/// What waits for the store, on a thread that may wait.
+func blocking<Value: Sendable>(_ run: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+        DispatchQueue.global().async { continuation.resume(with: Result(catching: run)) }
     }
 }

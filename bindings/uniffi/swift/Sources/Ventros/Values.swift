@@ -185,6 +185,27 @@ public struct Event: Decodable, Sendable {
     }
 }
 
+/// What `runPending` did.
+public struct RunReport: Decodable, Equatable, Sendable {
+    /// Jobs and timers that were run.
+    public private(set) var jobs = 0
+    /// Events that reactions were run for.
+    public private(set) var reactions = 0
+    /// Runs that failed and will be tried again, or were given up on.
+    public private(set) var failures = 0
+    /// Events handed to callbacks.
+    public private(set) var delivered = 0
+
+    init() {}
+
+    mutating func add(_ other: RunReport) {
+        jobs += other.jobs
+        reactions += other.reactions
+        failures += other.failures
+        delivered += other.delivered
+    }
+}
+
 enum TagKey: String, CodingKey {
     case type
 }
