@@ -65,6 +65,7 @@ pub(crate) struct Layout {
     pub columns: Vec<ColumnSql>,
     pub get: String,
     pub get_anywhere: String,
+    pub find_holder: String,
     pub find_row: String,
     pub insert: String,
 }
@@ -91,6 +92,11 @@ impl Layout {
                 "SELECT project_id, id, revision, state, schema FROM {name} WHERE project_id = ?1 AND id = ?2"
             ),
             find_row: format!("SELECT row, revision FROM {name} WHERE project_id = ?1 AND id = ?2"),
+            find_holder: format!(
+                "SELECT t.project_id, t.id, t.revision, t.state, t.schema FROM unique_keys k CROSS JOIN {name} t \
+                 ON t.project_id = k.project_id AND t.id = k.id \
+                 WHERE k.space = ?1 AND k.scope = ?2 AND k.key = ?3 AND k.kind = ?4"
+            ),
             // Every project that has snapshots has a head, so that no index on the id alone is needed.
             get_anywhere: format!(
                 "SELECT project_id, id, revision, state, schema FROM {name} \

@@ -103,6 +103,7 @@ fn lookups_seek() {
     let store = store();
     seeks(&store, store.get(SCOPE, Kind::Contact, &[id(1), id(2)]));
     seeks(&store, store.find_keys(SCOPE, "contact.phone", &[KeyRef { scope: "", key: "1" }]));
+    seeks(&store, store.find_holders(SCOPE, Kind::Contact, "contact.phone", &[KeyRef { scope: "", key: "1" }]));
     seeks(&store, store.find_keys(Scope::Installation, "contact.phone", &[KeyRef { scope: "", key: "1" }]));
     seeks(&store, store.scan(SCOPE, Kind::Contact, Some(id(3)), 10));
     seeks(&store, store.idempotent(id(1), "k", at(0)));

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 use ventros::kernel::{Kind, Result};
 use ventros::storage::{
-    Filter, Find, Found, FoundRow, KeyOwner, KeyRef, Leaf, SEARCH_CANDIDATES, Scope, SearchHit, Snapshot,
+    Filter, Find, Found, FoundRow, Holder, KeyOwner, KeyRef, Leaf, SEARCH_CANDIDATES, Scope, SearchHit, Snapshot,
     SnapshotRepository, query_words, rank, sort_order,
 };
 
@@ -32,6 +32,19 @@ fn together<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Res
     let outcome = work();
     run("COMMIT")?;
     outcome
+}
+
+/// Looks each key up once, all of them in one state of the data.
+fn each_key(
+    connection: &Connection,
+    keys: &[KeyRef<'_>],
+    mut look_up: impl FnMut(&KeyRef<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut all = || {
+        let once = keys.iter().enumerate().filter(|(place, asked)| !keys[..*place].contains(asked));
+        once.map(|(_, asked)| asked).try_for_each(&mut look_up)
+    };
+    if keys.len() > 1 { together(connection, all) } else { all() }
 }
 
 /// A page of a tag that fewer have is read from the tag's owners and sorted; of one that more have, by walking along the order.
@@ -185,33 +198,43 @@ impl SnapshotRepository for SqliteStorage {
 
     async fn find_keys(&self, scope: Scope, space: &str, keys: &[KeyRef<'_>]) -> Result<Vec<KeyOwner>> {
         self.read(|connection| {
-            let all = || {
-                let sql = "SELECT project_id, kind, id FROM unique_keys WHERE space = ?1 AND scope = ?2 AND key = ?3";
-                let mut statement = connection.prepare_cached(sql).carry()?;
-                let mut found = Vec::new();
-                for (place, asked) in keys.iter().enumerate() {
-                    if keys[..place].contains(asked) {
-                        continue;
-                    }
-                    let owner = |row: &Row<'_>| {
-                        Ok(KeyOwner {
-                            scope: asked.scope.to_owned(),
-                            key: asked.key.to_owned(),
-                            project_id: row.project(0)?,
-                            kind: row.kind(1)?,
-                            id: row.id(2)?,
-                        })
-                    };
-                    for row in statement.query_map(params![space, asked.scope, asked.key], owner).carry()? {
-                        let row = row.carry()?;
-                        if scope.sees(row.project_id) {
-                            found.push(row);
-                        }
-                    }
+            let sql = "SELECT project_id, kind, id FROM unique_keys WHERE space = ?1 AND scope = ?2 AND key = ?3";
+            let mut statement = connection.prepare_cached(sql).carry()?;
+            let mut found = Vec::new();
+            each_key(connection, keys, |asked| {
+                let owner = |row: &Row<'_>| {
+                    Ok(KeyOwner {
+                        scope: asked.scope.to_owned(),
+                        key: asked.key.to_owned(),
+                        project_id: row.project(0)?,
+                        kind: row.kind(1)?,
+                        id: row.id(2)?,
+                    })
+                };
+                for row in statement.query_map(params![space, asked.scope, asked.key], owner).carry()? {
+                    found.extend(Some(row.carry()?).filter(|owner| scope.sees(owner.project_id)));
                 }
-                Ok(found)
-            };
-            if keys.len() > 1 { together(connection, all) } else { all() }
+                Ok(())
+            })?;
+            Ok(found)
+        })
+    }
+
+    async fn find_holders(&self, scope: Scope, kind: Kind, space: &str, keys: &[KeyRef<'_>]) -> Result<Vec<Holder>> {
+        let layout = self.layout(kind)?;
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&layout.find_holder).carry()?;
+            let mut found = Vec::new();
+            each_key(connection, keys, |asked| {
+                let values = params![space, asked.scope, asked.key, kind.as_str()];
+                for row in statement.query_map(values, snapshot).carry()? {
+                    let (scope_of_key, key) = (asked.scope.to_owned(), asked.key.to_owned());
+                    let holder = Holder { scope: scope_of_key, key, snapshot: row.carry()? };
+                    found.extend(Some(holder).filter(|holder| scope.sees(holder.snapshot.project_id)));
+                }
+                Ok(())
+            })?;
+            Ok(found)
         })
     }
 

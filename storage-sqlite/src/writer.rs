@@ -315,6 +315,7 @@ impl Writer {
                 if carried.is_err() {
                     self.undo();
                 }
+                // Half of those who were carried are likely to come again at once; the others prepare the next group meanwhile.
                 queue = self.gather(size.div_ceil(2), start.elapsed());
             } else if queue.is_closed {
                 return;
@@ -324,13 +325,13 @@ impl Writer {
         }
     }
 
-    /// Waits for half as many as were carried together just now, who are likely to come again at once, but not for long: in a
-    /// large group a commit costs a fraction of what it costs alone. The other half prepares the next group meanwhile.
-    fn gather(&self, size: usize, patience: Duration) -> MutexGuard<'_, Queue> {
+    /// Waits until `wanted` pieces of work are there, but no longer than `patience`: in a large group a commit costs a fraction
+    /// of what it costs alone.
+    fn gather(&self, wanted: usize, patience: Duration) -> MutexGuard<'_, Queue> {
         let mut queue = self.queue();
-        if size > 1 {
-            queue.wanted = size;
-            let too_few = |queue: &mut Queue| queue.waiting.len() < size && !queue.is_closed;
+        if wanted > 1 {
+            queue.wanted = wanted;
+            let too_few = |queue: &mut Queue| queue.waiting.len() < wanted && !queue.is_closed;
             let waited = self.handed.wait_timeout_while(queue, patience, too_few);
             (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
             queue.wanted = 0;

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::crm::Core;
 use super::work::{is_system, not_found};
 use crate::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Timestamp};
-use crate::storage::{Fields, Filter, KeyRef, Page, PageRequest, Scope, SearchHit, Snapshot, Storage};
+use crate::storage::{Fields, Filter, Holder, KeyRef, Page, PageRequest, Scope, SearchHit, Snapshot, Storage};
 use crate::tenancy::access::Known;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -131,17 +131,20 @@ impl<'e> Reader<'e> {
 
     /// As [`by_key`](Self::by_key), in a named scope; for keys that are unique over all projects.
     pub async fn by_key_in<A: Aggregate>(&self, at: Scope, space: &str, scope: &str, key: &str) -> Result<Option<A>> {
-        let owners = self.storage().find_keys(at, space, &[KeyRef { scope, key }]).await?;
-        let Some(owner) = owners.into_iter().find(|owner| owner.kind == A::KIND) else { return Ok(None) };
-        Ok(self.find_shared_in::<A>(owner.project_id, A::Id::from(owner.id)).await?.map(Arc::unwrap_or_clone))
+        let holders = self.storage().find_holders(at, A::KIND, space, &[KeyRef { scope, key }]).await?;
+        let state = holders.into_iter().next().map(|holder| self.decode::<A>(holder.snapshot)).transpose()?;
+        Ok(state.map(Arc::unwrap_or_clone))
     }
 
     /// The visible holders of several unique keys of one space that have no scope.
     pub async fn by_keys<A: Aggregate>(&self, space: &str, keys: &[String]) -> Result<Vec<A>> {
         let keys: Vec<KeyRef<'_>> = keys.iter().map(|key| KeyRef { scope: "", key }).collect();
-        let owners = self.storage().find_keys(self.scope_of(A::KIND), space, &keys).await?;
-        let ids: Vec<A::Id> = owners.into_iter().filter(|o| o.kind == A::KIND).map(|o| A::Id::from(o.id)).collect();
-        Ok(self.get_many::<A>(&ids).await?.into_iter().filter(|state| !state.is_hidden()).collect())
+        let holders = self.storage().find_holders(self.scope_of(A::KIND), A::KIND, space, &keys).await?;
+        let mut found = BTreeMap::new();
+        for Holder { snapshot, .. } in holders {
+            found.insert(snapshot.id, decode::<A>(&snapshot)?);
+        }
+        Ok(found.into_values().filter(|state| !state.is_hidden()).collect())
     }
 
     /// One page of states by a caller's request.

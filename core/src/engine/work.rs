@@ -13,7 +13,7 @@ use crate::kernel::{
 };
 use crate::storage::{
     Batch, ConsumerProgress, EventRecord, IdempotencyRecord, Index, IndexChange, JobRecord, JobState, JobWrite, KeyRef,
-    ProjectIdOrNil, Scope, SnapshotWrite,
+    ProjectIdOrNil, Scope, Snapshot, SnapshotWrite,
 };
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
@@ -242,10 +242,12 @@ impl<'e> UnitOfWork<'e> {
         let known = match self.keys.get(&name) {
             Some(known) => *known,
             None => {
-                let owners =
-                    self.reader.storage().find_keys(self.scope_of(A::KIND), space, &[KeyRef { scope, key }]).await?;
-                let owner = owners.into_iter().find(|owner| owner.kind == A::KIND).map(|owner| owner.id);
-                let known = owner.map_or(KeyKnown::Free, KeyKnown::Held);
+                let asked = [KeyRef { scope, key }];
+                let holders = self.reader.storage().find_holders(self.scope_of(A::KIND), A::KIND, space, &asked);
+                let known = match holders.await?.into_iter().next() {
+                    Some(holder) => self.hold::<A>(holder.snapshot)?,
+                    None => KeyKnown::Free,
+                };
                 self.keys.insert(name, known);
                 known
             }
@@ -269,13 +271,12 @@ impl<'e> UnitOfWork<'e> {
             return Ok(());
         }
         for snapshot in self.reader.storage().get(self.scope_of(A::KIND), A::KIND, &missing).await? {
-            let schema = snapshot.schema;
-            self.insert::<A>(self.reader.decode(snapshot)?, schema)?;
+            self.hold::<A>(snapshot)?;
         }
         Ok(())
     }
 
-    /// Looks up several unique keys of one space, each with its scope, in two reads, so that later
+    /// Looks up several unique keys of one space, each with its scope, in one read, so that later
     /// [`by_key`](Self::by_key)s cost nothing.
     pub async fn prefetch_keys<A: Aggregate>(&mut self, space: &'static str, keys: &[(String, String)]) -> Result<()> {
         let name = |(scope, key): &(String, String)| (space, scope.clone(), key.clone());
@@ -285,14 +286,22 @@ impl<'e> UnitOfWork<'e> {
             return Ok(());
         }
         let asked: Vec<KeyRef<'_>> = unknown.iter().map(|(scope, key)| KeyRef { scope, key }).collect();
-        let owners = self.reader.storage().find_keys(self.scope_of(A::KIND), space, &asked).await?;
+        let holders = self.reader.storage().find_holders(self.scope_of(A::KIND), A::KIND, space, &asked).await?;
         self.keys.extend(unknown.into_iter().map(|asked| (name(asked), KeyKnown::Free)));
-        let mut ids = Vec::with_capacity(owners.len());
-        for owner in owners.into_iter().filter(|owner| owner.kind == A::KIND) {
-            ids.push(A::Id::from(owner.id));
-            self.keys.insert((space, owner.scope, owner.key), KeyKnown::Held(owner.id));
+        for holder in holders {
+            let known = self.hold::<A>(holder.snapshot)?;
+            self.keys.insert((space, holder.scope, holder.key), known);
         }
-        self.prefetch::<A>(&ids).await
+        Ok(())
+    }
+
+    /// Keeps what was read, unless it is here already, perhaps changed.
+    fn hold<A: Aggregate>(&mut self, snapshot: Snapshot) -> Result<KeyKnown> {
+        let (id, schema) = (snapshot.id, snapshot.schema);
+        if !self.entries.contains_key(&(A::KIND, id)) {
+            self.insert::<A>(self.reader.decode(snapshot)?, schema)?;
+        }
+        Ok(KeyKnown::Held(id))
     }
 
     /// Takes an aggregate back and returns its state. Its events enter the log; what observes them is folded.

@@ -2,6 +2,7 @@
 //!
 //! The snapshot is the truth; everything here can be thrown away and filled again from it.
 
+use super::Snapshot;
 use crate::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Timestamp};
 use uuid::Uuid;
 
@@ -241,6 +242,14 @@ pub struct KeyOwner {
     pub project_id: ProjectId,
     pub kind: Kind,
     pub id: Uuid,
+}
+
+/// A unique key with the aggregate that holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Holder {
+    pub scope: String,
+    pub key: String,
+    pub snapshot: Snapshot,
 }
 
 /// Text of one field for full-text search.

@@ -64,6 +64,9 @@ pub trait SnapshotRepository: Send + Sync {
     /// The owners of unique keys, for those `keys` that are taken.
     async fn find_keys(&self, scope: Scope, space: &str, keys: &[KeyRef<'_>]) -> Result<Vec<KeyOwner>>;
 
+    /// As [`find_keys`](Self::find_keys), with the snapshots: the holders that are of `kind`, hidden ones included.
+    async fn find_holders(&self, scope: Scope, kind: Kind, space: &str, keys: &[KeyRef<'_>]) -> Result<Vec<Holder>>;
+
     /// One page of the snapshots that satisfy `find`, in its order.
     async fn find(&self, scope: Scope, kind: Kind, find: &Find) -> Result<Found>;
 

@@ -3,8 +3,8 @@
 use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Timestamp};
 use crate::storage::{
     Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository, DeadLetter, EventQuery,
-    EventRecord, EventRepository, Filter, Find, Found, IdempotencyRecord, JobQuery, JobRecord, JobRepository, KeyOwner,
-    KeyRef, Scope, SearchHit, SecretRecord, SecretRepository, Snapshot, SnapshotRepository, Storage, Table,
+    EventRecord, EventRepository, Filter, Find, Found, Holder, IdempotencyRecord, JobQuery, JobRecord, JobRepository,
+    KeyOwner, KeyRef, Scope, SearchHit, SecretRecord, SecretRepository, Snapshot, SnapshotRepository, Storage, Table,
 };
 use async_trait::async_trait;
 use std::future::Future;
@@ -106,6 +106,10 @@ impl SnapshotRepository for WatchedStorage {
 
     async fn find_keys(&self, scope: Scope, space: &str, keys: &[KeyRef<'_>]) -> Result<Vec<KeyOwner>> {
         self.pass("find_keys", self.inner.find_keys(scope, space, keys)).await
+    }
+
+    async fn find_holders(&self, scope: Scope, kind: Kind, space: &str, keys: &[KeyRef<'_>]) -> Result<Vec<Holder>> {
+        self.pass("find_holders", self.inner.find_holders(scope, kind, space, keys)).await
     }
 
     async fn find(&self, scope: Scope, kind: Kind, find: &Find) -> Result<Found> {

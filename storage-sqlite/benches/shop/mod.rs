@@ -52,6 +52,10 @@ pub fn resident(what: &str) -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
+/// As in the packages for other languages: small pieces that many threads take and give back are its field.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub struct Shop {
     pub crm: Crm,
     pub project: Project,

@@ -4,7 +4,7 @@ use super::identity::{EMAIL, Identifier, IdentityKey};
 use super::policy::Policy;
 use super::state::Contact;
 use crate::engine::{Aggregate, Reader};
-use crate::kernel::{ContactId, CustomFieldType, Phone, Result, Timestamp};
+use crate::kernel::{CustomFieldType, Phone, Result, Timestamp};
 use crate::storage::{
     FieldKind, Fields, Filter, FilterExpression, Find, KeyRef, Leaf, Operator, Page, PageRequest, Sort, Test, Value,
 };
@@ -51,17 +51,15 @@ pub(super) async fn by_identifiers(
     let Some(space) = keys.first().map(|(_, key)| key.space) else { return Ok(BTreeMap::new()) };
     let asked: Vec<KeyRef<'_>> =
         keys.iter().map(|(_, key)| KeyRef { scope: &key.scope, key: key.key.as_str() }).collect();
-    let owners = read.storage().find_keys(read.scope_of(Contact::KIND), space, &asked).await?;
-    let ids: BTreeSet<ContactId> = owners.iter().map(|owner| ContactId::from_uuid(owner.id)).collect();
-    let held: HashMap<(String, String), ContactId> =
-        owners.into_iter().map(|owner| ((owner.scope, owner.key), ContactId::from_uuid(owner.id))).collect();
-    let ids: Vec<ContactId> = ids.into_iter().collect();
-    let known: HashMap<ContactId, Contact> =
-        read.get_many::<Contact>(&ids).await?.into_iter().map(|contact| (contact.id, contact)).collect();
+    let holders = read.storage().find_holders(read.scope_of(Contact::KIND), Contact::KIND, space, &asked).await?;
+    let mut held: HashMap<(String, String), Contact> = HashMap::new();
+    for holder in holders {
+        held.insert((holder.scope, holder.key), crate::engine::decode(&holder.snapshot)?);
+    }
     let mut found = BTreeMap::new();
     let mut shared = Vec::new();
     for (place, key) in keys {
-        match held.get(&(key.scope, key.key.clone())).and_then(|id| known.get(id)) {
+        match held.get(&(key.scope, key.key.clone())) {
             Some(contact) => {
                 found.insert(place, contact.clone());
             }

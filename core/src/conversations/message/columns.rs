@@ -1,6 +1,6 @@
 //! By what messages are found: columns, indexes, unique keys, search words.
 
-use super::Message;
+use super::{Message, MessageStatus};
 use crate::kernel::ErrorCode;
 use crate::storage::{Column, FieldKind, Index};
 
@@ -30,6 +30,8 @@ pub(super) const COLUMNS: &[Column] = &[
     Column::new("due_at", FieldKind::Instant).unfiltered(),
     Column::new("dispatch_rank", FieldKind::Number).unfiltered(),
     Column::new("last_attempt_at", FieldKind::Instant).unfiltered(),
+    // The chat, while the message waits or is under way: few do, and each chat's are sent in order.
+    Column::new("unsent_chat_id", FieldKind::Id).unfiltered(),
 ];
 
 /// What the documented lists read along.
@@ -40,7 +42,7 @@ pub(super) const INDEXES: &[&[&str]] = &[
     &["chat_id", "timestamp"],
     &["session_id", "timestamp"],
     &["contact_id", "timestamp"],
-    &["chat_id", "status", "timestamp"],
+    &["unsent_chat_id", "timestamp"],
     &["due_at"],
     &["channel_id", "last_attempt_at"],
 ];
@@ -72,6 +74,8 @@ impl Message {
         index.column("due_at", self.due_at());
         index.column("dispatch_rank", self.due_at().map(|_| self.priority.dispatch_rank()));
         index.column("last_attempt_at", self.last_attempt_at);
+        let is_unsent = matches!(self.status, MessageStatus::Queued | MessageStatus::Sending);
+        index.id("unsent_chat_id", Some(self.chat_id).filter(|_| is_unsent));
         if self.superseded_by.is_none()
             && let Some(id) = &self.channel_message_id
         {

@@ -1,8 +1,8 @@
 //! Quoted messages that were unknown when their answer arrived are looked up when the answer is read.
 
 use super::Message;
-use crate::engine::Reader;
-use crate::kernel::{Kind, MessageId, Result};
+use crate::engine::{Reader, decode};
+use crate::kernel::{Kind, Result};
 use crate::storage::KeyRef;
 use std::collections::BTreeMap;
 
@@ -20,13 +20,10 @@ pub(super) async fn resolve(read: &Reader<'_>, messages: &mut [Message]) -> Resu
         return Ok(());
     }
     let keys: Vec<KeyRef<'_>> = wanted.iter().map(|(scope, key)| KeyRef { scope, key }).collect();
-    let owners = read.storage().find_keys(read.scope_of(Kind::Message), "message.external", &keys).await?;
-    let ids: Vec<MessageId> = owners.iter().map(|owner| MessageId::from_uuid(owner.id)).collect();
+    let scope = read.scope_of(Kind::Message);
     let mut quoted: BTreeMap<(String, String), Message> = BTreeMap::new();
-    for message in read.get_many::<Message>(&ids).await? {
-        if let Some(external_id) = message.channel_message_id.clone() {
-            quoted.insert((message.channel_id.to_string(), external_id), message);
-        }
+    for holder in read.storage().find_holders(scope, Kind::Message, "message.external", &keys).await? {
+        quoted.insert((holder.scope, holder.key), decode(&holder.snapshot)?);
     }
     for message in messages.iter_mut().filter(open) {
         let external_id = message.reply_to_channel_message_id.clone().unwrap_or_default();

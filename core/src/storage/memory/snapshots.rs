@@ -1,8 +1,8 @@
 //! Reading snapshots from memory.
 
 use super::super::{
-    Document, FieldKind, Filter, Find, Found, FoundRow, KeyOwner, KeyRef, Leaf, SEARCH_CANDIDATES, Scope, SearchHit,
-    Snapshot, SnapshotRepository, Table, Test, Value, check_tables, matches, query_words, rank, sort_order,
+    Document, FieldKind, Filter, Find, Found, FoundRow, Holder, KeyOwner, KeyRef, Leaf, SEARCH_CANDIDATES, Scope,
+    SearchHit, Snapshot, SnapshotRepository, Table, Test, Value, check_tables, matches, query_words, rank, sort_order,
 };
 use super::{Contents, Key, MemoryStorage, Row};
 use crate::kernel::{Kind, ProjectId, Result, Subject};
@@ -109,6 +109,17 @@ impl SnapshotRepository for MemoryStorage {
                 id: owner.id,
             })
             .collect())
+    }
+
+    async fn find_holders(&self, scope: Scope, kind: Kind, space: &str, keys: &[KeyRef<'_>]) -> Result<Vec<Holder>> {
+        let owners = self.find_keys(scope, space, keys).await?;
+        let contents = self.contents()?;
+        let held = |owner: KeyOwner| {
+            let row = contents.snapshots.get(&(kind, owner.project_id, owner.id))?;
+            let snapshot = snapshot(owner.project_id, owner.id, row);
+            Some(Holder { scope: owner.scope, key: owner.key, snapshot })
+        };
+        Ok(owners.into_iter().filter(|owner| owner.kind == kind).filter_map(held).collect())
     }
 
     async fn find(&self, scope: Scope, kind: Kind, find: &Find) -> Result<Found> {

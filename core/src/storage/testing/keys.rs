@@ -36,6 +36,33 @@ pub async fn a_key_has_one_holder(place: &dyn Place) {
     assert!(store.find_keys(SCOPE, "contact.email", &asked).await.unwrap().is_empty());
 }
 
+pub async fn holders_come_with_their_snapshots(place: &dyn Place) {
+    let store = open(place).await;
+    let (first, hidden) = (Sample::named("a").with_key("", "k"), Sample { hidden: true, ..Sample::named("b") });
+    let hidden = hidden.with_key("one", "k");
+    fill(&*store, PROJECT, &[first.clone(), hidden]).await;
+    committed(store.commit(snapshots([first.insert(OTHER_PROJECT, 2)])).await);
+    let key = |scope, key| KeyRef { scope, key };
+    let asked = [key("", "k"), key("one", "k"), key("", "k"), key("two", "k")];
+    for scope in [SCOPE, Scope::Project(OTHER_PROJECT), Scope::Installation] {
+        let mut found = store.find_holders(scope, Kind::Contact, SPACE, &asked).await.unwrap();
+        let mut owners = store.find_keys(scope, SPACE, &asked).await.unwrap();
+        found.sort_by_key(|holder| (holder.scope.clone(), holder.snapshot.id));
+        owners.sort_by_key(|owner| (owner.scope.clone(), owner.id));
+        let named: Vec<_> = found.iter().map(|holder| (&holder.scope, &holder.key, holder.snapshot.id)).collect();
+        let expected: Vec<_> = owners.iter().map(|owner| (&owner.scope, &owner.key, owner.id)).collect();
+        assert_eq!(named, expected);
+        for holder in found {
+            let project = Scope::Project(holder.snapshot.project_id);
+            let snapshots = store.get(project, Kind::Contact, &[holder.snapshot.id]).await.unwrap();
+            assert_eq!(snapshots, [holder.snapshot]);
+        }
+    }
+    assert_eq!(store.find_holders(SCOPE, Kind::Contact, SPACE, &asked).await.unwrap().len(), 2);
+    assert!(store.find_holders(SCOPE, Kind::Contact, "contact.email", &asked).await.unwrap().is_empty());
+    assert!(store.find_holders(SCOPE, Kind::Contact, SPACE, &[]).await.unwrap().is_empty());
+}
+
 pub async fn a_key_changes_hands_in_one_commit(place: &dyn Place) {
     let store = open(place).await;
     let (with, without) = (Sample::named("x").with_key("", "k"), Sample::named("x"));

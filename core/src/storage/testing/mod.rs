@@ -48,7 +48,7 @@ macro_rules! conformance_suite {
             snapshots: get_finds_what_was_written, a_stale_write_changes_nothing, an_update_replaces_the_index,
                 scan_walks_in_id_order, other_projects_are_invisible, a_refused_batch_leaves_nothing,
                 many_ids_are_found_at_once, an_update_may_leave_columns_alone;
-            keys: a_key_has_one_holder, a_key_changes_hands_in_one_commit, a_released_key_is_free, keys_are_scoped,
+            keys: a_key_has_one_holder, holders_come_with_their_snapshots, a_key_changes_hands_in_one_commit, a_released_key_is_free, keys_are_scoped,
                 a_global_key_is_unique_everywhere, a_stale_write_is_told_before_a_taken_key, racing_writers_share_a_key_once;
             filters: every_operator_agrees_with_the_evaluator, random_filters_agree_with_the_evaluator,
                 rows_are_found_by_what_they_refer_to, hidden_ones_are_found_only_when_asked_for, a_filter_cannot_leave_its_project;

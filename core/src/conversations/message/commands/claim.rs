@@ -198,9 +198,8 @@ async fn budget(work: &UnitOfWork<'_>, channel: ChannelId, rate: RateLimits) -> 
 
 /// The oldest messages of a chat that wait or are under way.
 async fn unsent_of(work: &UnitOfWork<'_>, chat: ChatId) -> Result<Vec<Message>> {
-    let waiting = Test::In(vec![Value::from("queued"), Value::from("sending")]);
     let find = Find {
-        filter: Filter::eq("chat_id", FieldKind::Id, id_value(chat)).and(leaf("status", FieldKind::Enum, waiting)),
+        filter: Filter::eq("unsent_chat_id", FieldKind::Id, id_value(chat)),
         sort: vec![ascending("timestamp", FieldKind::Instant)],
         after: None,
         backward: false,
