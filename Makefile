@@ -11,8 +11,8 @@ BIOME := node_modules/.bin/biome
 INBOX := examples/inbox-web
 NODE_EXAMPLES := $(addprefix ../../,examples/quickstart/quickstart.ts $(addprefix $(INBOX)/,src browser tests scripts))
 
-.PHONY: contract quickstart quickstart-node inbox test test-rust test-python test-node test-web test-kotlin test-swift chromium venv \
-	python-build node-build bench-python bench-node wheel test-wheel codegen lint fmt
+.PHONY: contract quickstart quickstart-node inbox postgres test test-rust test-python test-node test-web test-kotlin test-swift \
+	chromium venv python-build node-build bench-python bench-node wheel test-wheel codegen lint fmt
 
 quickstart: python-build ## A project, a channel and real messages in a fresh SQLite file.
 	rm -f crm.db crm.db-wal crm.db-shm
@@ -29,8 +29,14 @@ inbox: node-build $(INBOX)/node_modules/.package-lock.json ## A web inbox with t
 
 test: test-rust test-python test-wheel test-node test-web test-kotlin test-swift
 
-test-rust:
+test-rust: postgres
 	cargo test --workspace --exclude ventros-python --exclude ventros-node --exclude ventros-uniffi
+
+postgres: ## Says what is missing, or installs it where this user may.
+	@if [ -n "$$VENTROS_TEST_POSTGRES$$VENTROS_POSTGRES_BIN" ] || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
+	else echo "test-rust needs a PostgreSQL server: install the package postgresql, or set VENTROS_TEST_POSTGRES to an address" >&2; exit 1; fi
 
 test-python: python-build
 	cd bindings/python && ../../$(BIN)/python -m pytest

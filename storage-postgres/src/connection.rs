@@ -1,0 +1,143 @@
+//! Opening a connection: what an address says, and what every session is told first.
+
+use crate::PostgresOptions;
+use crate::errors::Carry;
+use crate::tls::{Tls, tls};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use tokio_postgres::{Client, Config, Statement};
+use ventros::kernel::{Error, ErrorCode, Result};
+
+/// How many statements a connection remembers: all that the adapter writes, with room for filters.
+const STATEMENT_CACHE: usize = 512;
+/// What older servers lack: identity columns that are inherited right, `hashtextextended`, and the plans of row security.
+const OLDEST_SERVER: u32 = 130_000;
+
+/// Everything that is known of the server.
+pub(crate) struct Settings {
+    config: Config,
+    tls: Option<Tls>,
+    pub root_certificates: Option<PathBuf>,
+    pub options: PostgresOptions,
+}
+
+impl Settings {
+    /// Reads an address. What is not of it but of the store (`schema`, `connections`, `sslrootcert`) is taken out first.
+    ///
+    /// # Errors
+    /// `input_invalid`, which never repeats the address.
+    pub(crate) fn read(address: &str, mut options: PostgresOptions) -> Result<Self> {
+        let (plain, parameters) = address.split_once('?').unwrap_or((address, ""));
+        let mut kept = Vec::new();
+        let mut root_certificates = None;
+        for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+            match parameter.split_once('=') {
+                Some(("schema", schema)) => options.schema = schema.to_owned(),
+                Some(("connections", number)) => {
+                    options.connections = number.parse().map_err(|_| invalid("connections is a whole number"))?;
+                }
+                Some(("sslrootcert", file)) => root_certificates = Some(PathBuf::from(file)),
+                // Certificates are always checked.
+                Some(("sslmode", "verify-full")) => kept.push("sslmode=require"),
+                _ => kept.push(parameter),
+            }
+        }
+        let is_word = |schema: &str| {
+            (1..=63).contains(&schema.len())
+                && !schema.starts_with("pg_")
+                && schema.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        if !is_word(&options.schema) {
+            return Err(invalid("the name of a schema has at most 63 small letters, digits and underscores"));
+        }
+        let mut config = Config::from_str(&format!("{plain}?{}", kept.join("&"))).map_err(|error| {
+            // It names the parameter, and never its value.
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            invalid(&format!("the address of a PostgreSQL database cannot be read{cause}"))
+        })?;
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(options.timeout);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("ventros");
+        }
+        let mut settings = Settings { config, tls: None, root_certificates, options };
+        settings.tls = Some(tls(&settings)?);
+        Ok(settings)
+    }
+
+    /// A new connection. Only inside the runtime that drives it.
+    pub(crate) async fn connect(&self) -> Result<Connection> {
+        let tls = self.tls.clone().expect("it is set as soon as the settings are read");
+        let (client, driver) = self.config.connect(tls).await.carry()?;
+        tokio::spawn(driver);
+        // Statements here are short; compiling them costs more than it saves.
+        let wait = self.options.timeout.as_millis();
+        client.batch_execute(&format!("SET lock_timeout = {wait}; SET jit = off")).await.carry()?;
+        Ok(Connection { client, schema: self.prefix(), statements: Mutex::default() })
+    }
+
+    /// What the sign `@` stands for in a statement.
+    pub(crate) fn prefix(&self) -> String {
+        format!("\"{}\".", self.options.schema)
+    }
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorCode::InputInvalid).message(message).at("location")
+}
+
+/// A connection and the statements that it has prepared.
+pub(crate) struct Connection {
+    pub client: Client,
+    schema: String,
+    statements: Mutex<HashMap<String, Statement>>,
+}
+
+impl Connection {
+    /// Refuses servers on which the laws of the store would not hold.
+    pub(crate) async fn check_server(&self) -> Result<()> {
+        let row = self
+            .client
+            .query_one("SELECT current_setting('server_version_num')::int8, current_setting('server_encoding')", &[]);
+        let row = row.await.carry()?;
+        let (version, encoding): (i64, String) = (row.try_get(0).carry()?, row.try_get(1).carry()?);
+        if version < i64::from(OLDEST_SERVER) {
+            return Err(Error::unavailable("PostgreSQL 13 or newer is needed").with("found", version / 10_000));
+        }
+        if encoding != "UTF8" {
+            return Err(Error::unavailable("the database must be encoded in UTF8").with("found", encoding));
+        }
+        Ok(())
+    }
+
+    /// The text with the schema in place of its sign.
+    pub(crate) fn full(&self, sql: &str) -> String {
+        sql.replace('@', &self.schema)
+    }
+
+    /// The statement of this text, which is prepared once.
+    pub(crate) async fn statement(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        if let Some(known) = self.known().get(sql) {
+            return Ok(known.clone());
+        }
+        let statement = self.client.prepare(&self.full(sql)).await?;
+        let mut known = self.known();
+        if known.len() >= STATEMENT_CACHE {
+            known.clear();
+        }
+        known.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    /// They were prepared for tables as they are no more.
+    pub(crate) fn forget_statements(&self) {
+        self.known().clear();
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Statement>> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

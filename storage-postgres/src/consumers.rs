@@ -1,0 +1,188 @@
+//! Consumers: checkpoints, leases and dead letters.
+
+use crate::PostgresStorage;
+use crate::commit;
+use crate::session::{Call, Reach};
+use crate::values::{Read, instant, integer, optional_instant, optional_text, sql, text};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use tokio_postgres::Row;
+use uuid::Uuid;
+use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Timestamp};
+use ventros::storage::{Batch, CommitError, ConsumerProgress, ConsumerRecord, ConsumerRepository, DeadLetter, Scope};
+
+const COLUMNS: &str = "project_id, name, events::text, max_attempts, checkpoint, attempts, next_attempt_at, last_error, \
+    lease_token, lease_owner, lease_until, created_at";
+
+fn record(row: &Row) -> Result<ConsumerRecord> {
+    Ok(ConsumerRecord {
+        project_id: row.project_or_nil(0)?,
+        name: row.read(1)?,
+        events: serde_json::from_str(row.read(2)?)
+            .map_err(|_| Error::corrupt("the event types of a stored consumer cannot be read"))?,
+        max_attempts: row.small(3)?,
+        checkpoint: row.number(4)?,
+        attempts: row.small(5)?,
+        next_attempt_at: row.optional_instant(6)?,
+        last_error: row.read(7)?,
+        lease_token: row.number(8)?,
+        lease_owner: row.read(9)?,
+        lease_until: row.optional_instant(10)?,
+        created_at: row.instant(11)?,
+    })
+}
+
+/// Writes what a worker did; no row comes back when its lease is not the current one.
+pub(crate) fn progress(progress: &ConsumerProgress) -> Call {
+    let update = "UPDATE @consumers SET checkpoint = $4, attempts = $5, next_attempt_at = $6, last_error = $7,
+            lease_owner = CASE WHEN $8 THEN NULL ELSE lease_owner END,
+            lease_until = CASE WHEN $8 THEN NULL ELSE coalesce($9, lease_until) END
+        WHERE project_id = $1 AND name = $2 AND lease_token = $3 AND lease_owner IS NOT NULL RETURNING 1";
+    let values = vec![
+        sql(progress.project_id.uuid()),
+        sql(text(&progress.name)),
+        sql(integer(progress.lease_token)),
+        sql(integer(progress.checkpoint)),
+        sql(i64::from(progress.attempts)),
+        sql(optional_instant(progress.next_attempt_at)),
+        sql(optional_text(progress.last_error.as_ref())),
+        sql(progress.release),
+        sql(optional_instant(progress.lease_until)),
+    ];
+    Call::new(update, values)
+}
+
+/// Keeps the event that a worker gave up on.
+pub(crate) fn dead_letter(progress: &ConsumerProgress) -> Option<Call> {
+    let insert = "INSERT INTO @dead_letters (project_id, name, seq, event_id, attempts, error, failed_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (project_id, name, seq, event_id)
+            DO UPDATE SET attempts = excluded.attempts, error = excluded.error, failed_at = excluded.failed_at";
+    progress.dead_letter.as_ref().map(|letter| {
+        let values = vec![
+            sql(progress.project_id.uuid()),
+            sql(text(&progress.name)),
+            sql(integer(letter.seq)),
+            sql(letter.event_id),
+            sql(i64::from(letter.attempts)),
+            sql(text(&letter.error)),
+            sql(instant(letter.failed_at)),
+        ];
+        Call::new(insert, values)
+    })
+}
+
+#[async_trait]
+impl ConsumerRepository for PostgresStorage {
+    async fn open_consumer(&self, consumer: &ConsumerRecord) -> Result<ConsumerRecord> {
+        let id = consumer.project_id.0.uuid();
+        let select = format!("SELECT {COLUMNS} FROM @consumers WHERE project_id = $1 AND name = $2");
+        let call = Call { sql: select.into(), values: vec![sql(id), sql(text(&consumer.name))] };
+        let found = self.read(Reach::Only(id), &[call]).await?;
+        let known = found[0].first().map(record).transpose()?;
+        let same =
+            |known: &ConsumerRecord| known.events == consumer.events && known.max_attempts == consumer.max_attempts;
+        if let Some(known) = known.filter(same) {
+            return Ok(known);
+        }
+        let insert = format!(
+            "INSERT INTO @consumers (project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at, last_error,
+                 lease_token, created_at) VALUES ($1, $2, $3::text::json, $4, $5, $6, $7, $8, 0, $9)
+             ON CONFLICT (project_id, name) DO UPDATE SET events = excluded.events, max_attempts = excluded.max_attempts
+             RETURNING {COLUMNS}"
+        );
+        let events = serde_json::to_string(&consumer.events)
+            .map_err(|error| Error::internal(format!("event types do not serialise: {error}")))?;
+        let values = vec![
+            sql(id),
+            sql(text(&consumer.name)),
+            sql(events),
+            sql(i64::from(consumer.max_attempts)),
+            sql(integer(consumer.checkpoint)),
+            sql(i64::from(consumer.attempts)),
+            sql(optional_instant(consumer.next_attempt_at)),
+            sql(optional_text(consumer.last_error.as_ref())),
+            sql(instant(consumer.created_at)),
+        ];
+        let opened = self.write(Reach::Only(id), &[Call { sql: insert.into(), values }]).await?;
+        opened[0].first().map_or_else(|| Err(Error::internal("an opened consumer is gone")), record)
+    }
+
+    async fn consumers(&self, scope: Scope) -> Result<Vec<ConsumerRecord>> {
+        let (condition, values) = match scope {
+            Scope::Project(project) => ("project_id = $1", vec![sql(project.uuid())]),
+            Scope::Installation => ("true", Vec::new()),
+        };
+        let select = format!("SELECT {COLUMNS} FROM @consumers WHERE {condition} ORDER BY project_id, name");
+        let found = self.read(scope.into(), &[Call { sql: select.into(), values }]).await?;
+        found[0].iter().map(record).collect()
+    }
+
+    async fn claim_consumer(
+        &self,
+        project: ProjectId,
+        name: &str,
+        owner: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<ConsumerRecord>> {
+        let free = "project_id = $1 AND name = $2 AND (lease_until IS NULL OR lease_until <= $3)
+            AND (next_attempt_at IS NULL OR next_attempt_at <= $3)";
+        let reach = Reach::Only(project.uuid());
+        let who = || vec![sql(project.uuid()), sql(text(name)), sql(instant(now))];
+        // Most claims find nothing to take; they write nothing, not even a lock.
+        let look = Call { sql: format!("SELECT 1 FROM @consumers WHERE {free}").into(), values: who() };
+        if self.read(reach, &[look]).await?[0].is_empty() {
+            return Ok(None);
+        }
+        let update = format!(
+            "UPDATE @consumers SET lease_token = lease_token + 1, lease_owner = $4, lease_until = $5 WHERE {free}
+             RETURNING {COLUMNS}"
+        );
+        let values = who().into_iter().chain([sql(owner), sql(instant(until))]).collect();
+        let claimed = self.write(reach, &[Call { sql: update.into(), values }]).await?;
+        claimed[0].first().map(record).transpose()
+    }
+
+    async fn update_consumer(&self, update: &ConsumerProgress) -> Result<()> {
+        let batch = Batch { consumer: Some(update.clone()), ..Batch::default() };
+        match commit::commit(self, &BTreeMap::new(), &batch).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::LeaseLost) => Err(ErrorCode::LeaseLost.into()),
+            Err(CommitError::Store(error)) => Err(error),
+            Err(other) => Err(Error::internal(format!("progress was refused: {other:?}"))),
+        }
+    }
+
+    async fn delete_consumer(&self, project: ProjectId, name: &str) -> Result<bool> {
+        let delete = "DELETE FROM @consumers WHERE project_id = $1 AND name = $2 RETURNING 1";
+        let call = Call::new(delete, vec![sql(project.uuid()), sql(text(name))]);
+        let deleted = self.write(Reach::Only(project.uuid()), &[call]).await?;
+        Ok(!deleted[0].is_empty())
+    }
+
+    async fn dead_letters(&self, project: ProjectId, name: &str, limit: usize) -> Result<Vec<DeadLetter>> {
+        let select = "SELECT event_id, seq, attempts, error, failed_at FROM @dead_letters
+            WHERE project_id = $1 AND name = $2 ORDER BY seq LIMIT $3";
+        let call = Call::new(select, vec![sql(project.uuid()), sql(text(name)), sql(integer(limit))]);
+        let letter = |row: &Row| {
+            Ok(DeadLetter {
+                event_id: row.id(0)?,
+                seq: row.number(1)?,
+                attempts: row.small(2)?,
+                error: row.read(3)?,
+                failed_at: row.instant(4)?,
+            })
+        };
+        let found = self.read(Reach::Only(project.uuid()), &[call]).await?;
+        found[0].iter().map(letter).collect()
+    }
+
+    async fn remove_dead_letters(&self, project: ProjectId, name: &str, event_ids: &[Uuid]) -> Result<u64> {
+        let delete =
+            "DELETE FROM @dead_letters WHERE project_id = $1 AND name = $2 AND event_id = ANY($3) RETURNING event_id";
+        let call = Call::new(delete, vec![sql(project.uuid()), sql(text(name)), sql(event_ids.to_vec())]);
+        let removed = self.write(Reach::Only(project.uuid()), &[call]).await?;
+        Ok(removed[0].len() as u64)
+    }
+}

@@ -1,0 +1,211 @@
+//! Jobs. `due_at` says when a job may be claimed, so that claiming is one walk along an index however many wait in line. Whoever
+//! changes a line keeps it right; the functions that do so are in the database, because what they do next depends on what they find.
+
+use crate::PostgresStorage;
+use crate::query::after_prefix;
+use crate::session::{Call, Reach};
+use crate::values::{Read, Sql, instant, integer, optional_instant, optional_text, sql, text};
+use async_trait::async_trait;
+use tokio_postgres::Row;
+use uuid::Uuid;
+use ventros::kernel::{Error, Result, Timestamp};
+use ventros::storage::{JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
+
+const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
+    lease_until, last_error, result, created_at, finished_at";
+
+fn record(row: &Row) -> Result<JobRecord> {
+    let state = JobState::parse(row.read(8)?);
+    Ok(JobRecord {
+        id: row.id(0)?,
+        project_id: row.project_or_nil(1)?,
+        queue: row.read(2)?,
+        kind: row.read(3)?,
+        unique_key: row.read(4)?,
+        order_key: row.read(5)?,
+        payload: row.read(6)?,
+        run_at: row.instant(7)?,
+        state: state.ok_or_else(|| Error::corrupt("a stored job is in an unknown state"))?,
+        attempt: row.small(9)?,
+        lease_token: row.number(10)?,
+        lease_until: row.optional_instant(11)?,
+        last_error: row.read(12)?,
+        result: row.read(13)?,
+        created_at: row.instant(14)?,
+        finished_at: row.optional_instant(15)?,
+    })
+}
+
+/// Ends or puts back claimed jobs: each answers whether its token was the current one. It comes before all other changes to jobs.
+pub(crate) fn finish(writes: &[JobWrite]) -> impl Iterator<Item = Call> {
+    writes.iter().filter_map(|write| {
+        let JobWrite::Finish { id, lease_token, state, run_at, attempt, error, result, at } = write else {
+            return None;
+        };
+        let values = vec![
+            sql(*id),
+            sql(integer(*lease_token)),
+            sql(state.as_str()),
+            sql(optional_instant(*run_at)),
+            sql(i64::from(*attempt)),
+            sql(optional_text(error.as_ref())),
+            sql(optional_text(result.as_ref())),
+            sql((!state.is_open()).then(|| instant(*at))),
+        ];
+        Some(Call::new("SELECT @finish_job($1, $2, $3, $4, $5, $6, $7, $8)", values))
+    })
+}
+
+/// All other changes, in their order.
+pub(crate) fn write(writes: &[JobWrite]) -> Vec<Call> {
+    let mut calls = Vec::new();
+    for write in writes {
+        match write {
+            JobWrite::Finish { .. } => {}
+            JobWrite::Enqueue(job) => insert(&mut calls, job),
+            JobWrite::Schedule(job) => {
+                if let Some(key) = &job.unique_key {
+                    let project = sql(job.project_id.0.uuid());
+                    let values = vec![project, sql(text(key)), sql(instant(job.run_at)), sql(text(&job.payload))];
+                    calls.push(Call::new("SELECT @move_job($1, $2, $3, $4)", values));
+                }
+                insert(&mut calls, job);
+            }
+            JobWrite::Cancel { project_id, unique_key, at } => {
+                let values = vec![sql(project_id.uuid()), sql(text(unique_key)), sql(instant(*at))];
+                calls.push(Call::new("SELECT @cancel_job($1, $2, $3)", values));
+            }
+            JobWrite::Release { project_id, ids, run_at } => {
+                calls.extend(ids.iter().map(|id| {
+                    let values = vec![sql(project_id.uuid()), sql(*id), sql(instant(*run_at))];
+                    Call::new("SELECT @release_job($1, $2, $3)", values)
+                }));
+            }
+            JobWrite::Purge { finished_before, dead_before } => purge(&mut calls, *finished_before, *dead_before),
+        }
+    }
+    calls
+}
+
+/// Inserts unless its unique key is held by an open job.
+fn insert(calls: &mut Vec<Call>, job: &JobRecord) {
+    let due_at = match job.state {
+        JobState::Running => job.lease_until,
+        state => state.is_open().then_some(job.run_at),
+    };
+    let values = vec![
+        sql(job.id),
+        sql(job.project_id.0.uuid()),
+        sql(text(&job.queue)),
+        sql(text(&job.kind)),
+        sql(optional_text(job.unique_key.as_ref())),
+        sql(optional_text(job.order_key.as_ref())),
+        sql(text(&job.payload)),
+        sql(instant(job.run_at)),
+        sql(job.state.as_str()),
+        sql(i64::from(job.attempt)),
+        sql(integer(job.lease_token)),
+        sql(optional_instant(job.lease_until)),
+        sql(optional_text(job.last_error.as_ref())),
+        sql(optional_text(job.result.as_ref())),
+        sql(instant(job.created_at)),
+        sql(optional_instant(job.finished_at)),
+        sql(optional_instant(due_at)),
+    ];
+    let insert =
+        "INSERT INTO @jobs (id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt,
+            lease_token, lease_until, last_error, result, created_at, finished_at, due_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+        ON CONFLICT (project_id, unique_key) WHERE unique_key IS NOT NULL AND finished_at IS NULL DO NOTHING";
+    let insert = Call::new(insert, values);
+    let Some(line) = &job.order_key else { return calls.push(insert) };
+    let of_line = || vec![sql(job.project_id.0.uuid()), sql(text(line))];
+    calls.push(Call::new("SELECT @hold_line($1, $2)", of_line()));
+    calls.push(insert);
+    calls.push(Call::new("SELECT @line_up($1, $2)", of_line()));
+}
+
+fn purge(calls: &mut Vec<Call>, finished: Timestamp, dead: Timestamp) {
+    let deletions = [
+        ("DELETE FROM @jobs WHERE finished_at < $1 AND state <> 'dead'", finished),
+        ("DELETE FROM @jobs WHERE finished_at < $1 AND state = 'dead'", dead),
+        ("DELETE FROM @idempotency_keys WHERE expires_at < $1", finished),
+    ];
+    calls.extend(deletions.map(|(delete, before)| Call::new(delete, vec![sql(instant(before))])));
+}
+
+/// A query for jobs.
+fn select(scope: Scope, query: &JobQuery) -> Call {
+    fn also(call: &mut (String, Vec<Sql>), condition: &str, value: Sql) {
+        call.1.push(value);
+        call.0.push_str(&format!(" AND {condition}").replace('?', &format!("${}", call.1.len())));
+    }
+    let mut call = (format!("SELECT {COLUMNS} FROM @jobs WHERE true"), Vec::new());
+    if let Scope::Project(project) = scope {
+        also(&mut call, "project_id = ?::uuid", sql(project.uuid()));
+    }
+    for (condition, wanted) in [("queue = ?::text", &query.queue), ("kind = ?::text", &query.kind)] {
+        if let Some(wanted) = wanted {
+            also(&mut call, condition, sql(text(wanted)));
+        }
+    }
+    if !query.states.is_empty() {
+        let states: Vec<&str> = query.states.iter().map(|state| state.as_str()).collect();
+        also(&mut call, "state = ANY(?::text[])", sql(states));
+    }
+    if let Some(prefix) = &query.unique_key_prefix {
+        also(&mut call, "unique_key >= ?::text", sql(text(prefix)));
+        if let Some(end) = after_prefix(prefix) {
+            also(&mut call, "unique_key < ?::text", sql(text(&end)));
+        }
+    }
+    if let Some(before) = query.before {
+        also(&mut call, "id < ?::uuid", sql(before));
+    }
+    let (mut text, mut values) = call;
+    values.push(sql(integer(query.limit)));
+    text.push_str(&format!(" ORDER BY id DESC LIMIT ${}", values.len()));
+    Call { sql: text.into(), values }
+}
+
+#[async_trait]
+impl JobRepository for PostgresStorage {
+    async fn claim_jobs(
+        &self,
+        queue: &str,
+        owner: Uuid,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<JobRecord>> {
+        // Workers ask far more often than there is work; asking must not wait for other claims.
+        if self.next_due(queue).await?.is_none_or(|at| at > now) {
+            return Ok(Vec::new());
+        }
+        let claim = format!("SELECT {COLUMNS} FROM @claim_jobs($1, $2, $3, $4, $5)");
+        let values = vec![sql(text(queue)), sql(owner), sql(instant(now)), sql(instant(until)), sql(integer(limit))];
+        let claimed = self.write(Reach::System, &[Call { sql: claim.into(), values }]).await?;
+        claimed[0].iter().map(record).collect()
+    }
+
+    async fn job(&self, scope: Scope, id: Uuid) -> Result<Option<JobRecord>> {
+        let (condition, values) = match scope {
+            Scope::Project(project) => ("id = $1 AND project_id = $2", vec![sql(id), sql(project.uuid())]),
+            Scope::Installation => ("id = $1", vec![sql(id)]),
+        };
+        let select = format!("SELECT {COLUMNS} FROM @jobs WHERE {condition}");
+        let found = self.read(scope.into(), &[Call { sql: select.into(), values }]).await?;
+        found[0].first().map(record).transpose()
+    }
+
+    async fn jobs(&self, scope: Scope, query: &JobQuery) -> Result<Vec<JobRecord>> {
+        let found = self.read(scope.into(), &[select(scope, query)]).await?;
+        found[0].iter().map(record).collect()
+    }
+
+    async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>> {
+        let select = "SELECT due_at FROM @jobs WHERE queue = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1";
+        let found = self.read(Reach::System, &[Call::new(select, vec![sql(text(queue))])]).await?;
+        found[0].first().map(|row| row.instant(0)).transpose()
+    }
+}

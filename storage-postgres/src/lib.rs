@@ -1,0 +1,151 @@
+//! The PostgreSQL store of Ventros: one schema of a database, which any number of processes on any number of machines may use.
+//!
+//! What the library promises holds on it unchanged: it passes the same suite as the other stores. A commit is two round trips;
+//! row security keeps projects apart even where a statement forgot to. Connections are driven by a thread of the store's own, so
+//! that callers may be on any executor.
+
+mod attributes;
+mod commit;
+mod connection;
+mod consumers;
+mod errors;
+mod events;
+mod fill;
+mod jobs;
+mod layout;
+mod migrations;
+mod pool;
+mod query;
+mod secrets;
+mod session;
+mod snapshots;
+mod tls;
+mod values;
+
+use async_trait::async_trait;
+use connection::Settings;
+use errors::postgres;
+use layout::Layout;
+use pool::Pool;
+use session::{Access, Call, Reach, Transaction, all, is_worth_another_try};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio_postgres::Row;
+use uuid::Uuid;
+use ventros::kernel::{Error, Kind, Result, Timestamp};
+use ventros::storage::{Batch, CommitError, Committed, IdempotencyRecord, Storage, Table, check_tables};
+
+/// How often a statement is tried that the server sends back because of others, or that met a lost connection.
+const TRIES: usize = 5;
+
+/// How a database is used.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// The schema with all tables: at most 63 small letters, digits and underscores. It is created if there is none.
+    pub schema: String,
+    /// Connections, opened as they are needed; from 2 to 1 000.
+    pub connections: u16,
+    /// How long to wait for a connection, before `unavailable`, and for what another transaction holds, before `store_locked`.
+    pub timeout: Duration,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        PostgresOptions { schema: "ventros".to_owned(), connections: 16, timeout: Duration::from_secs(10) }
+    }
+}
+
+/// A store in one schema of a PostgreSQL database.
+pub struct PostgresStorage {
+    pool: Arc<Pool>,
+    layouts: RwLock<BTreeMap<Kind, Arc<Layout>>>,
+}
+
+impl PostgresStorage {
+    /// Opens the database at `address` (`postgresql://user:password@host:port/database`), with everything else at its default.
+    ///
+    /// The address may say more after a `?`: what PostgreSQL's own tools understand (`sslmode`, `connect_timeout`,
+    /// `application_name`, `host` for a socket...), and `schema`, `connections` and `sslrootcert` (a file of certificates to
+    /// trust).
+    ///
+    /// # Errors
+    /// `input_invalid` when the address cannot be read, `unavailable` when nobody answers or the server refuses,
+    /// `schema_too_new`.
+    pub async fn open(address: &str) -> Result<Self> {
+        Self::open_with(address, PostgresOptions::default()).await
+    }
+
+    /// Opens the database.
+    pub async fn open_with(address: &str, options: PostgresOptions) -> Result<Self> {
+        let pool = Pool::new(Settings::read(address, options)?)?;
+        let loan = pool.lend().await?;
+        loan.check_server().await?;
+        migrations::migrate(&loan).await?;
+        drop(loan);
+        Ok(PostgresStorage { pool, layouts: RwLock::default() })
+    }
+
+    /// The rows of each statement, all of one state of the data.
+    async fn read(&self, reach: Reach, calls: &[Call]) -> Result<Vec<Vec<Row>>> {
+        self.together(reach, Access::Read, calls).await
+    }
+
+    /// Runs statements that may be run twice, in a transaction of their own.
+    async fn write(&self, reach: Reach, calls: &[Call]) -> Result<Vec<Vec<Row>>> {
+        self.together(reach, Access::Write, calls).await
+    }
+
+    async fn together(&self, reach: Reach, access: Access, calls: &[Call]) -> Result<Vec<Vec<Row>>> {
+        let mut tries = TRIES;
+        loop {
+            let transaction = Transaction::new(&self.pool, reach, access).await?;
+            match all(transaction.finish(calls).await) {
+                Ok(rows) => return Ok(rows),
+                Err(error) if tries > 1 && is_worth_another_try(&error) => tries -= 1,
+                Err(error) => return Err(postgres(error)),
+            }
+        }
+    }
+
+    fn layout(&self, kind: Kind) -> Result<Arc<Layout>> {
+        let layouts = self.layouts.read().unwrap_or_else(PoisonError::into_inner);
+        layouts.get(&kind).cloned().ok_or_else(|| Error::internal(format!("the table of {kind} was not prepared")))
+    }
+}
+
+#[async_trait]
+impl Storage for PostgresStorage {
+    async fn prepare(&self, tables: &[Table]) -> Result<()> {
+        check_tables(tables)?;
+        let prepared = fill::prepare(self, tables).await?;
+        let mut layouts = self.layouts.write().unwrap_or_else(PoisonError::into_inner);
+        layouts.extend(prepared.into_iter().map(|layout| (layout.table.kind, Arc::new(layout))));
+        Ok(())
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        let mut layouts = BTreeMap::new();
+        for write in &batch.snapshots {
+            let layout = self.layout(write.kind)?;
+            write.index.check(&layout.table)?;
+            layouts.insert(write.kind, layout);
+        }
+        commit::commit(self, &layouts, &batch).await
+    }
+
+    async fn idempotent(&self, scope: Uuid, key: &str, now: Timestamp) -> Result<Option<IdempotencyRecord>> {
+        match commit::idempotent(self, scope, key).await? {
+            Some(record) if record.expires_at <= now => {
+                commit::forget(self, scope, key, now).await?;
+                Ok(None)
+            }
+            found => Ok(found),
+        }
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.pool.close().await;
+        Ok(())
+    }
+}
