@@ -1,7 +1,7 @@
-//! One project with one WhatsApp line in a SQLite file, the people who write to it, and what must hold afterwards.
+//! One project with one WhatsApp line in a store, the people who write to it, and what must hold afterwards.
 
+use crate::store;
 use serde_json::{Value, json};
-use std::path::Path;
 use std::sync::Arc;
 use ventros::channels::channel::commands::CreateChannel;
 use ventros::conversations::inbound::{Ingest, Outcome};
@@ -10,7 +10,6 @@ use ventros::kernel::{ChannelId, Clock, ErrorCode, ProjectId, Result, input};
 use ventros::storage::{EventQuery, EventRecord, Scope};
 use ventros::tenancy::project::commands::CreateProject;
 use ventros::testing::{SeededIds, block_on};
-use ventros_sqlite::SqliteStorage;
 
 pub struct Shop {
     pub crm: Crm,
@@ -18,14 +17,13 @@ pub struct Shop {
     pub channel: ChannelId,
 }
 
-fn crm(file: &Path, clock: Arc<dyn Clock>, seed: u64) -> Crm {
-    let storage = Arc::new(SqliteStorage::open(file).unwrap());
-    block_on(Crm::open(Settings::new(storage, clock, SeededIds::new(seed)))).unwrap()
+fn crm(place: &str, clock: Arc<dyn Clock>, seed: u64) -> Crm {
+    block_on(Crm::open(Settings::new(store(place), clock, SeededIds::new(seed)))).unwrap()
 }
 
 impl Shop {
-    pub fn found(file: &Path, clock: Arc<dyn Clock>, seed: u64) -> Shop {
-        let crm = crm(file, clock, seed);
+    pub fn found(place: &str, clock: Arc<dyn Clock>, seed: u64) -> Shop {
+        let crm = crm(place, clock, seed);
         let acme = input::parse_value::<CreateProject>(json!({"name": "Acme", "default_region": "BR"})).unwrap();
         let project = crm.project(block_on(crm.execute(acme)).unwrap().id);
         let line = input::parse_value::<CreateChannel>(json!({"name": "W1", "type": "waha"})).unwrap();
@@ -34,8 +32,8 @@ impl Shop {
     }
 
     /// The shop that another process has founded, as [`address`](Self::address) tells it.
-    pub fn visit(file: &Path, clock: Arc<dyn Clock>, seed: u64, address: &str) -> Shop {
-        let crm = crm(file, clock, seed);
+    pub fn visit(place: &str, clock: Arc<dyn Clock>, seed: u64, address: &str) -> Shop {
+        let crm = crm(place, clock, seed);
         let (project, channel) = address.split_once('/').unwrap();
         let project = crm.project(ProjectId::from_uuid(project.parse().unwrap()));
         Shop { crm, project, channel: ChannelId::from_uuid(channel.parse().unwrap()) }

@@ -1,9 +1,8 @@
-//! What must be true of a file whose processes were killed.
+//! What must be true of a store whose processes were killed.
 
+use super::victim::{AUDIT, FastClock, MARK, MARKED};
 use crate::shop::Shop;
-use crate::victim::{AUDIT, FastClock, MARK, MARKED};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::SystemTime;
 use ventros::conversations::message::Message;
 use ventros::conversations::session::Session;
@@ -59,9 +58,9 @@ impl Witness {
     }
 
     /// A day later all work is done: nothing is missing, nothing was done twice, everybody has heard everything.
-    pub fn in_the_end(mut self, file: &Path, address: &str, epoch: SystemTime) {
+    pub fn in_the_end(mut self, place: &str, address: &str, epoch: SystemTime) {
         let clock = ManualClock::at(&FastClock(epoch).now().plus_seconds(24 * 3600).to_string());
-        let shop = Shop::visit(file, clock.clone(), 3, address);
+        let shop = Shop::visit(place, clock.clone(), 3, address);
         loop {
             let work = block_on(shop.crm.run_pending()).unwrap();
             let marks = block_on(react(&shop.crm, &[MARK])).unwrap();

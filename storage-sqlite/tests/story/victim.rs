@@ -4,7 +4,6 @@ use crate::children::{self, tell};
 use crate::shop::{Shop, lost_the_race, message};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 use ventros::catalogue::CustomEvent;
@@ -59,10 +58,10 @@ fn call(shop: &Shop, operation: &str, input: &Value) -> Result<String> {
 }
 
 /// What the victim must know.
-pub fn told(file: &Path, number: usize, epoch: SystemTime, address: &str) -> [(&'static str, String); 4] {
+pub fn told(place: &str, number: usize, epoch: SystemTime, address: &str) -> [(&'static str, String); 4] {
     let epoch = epoch.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
     [
-        ("FILE", file.display().to_string()),
+        ("PLACE", place.to_owned()),
         ("NUMBER", number.to_string()),
         ("EPOCH", epoch.to_string()),
         ("SHOP", address.to_owned()),
@@ -88,7 +87,7 @@ impl Bell {
 
 /// Works until it is killed.
 pub fn live() {
-    let Some(file) = children::told("FILE") else { return };
+    let Some(place) = children::told("PLACE") else { return };
     // A thread that fails must not leave the others working.
     std::panic::set_hook(Box::new(|panic| {
         eprintln!("{panic}");
@@ -98,7 +97,7 @@ pub fn live() {
     let epoch = Duration::from_micros(children::told("EPOCH").unwrap().parse().unwrap());
     let clock = Arc::new(FastClock(SystemTime::UNIX_EPOCH + epoch));
     let seed = 100 + number.parse::<u64>().unwrap();
-    let shop = Shop::visit(Path::new(&file), clock.clone(), seed, &children::told("SHOP").unwrap());
+    let shop = Shop::visit(&place, clock.clone(), seed, &children::told("SHOP").unwrap());
     let bells: [Arc<Bell>; 3] = Default::default();
     let doorbells: Vec<_> = bells
         .iter()

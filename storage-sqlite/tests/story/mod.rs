@@ -1,21 +1,11 @@
 //! The whole product is killed again and again while it works: messages at once and deferred, decisions of people, timers,
 //! reactions, a durable callback. `VENTROS_KILLS` sets how many processes die; by default as many as fit into some seconds.
 
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
-#[path = "../children/mod.rs"]
-mod children;
-#[path = "../directory/mod.rs"]
-mod directory;
-#[path = "../shop/mod.rs"]
-mod shop;
 mod verdict;
 mod victim;
 
-use children::spawn;
-use directory::Directory;
-use shop::Shop;
+use crate::children::spawn;
+use crate::shop::Shop;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ChildStdout;
@@ -23,34 +13,33 @@ use std::time::{Duration, Instant, SystemTime};
 use ventros::testing::ManualClock;
 use verdict::Witness;
 
-/// Kills on one file; then a fresh one, so that what is checked after each stays small.
-const KILLS_PER_FILE: usize = 20;
+/// Kills in one place; then a fresh one, so that what is checked after each stays small.
+const KILLS_PER_PLACE: usize = 20;
 /// Without `VENTROS_KILLS`: when to stop killing.
 const BUDGET: Duration = Duration::from_secs(12);
 
 /// What a child process runs; alone it does nothing.
-#[test]
-fn child() {
+pub fn child() {
     victim::live();
 }
 
-#[test]
-fn whoever_is_killed_has_lost_nothing() {
+/// Kills in places of which `fresh` makes one at a time: the store there, and what keeps it until it is dropped.
+pub fn kill_again_and_again<K>(fresh: impl Fn(usize) -> (String, K)) {
     let wanted: Option<usize> = std::env::var("VENTROS_KILLS").ok().map(|kills| kills.parse().unwrap());
     let start = Instant::now();
     let mut chance = Chance(0x9E37_79B9_7F4A_7C15);
     let mut kills = 0;
-    while kills < wanted.unwrap_or(KILLS_PER_FILE) && (wanted.is_some() || start.elapsed() < BUDGET) {
-        let until = wanted.map_or(KILLS_PER_FILE, |wanted| (kills + KILLS_PER_FILE).min(wanted));
-        let directory = Directory::fresh(&format!("kill{kills}"));
+    while kills < wanted.unwrap_or(KILLS_PER_PLACE) && (wanted.is_some() || start.elapsed() < BUDGET) {
+        let until = wanted.map_or(KILLS_PER_PLACE, |wanted| (kills + KILLS_PER_PLACE).min(wanted));
+        let (place, _kept) = fresh(kills);
         let epoch = SystemTime::now();
-        let shop = Shop::found(&directory.file(), ManualClock::at(victim::START), 1);
+        let shop = Shop::found(&place, ManualClock::at(victim::START), 1);
         victim::hurry(&shop);
         let address = shop.address();
         drop(shop);
         let mut witness = Witness::default();
         while kills < until && (wanted.is_some() || start.elapsed() < BUDGET) {
-            let told = victim::told(&directory.file(), kills, epoch, &address);
+            let told = victim::told(&place, kills, epoch, &address);
             let mut child = spawn(&told);
             let mut lines = BufReader::new(child.stdout.take().unwrap());
             // Mostly in full work, sometimes while it starts.
@@ -64,9 +53,9 @@ fn whoever_is_killed_has_lost_nothing() {
             hear(&mut lines, &mut witness, usize::MAX);
             assert_eq!(child.wait().unwrap().signal(), Some(9), "the child stopped by itself");
             kills += 1;
-            witness.after_a_kill(&Shop::visit(&directory.file(), ManualClock::at(victim::START), 2, &address));
+            witness.after_a_kill(&Shop::visit(&place, ManualClock::at(victim::START), 2, &address));
         }
-        witness.in_the_end(&directory.file(), &address, epoch);
+        witness.in_the_end(&place, &address, epoch);
     }
     eprintln!("{kills} processes were killed in {:?}", start.elapsed());
 }

@@ -1,0 +1,33 @@
+//! Many callers of several processes hear the first messages of the same people at the same moment, on one database.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+#[path = "../../storage-sqlite/tests/children/mod.rs"]
+mod children;
+mod cluster;
+#[path = "../../storage-sqlite/tests/gathering/mod.rs"]
+mod gathering;
+#[path = "../../storage-sqlite/tests/shop/mod.rs"]
+mod shop;
+
+use gathering::{Crowd, arrive};
+use std::sync::Arc;
+use ventros::storage::Storage;
+use ventros::testing::block_on;
+use ventros_postgres::PostgresStorage;
+
+const CROWD: Crowd = Crowd { processes: 8, threads: 8 };
+
+fn store(place: &str) -> Arc<dyn Storage> {
+    Arc::new(block_on(PostgresStorage::open(place)).unwrap())
+}
+
+#[test]
+fn child() {
+    gathering::child(CROWD);
+}
+
+#[test]
+fn the_same_people_arrive_everywhere_at_once() {
+    arrive(CROWD, &cluster::fresh());
+}
