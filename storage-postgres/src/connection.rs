@@ -1,19 +1,23 @@
 //! Opening a connection: what an address says, and what every session is told first.
 
 use crate::PostgresOptions;
-use crate::errors::Carry;
+use crate::errors::{Carry, unconnected};
 use crate::tls::{Tls, tls};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
-use tokio_postgres::{Client, Config, Statement};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Socket, Statement};
 use ventros::kernel::{Error, ErrorCode, Result};
 
 /// How many statements a connection remembers: all that the adapter writes, with room for filters.
 const STATEMENT_CACHE: usize = 512;
 /// What older servers lack: identity columns that are inherited right, `hashtextextended`, and the plans of row security.
 const OLDEST_SERVER: u32 = 130_000;
+
+/// What carries the messages of a connection.
+pub(crate) type Driver = tokio_postgres::Connection<Socket, <Tls as MakeTlsConnect<Socket>>::Stream>;
 
 /// Everything that is known of the server.
 pub(crate) struct Settings {
@@ -53,9 +57,10 @@ impl Settings {
             return Err(invalid("the name of a schema has at most 63 small letters, digits and underscores"));
         }
         let mut config = Config::from_str(&format!("{plain}?{}", kept.join("&"))).map_err(|error| {
-            // It names the parameter, and never its value.
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            invalid(&format!("the address of a PostgreSQL database cannot be read{cause}"))
+            // Only this kind of message is sure to repeat nothing of the address but the name of a parameter.
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let cause = cause.filter(|cause| cause.starts_with("invalid value for option"));
+            invalid(&cause.unwrap_or_else(|| "the address of a PostgreSQL database cannot be read".to_owned()))
         })?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(options.timeout);
@@ -68,15 +73,25 @@ impl Settings {
         Ok(settings)
     }
 
+    /// A new connection with what drives it.
+    pub(crate) async fn connect_raw(&self) -> Result<(Client, Driver)> {
+        let tls = self.tls.clone().expect("it is set as soon as the settings are read");
+        self.config.connect(tls).await.map_err(unconnected)
+    }
+
     /// A new connection. Only inside the runtime that drives it.
     pub(crate) async fn connect(&self) -> Result<Connection> {
-        let tls = self.tls.clone().expect("it is set as soon as the settings are read");
-        let (client, driver) = self.config.connect(tls).await.carry()?;
+        let (client, driver) = self.connect_raw().await?;
         tokio::spawn(driver);
         // Statements here are short; compiling them costs more than it saves.
         let wait = self.options.timeout.as_millis();
         client.batch_execute(&format!("SET lock_timeout = {wait}; SET jit = off")).await.carry()?;
         Ok(Connection { client, schema: self.prefix(), statements: Mutex::default() })
+    }
+
+    /// Where hints about this store are said and heard.
+    pub(crate) fn channel(&self) -> String {
+        format!("ventros_{}", self.options.schema)
     }
 
     /// What the sign `@` stands for in a statement.

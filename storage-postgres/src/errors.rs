@@ -20,6 +20,14 @@ pub(crate) fn postgres(error: tokio_postgres::Error) -> Error {
     }
 }
 
+/// Why there is no connection: nobody answers (`unreachable`), or the server does not want us (`refused`), for which another try
+/// would need another address.
+pub(crate) fn unconnected(error: tokio_postgres::Error) -> Error {
+    let class = error.code().and_then(|code| code.code().get(..2));
+    let is_refused = matches!(class, Some("28" | "3D" | "42")) || error.to_string().contains("TLS");
+    postgres(error).with("reason", if is_refused { "refused" } else { "unreachable" })
+}
+
 fn without_answer(error: &tokio_postgres::Error) -> Error {
     let text = error.to_string();
     if text.starts_with("error retrieving column") || text.starts_with("error deserializing") {

@@ -192,10 +192,16 @@ impl Select {
     }
 }
 
-/// Types are looked up by their index when there are only whole ones, prefixes are compared on the way through the log.
+/// One type alone can be read along its index; several, or prefixes, are compared on the way through the log.
 fn types(query: &EventQuery, call: &mut Select) {
     if query.types.is_empty() || query.types.iter().any(|pattern| pattern == "*") {
         return;
+    }
+    if let [only] = query.types.as_slice()
+        && !only.ends_with('*')
+    {
+        call.text(" AND e.type = ");
+        return call.value(text(only), "text");
     }
     let whole: Vec<String> = query.types.iter().filter(|one| !one.ends_with('*')).map(|one| text(one)).collect();
     call.text(" AND (");

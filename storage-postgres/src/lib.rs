@@ -5,15 +5,21 @@
 //! that callers may be on any executor.
 
 mod attributes;
+#[cfg(test)]
+#[path = "../tests/cluster/mod.rs"]
+mod cluster;
 mod commit;
 mod connection;
 mod consumers;
 mod errors;
 mod events;
 mod fill;
+mod hints;
 mod jobs;
 mod layout;
 mod migrations;
+#[cfg(test)]
+mod plans;
 mod pool;
 mod query;
 mod secrets;
@@ -29,7 +35,7 @@ use layout::Layout;
 use pool::Pool;
 use session::{Access, Call, Reach, Transaction, all, is_worth_another_try};
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -78,11 +84,13 @@ impl PostgresStorage {
 
     /// Opens the database.
     pub async fn open_with(address: &str, options: PostgresOptions) -> Result<Self> {
-        let pool = Pool::new(Settings::read(address, options)?)?;
+        let settings = Settings::read(address, options)?;
+        let pool = Pool::new(settings)?;
         let loan = pool.lend().await?;
         loan.check_server().await?;
         migrations::migrate(&loan).await?;
         drop(loan);
+        pool.listen();
         Ok(PostgresStorage { pool, layouts: RwLock::default() })
     }
 
@@ -131,7 +139,11 @@ impl Storage for PostgresStorage {
             write.index.check(&layout.table)?;
             layouts.insert(write.kind, layout);
         }
-        commit::commit(self, &layouts, &batch).await
+        let committed = commit::commit(self, &layouts, &batch).await?;
+        if !batch.events.is_empty() || !batch.jobs.is_empty() {
+            self.pool.hints.tell();
+        }
+        Ok(committed)
     }
 
     async fn idempotent(&self, scope: Uuid, key: &str, now: Timestamp) -> Result<Option<IdempotencyRecord>> {
@@ -142,6 +154,14 @@ impl Storage for PostgresStorage {
             }
             found => Ok(found),
         }
+    }
+
+    fn changed_elsewhere(&self) -> bool {
+        self.pool.hints.take()
+    }
+
+    fn watch(&self, bell: Weak<dyn Fn() + Send + Sync>) {
+        self.pool.hints.watch(bell);
     }
 
     async fn close(&self) -> Result<()> {

@@ -1,16 +1,20 @@
 //! The connections of a store: opened when none is free, up to a number, and then callers wait their turn.
 
 use crate::connection::{Connection, Settings};
+use crate::hints::Hints;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use ventros::kernel::{Error, ErrorCode, Result};
 
 /// Connections and the one thread that drives them: callers may be on any executor, or on none.
 pub(crate) struct Pool {
     pub settings: Arc<Settings>,
+    pub hints: Arc<Hints>,
+    listening: Mutex<Option<JoinHandle<()>>>,
     places: Arc<Semaphore>,
     size: u32,
     free: Mutex<Vec<Connection>>,
@@ -27,6 +31,8 @@ impl Pool {
         let size = u32::from(settings.options.connections.clamp(2, 1_000));
         Ok(Arc::new(Pool {
             settings: Arc::new(settings),
+            hints: Hints::new(),
+            listening: Mutex::default(),
             places: Arc::new(Semaphore::new(size as usize)),
             size,
             free: Mutex::default(),
@@ -34,6 +40,12 @@ impl Pool {
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
         }))
+    }
+
+    /// Hears what others say from now on.
+    pub(crate) fn listen(&self) {
+        let task = self.handle.spawn(self.hints.clone().run(self.settings.clone()));
+        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
     }
 
     /// A connection for one caller.
@@ -58,6 +70,9 @@ impl Pool {
     /// Waits for the work under way and closes all connections. Idempotent.
     pub(crate) async fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
+        if let Some(task) = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
         // Whoever waits for a place now is told so before it gets one.
         drop(self.places.acquire_many(self.size).await);
         self.places.close();

@@ -286,12 +286,12 @@ pub(crate) fn page(
         }
     }
     query.text(" ORDER BY ");
-    // Behind the id nothing is left to order.
+    // Behind the id nothing is left to order. A key that is missing in all rows is named all the same: so the index is known to
+    // have the order.
     let names_id = find.sort.iter().position(|key| key.field == "id");
     for (place, key) in keys.iter().enumerate().take(names_id.unwrap_or(keys.len())) {
         let direction = if key.descending { "DESC" } else { "ASC" };
         match place {
-            0 if is_split && part == Part::Missing => {}
             _ if place > 0 && key.is_nullable => {
                 let nulls = if find.backward { "FIRST" } else { "LAST" };
                 query.text(&format!("{} {direction} NULLS {nulls}, ", key.column));

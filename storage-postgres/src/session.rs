@@ -64,6 +64,8 @@ pub(crate) struct Transaction {
     loan: Loan,
     /// Sent with the first statements.
     begin: Option<String>,
+    #[cfg(test)]
+    reach: Reach,
 }
 
 impl Transaction {
@@ -77,7 +79,12 @@ impl Transaction {
             Reach::Only(id) => format!("SET LOCAL ventros.project_id = '{id}'"),
             Reach::System => "SET LOCAL ventros.system = 'on'".to_owned(),
         };
-        Ok(Transaction { loan, begin: Some(format!("BEGIN {mode}; {whose}")) })
+        Ok(Transaction {
+            loan,
+            begin: Some(format!("BEGIN {mode}; {whose}")),
+            #[cfg(test)]
+            reach,
+        })
     }
 
     /// Runs statements in their order, in one round trip.
@@ -112,6 +119,8 @@ impl Transaction {
     }
 
     async fn send(&mut self, calls: &[Call], is_last: bool) -> Answers {
+        #[cfg(test)]
+        crate::plans::note(self.reach, calls);
         let mut statements = Vec::with_capacity(calls.len());
         let prepared = calls.iter().map(|call| boxed(self.loan.statement(&call.sql))).collect();
         for statement in in_order(prepared).await {

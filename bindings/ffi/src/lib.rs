@@ -33,6 +33,7 @@ use ventros::engine::{Crm, Doorbell, RunReport, Settings};
 use ventros::kernel::{Clock, Error, ErrorCode, Result, input};
 use ventros::storage::Storage;
 use ventros::system::SystemClock;
+use ventros_postgres::PostgresStorage;
 use ventros_sqlite::{SqliteStorage, fork};
 
 /// What a call allocates is many small pieces, on threads that come and go: a tenth of its time with the system's allocator.
@@ -73,7 +74,8 @@ struct Shared {
 }
 
 impl Engine {
-    /// Opens the store at `location` (a path, `sqlite:///path` or `:memory:`), creating it if there is none.
+    /// Opens the store at `location` (a path, `sqlite:///path`, `:memory:` or `postgresql://...`), creating
+    /// it if there is none.
     ///
     /// `options` is JSON: `background` (default true) runs reactions, timers and deliveries on the runtime;
     /// `encryption_key` (32 bytes in base64) opens the vault; `seed`, beside a manual clock, makes ids that repeat
@@ -94,7 +96,7 @@ impl Engine {
             Some(manual) => manual,
             None => Arc::new(SystemClock),
         };
-        let settings = async { Ok(Settings { keys, ..Settings::new(storage(location)?, clock, ids) }) };
+        let settings = async { Ok(Settings { keys, ..Settings::new(storage(location).await?, clock, ids) }) };
         let crm = here(&handle, &mut || false, settings.and_then(Crm::open))?;
         let shared = Arc::new(Shared {
             crm,
@@ -244,15 +246,19 @@ impl Drop for Engine {
     }
 }
 
-/// The store that a location names: `:memory:`, a path, or `sqlite:///` before a path (a fourth slash makes it absolute).
-fn storage(location: &str) -> Result<Arc<dyn Storage>> {
+/// The store that a location names: `:memory:`, a path, `sqlite:///` before a path (a fourth slash makes it absolute), or the address of
+/// a PostgreSQL database.
+async fn storage(location: &str) -> Result<Arc<dyn Storage>> {
     if location == ":memory:" {
         return Ok(Arc::new(SqliteStorage::open_in_memory()?));
+    }
+    if ["postgresql://", "postgres://"].iter().any(|scheme| location.starts_with(scheme)) {
+        return Ok(Arc::new(PostgresStorage::open(location).await?));
     }
     let path = location.strip_prefix("sqlite:///").unwrap_or(location);
     if path.is_empty() || path.contains("://") {
         return Err(Error::new(ErrorCode::InputInvalid)
-            .message("expected a path, sqlite:///path or :memory:")
+            .message("expected a path, sqlite:///path, :memory: or postgresql://...")
             .at("location"));
     }
     Ok(Arc::new(SqliteStorage::open(path)?))

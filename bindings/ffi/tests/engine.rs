@@ -104,6 +104,22 @@ fn a_location_that_is_no_place_is_refused() {
 }
 
 #[test]
+fn a_server_that_does_not_answer_is_told_without_its_address() {
+    for (location, reason) in [
+        ("postgresql://ana:geheim@127.0.0.1:1/crm", "unreachable"),
+        ("postgres://ana:geheim@nowhere.invalid/crm?sslmode=disable", "unreachable"),
+    ] {
+        let refused = open(location, b"{}").err().unwrap().0;
+        assert_eq!((refused.code().as_str(), refused.details()["reason"].as_str()), ("unavailable", Some(reason)));
+        let told = serde_json::to_string(&refused).unwrap();
+        assert!(!told.contains("geheim") && !told.contains("ana") && !told.contains("127.0.0.1"), "{told}");
+    }
+    let refused = open("postgresql://ana:geheim@127.0.0.1/crm?sslmode=geheim", b"{}").err().unwrap().0;
+    assert_eq!((refused.code().as_str(), refused.field()), ("input_invalid", Some("location")));
+    assert!(!serde_json::to_string(&refused).unwrap().contains("geheim"));
+}
+
+#[test]
 fn several_commands_are_one_commit() {
     let engine = engine();
     let shop = shop(&engine);

@@ -93,7 +93,7 @@ export class ManualClock {
 /**
  * Opens a CRM, creating its store if there is none.
  *
- * @param location A path, a URL such as `sqlite:///crm.db` or `file:`, or `:memory:`.
+ * @param location A path, a URL such as `sqlite:///crm.db`, `file:` or `postgresql://user@host/database`, or `:memory:`.
  */
 export async function open(location: string | URL, options: OpenOptions = {}): Promise<Crm> {
   const { clock, seed, background = true, actor, encryptionKey, keepAlive = false, onError } = options;

@@ -138,8 +138,10 @@ impl Crm {
         &self.core
     }
 
-    /// Calls `doorbell` after every commit of this process, for as long as the returned handle lives.
+    /// Calls `doorbell` after every commit of this process, and when the store hears of another one's, for as long as the returned
+    /// handle lives.
     pub fn on_commit(&self, doorbell: Arc<Doorbell>) -> Arc<Doorbell> {
+        self.core.storage.watch(Arc::downgrade(&doorbell));
         if let Ok(mut doorbells) = self.core.doorbells.lock() {
             doorbells.push(Arc::downgrade(&doorbell));
         }

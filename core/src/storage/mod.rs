@@ -34,6 +34,7 @@ pub(crate) use crate::kernel::fold;
 
 use crate::kernel::{Kind, ProjectId, Result, Timestamp};
 use async_trait::async_trait;
+use std::sync::Weak;
 use uuid::Uuid;
 
 /// Which rows a read may see.
@@ -177,6 +178,9 @@ pub trait Storage:
     fn changed_elsewhere(&self) -> bool {
         false
     }
+
+    /// Calls `bell` when somebody else may have committed, for as long as it lives. A hint too: a store need not know.
+    fn watch(&self, _bell: Weak<dyn Fn() + Send + Sync>) {}
 
     /// Releases files, connections and locks. Further calls fail with `closed`. Idempotent.
     async fn close(&self) -> Result<()>;

@@ -8,7 +8,7 @@ use crate::storage::{
 };
 use async_trait::async_trait;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use uuid::Uuid;
 
 /// Which side of a call a fault falls on.
@@ -237,6 +237,10 @@ impl Storage for WatchedStorage {
 
     fn changed_elsewhere(&self) -> bool {
         self.inner.changed_elsewhere()
+    }
+
+    fn watch(&self, bell: Weak<dyn Fn() + Send + Sync>) {
+        self.inner.watch(bell);
     }
 
     async fn close(&self) -> Result<()> {

@@ -27,7 +27,7 @@ E = TypeVar("E", bound=Struct)
 S = TypeVar("S")
 
 Location = str | os.PathLike[str]
-"""Where the data lives: a path, a URL such as `sqlite:///crm.db`, or `:memory:`."""
+"""Where the data lives: a path, a URL such as `sqlite:///crm.db` or `postgresql://user@host/database`, or `:memory:`."""
 
 EncryptionKey = bytes | str
 """32 random bytes, or the same in base64."""
@@ -121,7 +121,7 @@ def open(
     """Opens a CRM, creating its store if there is none.
 
     Args:
-        location: A path, a URL such as `sqlite:///crm.db`, or `:memory:`.
+        location: A path, a URL such as `sqlite:///crm.db` or `postgresql://user@host/database`, or `:memory:`.
         clock: A clock for tests; the system's without it.
         background: Whether reactions, timers and callbacks run by themselves. Otherwise call `run_pending`.
         actor: Who calls by default; without it the host itself, which may do everything.

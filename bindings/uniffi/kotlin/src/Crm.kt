@@ -61,7 +61,7 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
         /**
          * Opens a CRM, creating its store if there is none.
          *
-         * @param location A path, a URL such as `sqlite:///crm.db`, or `:memory:`.
+         * @param location A path, a URL such as `sqlite:///crm.db` or `postgresql://user@host/database`, or `:memory:`.
          * @param clock A clock for tests; the system's without it.
          * @param background Whether reactions, timers and callbacks run by themselves. Otherwise call [runPending].
          * @param actor Who calls by default; without it the host itself, which may do everything.

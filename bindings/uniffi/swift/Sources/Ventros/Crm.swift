@@ -25,7 +25,7 @@ public struct Crm: Sendable {
     /// Opens a CRM, creating its store if there is none.
     ///
     /// - Parameters:
-    ///   - location: A path, a URL such as `sqlite:///crm.db`, or `:memory:`.
+    ///   - location: A path, a URL such as `sqlite:///crm.db` or `postgresql://user@host/database`, or `:memory:`.
     ///   - clock: A clock for tests; the system's without it.
     ///   - background: Whether reactions, timers and callbacks run by themselves. Otherwise call `runPending`.
     ///   - encryptionKey: Seals secrets such as the API key of a channel: 32 random bytes.
