@@ -149,6 +149,7 @@ fn lookups_seek() {
     let store = store();
     seeks(&store, store.get(SCOPE, Kind::Contact, &[id(1), id(2)]));
     seeks(&store, store.find_keys(SCOPE, "contact.phone", &[KeyRef { scope: "", key: "1" }]));
+    seeks(&store, store.find_holders(SCOPE, Kind::Contact, "contact.phone", &[KeyRef { scope: "", key: "1" }]));
     seeks(&store, store.find_keys(Scope::Installation, "contact.phone", &[KeyRef { scope: "", key: "1" }]));
     seeks(&store, store.scan(SCOPE, Kind::Contact, Some(id(3)), 10));
     seeks(&store, store.idempotent(id(1), "k", at(0)));
@@ -248,6 +249,7 @@ fn statements_of_a_project_name_it() {
     let run = async {
         store.get(SCOPE, Kind::Contact, &[id(1)]).await?;
         store.find_keys(SCOPE, "contact.phone", &[KeyRef { scope: "", key: "1" }]).await?;
+        store.find_holders(SCOPE, Kind::Contact, "contact.phone", &[KeyRef { scope: "", key: "1" }]).await?;
         store.find(SCOPE, Kind::Contact, &Find { with_total: true, include_hidden: true, ..by_tag }).await?;
         store.find(SCOPE, Kind::Contact, &among).await?;
         store.count(SCOPE, Kind::Contact, &everything, true).await?;

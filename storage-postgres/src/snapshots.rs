@@ -11,8 +11,8 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 use ventros::kernel::{Kind, Result};
 use ventros::storage::{
-    Filter, Find, Found, FoundRow, KeyOwner, KeyRef, SEARCH_CANDIDATES, Scope, SearchHit, Snapshot, SnapshotRepository,
-    query_words, rank, sort_order,
+    Filter, Find, Found, FoundRow, Holder, KeyOwner, KeyRef, SEARCH_CANDIDATES, Scope, SearchHit, Snapshot,
+    SnapshotRepository, query_words, rank, sort_order,
 };
 
 fn snapshot(row: &Row) -> Result<Snapshot> {
@@ -63,6 +63,23 @@ fn candidates(layout: &Layout, scope: Scope, words: &[String]) -> Call {
     query.call()
 }
 
+/// What is found of the owners of these keys, each of which is looked up once.
+fn by_keys(what: &str, join: &str, scope: Scope, space: &str, keys: &[KeyRef<'_>]) -> Call {
+    let unique: BTreeSet<(&str, &str)> = keys.iter().map(|key| (key.scope, key.key)).collect();
+    let scopes: Vec<String> = unique.iter().map(|(scope, _)| text(scope)).collect();
+    let wanted: Vec<String> = unique.iter().map(|(_, key)| text(key)).collect();
+    let mut select = format!(
+        "SELECT {what} FROM unnest($2::text[], $3::text[]) AS k (scope, key)
+         JOIN @unique_keys u ON u.space = $1 AND u.scope = k.scope AND u.key = k.key{join}"
+    );
+    let mut values = vec![sql(text(space)), sql(scopes), sql(wanted)];
+    if let Scope::Project(project) = scope {
+        select.push_str(" WHERE u.project_id = $4");
+        values.push(sql(project.uuid()));
+    }
+    Call { sql: select.into(), values }
+}
+
 impl PostgresStorage {
     /// The tables that a filter looks into beside its own.
     fn others(&self, filter: &Filter) -> Result<Others> {
@@ -87,18 +104,7 @@ impl SnapshotRepository for PostgresStorage {
     }
 
     async fn find_keys(&self, scope: Scope, space: &str, keys: &[KeyRef<'_>]) -> Result<Vec<KeyOwner>> {
-        let unique: BTreeSet<(&str, &str)> = keys.iter().map(|key| (key.scope, key.key)).collect();
-        let scopes: Vec<String> = unique.iter().map(|(scope, _)| text(scope)).collect();
-        let wanted: Vec<String> = unique.iter().map(|(_, key)| text(key)).collect();
-        let mut select = "SELECT u.scope, u.key, u.project_id, u.kind, u.id
-            FROM unnest($2::text[], $3::text[]) AS k (scope, key)
-            JOIN @unique_keys u ON u.space = $1 AND u.scope = k.scope AND u.key = k.key"
-            .to_owned();
-        let mut values = vec![sql(text(space)), sql(scopes), sql(wanted)];
-        if let Scope::Project(project) = scope {
-            select.push_str(" AND u.project_id = $4");
-            values.push(sql(project.uuid()));
-        }
+        let call = by_keys("u.scope, u.key, u.project_id, u.kind, u.id", "", scope, space, keys);
         let owner = |row: &Row| {
             Ok(KeyOwner {
                 scope: row.read(0)?,
@@ -108,8 +114,16 @@ impl SnapshotRepository for PostgresStorage {
                 id: row.id(4)?,
             })
         };
-        let found = self.read(scope.into(), &[Call { sql: select.into(), values }]).await?;
-        found[0].iter().map(owner).collect()
+        self.read(scope.into(), &[call]).await?[0].iter().map(owner).collect()
+    }
+
+    async fn find_holders(&self, scope: Scope, kind: Kind, space: &str, keys: &[KeyRef<'_>]) -> Result<Vec<Holder>> {
+        let layout = self.layout(kind)?;
+        let join =
+            format!(" JOIN {} t ON t.project_id = u.project_id AND t.id = u.id AND u.kind = '{kind}'", layout.name);
+        let call = by_keys(&format!("{SNAPSHOT}, u.scope, u.key"), &join, scope, space, keys);
+        let holder = |row: &Row| Ok(Holder { snapshot: snapshot(row)?, scope: row.read(5)?, key: row.read(6)? });
+        self.read(scope.into(), &[call]).await?[0].iter().map(holder).collect()
     }
 
     async fn find(&self, scope: Scope, kind: Kind, what: &Find) -> Result<Found> {
