@@ -116,7 +116,7 @@ pub fn files(catalogue: &Catalogue) -> Result<Files, Box<dyn Error>> {
     }
     let names: Vec<(&String, usize)> = pages.values().map(|page| (&page.name, page.operations.len())).collect();
     add("README", write("index", json!({"pages": names, "version": catalogue.version}))?);
-    add("events", write("events", json!({"events": events}))?);
+    add("event_types", write("events", json!({"events": events}))?);
     add("errors", write("errors", json!({"errors": errors, "everywhere": catalogue.errors_of_every_call}))?);
     add("types", write("types", json!({"types": types}))?);
     Ok(files)

@@ -231,5 +231,5 @@ fn reference_pages() {
     has(contacts, "[`contact_not_found`](errors.md#contact_not_found)");
     has(contacts, "Filterable: `name`, `tags`.");
     has(&files["docs/reference/errors.md"], "## not_found");
-    has(&files["docs/reference/events.md"], "## contact.tag_added");
+    has(&files["docs/reference/event_types.md"], "## contact.tag_added");
 }

@@ -39,6 +39,11 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::conversations::session::queries::QUERIES,
     crate::conversations::message::commands::COMMANDS,
     crate::conversations::message::queries::QUERIES,
+    crate::infrastructure::event_log::commands::COMMANDS,
+    crate::infrastructure::event_log::verify::COMMANDS,
+    crate::infrastructure::event_log::queries::QUERIES,
+    crate::infrastructure::event_log::history::QUERIES,
+    crate::infrastructure::event_log::catalogue::QUERIES,
 ];
 
 /// Library code that follows events.

@@ -2,7 +2,7 @@
 
 use super::event::{Event, Meta};
 use crate::catalogue::aggregate_type;
-use crate::kernel::{Error, ErrorCode, EventId, Id, IdGenerator, Kind, ProjectId, Result, Subject, Timestamp};
+use crate::kernel::{Error, ErrorCode, EventId, Id, IdGenerator, Kind, ProjectId, Result, Source, Subject, Timestamp};
 use crate::storage::{Column, Index, Snapshot};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -212,6 +212,8 @@ pub struct Recorded {
     pub version: u64,
     pub occurred_at: Timestamp,
     pub subjects: Vec<Subject>,
+    /// How it came, where that is not how the call came.
+    pub source: Option<Source>,
     pub event: Event,
 }
 
@@ -287,6 +289,7 @@ impl<A: Aggregate> Root<A> {
             version,
             occurred_at: at,
             subjects,
+            source: None,
             event,
         }
     }

@@ -26,6 +26,7 @@ pub use feeds::*;
 pub use operation::*;
 pub use reader::Reader;
 pub use rebuild::Difference;
+pub(crate) use rebuild::{fold_into, meta_of, read};
 pub use sweep::Sweep;
 pub use work::*;
 pub use worker::*;

@@ -68,33 +68,41 @@ impl Crm {
 }
 
 fn take_in(states: &mut BTreeMap<Subject, Box<dyn Stored>>, record: &EventRecord) -> Result<()> {
-    let event = Event::read(record)?;
-    let actor: ActorRef = serde_json::from_str(record.actor.get())
+    let (event, actor) = read(record)?;
+    for subject in &record.subjects {
+        let mut state = states.remove(subject);
+        fold_into(&mut state, *subject, &event, &meta_of(record, &actor));
+        states.extend(state.map(|state| (*subject, state)));
+    }
+    Ok(())
+}
+
+/// The event of a record and who did it.
+pub(crate) fn read(record: &EventRecord) -> Result<(Event, ActorRef)> {
+    let actor = serde_json::from_str(record.actor.get())
         .map_err(|e| Error::corrupt(format!("an actor cannot be read: {e}")))?;
-    let meta = Meta {
+    Ok((Event::read(record)?, actor))
+}
+
+/// What folding may know of a record.
+pub(crate) fn meta_of<'a>(record: &EventRecord, actor: &'a ActorRef) -> Meta<'a> {
+    Meta {
         event_id: EventId::from_uuid(record.id),
         kind: record.aggregate_kind,
         aggregate_id: record.aggregate_id,
         project_id: record.project_id.0,
         occurred_at: record.occurred_at,
-        actor: &actor,
-    };
-    let own = Subject::new(record.aggregate_kind, record.aggregate_id);
-    if let Some(aggregate) = aggregate_type(record.aggregate_kind) {
-        match states.get_mut(&own) {
-            Some(state) => state.fold(&event, &meta),
-            None => {
-                if let Some(state) = (aggregate.create)(&event, &meta) {
-                    states.insert(own, state);
-                }
-            }
-        }
+        actor,
     }
-    for subject in record.subjects.iter().filter(|subject| **subject != own) {
-        let observes = aggregate_type(subject.kind).is_some_and(|aggregate| (aggregate.observes)(&event));
-        if observes && let Some(state) = states.get_mut(subject) {
-            state.fold(&event, &meta);
-        }
+}
+
+/// Folds an event into one of the aggregates that it is about: begins its life, or goes on with it.
+pub(crate) fn fold_into(state: &mut Option<Box<dyn Stored>>, subject: Subject, event: &Event, meta: &Meta<'_>) {
+    let Some(aggregate) = aggregate_type(subject.kind) else { return };
+    let is_own = (meta.kind, meta.aggregate_id) == (subject.kind, subject.id);
+    match state {
+        Some(state) if is_own || (aggregate.observes)(event) => state.fold(event, meta),
+        None if is_own => *state = (aggregate.create)(event, meta),
+        _ => {}
     }
-    Ok(())
 }

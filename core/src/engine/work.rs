@@ -7,9 +7,9 @@ use super::crm::Core;
 use super::event::Event;
 use super::reader::Reader;
 use super::secrets::SecretWork;
-use crate::catalogue::{AggregateType, aggregate_type};
+use crate::catalogue::{AggregateType, CustomEvent, aggregate_type};
 use crate::kernel::{
-    ActorRef, CommitId, CorrelationId, Error, ErrorCode, Id, JobId, Kind, ProjectId, Result, Subject, Timestamp,
+    ActorRef, CommitId, CorrelationId, Error, ErrorCode, Id, JobId, Kind, ProjectId, Result, Source, Subject, Timestamp,
 };
 use crate::storage::{
     Batch, ConsumerProgress, EventRecord, IdempotencyRecord, Index, IndexChange, JobRecord, JobState, JobWrite, KeyRef,
@@ -343,8 +343,8 @@ impl<'e> UnitOfWork<'e> {
         Ok(state)
     }
 
-    /// Records a free event of the host.
-    pub fn record_custom(&mut self, event: crate::catalogue::CustomEvent, at: Timestamp) -> Result<Uuid> {
+    /// Records a free event of the host; with `source`, it came another way than the call.
+    pub fn record_custom(&mut self, event: CustomEvent, at: Timestamp, source: Option<Source>) -> Result<Uuid> {
         let id = self.recorder.ids.uuid(self.recorder.now);
         let event = Event::Custom(event);
         let mut subjects = vec![Subject::new(Kind::Custom, id)];
@@ -358,6 +358,7 @@ impl<'e> UnitOfWork<'e> {
             version: 1,
             occurred_at: at,
             subjects,
+            source,
             event,
         });
         Ok(event_id.uuid())
@@ -449,6 +450,15 @@ impl<'e> UnitOfWork<'e> {
         self.entries.insert(key, entry);
     }
 
+    /// Puts a state in the place of the stored one, whatever that is: for repairs alone.
+    pub(crate) fn replace(&mut self, kind: &'static AggregateType, value: Arc<dyn Stored>, stored: Option<&Snapshot>) {
+        let key = (kind.kind, value.base().id);
+        let before = stored.and_then(|stored| (kind.decode)(stored).ok()).map(|state| state.index());
+        let loaded = stored.map_or(0, |stored| stored.revision);
+        let entry = Entry { value, kind, loaded, is_newer: false, before, after: None, dirty: true };
+        self.entries.insert(key, entry);
+    }
+
     fn peek<A: Aggregate>(&self, id: A::Id) -> Option<Arc<A>> {
         let entry = self.entries.get(&(A::KIND, id.into()))?;
         entry.value.clone().into_any().downcast::<A>().ok()
@@ -513,7 +523,7 @@ impl<'e> UnitOfWork<'e> {
                 occurred_at: event.occurred_at,
                 recorded_at: self.recorder.now,
                 actor: actor.clone(),
-                source: context.source.as_str().to_owned(),
+                source: event.source.unwrap_or(context.source).as_str().to_owned(),
                 command: Some(context.command.clone()).filter(|name| !name.is_empty()),
                 correlation_id: correlation_id.uuid(),
                 causation_id: context.causation_id.map(|id| id.uuid()),

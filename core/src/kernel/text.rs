@@ -175,7 +175,8 @@ fn json_size(value: &Value) -> usize {
     }
 }
 
-fn check_keys(value: &Value) -> Result<()> {
+/// Checks the keys of all objects within: 1–64 `[A-Za-z0-9_.-]`.
+pub(crate) fn check_keys(value: &Value) -> Result<()> {
     match value {
         Value::Object(map) => map.iter().try_for_each(|(key, value)| {
             if is_key(key) {

@@ -64,7 +64,7 @@ pub enum Direction {
 }
 
 impl SortKey {
-    fn parts(&self) -> (&str, bool) {
+    pub(crate) fn parts(&self) -> (&str, bool) {
         match self {
             SortKey::Text(text) => match text.strip_prefix('-') {
                 Some(field) => (field, true),

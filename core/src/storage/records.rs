@@ -1,8 +1,10 @@
 //! Rows as they leave and enter a store.
 
-use crate::kernel::{Kind, ProjectId, Subject, Timestamp};
+use crate::kernel::{ActorRef, CommitId, CorrelationId, EventId, Kind, ProjectId, Source, Subject, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// The stored state of one aggregate.
@@ -18,33 +20,52 @@ pub struct Snapshot {
 }
 
 /// One event with its envelope, as stored. Its JSON form is the public one.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct EventRecord {
+    #[schemars(with = "EventId")]
     pub id: Uuid,
     #[serde(rename = "type")]
     pub event_type: String,
+    /// The version of its type that wrote it.
     pub schema_version: u16,
     pub aggregate_kind: Kind,
     pub aggregate_id: Uuid,
+    /// Its number among the events of its aggregate, from 1.
     pub aggregate_version: u64,
+    /// Nil for the system log.
+    #[schemars(with = "ProjectId")]
     pub project_id: ProjectIdOrNil,
     /// Dense number in the project's log; assigned by the commit, 0 before.
     pub seq: u64,
     /// Unique over the whole store; assigned by the commit, 0 before.
     pub position: u64,
+    /// The events of one commit have it in common.
+    #[schemars(with = "CommitId")]
     pub commit_id: Uuid,
+    /// When it happened.
     pub occurred_at: Timestamp,
+    /// When it was written.
     pub recorded_at: Timestamp,
-    /// The full actor as JSON.
+    /// Who did it.
+    #[schemars(with = "ActorRef")]
     pub actor: Box<RawValue>,
+    #[schemars(with = "Source")]
     pub source: String,
+    /// The operation, reaction or job that decided it.
     pub command: Option<String>,
+    /// Constant through a whole flow.
+    #[schemars(with = "CorrelationId")]
     pub correlation_id: Uuid,
+    /// The event whose reaction decided it.
+    #[schemars(with = "Option<EventId>")]
     pub causation_id: Option<Uuid>,
     /// What the event is about, its own aggregate first.
     pub subjects: Vec<Subject>,
-    /// The event with its `type`, as JSON.
+    /// What it changed, with its `type`.
+    #[schemars(with = "Map<String, Value>", extend("x-pii" = "contact", "x-pii-kind" = "free"))]
     pub data: Box<RawValue>,
+    /// What the host sent along: tracing, addresses.
+    #[schemars(with = "Option<Map<String, Value>>", extend("x-pii" = "user", "x-pii-kind" = "free"))]
     pub metadata: Option<Box<RawValue>>,
 }
 

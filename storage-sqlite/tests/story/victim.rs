@@ -35,7 +35,7 @@ pub const AUDIT: &str = "audit";
 async fn mark(work: &mut UnitOfWork<'_>, record: &EventRecord) -> Result<()> {
     let data = [("seq".to_owned(), json!(record.seq))].into_iter().collect();
     let event = CustomEvent { event_type: MARKED.to_owned(), data, subjects: Vec::new() };
-    work.record_custom(event, work.now()).map(drop)
+    work.record_custom(event, work.now(), None).map(drop)
 }
 
 /// The same moment in every process of the story.

@@ -19,7 +19,7 @@ impl Decision<()> for Record {
             for _ in 0..self.events {
                 let data = [("text".to_owned(), json!("x".repeat(self.bytes)))].into_iter().collect();
                 let event = CustomEvent { event_type: "custom.noted".to_owned(), data, subjects: Vec::new() };
-                work.record_custom(event, work.now())?;
+                work.record_custom(event, work.now(), None)?;
             }
             Ok(())
         })

@@ -21,7 +21,7 @@ const MARK: Reaction = Reaction {
 async fn mark(work: &mut UnitOfWork<'_>, record: &EventRecord) -> Result<()> {
     let data = [("seq".to_owned(), json!(record.seq))].into_iter().collect();
     let event = CustomEvent { event_type: "custom.marked".to_owned(), data, subjects: Vec::new() };
-    work.record_custom(event, work.now()).map(drop)
+    work.record_custom(event, work.now(), None).map(drop)
 }
 
 /// As [`MARK`], but it never comes to its commit.

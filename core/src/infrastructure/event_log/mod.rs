@@ -1,0 +1,15 @@
+//! The event log as a collection, `events`: free events of the host, every way to read it, travel in time, and the proof that states
+//! are what the log says.
+
+pub mod catalogue;
+pub mod commands;
+mod filter;
+pub mod history;
+pub mod queries;
+mod replay;
+pub mod verify;
+
+pub use filter::EVENT_FIELDS;
+
+#[cfg(test)]
+mod tests;

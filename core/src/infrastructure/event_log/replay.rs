@@ -1,0 +1,72 @@
+//! Folding one aggregate again from the events that name it.
+
+use crate::engine::{Stored, fold_into, meta_of, read};
+use crate::kernel::{Result, Subject};
+use crate::storage::{EventQuery, EventRecord, Scope, Storage};
+use std::ops::ControlFlow;
+
+/// Events read at a time.
+const BATCH: usize = 500;
+
+/// An aggregate on its way through the log.
+#[derive(Default)]
+pub(super) struct Replay {
+    pub state: Option<Box<dyn Stored>>,
+    /// The last event that changed it.
+    pub last: Option<EventRecord>,
+    /// Its own events so far.
+    pub own_events: u64,
+    /// The first number of an own event that is not the next one.
+    pub gap: Option<u64>,
+    /// Some event has lost personal data.
+    pub is_redacted: bool,
+}
+
+impl Replay {
+    /// Folds the events that name `subject`, in order, for as long as `wanted` lets them.
+    pub async fn of(
+        storage: &dyn Storage,
+        scope: Scope,
+        subject: Subject,
+        mut wanted: impl FnMut(&Replay, &EventRecord) -> ControlFlow<()>,
+    ) -> Result<Replay> {
+        let mut replay = Replay::default();
+        let mut query = EventQuery { subject: Some(subject), limit: BATCH, ..EventQuery::default() };
+        loop {
+            let events = storage.events(scope, &query).await?;
+            let is_last = events.len() < BATCH;
+            for record in events {
+                query.after = record.seq;
+                if wanted(&replay, &record).is_break() {
+                    return Ok(replay);
+                }
+                replay.take(subject, record)?;
+            }
+            if is_last {
+                return Ok(replay);
+            }
+        }
+    }
+
+    fn take(&mut self, subject: Subject, record: EventRecord) -> Result<()> {
+        let (event, actor) = read(&record)?;
+        let revision = |state: &Option<Box<dyn Stored>>| state.as_ref().map(|state| state.base().revision);
+        let before = revision(&self.state);
+        fold_into(&mut self.state, subject, &event, &meta_of(&record, &actor));
+        if is_own(subject, &record) {
+            self.own_events += 1;
+            if self.gap.is_none() && record.aggregate_version != self.own_events {
+                self.gap = Some(record.aggregate_version);
+            }
+        }
+        if revision(&self.state) != before {
+            self.is_redacted |= record.data.get().contains("\"$redacted\"");
+            self.last = Some(record);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn is_own(subject: Subject, record: &EventRecord) -> bool {
+    (record.aggregate_kind, record.aggregate_id) == (subject.kind, subject.id)
+}

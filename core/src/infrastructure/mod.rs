@@ -1,0 +1,3 @@
+//! What keeps an installation running, open to those who look after it: the log and what reads it.
+
+pub mod event_log;
