@@ -65,7 +65,7 @@ impl<'a> Model<'a> {
             returned.push(output.clone());
             let (name, _) = operation.name.split_once('.').ok_or_else(|| operation.name.clone())?;
             let system = operation.scope == "system";
-            let class = if system { format!("System{}", pascal(name)) } else { pascal(name) };
+            let class = class_of(name, system);
             let empty = || Collection { name, class, system, methods: Vec::new() };
             collections.entry((system, name)).or_insert_with(empty).methods.push(method(operation, fields, output)?);
         }
@@ -100,6 +100,12 @@ fn method(operation: &Operation, fields: Vec<Field>, output: Type) -> Result<Met
         return Err(format!("{}: {} is an option of every call", operation.name, field.name).into());
     }
     Ok(Method { operation, fields, output, lists })
+}
+
+/// The class of a collection. Events are what a subscription gives; their collection is the log.
+pub fn class_of(collection: &str, system: bool) -> String {
+    let name = if collection == "events" { "EventLog".to_owned() } else { pascal(collection) };
+    if system { format!("System{name}") } else { name }
 }
 
 /// The name of one of several forms.

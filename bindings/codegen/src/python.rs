@@ -286,7 +286,7 @@ fn collections(catalogue: &Catalogue, reader: &mut Reader<'_>) -> Result<Vec<Col
         let (collection, verb) = operation.name.split_once('.').ok_or_else(|| Unsupported(operation.name.clone()))?;
         let system = operation.scope == "system";
         let method = method(operation, verb, reader)?;
-        let class = if system { format!("System{}", pascal(collection)) } else { pascal(collection) };
+        let class = crate::model::class_of(collection, system);
         let entry = collections.entry((system, collection.to_owned()));
         entry
             .or_insert_with(|| Collection { name: identifier(collection), class, system, methods: Vec::new() })

@@ -53,6 +53,7 @@ impl std::fmt::Display for Kind {
 
 /// An aggregate that an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "AggregateRef")]
 pub struct Subject {
     pub kind: Kind,
     pub id: uuid::Uuid,

@@ -102,6 +102,22 @@ export class SystemChannelTypes extends Collection {
   }
 }
 
+/** The collection `events`. */
+export class SystemEventLog extends Collection {
+  /**
+   * Events of all projects and of the system log in the order in which they were stored: for exports and analytics.
+   * Reading goes on later from the last event's `position`, given as `cursor`.
+   *
+   * Permission: `platform.operate`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws ValidationError: `cursor_invalid`, `limit_out_of_range`.
+   */
+  readAll(input: i.EventsReadAllInput = {}, options?: CallOptions): Pager<t.EventRecord> {
+    return this._list<t.EventRecord>("events.read_all", input, options);
+  }
+}
+
 /** The collection `inbound`. */
 export class SystemInbound extends Collection {
   /**
@@ -1610,6 +1626,147 @@ export class Contacts extends Collection {
   }
 }
 
+/** The collection `events`. */
+export class EventLog extends Collection {
+  /**
+   * The types of events that the library records, with their JSON Schemas. The host's own, `custom.*`, have none.
+   *
+   * Permission: `authenticated`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
+   */
+  catalogue(input: i.EventsCatalogueInput = {}, options?: CallOptions): Promise<t.EventCatalogue> {
+    return this._call<t.EventCatalogue>("events.catalogue", input, options);
+  }
+
+  /**
+   * How many events satisfy a condition, as `events.list` has it.
+   *
+   * It reads what it counts. Without a subject, an aggregate or a flow it counts at most 366 days of the log; narrow it
+   * by `recorded_at` or `seq`.
+   *
+   * Permission: `events.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+   * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
+   */
+  count(input: i.EventsCountInput = {}, options?: CallOptions): Promise<t.EventCounts> {
+    return this._call<t.EventCounts>("events.count", input, options);
+  }
+
+  /**
+   * An event by its id.
+   *
+   * Permission: `events.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `event_not_found`, `project_not_found`.
+   */
+  get(id: t.EventId, options?: CallOptions): Promise<t.EventRecord> {
+    return this._call<t.EventRecord>("events.get", { id }, options);
+  }
+
+  /**
+   * Events of the project in the order of their `seq`. Filter: id, type, aggregate_kind, aggregate_id, subject
+   * (`contact/<id>`), source, actor_kind, actor_id, command, correlation_id, occurred_at, recorded_at, seq. Sort: seq.
+   *
+   * A subject, an aggregate, a flow, a type and stretches of `seq` and `recorded_at` are looked up; everything else is
+   * compared on the way through the log, so that a page may be shorter than `limit`, or empty, while `has_more` is
+   * true. Looking up by `recorded_at` supposes a clock that was never set back by an hour or more.
+   *
+   * Permission: `events.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
+   */
+  list(input: i.EventsListInput = {}, options?: CallOptions): Pager<t.EventRecord> {
+    return this._list<t.EventRecord>("events.list", input, options);
+  }
+
+  /**
+   * Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and
+   * changes no state.
+   *
+   * Permission: `events.record`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws LimitExceededError: `batch_too_large`, `event_too_large`.
+   * @throws NotFoundError: `contact_not_found`, `message_not_found`, `project_not_found`, `session_not_found`.
+   * @throws ValidationError: `event_type_unknown`, `json_key_invalid`, `json_too_deep`, `timestamp_in_future`.
+   */
+  record(input: i.EventsRecordInput, options?: CommandOptions): Promise<t.CustomEventRecorded> {
+    return this._call<t.CustomEventRecorded>("events.record", input, options);
+  }
+
+  /**
+   * An aggregate as it was: the fold of its events up to a version or a moment. Without either, as the log has it now.
+   *
+   * `event_not_found` when the log of the project knew no such aggregate then.
+   *
+   * Permission: `events.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `event_not_found`, `project_not_found`.
+   */
+  stateAt(id: string, input: i.EventsStateAtInput, options?: CallOptions): Promise<t.PastState> {
+    return this._call<t.PastState>("events.state_at", { ...input, id }, options);
+  }
+
+  /**
+   * How far the log reaches, and how far its readers are.
+   *
+   * Permission: `events.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
+   */
+  stats(options?: CallOptions): Promise<t.LogStats> {
+    return this._call<t.LogStats>("events.stats", {}, options);
+  }
+
+  /**
+   * A whole flow: every commit that one call led to, through reactions, with its events.
+   *
+   * Commits come as a tree in reading order: each is followed by those that its events caused, one deeper.
+   *
+   * Permission: `events.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
+   */
+  trace(input: i.EventsTraceInput, options?: CallOptions): Promise<t.Trace> {
+    return this._call<t.Trace>("events.trace", input, options);
+  }
+
+  /**
+   * Folds aggregates again from the log and compares the result with their stored states, byte for byte.
+   *
+   * One call checks some of them, in the order in which they came to life; `next` says where the following call goes
+   * on.
+   *
+   * Permission: `events.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `limit_out_of_range`.
+   */
+  verify(input: i.EventsVerifyInput = {}, options?: CommandOptions): Promise<t.VerifyReport> {
+    return this._call<t.VerifyReport>("events.verify", input, options);
+  }
+}
+
 /** The collection `inbound`. */
 export class Inbound extends Collection {
   /**
@@ -2827,6 +2984,7 @@ export class Sessions extends Collection {
 /** What belongs to no project. */
 export class SystemCollections extends Collection {
   readonly channelTypes = new SystemChannelTypes(this._engine, this._scope);
+  readonly events = new SystemEventLog(this._engine, this._scope);
   readonly inbound = new SystemInbound(this._engine, this._scope);
   readonly members = new SystemMembers(this._engine, this._scope);
   readonly projects = new SystemProjects(this._engine, this._scope);
@@ -2839,6 +2997,7 @@ export class ProjectCollections extends Collection {
   readonly channels = new Channels(this._engine, this._scope);
   readonly chats = new Chats(this._engine, this._scope);
   readonly contacts = new Contacts(this._engine, this._scope);
+  readonly events = new EventLog(this._engine, this._scope);
   readonly inbound = new Inbound(this._engine, this._scope);
   readonly members = new Members(this._engine, this._scope);
   readonly messages = new Messages(this._engine, this._scope);

@@ -306,6 +306,27 @@ export const contacts = {
   },
 };
 
+/** Commands of the collection `events`. */
+export const events = {
+  /**
+   * Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and
+   * changes no state.
+   *
+   * As the method `EventLog.record`.
+   */
+  record(input: i.EventsRecordInput): Command<t.CustomEventRecorded> {
+    return new Command("events.record", input);
+  },
+  /**
+   * Folds aggregates again from the log and compares the result with their stored states, byte for byte.
+   *
+   * As the method `EventLog.verify`.
+   */
+  verify(input: i.EventsVerifyInput = {}): Command<t.VerifyReport> {
+    return new Command("events.verify", input);
+  },
+};
+
 /** Commands of the collection `inbound`. */
 export const inbound = {
   /**

@@ -586,6 +586,69 @@ export interface ContactsUpsertInput {
   whatsapp?: t.WhatsAppIdentifiers | null | undefined;
 }
 
+/** What `events.catalogue` is given. */
+export interface EventsCatalogueInput {
+  /** Adds an AsyncAPI 3.0 document of the same types. */
+  asyncapi?: boolean | undefined;
+  /** Types (`contact.created`) or prefixes (`contact.*`); all unless told. */
+  types?: readonly string[] | undefined;
+}
+
+/** What `events.count` is given. */
+export interface EventsCountInput {
+  filter?: t.FilterExpression | null | undefined;
+  group_by?: t.EventGrouping | null | undefined;
+}
+
+/** What `events.list` is given. */
+export interface EventsListInput {
+  filter?: t.FilterExpression | null | undefined;
+  /** 1 to 500; 20 unless told. */
+  limit?: number | null | undefined;
+  /** `["seq"]`, oldest first, unless it is `["-seq"]`. */
+  sort?: readonly t.SortKey[] | undefined;
+}
+
+/** What `events.record` is given. */
+export interface EventsRecordInput {
+  /** At most 256 KiB, eight levels deep; keys of 1–64 `A-Z`, `a-z`, `0-9`, `_`, `.`, `-`, but not `type`. */
+  data?: Readonly<Record<string, unknown>> | undefined;
+  /** When it happened; now unless told, and at most 5 minutes ahead. */
+  occurred_at?: t.Timestamp | Date | null | undefined;
+  /** How it came; as the call unless told. */
+  source?: t.Source | null | undefined;
+  /** What it is about, at most 20 things of the project. */
+  subjects?: readonly t.CustomSubject[] | undefined;
+  /** `custom.` and one to three words of `a-z`, `0-9` and `_`, such as `custom.page_view`; at most 100 characters. */
+  type: string;
+}
+
+/** What `events.state_at` is given. */
+export interface EventsStateAtInput {
+  /** After everything that was recorded up to this moment. */
+  at?: t.Timestamp | Date | null | undefined;
+  kind: t.Kind;
+  /** Just after its own event of this number. */
+  version?: number | null | undefined;
+}
+
+/** What `events.trace` is given. */
+export interface EventsTraceInput {
+  correlation_id: t.CorrelationId;
+}
+
+/** What `events.verify` is given. */
+export interface EventsVerifyInput {
+  /** `next` of the call before. */
+  after?: number | null | undefined;
+  /** Only this one. */
+  aggregate?: t.AggregateRef | null | undefined;
+  /** Aggregates to check, 1 to 1,000; 100 unless told. */
+  limit?: number | null | undefined;
+  /** Puts what the log says in the place of states that differ or are missing. */
+  repair?: boolean | undefined;
+}
+
 /** What `inbound.accept` is given. */
 export interface InboundAcceptInput {
   channel_id: t.ChannelId;
@@ -1132,6 +1195,12 @@ export interface ChannelTypesUpdateInput {
   external_id_rule?: t.ExternalIdRule | null | undefined;
   modes?: readonly t.ConnectionMode[] | null | undefined;
   settings?: Readonly<Record<string, unknown>> | null | undefined;
+}
+
+/** What `events.read_all` is given. */
+export interface EventsReadAllInput {
+  /** 1 to 500; 20 unless told. */
+  limit?: number | null | undefined;
 }
 
 /** What `inbound.receive_webhook` is given. */

@@ -35,13 +35,25 @@ export type ChatId = Branded<"ChatId">;
 /** Takes a text for a `ChatId`; the engine checks it. */
 export const ChatId = branded<ChatId>;
 
+export type CommitId = Branded<"CommitId">;
+/** Takes a text for a `CommitId`; the engine checks it. */
+export const CommitId = branded<CommitId>;
+
 export type ContactId = Branded<"ContactId">;
 /** Takes a text for a `ContactId`; the engine checks it. */
 export const ContactId = branded<ContactId>;
 
+export type CorrelationId = Branded<"CorrelationId">;
+/** Takes a text for a `CorrelationId`; the engine checks it. */
+export const CorrelationId = branded<CorrelationId>;
+
 export type CredentialId = Branded<"CredentialId">;
 /** Takes a text for a `CredentialId`; the engine checks it. */
 export const CredentialId = branded<CredentialId>;
+
+export type EventId = Branded<"EventId">;
+/** Takes a text for a `EventId`; the engine checks it. */
+export const EventId = branded<EventId>;
 
 export type JobId = Branded<"JobId">;
 /** Takes a text for a `JobId`; the engine checks it. */
@@ -163,6 +175,12 @@ export interface AgentAssignmentPatch {
   require_at_least_one_agent?: boolean | null | undefined;
   require_available?: boolean | null | undefined;
   strategy?: AssignmentStrategy | null | undefined;
+}
+
+/** An aggregate that an event is about. */
+export interface AggregateRef {
+  id: string;
+  kind: Kind;
 }
 
 /** How one kind of content is read. */
@@ -1082,6 +1100,12 @@ export interface CreatedChannelAiProcessing {
   voice?: AiProcessingConfig;
 }
 
+/** The event that was recorded. */
+export interface CustomEventRecorded {
+  id: EventId;
+  occurred_at: Timestamp;
+}
+
 /** The definition of a custom field. */
 export interface CustomFieldDefinition {
   /** The value that a new entity gets. */
@@ -1115,6 +1139,12 @@ export interface CustomFieldDefinitions {
   contact: CustomFieldDefinition[];
   pipeline: CustomFieldDefinition[];
   session: CustomFieldDefinition[];
+}
+
+/** Something that a free event is about. */
+export interface CustomSubject {
+  id: string;
+  kind: CustomSubjectKind;
 }
 
 /** A custom field's type and value. */
@@ -1192,6 +1222,80 @@ export interface Escalation {
   level: number;
   reason: string;
   to_agent_id: AgentId | null;
+}
+
+/** Types of events. */
+export interface EventCatalogue {
+  /** A channel per kind of aggregate, a message per type and version. */
+  asyncapi: Record<string, unknown> | null;
+  /** What the schemas refer to as `#/definitions/<name>`. */
+  definitions: Record<string, unknown>;
+  events: EventTypeInfo[];
+}
+
+/** Numbers of events. */
+export interface EventCounts {
+  /** By key, in its order; empty when nothing was to be grouped by. */
+  groups: EventGroup[];
+  total: number;
+}
+
+/** The events of one type, source or day. */
+export interface EventGroup {
+  count: number;
+  key: string;
+}
+
+/** One event with its envelope, as stored. Its JSON form is the public one. */
+export interface EventRecord {
+  /** Who did it. */
+  actor: ActorRef;
+  aggregate_id: string;
+  aggregate_kind: Kind;
+  /** Its number among the events of its aggregate, from 1. */
+  aggregate_version: number;
+  /** The event whose reaction decided it. */
+  causation_id: EventId | null;
+  /** The operation, reaction or job that decided it. */
+  command: string | null;
+  /** The events of one commit have it in common. */
+  commit_id: CommitId;
+  /** Constant through a whole flow. */
+  correlation_id: CorrelationId;
+  /** What it changed, with its `type`. */
+  data: Record<string, unknown>;
+  id: EventId;
+  /** What the host sent along: tracing, addresses. */
+  metadata: Record<string, unknown> | null;
+  /** When it happened. */
+  occurred_at: Timestamp;
+  /** Unique over the whole store; assigned by the commit, 0 before. */
+  position: number;
+  /** Nil for the system log. */
+  project_id: ProjectId;
+  /** When it was written. */
+  recorded_at: Timestamp;
+  /** The version of its type that wrote it. */
+  schema_version: number;
+  /** Dense number in the project's log; assigned by the commit, 0 before. */
+  seq: number;
+  source: Source;
+  /** What the event is about, its own aggregate first. */
+  subjects: AggregateRef[];
+  type: string;
+}
+
+/** One type of event. */
+export interface EventTypeInfo {
+  aggregate_kind: string;
+  /** Markdown. */
+  doc: string;
+  /** JSON Schema (2020-12) of `data`. */
+  schema: Record<string, unknown>;
+  schema_version: number;
+  /** The kinds of aggregates that it can be about, its own first. */
+  subjects: string[];
+  type: string;
 }
 
 /** How a channel of a kind gets the id that its provider knows it by. */
@@ -1699,6 +1803,33 @@ export interface Location {
   name?: string | null | undefined;
 }
 
+/** An aggregate that is not as it should be. */
+export interface LogProblem {
+  aggregate: AggregateRef;
+  problem: LogProblemKind;
+}
+
+/** How far one consumer is. */
+export interface LogReader {
+  /** The last event it is done with. */
+  checkpoint: number;
+  /** Events after it, whether it hears them or not. */
+  lag: number;
+  name: string;
+}
+
+/** The log of a project in figures. */
+export interface LogStats {
+  /** The number of the oldest event that is kept. */
+  first_seq: number;
+  /** The number of the newest event; 0 when there is none. */
+  head: number;
+  newest_at: Timestamp | null;
+  oldest_at: Timestamp | null;
+  /** Who reads it, the furthest behind first. */
+  readers: LogReader[];
+}
+
 /** A file that belongs to a message. Core never fetches it; the host does. */
 export interface Media {
   duration_ms?: number | null | undefined;
@@ -2052,6 +2183,22 @@ export interface PasswordInfo {
   /** The host asks for a new one at the next login. */
   must_change: boolean;
   secret_ref: SecretRef;
+}
+
+/** A state of the past. */
+export interface PastState {
+  id: string;
+  kind: Kind;
+  /** When that one was recorded. */
+  recorded_at: Timestamp;
+  /** Some of these events have lost personal data, so that it did not look like this. */
+  redacted: boolean;
+  /** The last event that is part of it. */
+  seq: number;
+  /** As `get` of its collection would have given it, without what is computed from other aggregates. */
+  state: Record<string, unknown>;
+  /** Its own events until then. */
+  version: number;
 }
 
 /** How a message entered its session. */
@@ -2541,6 +2688,29 @@ export interface ThreadSession {
   session: Session;
 }
 
+/** What belongs to one flow. */
+export interface Trace {
+  correlation_id: CorrelationId;
+  /** The flow has more events than the 10 000 that are shown. */
+  has_more: boolean;
+  steps: TraceStep[];
+}
+
+/** One commit of a flow. */
+export interface TraceStep {
+  actor: ActorRef;
+  /** The event whose reaction it was. */
+  causation_id: EventId | null;
+  /** The operation, reaction or job. */
+  command: string | null;
+  commit_id: CommitId;
+  /** 0 for what nothing else in the project caused. */
+  depth: number;
+  events: EventRecord[];
+  recorded_at: Timestamp;
+  source: Source;
+}
+
 /** How much is unread in active chats. */
 export interface UnreadCounts {
   chats: number;
@@ -2608,6 +2778,17 @@ export interface UserMembership {
   project_status: ProjectStatus;
   role: MemberRole;
   status: MemberStatus;
+}
+
+/** What a check has found. */
+export interface VerifyReport {
+  /** Aggregates that were looked at. */
+  checked: number;
+  /** Where the next call goes on; null when all has been looked at. */
+  next: number | null;
+  problems: LogProblem[];
+  /** How many of them are mended. */
+  repaired: number;
 }
 
 /** What to answer to the provider. */
@@ -2977,6 +3158,9 @@ export type CustomFieldType =
 /** The custom fields of an entity, ordered by key. JSON: `{"plan": {"type": "text", "value": "x"}}`. */
 export type CustomFields = Record<string, CustomValue>;
 
+/** What a free event can be about. */
+export type CustomSubjectKind = "contact" | "session" | "message";
+
 export type Direction = "asc" | "desc";
 
 /**
@@ -3007,6 +3191,13 @@ export type EndReason =
   | "chat_closed"
   | "channel_removed"
   | "contact_removed";
+
+/**
+ * What events are counted by.
+ *
+ * - `day`: The day in UTC on which it was recorded.
+ */
+export type EventGrouping = "type" | "source" | "day";
 
 /**
  * Why a send failed.
@@ -3197,11 +3388,75 @@ export type InteractiveKind = "buttons" | "list" | "reply";
  */
 export type JoinVia = "direct" | "invitation" | "project_creation";
 
+/** What kind of aggregate an event or a snapshot belongs to. */
+export type Kind =
+  | "user"
+  | "project"
+  | "project_member"
+  | "credential"
+  | "contact"
+  | "contact_event"
+  | "contact_list"
+  | "tracking"
+  | "tracking_link"
+  | "note"
+  | "message"
+  | "session"
+  | "chat"
+  | "message_group"
+  | "message_enrichment"
+  | "channel"
+  | "channel_type"
+  | "agent"
+  | "agent_session"
+  | "agent_presence"
+  | "pipeline"
+  | "pipeline_membership"
+  | "automation"
+  | "automation_execution"
+  | "trigger_definition"
+  | "signal"
+  | "broadcast"
+  | "broadcast_execution"
+  | "campaign"
+  | "campaign_enrollment"
+  | "sequence"
+  | "sequence_enrollment"
+  | "webhook"
+  | "billing_account"
+  | "subscription"
+  | "invoice"
+  | "usage_meter"
+  | "product"
+  | "consumer"
+  | "job"
+  | "saga"
+  | "schedule"
+  | "event_log"
+  | "audit"
+  | "custom";
+
 /** Whether a label was put on or taken off. */
 export type LabelAssignment = "added" | "removed";
 
 /** A language tag, for example pt-BR. */
 export type Language = string;
+
+/**
+ * What is wrong with an aggregate.
+ *
+ * - `log_state_mismatch`: The stored state is not the fold of its events.
+ * - `state_missing`: There are events and no state.
+ * - `events_missing`: There is a state and no event that it begins with.
+ * - `version_gap`: Its own events are not numbered 1, 2, 3, ...
+ * - `unreadable`: An event or the state cannot be read.
+ */
+export type LogProblemKind =
+  | "log_state_mismatch"
+  | "state_missing"
+  | "events_missing"
+  | "version_gap"
+  | "unreadable";
 
 /**
  * How somebody proved to be a user.
@@ -3707,6 +3962,28 @@ export type Slug = string;
 
 /** One field to sort by: `"name"`, `"-created_at"`, or an object that says the same. */
 export type SortKey = string | SortKeyObject;
+
+/**
+ * How a command arrived; kept with every event.
+ *
+ * - `system`: Ventros itself.
+ * - `webhook`: A provider's webhook.
+ * - `manual`: A person at a screen.
+ * - `cron`: A schedule or a timer.
+ * - `workflow`: A saga.
+ * - `api`: A program.
+ * - `import`: An import of existing data.
+ * - `automation`: A rule of a pipeline.
+ */
+export type Source =
+  | "system"
+  | "webhook"
+  | "manual"
+  | "cron"
+  | "workflow"
+  | "api"
+  | "import"
+  | "automation";
 
 /**
  * Where a message of ours was written.

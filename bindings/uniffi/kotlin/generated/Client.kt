@@ -1547,6 +1547,194 @@ public class Contacts internal constructor(engine: Engine, scope: Scope) : Colle
         )
 }
 
+/** The collection `events`. */
+public class EventLog internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * The types of events that the library records, with their JSON Schemas. The host's own, `custom.*`, have none.
+     *
+     * Permission: `authenticated`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     */
+    public suspend fun catalogue(asyncapi: Boolean? = null, types: List<String>? = null): EventCatalogue =
+        decodeEventCatalogue(ask(
+        "events.catalogue",
+        fields {
+            given("asyncapi", asyncapi)
+            given("types", types)
+        },
+    ))
+
+    /**
+     * How many events satisfy a condition, as `events.list` has it.
+     *
+     * It reads what it counts. Without a subject, an aggregate or a flow it counts at most 366 days of the log; narrow
+     * it by `recorded_at` or `seq`.
+     *
+     * Permission: `events.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+     * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
+     */
+    public suspend fun count(filter: FilterExpression? = null, groupBy: EventGrouping? = null): EventCounts =
+        decodeEventCounts(ask(
+        "events.count",
+        fields {
+            given("filter", filter)
+            given("group_by", groupBy)
+        },
+    ))
+
+    /**
+     * An event by its id.
+     *
+     * Permission: `events.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `event_not_found`, `project_not_found`.
+     */
+    public suspend fun get(id: EventId): EventRecord = decodeEventRecord(ask(
+        "events.get",
+        fields {
+            put("id", id)
+        },
+    ))
+
+    /**
+     * Events of the project in the order of their `seq`. Filter: id, type, aggregate_kind, aggregate_id, subject
+     * (`contact/<id>`), source, actor_kind, actor_id, command, correlation_id, occurred_at, recorded_at, seq. Sort:
+     * seq.
+     *
+     * A subject, an aggregate, a flow, a type and stretches of `seq` and `recorded_at` are looked up; everything else
+     * is compared on the way through the log, so that a page may be shorter than `limit`, or empty, while `has_more` is
+     * true. Looking up by `recorded_at` supposes a clock that was never set back by an hour or more.
+     *
+     * Permission: `events.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`,
+     * `filter_op_unsupported`, `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`,
+     * `filter_value_required`, `limit_out_of_range`, `sort_field_unknown`.
+     */
+    public fun list(
+        filter: FilterExpression? = null,
+        limit: Long? = null,
+        sort: List<SortKey>? = null,
+    ): Pager<EventRecord> = pages(
+        "events.list",
+        fields {
+            given("filter", filter)
+            given("limit", limit)
+            given("sort", sort)
+        },
+    ) { decodeEventRecord(it) }
+
+    /**
+     * Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and
+     * changes no state.
+     *
+     * Permission: `events.record`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.LimitExceededError: `batch_too_large`, `event_too_large`.
+     * @throws ventros.NotFoundError: `contact_not_found`, `message_not_found`, `project_not_found`,
+     * `session_not_found`.
+     * @throws ventros.ValidationError: `event_type_unknown`, `json_key_invalid`, `json_too_deep`,
+     * `timestamp_in_future`.
+     */
+    public suspend fun record(
+        type: String,
+        data: Map<String, Any?>? = null,
+        occurredAt: Timestamp? = null,
+        source: Source? = null,
+        subjects: List<CustomSubject>? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): CustomEventRecorded =
+        run(EventsRecord(type, data, occurredAt, source, subjects), idempotencyKey, expectedVersion)
+
+    /**
+     * An aggregate as it was: the fold of its events up to a version or a moment. Without either, as the log has it
+     * now.
+     *
+     * `event_not_found` when the log of the project knew no such aggregate then.
+     *
+     * Permission: `events.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `event_not_found`, `project_not_found`.
+     */
+    public suspend fun stateAt(id: String, kind: Kind, at: Timestamp? = null, version: Long? = null): PastState =
+        decodePastState(ask(
+        "events.state_at",
+        fields {
+            put("id", id)
+            put("kind", kind)
+            given("at", at)
+            given("version", version)
+        },
+    ))
+
+    /**
+     * How far the log reaches, and how far its readers are.
+     *
+     * Permission: `events.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     */
+    public suspend fun stats(): LogStats = decodeLogStats(ask("events.stats"))
+
+    /**
+     * A whole flow: every commit that one call led to, through reactions, with its events.
+     *
+     * Commits come as a tree in reading order: each is followed by those that its events caused, one deeper.
+     *
+     * Permission: `events.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     */
+    public suspend fun trace(correlationId: CorrelationId): Trace = decodeTrace(ask(
+        "events.trace",
+        fields {
+            put("correlation_id", correlationId)
+        },
+    ))
+
+    /**
+     * Folds aggregates again from the log and compares the result with their stored states, byte for byte.
+     *
+     * One call checks some of them, in the order in which they came to life; `next` says where the following call goes
+     * on.
+     *
+     * Permission: `events.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `limit_out_of_range`.
+     */
+    public suspend fun verify(
+        after: Long? = null,
+        aggregate: AggregateRef? = null,
+        limit: Long? = null,
+        repair: Boolean? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): VerifyReport = run(EventsVerify(after, aggregate, limit, repair), idempotencyKey, expectedVersion)
+}
+
 /** The collection `inbound`. */
 public class Inbound internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
 
@@ -3319,6 +3507,26 @@ public class SystemChannelTypes internal constructor(engine: Engine, scope: Scop
         )
 }
 
+/** The collection `events`. */
+public class SystemEventLog internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * Events of all projects and of the system log in the order in which they were stored: for exports and analytics.
+     * Reading goes on later from the last event's `position`, given as `cursor`.
+     *
+     * Permission: `platform.operate`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `limit_out_of_range`.
+     */
+    public fun readAll(limit: Long? = null): Pager<EventRecord> = pages(
+        "events.read_all",
+        fields {
+            given("limit", limit)
+        },
+    ) { decodeEventRecord(it) }
+}
+
 /** The collection `inbound`. */
 public class SystemInbound internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
 
@@ -4041,6 +4249,7 @@ public class SystemUsers internal constructor(engine: Engine, scope: Scope) : Co
 /** What belongs to no project. */
 public open class SystemCollections internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
     public val channelTypes: SystemChannelTypes get() = SystemChannelTypes(engine, scope)
+    public val events: SystemEventLog get() = SystemEventLog(engine, scope)
     public val inbound: SystemInbound get() = SystemInbound(engine, scope)
     public val members: SystemMembers get() = SystemMembers(engine, scope)
     public val projects: SystemProjects get() = SystemProjects(engine, scope)
@@ -4053,6 +4262,7 @@ public open class ProjectCollections internal constructor(engine: Engine, scope:
     public val channels: Channels get() = Channels(engine, scope)
     public val chats: Chats get() = Chats(engine, scope)
     public val contacts: Contacts get() = Contacts(engine, scope)
+    public val events: EventLog get() = EventLog(engine, scope)
     public val inbound: Inbound get() = Inbound(engine, scope)
     public val members: Members get() = Members(engine, scope)
     public val messages: Messages get() = Messages(engine, scope)

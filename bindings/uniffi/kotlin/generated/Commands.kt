@@ -1080,6 +1080,64 @@ public data class ContactsUpsert(
 }
 
 /**
+ * Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and changes
+ * no state.
+ *
+ * As the method `EventLog.record`.
+ */
+public data class EventsRecord(
+    /** `custom.` and one to three words of `a-z`, `0-9` and `_`, such as `custom.page_view`; at most 100 characters. */
+    val type: String,
+    /** At most 256 KiB, eight levels deep; keys of 1–64 `A-Z`, `a-z`, `0-9`, `_`, `.`, `-`, but not `type`. */
+    val data: Map<String, Any?>? = null,
+    /** When it happened; now unless told, and at most 5 minutes ahead. */
+    val occurredAt: Timestamp? = null,
+    /** How it came; as the call unless told. */
+    val source: Source? = null,
+    /** What it is about, at most 20 things of the project. */
+    val subjects: List<CustomSubject>? = null,
+) : Command<CustomEventRecorded>() {
+    override val operation: String get() = "events.record"
+
+    override fun decode(json: Any?): CustomEventRecorded = decodeCustomEventRecorded(json)
+
+    override fun toJson(): Any? = fields {
+        put("type", type)
+        given("data", data)
+        given("occurred_at", occurredAt)
+        given("source", source)
+        given("subjects", subjects)
+    }
+}
+
+/**
+ * Folds aggregates again from the log and compares the result with their stored states, byte for byte.
+ *
+ * As the method `EventLog.verify`.
+ */
+public data class EventsVerify(
+    /** `next` of the call before. */
+    val after: Long? = null,
+    /** Only this one. */
+    val aggregate: AggregateRef? = null,
+    /** Aggregates to check, 1 to 1,000; 100 unless told. */
+    val limit: Long? = null,
+    /** Puts what the log says in the place of states that differ or are missing. */
+    val repair: Boolean? = null,
+) : Command<VerifyReport>() {
+    override val operation: String get() = "events.verify"
+
+    override fun decode(json: Any?): VerifyReport = decodeVerifyReport(json)
+
+    override fun toJson(): Any? = fields {
+        given("after", after)
+        given("aggregate", aggregate)
+        given("limit", limit)
+        given("repair", repair)
+    }
+}
+
+/**
  * Stores a delivery and returns at once; it is worked off in the background, in order within a chat. For providers that
  * want an answer within a moment and repeat what was not answered.
  *

@@ -81,6 +81,14 @@ public value class ChatId(public val value: String) : Wire {
 
 /** The id of one kind of thing; the engine checks it. */
 @JvmInline
+public value class CommitId(public val value: String) : Wire {
+    override fun toJson(): Any? = value
+
+    override fun toString(): String = value
+}
+
+/** The id of one kind of thing; the engine checks it. */
+@JvmInline
 public value class ContactId(public val value: String) : Wire {
     override fun toJson(): Any? = value
 
@@ -89,7 +97,23 @@ public value class ContactId(public val value: String) : Wire {
 
 /** The id of one kind of thing; the engine checks it. */
 @JvmInline
+public value class CorrelationId(public val value: String) : Wire {
+    override fun toJson(): Any? = value
+
+    override fun toString(): String = value
+}
+
+/** The id of one kind of thing; the engine checks it. */
+@JvmInline
 public value class CredentialId(public val value: String) : Wire {
+    override fun toJson(): Any? = value
+
+    override fun toString(): String = value
+}
+
+/** The id of one kind of thing; the engine checks it. */
+@JvmInline
+public value class EventId(public val value: String) : Wire {
     override fun toJson(): Any? = value
 
     override fun toString(): String = value
@@ -819,6 +843,22 @@ public enum class CustomFieldType(private val text: String) : Wire {
 internal fun decodeCustomFieldType(json: Any?): CustomFieldType =
     CustomFieldType.entries.find { it.toString() == json } ?: unexpected("CustomFieldType", json)
 
+/** What a free event can be about. */
+public enum class CustomSubjectKind(private val text: String) : Wire {
+    CONTACT("contact"),
+    SESSION("session"),
+    MESSAGE("message"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeCustomSubjectKind(json: Any?): CustomSubjectKind =
+    CustomSubjectKind.entries.find { it.toString() == json } ?: unexpected("CustomSubjectKind", json)
+
 public enum class Direction(private val text: String) : Wire {
     ASC("asc"),
     DESC("desc"),
@@ -886,6 +926,23 @@ public enum class EndReason(private val text: String) : Wire {
 
 internal fun decodeEndReason(json: Any?): EndReason =
     EndReason.entries.find { it.toString() == json } ?: unexpected("EndReason", json)
+
+/** What events are counted by. */
+public enum class EventGrouping(private val text: String) : Wire {
+    TYPE("type"),
+    SOURCE("source"),
+    /** The day in UTC on which it was recorded. */
+    DAY("day"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeEventGrouping(json: Any?): EventGrouping =
+    EventGrouping.entries.find { it.toString() == json } ?: unexpected("EventGrouping", json)
 
 /** Why a send failed. */
 public enum class FailureCode(private val text: String) : Wire {
@@ -1171,6 +1228,64 @@ public enum class JoinVia(private val text: String) : Wire {
 internal fun decodeJoinVia(json: Any?): JoinVia =
     JoinVia.entries.find { it.toString() == json } ?: unexpected("JoinVia", json)
 
+/** What kind of aggregate an event or a snapshot belongs to. */
+public enum class Kind(private val text: String) : Wire {
+    USER("user"),
+    PROJECT("project"),
+    PROJECT_MEMBER("project_member"),
+    CREDENTIAL("credential"),
+    CONTACT("contact"),
+    CONTACT_EVENT("contact_event"),
+    CONTACT_LIST("contact_list"),
+    TRACKING("tracking"),
+    TRACKING_LINK("tracking_link"),
+    NOTE("note"),
+    MESSAGE("message"),
+    SESSION("session"),
+    CHAT("chat"),
+    MESSAGE_GROUP("message_group"),
+    MESSAGE_ENRICHMENT("message_enrichment"),
+    CHANNEL("channel"),
+    CHANNEL_TYPE("channel_type"),
+    AGENT("agent"),
+    AGENT_SESSION("agent_session"),
+    AGENT_PRESENCE("agent_presence"),
+    PIPELINE("pipeline"),
+    PIPELINE_MEMBERSHIP("pipeline_membership"),
+    AUTOMATION("automation"),
+    AUTOMATION_EXECUTION("automation_execution"),
+    TRIGGER_DEFINITION("trigger_definition"),
+    SIGNAL("signal"),
+    BROADCAST("broadcast"),
+    BROADCAST_EXECUTION("broadcast_execution"),
+    CAMPAIGN("campaign"),
+    CAMPAIGN_ENROLLMENT("campaign_enrollment"),
+    SEQUENCE("sequence"),
+    SEQUENCE_ENROLLMENT("sequence_enrollment"),
+    WEBHOOK("webhook"),
+    BILLING_ACCOUNT("billing_account"),
+    SUBSCRIPTION("subscription"),
+    INVOICE("invoice"),
+    USAGE_METER("usage_meter"),
+    PRODUCT("product"),
+    CONSUMER("consumer"),
+    JOB("job"),
+    SAGA("saga"),
+    SCHEDULE("schedule"),
+    EVENT_LOG("event_log"),
+    AUDIT("audit"),
+    CUSTOM("custom"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeKind(json: Any?): Kind =
+    Kind.entries.find { it.toString() == json } ?: unexpected("Kind", json)
+
 /** Whether a label was put on or taken off. */
 public enum class LabelAssignment(private val text: String) : Wire {
     ADDED("added"),
@@ -1185,6 +1300,29 @@ public enum class LabelAssignment(private val text: String) : Wire {
 
 internal fun decodeLabelAssignment(json: Any?): LabelAssignment =
     LabelAssignment.entries.find { it.toString() == json } ?: unexpected("LabelAssignment", json)
+
+/** What is wrong with an aggregate. */
+public enum class LogProblemKind(private val text: String) : Wire {
+    /** The stored state is not the fold of its events. */
+    LOG_STATE_MISMATCH("log_state_mismatch"),
+    /** There are events and no state. */
+    STATE_MISSING("state_missing"),
+    /** There is a state and no event that it begins with. */
+    EVENTS_MISSING("events_missing"),
+    /** Its own events are not numbered 1, 2, 3, ... */
+    VERSION_GAP("version_gap"),
+    /** An event or the state cannot be read. */
+    UNREADABLE("unreadable"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeLogProblemKind(json: Any?): LogProblemKind =
+    LogProblemKind.entries.find { it.toString() == json } ?: unexpected("LogProblemKind", json)
 
 /** How somebody proved to be a user. */
 public enum class LoginMethod(private val text: String) : Wire {
@@ -2073,6 +2211,35 @@ public enum class SessionVisibility(private val text: String) : Wire {
 internal fun decodeSessionVisibility(json: Any?): SessionVisibility =
     SessionVisibility.entries.find { it.toString() == json } ?: unexpected("SessionVisibility", json)
 
+/** How a command arrived; kept with every event. */
+public enum class Source(private val text: String) : Wire {
+    /** Ventros itself. */
+    SYSTEM("system"),
+    /** A provider's webhook. */
+    WEBHOOK("webhook"),
+    /** A person at a screen. */
+    MANUAL("manual"),
+    /** A schedule or a timer. */
+    CRON("cron"),
+    /** A saga. */
+    WORKFLOW("workflow"),
+    /** A program. */
+    API("api"),
+    /** An import of existing data. */
+    IMPORT("import"),
+    /** A rule of a pipeline. */
+    AUTOMATION("automation"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeSource(json: Any?): Source =
+    Source.entries.find { it.toString() == json } ?: unexpected("Source", json)
+
 /** Where a message of ours was written. */
 public enum class SourceHint(private val text: String) : Wire {
     UNKNOWN("unknown"),
@@ -2489,6 +2656,25 @@ public data class AgentAssignmentPatch(
         given("require_available", requireAvailable)
         given("strategy", strategy)
     }
+}
+
+/** An aggregate that an event is about. */
+public data class AggregateRef(
+    val id: String,
+    val kind: Kind,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        put("kind", kind)
+    }
+}
+
+internal fun decodeAggregateRef(json: Any?): AggregateRef {
+    val from = record(json)
+    return AggregateRef(
+        id = text(from["id"]),
+        kind = decodeKind(from["kind"]),
+    )
 }
 
 /** How one kind of content is read. */
@@ -4355,6 +4541,19 @@ internal fun decodeCreatedChannelAiProcessing(json: Any?): CreatedChannelAiProce
     )
 }
 
+/** The event that was recorded. */
+public data class CustomEventRecorded(
+    val id: EventId,
+    val occurredAt: Timestamp,
+)
+internal fun decodeCustomEventRecorded(json: Any?): CustomEventRecorded {
+    val from = record(json)
+    return CustomEventRecorded(
+        id = EventId(text(from["id"])),
+        occurredAt = instant(from["occurred_at"]),
+    )
+}
+
 /** The definition of a custom field. */
 public data class CustomFieldDefinition(
     /** The value that a new entity gets. */
@@ -4430,6 +4629,17 @@ internal fun decodeCustomFieldDefinitions(json: Any?): CustomFieldDefinitions {
         pipeline = list(from["pipeline"]) { decodeCustomFieldDefinition(it) },
         session = list(from["session"]) { decodeCustomFieldDefinition(it) },
     )
+}
+
+/** Something that a free event is about. */
+public data class CustomSubject(
+    val id: String,
+    val kind: CustomSubjectKind,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        put("kind", kind)
+    }
 }
 
 /** A custom field's type and value. */
@@ -4580,6 +4790,138 @@ internal fun decodeEscalation(json: Any?): Escalation {
         level = long(from["level"]),
         reason = text(from["reason"]),
         toAgentId = from["to_agent_id"]?.let { AgentId(text(it)) },
+    )
+}
+
+/** Types of events. */
+public data class EventCatalogue(
+    /** A channel per kind of aggregate, a message per type and version. */
+    val asyncapi: Map<String, Any?>?,
+    /** What the schemas refer to as `#/definitions/<name>`. */
+    val definitions: Map<String, Any?>,
+    val events: List<EventTypeInfo>,
+)
+internal fun decodeEventCatalogue(json: Any?): EventCatalogue {
+    val from = record(json)
+    return EventCatalogue(
+        asyncapi = from["asyncapi"]?.let { record(it) },
+        definitions = record(from["definitions"]),
+        events = list(from["events"]) { decodeEventTypeInfo(it) },
+    )
+}
+
+/** Numbers of events. */
+public data class EventCounts(
+    /** By key, in its order; empty when nothing was to be grouped by. */
+    val groups: List<EventGroup>,
+    val total: Long,
+)
+internal fun decodeEventCounts(json: Any?): EventCounts {
+    val from = record(json)
+    return EventCounts(
+        groups = list(from["groups"]) { decodeEventGroup(it) },
+        total = long(from["total"]),
+    )
+}
+
+/** The events of one type, source or day. */
+public data class EventGroup(
+    val count: Long,
+    val key: String,
+)
+internal fun decodeEventGroup(json: Any?): EventGroup {
+    val from = record(json)
+    return EventGroup(
+        count = long(from["count"]),
+        key = text(from["key"]),
+    )
+}
+
+/** One event with its envelope, as stored. Its JSON form is the public one. */
+public data class EventRecord(
+    /** Who did it. */
+    val actor: ActorRef,
+    val aggregateId: String,
+    val aggregateKind: Kind,
+    /** Its number among the events of its aggregate, from 1. */
+    val aggregateVersion: Long,
+    /** The event whose reaction decided it. */
+    val causationId: EventId?,
+    /** The operation, reaction or job that decided it. */
+    val command: String?,
+    /** The events of one commit have it in common. */
+    val commitId: CommitId,
+    /** Constant through a whole flow. */
+    val correlationId: CorrelationId,
+    /** What it changed, with its `type`. */
+    val data: Map<String, Any?>,
+    val id: EventId,
+    /** What the host sent along: tracing, addresses. */
+    val metadata: Map<String, Any?>?,
+    /** When it happened. */
+    val occurredAt: Timestamp,
+    /** Unique over the whole store; assigned by the commit, 0 before. */
+    val position: Long,
+    /** Nil for the system log. */
+    val projectId: ProjectId,
+    /** When it was written. */
+    val recordedAt: Timestamp,
+    /** The version of its type that wrote it. */
+    val schemaVersion: Long,
+    /** Dense number in the project's log; assigned by the commit, 0 before. */
+    val seq: Long,
+    val source: Source,
+    /** What the event is about, its own aggregate first. */
+    val subjects: List<AggregateRef>,
+    val type: String,
+)
+internal fun decodeEventRecord(json: Any?): EventRecord {
+    val from = record(json)
+    return EventRecord(
+        actor = decodeActorRef(from["actor"]),
+        aggregateId = text(from["aggregate_id"]),
+        aggregateKind = decodeKind(from["aggregate_kind"]),
+        aggregateVersion = long(from["aggregate_version"]),
+        causationId = from["causation_id"]?.let { EventId(text(it)) },
+        command = from["command"]?.let { text(it) },
+        commitId = CommitId(text(from["commit_id"])),
+        correlationId = CorrelationId(text(from["correlation_id"])),
+        data = record(from["data"]),
+        id = EventId(text(from["id"])),
+        metadata = from["metadata"]?.let { record(it) },
+        occurredAt = instant(from["occurred_at"]),
+        position = long(from["position"]),
+        projectId = ProjectId(text(from["project_id"])),
+        recordedAt = instant(from["recorded_at"]),
+        schemaVersion = long(from["schema_version"]),
+        seq = long(from["seq"]),
+        source = decodeSource(from["source"]),
+        subjects = list(from["subjects"]) { decodeAggregateRef(it) },
+        type = text(from["type"]),
+    )
+}
+
+/** One type of event. */
+public data class EventTypeInfo(
+    val aggregateKind: String,
+    /** Markdown. */
+    val doc: String,
+    /** JSON Schema (2020-12) of `data`. */
+    val schema: Map<String, Any?>,
+    val schemaVersion: Long,
+    /** The kinds of aggregates that it can be about, its own first. */
+    val subjects: List<String>,
+    val type: String,
+)
+internal fun decodeEventTypeInfo(json: Any?): EventTypeInfo {
+    val from = record(json)
+    return EventTypeInfo(
+        aggregateKind = text(from["aggregate_kind"]),
+        doc = text(from["doc"]),
+        schema = record(from["schema"]),
+        schemaVersion = long(from["schema_version"]),
+        subjects = list(from["subjects"]) { text(it) },
+        type = text(from["type"]),
     )
 }
 
@@ -5542,6 +5884,58 @@ internal fun decodeLocation(json: Any?): Location {
     )
 }
 
+/** An aggregate that is not as it should be. */
+public data class LogProblem(
+    val aggregate: AggregateRef,
+    val problem: LogProblemKind,
+)
+internal fun decodeLogProblem(json: Any?): LogProblem {
+    val from = record(json)
+    return LogProblem(
+        aggregate = decodeAggregateRef(from["aggregate"]),
+        problem = decodeLogProblemKind(from["problem"]),
+    )
+}
+
+/** How far one consumer is. */
+public data class LogReader(
+    /** The last event it is done with. */
+    val checkpoint: Long,
+    /** Events after it, whether it hears them or not. */
+    val lag: Long,
+    val name: String,
+)
+internal fun decodeLogReader(json: Any?): LogReader {
+    val from = record(json)
+    return LogReader(
+        checkpoint = long(from["checkpoint"]),
+        lag = long(from["lag"]),
+        name = text(from["name"]),
+    )
+}
+
+/** The log of a project in figures. */
+public data class LogStats(
+    /** The number of the oldest event that is kept. */
+    val firstSeq: Long,
+    /** The number of the newest event; 0 when there is none. */
+    val head: Long,
+    val newestAt: Timestamp?,
+    val oldestAt: Timestamp?,
+    /** Who reads it, the furthest behind first. */
+    val readers: List<LogReader>,
+)
+internal fun decodeLogStats(json: Any?): LogStats {
+    val from = record(json)
+    return LogStats(
+        firstSeq = long(from["first_seq"]),
+        head = long(from["head"]),
+        newestAt = from["newest_at"]?.let { instant(it) },
+        oldestAt = from["oldest_at"]?.let { instant(it) },
+        readers = list(from["readers"]) { decodeLogReader(it) },
+    )
+}
+
 /** A file that belongs to a message. Core never fetches it; the host does. */
 public data class Media(
     val durationMs: Long? = null,
@@ -6248,6 +6642,34 @@ internal fun decodePasswordInfo(json: Any?): PasswordInfo {
         changedAt = instant(from["changed_at"]),
         mustChange = boolean(from["must_change"]),
         secretRef = decodeSecretRef(from["secret_ref"]),
+    )
+}
+
+/** A state of the past. */
+public data class PastState(
+    val id: String,
+    val kind: Kind,
+    /** When that one was recorded. */
+    val recordedAt: Timestamp,
+    /** Some of these events have lost personal data, so that it did not look like this. */
+    val redacted: Boolean,
+    /** The last event that is part of it. */
+    val seq: Long,
+    /** As `get` of its collection would have given it, without what is computed from other aggregates. */
+    val state: Map<String, Any?>,
+    /** Its own events until then. */
+    val version: Long,
+)
+internal fun decodePastState(json: Any?): PastState {
+    val from = record(json)
+    return PastState(
+        id = text(from["id"]),
+        kind = decodeKind(from["kind"]),
+        recordedAt = instant(from["recorded_at"]),
+        redacted = boolean(from["redacted"]),
+        seq = long(from["seq"]),
+        state = record(from["state"]),
+        version = long(from["version"]),
     )
 }
 
@@ -7174,6 +7596,50 @@ internal fun decodeThreadSession(json: Any?): ThreadSession {
     )
 }
 
+/** What belongs to one flow. */
+public data class Trace(
+    val correlationId: CorrelationId,
+    /** The flow has more events than the 10 000 that are shown. */
+    val hasMore: Boolean,
+    val steps: List<TraceStep>,
+)
+internal fun decodeTrace(json: Any?): Trace {
+    val from = record(json)
+    return Trace(
+        correlationId = CorrelationId(text(from["correlation_id"])),
+        hasMore = boolean(from["has_more"]),
+        steps = list(from["steps"]) { decodeTraceStep(it) },
+    )
+}
+
+/** One commit of a flow. */
+public data class TraceStep(
+    val actor: ActorRef,
+    /** The event whose reaction it was. */
+    val causationId: EventId?,
+    /** The operation, reaction or job. */
+    val command: String?,
+    val commitId: CommitId,
+    /** 0 for what nothing else in the project caused. */
+    val depth: Long,
+    val events: List<EventRecord>,
+    val recordedAt: Timestamp,
+    val source: Source,
+)
+internal fun decodeTraceStep(json: Any?): TraceStep {
+    val from = record(json)
+    return TraceStep(
+        actor = decodeActorRef(from["actor"]),
+        causationId = from["causation_id"]?.let { EventId(text(it)) },
+        command = from["command"]?.let { text(it) },
+        commitId = CommitId(text(from["commit_id"])),
+        depth = long(from["depth"]),
+        events = list(from["events"]) { decodeEventRecord(it) },
+        recordedAt = instant(from["recorded_at"]),
+        source = decodeSource(from["source"]),
+    )
+}
+
 /** How much is unread in active chats. */
 public data class UnreadCounts(
     val chats: Long,
@@ -7302,6 +7768,26 @@ internal fun decodeUserMembership(json: Any?): UserMembership {
         projectStatus = decodeProjectStatus(from["project_status"]),
         role = decodeMemberRole(from["role"]),
         status = decodeMemberStatus(from["status"]),
+    )
+}
+
+/** What a check has found. */
+public data class VerifyReport(
+    /** Aggregates that were looked at. */
+    val checked: Long,
+    /** Where the next call goes on; null when all has been looked at. */
+    val next: Long?,
+    val problems: List<LogProblem>,
+    /** How many of them are mended. */
+    val repaired: Long,
+)
+internal fun decodeVerifyReport(json: Any?): VerifyReport {
+    val from = record(json)
+    return VerifyReport(
+        checked = long(from["checked"]),
+        next = from["next"]?.let { long(it) },
+        problems = list(from["problems"]) { decodeLogProblem(it) },
+        repaired = long(from["repaired"]),
     )
 }
 

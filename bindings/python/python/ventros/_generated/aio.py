@@ -196,6 +196,33 @@ class SystemChannelTypes(AsyncCollection):
         )
 
 
+class SystemEventLog(AsyncCollection):
+    """The collection `events`."""
+
+    def read_all(
+        self,
+        *,
+        limit: int | None = None,
+    ) -> AsyncPager[t.EventRecord]:
+        """Events of all projects and of the system log in the order in which they were stored: for exports and analytics. Reading goes on later
+        from the last event's `position`, given as `cursor`.
+
+        Args:
+            cursor: `next_cursor` of the page before, or the `position` of the last event that is known.
+            limit: 1 to 500; 20 unless told.
+
+        Permission: platform.operate.
+        Errors: cursor_invalid, limit_out_of_range, permission_denied.
+        """
+        return self._list(
+            "events.read_all",
+            {
+                "limit": given(limit),
+            },
+            Page[t.EventRecord],
+        )
+
+
 class SystemInbound(AsyncCollection):
     """The collection `inbound`."""
 
@@ -3054,6 +3081,243 @@ class Contacts(AsyncCollection):
         )
 
 
+class EventLog(AsyncCollection):
+    """The collection `events`."""
+
+    async def catalogue(
+        self,
+        *,
+        asyncapi: bool | None = None,
+        types: Sequence[str] | None = None,
+    ) -> t.EventCatalogue:
+        """The types of events that the library records, with their JSON Schemas. The host's own, `custom.*`, have none.
+
+        Args:
+            asyncapi: Adds an AsyncAPI 3.0 document of the same types.
+            types: Types (`contact.created`) or prefixes (`contact.*`); all unless told.
+
+        Permission: authenticated.
+        Errors: permission_denied, project_not_found.
+        """
+        return await self._call(
+            "events.catalogue",
+            {
+                "asyncapi": given(asyncapi),
+                "types": given(types),
+            },
+            t.EventCatalogue,
+        )
+
+    async def count(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        group_by: t.EventGrouping | None = None,
+    ) -> t.EventCounts:
+        """How many events satisfy a condition, as `events.list` has it.
+
+        It reads what it counts. Without a subject, an aggregate or a flow it counts at most 366 days of the log; narrow it by `recorded_at`
+        or `seq`.
+
+        Permission: events.view.
+        Errors: filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, permission_denied, project_not_found.
+        """
+        return await self._call(
+            "events.count",
+            {
+                "filter": given(filter),
+                "group_by": given(group_by),
+            },
+            t.EventCounts,
+        )
+
+    async def get(
+        self,
+        id: t.EventId,
+    ) -> t.EventRecord:
+        """An event by its id.
+
+        Permission: events.view.
+        Errors: event_not_found, permission_denied, project_not_found.
+        """
+        return await self._call(
+            "events.get",
+            {
+                "id": id,
+            },
+            t.EventRecord,
+        )
+
+    def list(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        limit: int | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+    ) -> AsyncPager[t.EventRecord]:
+        """Events of the project in the order of their `seq`. Filter: id, type, aggregate_kind, aggregate_id, subject (`contact/<id>`), source,
+        actor_kind, actor_id, command, correlation_id, occurred_at, recorded_at, seq. Sort: seq.
+
+        A subject, an aggregate, a flow, a type and stretches of `seq` and `recorded_at` are looked up; everything else is compared on the
+        way through the log, so that a page may be shorter than `limit`, or empty, while `has_more` is true. Looking up by `recorded_at`
+        supposes a clock that was never set back by an hour or more.
+
+        Args:
+            cursor: `next_cursor` of the page before.
+            limit: 1 to 500; 20 unless told.
+            sort: `["seq"]`, oldest first, unless it is `["-seq"]`.
+
+        Permission: events.view.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
+        """
+        return self._list(
+            "events.list",
+            {
+                "filter": given(filter),
+                "limit": given(limit),
+                "sort": given(sort),
+            },
+            Page[t.EventRecord],
+        )
+
+    async def record(
+        self,
+        *,
+        type: str,
+        data: Mapping[str, Any] | None = None,
+        occurred_at: t.Timestamp | None = None,
+        source: t.Source | None = None,
+        subjects: Sequence[t.CustomSubject] | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.CustomEventRecorded:
+        """Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and changes no state.
+
+        Args:
+            data: At most 256 KiB, eight levels deep; keys of 1–64 `A-Z`, `a-z`, `0-9`, `_`, `.`, `-`, but not `type`.
+            occurred_at: When it happened; now unless told, and at most 5 minutes ahead.
+            source: How it came; as the call unless told.
+            subjects: What it is about, at most 20 things of the project.
+            type: `custom.` and one to three words of `a-z`, `0-9` and `_`, such as `custom.page_view`; at most 100 characters.
+
+        Permission: events.record.
+        Errors: batch_too_large, contact_not_found, event_too_large, event_type_unknown, idempotency_key_reused, json_key_invalid, json_too_deep, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, session_not_found, timestamp_in_future, version_conflict.
+        """
+        return await self._call(
+            "events.record",
+            {
+                "type": type,
+                "data": given(data),
+                "occurred_at": given(occurred_at),
+                "source": given(source),
+                "subjects": given(subjects),
+            },
+            t.CustomEventRecorded,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def state_at(
+        self,
+        id: str,
+        *,
+        kind: t.Kind,
+        at: t.Timestamp | None = None,
+        version: int | None = None,
+    ) -> t.PastState:
+        """An aggregate as it was: the fold of its events up to a version or a moment. Without either, as the log has it now.
+
+        `event_not_found` when the log of the project knew no such aggregate then.
+
+        Args:
+            at: After everything that was recorded up to this moment.
+            version: Just after its own event of this number.
+
+        Permission: events.view.
+        Errors: event_not_found, permission_denied, project_not_found.
+        """
+        return await self._call(
+            "events.state_at",
+            {
+                "id": id,
+                "kind": kind,
+                "at": given(at),
+                "version": given(version),
+            },
+            t.PastState,
+        )
+
+    async def stats(
+        self,
+    ) -> t.LogStats:
+        """How far the log reaches, and how far its readers are.
+
+        Permission: events.view.
+        Errors: permission_denied, project_not_found.
+        """
+        return await self._call(
+            "events.stats",
+            {},
+            t.LogStats,
+        )
+
+    async def trace(
+        self,
+        *,
+        correlation_id: t.CorrelationId,
+    ) -> t.Trace:
+        """A whole flow: every commit that one call led to, through reactions, with its events.
+
+        Commits come as a tree in reading order: each is followed by those that its events caused, one deeper.
+
+        Permission: events.view.
+        Errors: permission_denied, project_not_found.
+        """
+        return await self._call(
+            "events.trace",
+            {
+                "correlation_id": correlation_id,
+            },
+            t.Trace,
+        )
+
+    async def verify(
+        self,
+        *,
+        after: int | None = None,
+        aggregate: t.AggregateRef | None = None,
+        limit: int | None = None,
+        repair: bool | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.VerifyReport:
+        """Folds aggregates again from the log and compares the result with their stored states, byte for byte.
+
+        One call checks some of them, in the order in which they came to life; `next` says where the following call goes on.
+
+        Args:
+            after: `next` of the call before.
+            aggregate: Only this one.
+            limit: Aggregates to check, 1 to 1,000; 100 unless told.
+            repair: Puts what the log says in the place of states that differ or are missing.
+
+        Permission: events.manage.
+        Errors: idempotency_key_reused, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return await self._call(
+            "events.verify",
+            {
+                "after": given(after),
+                "aggregate": given(aggregate),
+                "limit": given(limit),
+                "repair": given(repair),
+            },
+            t.VerifyReport,
+            idempotency_key,
+            expected_version,
+        )
+
+
 class Inbound(AsyncCollection):
     """The collection `inbound`."""
 
@@ -5105,6 +5369,10 @@ class SystemCollections(AsyncCollection):
         return SystemChannelTypes(self._engine, self._scope)
 
     @cached_property
+    def events(self) -> SystemEventLog:
+        return SystemEventLog(self._engine, self._scope)
+
+    @cached_property
     def inbound(self) -> SystemInbound:
         return SystemInbound(self._engine, self._scope)
 
@@ -5139,6 +5407,10 @@ class ProjectCollections(AsyncCollection):
     @cached_property
     def contacts(self) -> Contacts:
         return Contacts(self._engine, self._scope)
+
+    @cached_property
+    def events(self) -> EventLog:
+        return EventLog(self._engine, self._scope)
 
     @cached_property
     def inbound(self) -> Inbound:

@@ -1166,6 +1166,75 @@ class contacts:
         )
 
 
+class events:
+    """Commands of the collection `events`."""
+
+    @staticmethod
+    def record(
+        *,
+        type: str,
+        data: Mapping[str, Any] | None = None,
+        occurred_at: t.Timestamp | None = None,
+        source: t.Source | None = None,
+        subjects: Sequence[t.CustomSubject] | None = None,
+    ) -> Command[t.CustomEventRecorded]:
+        """Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and changes no state.
+
+        Args:
+            data: At most 256 KiB, eight levels deep; keys of 1–64 `A-Z`, `a-z`, `0-9`, `_`, `.`, `-`, but not `type`.
+            occurred_at: When it happened; now unless told, and at most 5 minutes ahead.
+            source: How it came; as the call unless told.
+            subjects: What it is about, at most 20 things of the project.
+            type: `custom.` and one to three words of `a-z`, `0-9` and `_`, such as `custom.page_view`; at most 100 characters.
+
+        Permission: events.record.
+        Errors: batch_too_large, contact_not_found, event_too_large, event_type_unknown, idempotency_key_reused, json_key_invalid, json_too_deep, message_not_found, permission_denied, project_inactive, project_not_found, project_suspended, session_not_found, timestamp_in_future, version_conflict.
+        """
+        return Command(
+            "events.record",
+            {
+                "type": type,
+                "data": given(data),
+                "occurred_at": given(occurred_at),
+                "source": given(source),
+                "subjects": given(subjects),
+            },
+            t.CustomEventRecorded,
+        )
+
+    @staticmethod
+    def verify(
+        *,
+        after: int | None = None,
+        aggregate: t.AggregateRef | None = None,
+        limit: int | None = None,
+        repair: bool | None = None,
+    ) -> Command[t.VerifyReport]:
+        """Folds aggregates again from the log and compares the result with their stored states, byte for byte.
+
+        One call checks some of them, in the order in which they came to life; `next` says where the following call goes on.
+
+        Args:
+            after: `next` of the call before.
+            aggregate: Only this one.
+            limit: Aggregates to check, 1 to 1,000; 100 unless told.
+            repair: Puts what the log says in the place of states that differ or are missing.
+
+        Permission: events.manage.
+        Errors: idempotency_key_reused, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "events.verify",
+            {
+                "after": given(after),
+                "aggregate": given(aggregate),
+                "limit": given(limit),
+                "repair": given(repair),
+            },
+            t.VerifyReport,
+        )
+
+
 class inbound:
     """Commands of the collection `inbound`."""
 
@@ -3312,6 +3381,7 @@ __all__ = [
     "channels",
     "chats",
     "contacts",
+    "events",
     "inbound",
     "members",
     "messages",

@@ -18,8 +18,11 @@ BillingAccountId = NewType("BillingAccountId", str)
 ChannelId = NewType("ChannelId", str)
 ChannelTypeId = NewType("ChannelTypeId", str)
 ChatId = NewType("ChatId", str)
+CommitId = NewType("CommitId", str)
 ContactId = NewType("ContactId", str)
+CorrelationId = NewType("CorrelationId", str)
 CredentialId = NewType("CredentialId", str)
+EventId = NewType("EventId", str)
 JobId = NewType("JobId", str)
 MemberId = NewType("MemberId", str)
 MessageId = NewType("MessageId", str)
@@ -120,6 +123,13 @@ class AgentAssignmentPatch(Struct, frozen=True, kw_only=True):
     require_at_least_one_agent: bool | None = None
     require_available: bool | None = None
     strategy: AssignmentStrategy | None = None
+
+
+class AggregateRef(Struct, frozen=True, kw_only=True):
+    """An aggregate that an event is about."""
+
+    id: str
+    kind: Kind
 
 
 class AiProcessingConfig(Struct, frozen=True, kw_only=True):
@@ -1102,6 +1112,13 @@ class CreatedChannelAiProcessing(Struct, frozen=True, kw_only=True):
     voice: AiProcessingConfig | UnsetType = UNSET
 
 
+class CustomEventRecorded(Struct, frozen=True, kw_only=True):
+    """The event that was recorded."""
+
+    id: EventId
+    occurred_at: Timestamp
+
+
 class CustomFieldDefinition(Struct, frozen=True, kw_only=True):
     """The definition of a custom field."""
 
@@ -1137,6 +1154,13 @@ class CustomFieldDefinitions(Struct, frozen=True, kw_only=True):
     contact: List[CustomFieldDefinition] = []
     pipeline: List[CustomFieldDefinition] = []
     session: List[CustomFieldDefinition] = []
+
+
+class CustomSubject(Struct, frozen=True, kw_only=True):
+    """Something that a free event is about."""
+
+    id: str
+    kind: CustomSubjectKind
 
 
 class CustomValue(Struct, frozen=True, kw_only=True):
@@ -1223,6 +1247,85 @@ class Escalation(Struct, frozen=True, kw_only=True):
     """1 to 5."""
     reason: str
     to_agent_id: AgentId | None = None
+
+
+class EventCatalogue(Struct, frozen=True, kw_only=True):
+    """Types of events."""
+
+    asyncapi: dict[str, Any] | None = None
+    """A channel per kind of aggregate, a message per type and version."""
+    definitions: dict[str, Any]
+    """What the schemas refer to as `#/definitions/<name>`."""
+    events: List[EventTypeInfo]
+
+
+class EventCounts(Struct, frozen=True, kw_only=True):
+    """Numbers of events."""
+
+    groups: List[EventGroup]
+    """By key, in its order; empty when nothing was to be grouped by."""
+    total: int
+
+
+class EventGroup(Struct, frozen=True, kw_only=True):
+    """The events of one type, source or day."""
+
+    count: int
+    key: str
+
+
+class EventRecord(Struct, frozen=True, kw_only=True):
+    """One event with its envelope, as stored. Its JSON form is the public one."""
+
+    actor: ActorRef
+    """Who did it."""
+    aggregate_id: str
+    aggregate_kind: Kind
+    aggregate_version: int
+    """Its number among the events of its aggregate, from 1."""
+    causation_id: EventId | None = None
+    """The event whose reaction decided it."""
+    command: str | None = None
+    """The operation, reaction or job that decided it."""
+    commit_id: CommitId
+    """The events of one commit have it in common."""
+    correlation_id: CorrelationId
+    """Constant through a whole flow."""
+    data: dict[str, Any]
+    """What it changed, with its `type`."""
+    id: EventId
+    metadata: dict[str, Any] | None = None
+    """What the host sent along: tracing, addresses."""
+    occurred_at: Timestamp
+    """When it happened."""
+    position: int
+    """Unique over the whole store; assigned by the commit, 0 before."""
+    project_id: ProjectId
+    """Nil for the system log."""
+    recorded_at: Timestamp
+    """When it was written."""
+    schema_version: int
+    """The version of its type that wrote it."""
+    seq: int
+    """Dense number in the project's log; assigned by the commit, 0 before."""
+    source: Source
+    subjects: List[AggregateRef]
+    """What the event is about, its own aggregate first."""
+    type: str
+
+
+class EventTypeInfo(Struct, frozen=True, kw_only=True):
+    """One type of event."""
+
+    aggregate_kind: str
+    doc: str
+    """Markdown."""
+    schema: dict[str, Any]
+    """JSON Schema (2020-12) of `data`."""
+    schema_version: int
+    subjects: List[str]
+    """The kinds of aggregates that it can be about, its own first."""
+    type: str
 
 
 class ExternalIdRule(Struct, frozen=True, kw_only=True):
@@ -1751,6 +1854,36 @@ class Location(Struct, frozen=True, kw_only=True):
     longitude: float
     """Degrees, -180 to 180."""
     name: str | None = None
+
+
+class LogProblem(Struct, frozen=True, kw_only=True):
+    """An aggregate that is not as it should be."""
+
+    aggregate: AggregateRef
+    problem: LogProblemKind
+
+
+class LogReader(Struct, frozen=True, kw_only=True):
+    """How far one consumer is."""
+
+    checkpoint: int
+    """The last event it is done with."""
+    lag: int
+    """Events after it, whether it hears them or not."""
+    name: str
+
+
+class LogStats(Struct, frozen=True, kw_only=True):
+    """The log of a project in figures."""
+
+    first_seq: int
+    """The number of the oldest event that is kept."""
+    head: int
+    """The number of the newest event; 0 when there is none."""
+    newest_at: Timestamp | None = None
+    oldest_at: Timestamp | None = None
+    readers: List[LogReader]
+    """Who reads it, the furthest behind first."""
 
 
 class Media(Struct, frozen=True, kw_only=True):
@@ -2360,6 +2493,23 @@ class PasswordInfo(Struct, frozen=True, kw_only=True):
     must_change: bool
     """The host asks for a new one at the next login."""
     secret_ref: SecretRef
+
+
+class PastState(Struct, frozen=True, kw_only=True):
+    """A state of the past."""
+
+    id: str
+    kind: Kind
+    recorded_at: Timestamp
+    """When that one was recorded."""
+    redacted: bool
+    """Some of these events have lost personal data, so that it did not look like this."""
+    seq: int
+    """The last event that is part of it."""
+    state: dict[str, Any]
+    """As `get` of its collection would have given it, without what is computed from other aggregates."""
+    version: int
+    """Its own events until then."""
 
 
 class Placement(Struct, frozen=True, kw_only=True):
@@ -2976,6 +3126,31 @@ class ThreadSession(Struct, frozen=True, kw_only=True):
     session: Session
 
 
+class Trace(Struct, frozen=True, kw_only=True):
+    """What belongs to one flow."""
+
+    correlation_id: CorrelationId
+    has_more: bool
+    """The flow has more events than the 10 000 that are shown."""
+    steps: List[TraceStep]
+
+
+class TraceStep(Struct, frozen=True, kw_only=True):
+    """One commit of a flow."""
+
+    actor: ActorRef
+    causation_id: EventId | None = None
+    """The event whose reaction it was."""
+    command: str | None = None
+    """The operation, reaction or job."""
+    commit_id: CommitId
+    depth: int
+    """0 for what nothing else in the project caused."""
+    events: List[EventRecord]
+    recorded_at: Timestamp
+    source: Source
+
+
 class UnreadCounts(Struct, frozen=True, kw_only=True):
     """How much is unread in active chats."""
 
@@ -3047,6 +3222,18 @@ class UserMembership(Struct, frozen=True, kw_only=True):
     project_status: ProjectStatus
     role: MemberRole
     status: MemberStatus
+
+
+class VerifyReport(Struct, frozen=True, kw_only=True):
+    """What a check has found."""
+
+    checked: int
+    """Aggregates that were looked at."""
+    next: int | None = None
+    """Where the next call goes on; null when all has been looked at."""
+    problems: List[LogProblem]
+    repaired: int
+    """How many of them are mended."""
 
 
 class WebhookReply(Struct, frozen=True, kw_only=True):
@@ -3363,6 +3550,9 @@ CustomFieldType: TypeAlias = Literal[
 CustomFields: TypeAlias = dict[str, CustomValue]
 """The custom fields of an entity, ordered by key. JSON: `{"plan": {"type": "text", "value": "x"}}`."""
 
+CustomSubjectKind: TypeAlias = Literal["contact", "session", "message"]
+"""What a free event can be about."""
+
 Direction: TypeAlias = Literal["asc", "desc"]
 
 Direction2: TypeAlias = Literal["inbound", "outbound", "internal"]
@@ -3392,6 +3582,12 @@ EndReason: TypeAlias = Literal[
     "contact_removed",
 ]
 """Why it ended. Everything but silence is a decision, and no message is attached across it."""
+
+EventGrouping: TypeAlias = Literal["type", "source", "day"]
+"""What events are counted by.
+
+- `day`: The day in UTC on which it was recorded.
+"""
 
 FailureCode: TypeAlias = Literal[
     "timeout",
@@ -3559,11 +3755,72 @@ JoinVia: TypeAlias = Literal["direct", "invitation", "project_creation"]
 - `project_creation`: Founded the project, or was named its owner.
 """
 
+Kind: TypeAlias = Literal[
+    "user",
+    "project",
+    "project_member",
+    "credential",
+    "contact",
+    "contact_event",
+    "contact_list",
+    "tracking",
+    "tracking_link",
+    "note",
+    "message",
+    "session",
+    "chat",
+    "message_group",
+    "message_enrichment",
+    "channel",
+    "channel_type",
+    "agent",
+    "agent_session",
+    "agent_presence",
+    "pipeline",
+    "pipeline_membership",
+    "automation",
+    "automation_execution",
+    "trigger_definition",
+    "signal",
+    "broadcast",
+    "broadcast_execution",
+    "campaign",
+    "campaign_enrollment",
+    "sequence",
+    "sequence_enrollment",
+    "webhook",
+    "billing_account",
+    "subscription",
+    "invoice",
+    "usage_meter",
+    "product",
+    "consumer",
+    "job",
+    "saga",
+    "schedule",
+    "event_log",
+    "audit",
+    "custom",
+]
+"""What kind of aggregate an event or a snapshot belongs to."""
+
 LabelAssignment: TypeAlias = Literal["added", "removed"]
 """Whether a label was put on or taken off."""
 
 Language: TypeAlias = str
 """A language tag, for example pt-BR."""
+
+LogProblemKind: TypeAlias = Literal[
+    "log_state_mismatch", "state_missing", "events_missing", "version_gap", "unreadable"
+]
+"""What is wrong with an aggregate.
+
+- `log_state_mismatch`: The stored state is not the fold of its events.
+- `state_missing`: There are events and no state.
+- `events_missing`: There is a state and no event that it begins with.
+- `version_gap`: Its own events are not numbered 1, 2, 3, ...
+- `unreadable`: An event or the state cannot be read.
+"""
 
 LoginMethod: TypeAlias = Literal["oidc", "api_key", "password", "host"]
 """How somebody proved to be a user.
@@ -4014,6 +4271,19 @@ Slug: TypeAlias = str
 SortKey: TypeAlias = str | SortKeyObject
 """One field to sort by: `"name"`, `"-created_at"`, or an object that says the same."""
 
+Source: TypeAlias = Literal["system", "webhook", "manual", "cron", "workflow", "api", "import", "automation"]
+"""How a command arrived; kept with every event.
+
+- `system`: Ventros itself.
+- `webhook`: A provider's webhook.
+- `manual`: A person at a screen.
+- `cron`: A schedule or a timer.
+- `workflow`: A saga.
+- `api`: A program.
+- `import`: An import of existing data.
+- `automation`: A rule of a pipeline.
+"""
+
 SourceHint: TypeAlias = Literal["unknown", "api", "app"]
 """Where a message of ours was written.
 
@@ -4107,6 +4377,7 @@ __all__ = [
     "AgentAssignmentConfig",
     "AgentAssignmentPatch",
     "AgentId",
+    "AggregateRef",
     "AiProcessingConfig",
     "AiProcessingPatch",
     "AiRequest",
@@ -4157,6 +4428,7 @@ __all__ = [
     "ChatType",
     "CheckedConfig",
     "ClaimedMessage",
+    "CommitId",
     "Component",
     "ConfigField",
     "ConfigFieldType",
@@ -4189,12 +4461,14 @@ __all__ = [
     "ContentVideo",
     "ContentVoice",
     "Conversion",
+    "CorrelationId",
     "Created",
     "CreatedChannel",
     "CreatedChannelAiProcessing",
     "CreateUser",
     "CredentialId",
     "Currency",
+    "CustomEventRecorded",
     "CustomFieldDefinition",
     "CustomFieldDefinitions",
     "CustomFieldInput",
@@ -4202,6 +4476,8 @@ __all__ = [
     "CustomFields",
     "CustomFieldTarget",
     "CustomFieldType",
+    "CustomSubject",
+    "CustomSubjectKind",
     "CustomValue",
     "DeliveryResult",
     "Departure",
@@ -4216,6 +4492,13 @@ __all__ = [
     "EndReason",
     "Enrichment",
     "Escalation",
+    "EventCatalogue",
+    "EventCounts",
+    "EventGroup",
+    "EventGrouping",
+    "EventId",
+    "EventRecord",
+    "EventTypeInfo",
     "ExternalIdentity",
     "ExternalIdRule",
     "Failure",
@@ -4280,6 +4563,7 @@ __all__ = [
     "JobId",
     "JoinVia",
     "JsonPatch",
+    "Kind",
     "KnownAddress",
     "LabelAssignment",
     "LabelInput",
@@ -4287,6 +4571,10 @@ __all__ = [
     "LastMessage",
     "Location",
     "LoginMethod",
+    "LogProblem",
+    "LogProblemKind",
+    "LogReader",
+    "LogStats",
     "Media",
     "MediaFetch",
     "MediaKind",
@@ -4350,6 +4638,7 @@ __all__ = [
     "PartySystem",
     "PasswordAlgorithm",
     "PasswordInfo",
+    "PastState",
     "Permission",
     "Phone",
     "PipelineId",
@@ -4412,6 +4701,7 @@ __all__ = [
     "Slug",
     "SortKey",
     "SortKeyObject",
+    "Source",
     "SourceHint",
     "Stage",
     "StartedSession",
@@ -4426,6 +4716,8 @@ __all__ = [
     "TimeoutSource2",
     "Timestamp",
     "Timezone",
+    "Trace",
+    "TraceStep",
     "UnknownReason",
     "UnreadCounts",
     "Upserted",
@@ -4435,6 +4727,7 @@ __all__ = [
     "UserId",
     "UserMembership",
     "UserStatus",
+    "VerifyReport",
     "Via",
     "WebhookReply",
     "WeeklyHours",

@@ -1534,6 +1534,157 @@ public struct Contacts: Collection {
     }
 }
 
+/// The collection `events`.
+public struct EventLog: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// The types of events that the library records, with their JSON Schemas. The host's own, `custom.*`, have none.
+    ///
+    /// Permission: `authenticated`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    public func catalogue(asyncapi: Bool? = nil, types: [String]? = nil) async throws -> EventCatalogue {
+        try await run(EventsCatalogue(asyncapi: asyncapi, types: types))
+    }
+
+    /// How many events satisfy a condition, as `events.list` has it.
+    ///
+    /// It reads what it counts. Without a subject, an aggregate or a flow it counts at most 366 days of the log; narrow
+    /// it by `recorded_at` or `seq`.
+    ///
+    /// Permission: `events.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+    /// `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
+    public func count(filter: FilterExpression? = nil, groupBy: EventGrouping? = nil) async throws -> EventCounts {
+        try await run(EventsCount(filter: filter, groupBy: groupBy))
+    }
+
+    /// An event by its id.
+    ///
+    /// Permission: `events.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `event_not_found`, `project_not_found`.
+    public func get(_ id: EventId) async throws -> EventRecord {
+        try await run(EventsGet(id: id))
+    }
+
+    /// Events of the project in the order of their `seq`. Filter: id, type, aggregate_kind, aggregate_id, subject
+    /// (`contact/<id>`), source, actor_kind, actor_id, command, correlation_id, occurred_at, recorded_at, seq. Sort:
+    /// seq.
+    ///
+    /// A subject, an aggregate, a flow, a type and stretches of `seq` and `recorded_at` are looked up; everything else
+    /// is compared on the way through the log, so that a page may be shorter than `limit`, or empty, while `has_more`
+    /// is true. Looking up by `recorded_at` supposes a clock that was never set back by an hour or more.
+    ///
+    /// Permission: `events.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+    /// `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+    /// `limit_out_of_range`, `sort_field_unknown`.
+    public func list(filter: FilterExpression? = nil, limit: Int? = nil, sort: [SortKey]? = nil) -> Pager<EventRecord> {
+        list { cursor in EventsList(filter: filter, limit: limit, sort: sort, cursor: cursor) }
+    }
+
+    /// Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and
+    /// changes no state.
+    ///
+    /// Permission: `events.record`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: LimitExceededError: `batch_too_large`, `event_too_large`.
+    /// - Throws: NotFoundError: `contact_not_found`, `message_not_found`, `project_not_found`, `session_not_found`.
+    /// - Throws: ValidationError: `event_type_unknown`, `json_key_invalid`, `json_too_deep`, `timestamp_in_future`.
+    public func record(
+        type: String,
+        data: [String: JSON]? = nil,
+        occurredAt: Timestamp? = nil,
+        source: Source? = nil,
+        subjects: [CustomSubject]? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> CustomEventRecorded {
+        try await run(
+            EventsRecord(type: type, data: data, occurredAt: occurredAt, source: source, subjects: subjects),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// An aggregate as it was: the fold of its events up to a version or a moment. Without either, as the log has it
+    /// now.
+    ///
+    /// `event_not_found` when the log of the project knew no such aggregate then.
+    ///
+    /// Permission: `events.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `event_not_found`, `project_not_found`.
+    public func stateAt(_ id: String, kind: Kind, at: Timestamp? = nil, version: Int? = nil) async throws -> PastState {
+        try await run(EventsStateAt(id: id, kind: kind, at: at, version: version))
+    }
+
+    /// How far the log reaches, and how far its readers are.
+    ///
+    /// Permission: `events.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    public func stats() async throws -> LogStats {
+        try await run(EventsStats())
+    }
+
+    /// A whole flow: every commit that one call led to, through reactions, with its events.
+    ///
+    /// Commits come as a tree in reading order: each is followed by those that its events caused, one deeper.
+    ///
+    /// Permission: `events.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    public func trace(correlationId: CorrelationId) async throws -> Trace {
+        try await run(EventsTrace(correlationId: correlationId))
+    }
+
+    /// Folds aggregates again from the log and compares the result with their stored states, byte for byte.
+    ///
+    /// One call checks some of them, in the order in which they came to life; `next` says where the following call goes
+    /// on.
+    ///
+    /// Permission: `events.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `limit_out_of_range`.
+    public func verify(
+        after: Int? = nil,
+        aggregate: AggregateRef? = nil,
+        limit: Int? = nil,
+        repair: Bool? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> VerifyReport {
+        try await run(
+            EventsVerify(after: after, aggregate: aggregate, limit: limit, repair: repair),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+}
+
 /// The collection `inbound`.
 public struct Inbound: Collection {
     let engine: Engine
@@ -3388,6 +3539,23 @@ public struct SystemChannelTypes: Collection {
     }
 }
 
+/// The collection `events`.
+public struct SystemEventLog: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// Events of all projects and of the system log in the order in which they were stored: for exports and analytics.
+    /// Reading goes on later from the last event's `position`, given as `cursor`.
+    ///
+    /// Permission: `platform.operate`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: ValidationError: `cursor_invalid`, `limit_out_of_range`.
+    public func readAll(limit: Int? = nil) -> Pager<EventRecord> {
+        list { cursor in EventsReadAll(limit: limit, cursor: cursor) }
+    }
+}
+
 /// The collection `inbound`.
 public struct SystemInbound: Collection {
     let engine: Engine
@@ -4161,6 +4329,7 @@ public struct SystemUsers: Collection {
 /// What belongs to no project.
 extension Crm {
     public var channelTypes: SystemChannelTypes { SystemChannelTypes(engine: engine, scope: scope) }
+    public var events: SystemEventLog { SystemEventLog(engine: engine, scope: scope) }
     public var inbound: SystemInbound { SystemInbound(engine: engine, scope: scope) }
     public var members: SystemMembers { SystemMembers(engine: engine, scope: scope) }
     public var projects: SystemProjects { SystemProjects(engine: engine, scope: scope) }
@@ -4173,6 +4342,7 @@ extension ProjectHandle {
     public var channels: Channels { Channels(engine: engine, scope: scope) }
     public var chats: Chats { Chats(engine: engine, scope: scope) }
     public var contacts: Contacts { Contacts(engine: engine, scope: scope) }
+    public var events: EventLog { EventLog(engine: engine, scope: scope) }
     public var inbound: Inbound { Inbound(engine: engine, scope: scope) }
     public var members: Members { Members(engine: engine, scope: scope) }
     public var messages: Messages { Messages(engine: engine, scope: scope) }

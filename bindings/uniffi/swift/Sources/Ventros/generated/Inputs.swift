@@ -2615,6 +2615,305 @@ public struct ContactsUpsert: Command, Equatable {
 
 }
 
+/// The types of events that the library records, with their JSON Schemas. The host's own, `custom.*`, have none.
+public struct EventsCatalogue: Query, Equatable {
+    public typealias Output = EventCatalogue
+    public static let operation = "events.catalogue"
+
+    /// Adds an AsyncAPI 3.0 document of the same types.
+    public var asyncapi: Bool?
+    /// Types (`contact.created`) or prefixes (`contact.*`); all unless told.
+    public var types: [String]?
+
+    public init(
+        asyncapi: Bool? = nil,
+        types: [String]? = nil
+    ) {
+        self.asyncapi = asyncapi
+        self.types = types
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case asyncapi = "asyncapi"
+        case types = "types"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(asyncapi, forKey: .asyncapi)
+        try fields.encodeIfPresent(types, forKey: .types)
+    }
+
+}
+
+/// How many events satisfy a condition, as `events.list` has it.
+public struct EventsCount: Query, Equatable {
+    public typealias Output = EventCounts
+    public static let operation = "events.count"
+
+    public var filter: FilterExpression?
+    public var groupBy: EventGrouping?
+
+    public init(
+        filter: FilterExpression? = nil,
+        groupBy: EventGrouping? = nil
+    ) {
+        self.filter = filter
+        self.groupBy = groupBy
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case filter = "filter"
+        case groupBy = "group_by"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+        try fields.encodeIfPresent(groupBy, forKey: .groupBy)
+    }
+
+}
+
+/// An event by its id.
+public struct EventsGet: Query, Equatable {
+    public typealias Output = EventRecord
+    public static let operation = "events.get"
+
+    public var id: EventId
+
+    public init(
+        id: EventId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Events of the project in the order of their `seq`. Filter: id, type, aggregate_kind, aggregate_id, subject
+/// (`contact/<id>`), source, actor_kind, actor_id, command, correlation_id, occurred_at, recorded_at, seq. Sort: seq.
+public struct EventsList: Query, Equatable {
+    public typealias Output = Page<EventRecord>
+    public static let operation = "events.list"
+
+    public var filter: FilterExpression?
+    /// 1 to 500; 20 unless told.
+    public var limit: Int?
+    /// `["seq"]`, oldest first, unless it is `["-seq"]`.
+    public var sort: [SortKey]?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        filter: FilterExpression? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        cursor: String? = nil
+    ) {
+        self.filter = filter
+        self.limit = limit
+        self.sort = sort
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case filter = "filter"
+        case limit = "limit"
+        case sort = "sort"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(sort, forKey: .sort)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and changes
+/// no state.
+public struct EventsRecord: Command, Equatable {
+    public typealias Output = CustomEventRecorded
+    public static let operation = "events.record"
+
+    /// `custom.` and one to three words of `a-z`, `0-9` and `_`, such as `custom.page_view`; at most 100 characters.
+    public var type: String
+    /// At most 256 KiB, eight levels deep; keys of 1–64 `A-Z`, `a-z`, `0-9`, `_`, `.`, `-`, but not `type`.
+    public var data: [String: JSON]?
+    /// When it happened; now unless told, and at most 5 minutes ahead.
+    public var occurredAt: Timestamp?
+    /// How it came; as the call unless told.
+    public var source: Source?
+    /// What it is about, at most 20 things of the project.
+    public var subjects: [CustomSubject]?
+
+    public init(
+        type: String,
+        data: [String: JSON]? = nil,
+        occurredAt: Timestamp? = nil,
+        source: Source? = nil,
+        subjects: [CustomSubject]? = nil
+    ) {
+        self.type = type
+        self.data = data
+        self.occurredAt = occurredAt
+        self.source = source
+        self.subjects = subjects
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case type = "type"
+        case data = "data"
+        case occurredAt = "occurred_at"
+        case source = "source"
+        case subjects = "subjects"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(type, forKey: .type)
+        try fields.encodeIfPresent(data, forKey: .data)
+        try fields.encodeIfPresent(occurredAt, forKey: .occurredAt)
+        try fields.encodeIfPresent(source, forKey: .source)
+        try fields.encodeIfPresent(subjects, forKey: .subjects)
+    }
+
+}
+
+/// An aggregate as it was: the fold of its events up to a version or a moment. Without either, as the log has it now.
+public struct EventsStateAt: Query, Equatable {
+    public typealias Output = PastState
+    public static let operation = "events.state_at"
+
+    public var id: String
+    public var kind: Kind
+    /// After everything that was recorded up to this moment.
+    public var at: Timestamp?
+    /// Just after its own event of this number.
+    public var version: Int?
+
+    public init(
+        id: String,
+        kind: Kind,
+        at: Timestamp? = nil,
+        version: Int? = nil
+    ) {
+        self.id = id
+        self.kind = kind
+        self.at = at
+        self.version = version
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case kind = "kind"
+        case at = "at"
+        case version = "version"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(kind, forKey: .kind)
+        try fields.encodeIfPresent(at, forKey: .at)
+        try fields.encodeIfPresent(version, forKey: .version)
+    }
+
+}
+
+/// How far the log reaches, and how far its readers are.
+public struct EventsStats: Query, Equatable {
+    public typealias Output = LogStats
+    public static let operation = "events.stats"
+
+    public init() {
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        _ = encoder.container(keyedBy: NoKeys.self)
+    }
+
+}
+
+/// A whole flow: every commit that one call led to, through reactions, with its events.
+public struct EventsTrace: Query, Equatable {
+    public typealias Output = Trace
+    public static let operation = "events.trace"
+
+    public var correlationId: CorrelationId
+
+    public init(
+        correlationId: CorrelationId
+    ) {
+        self.correlationId = correlationId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case correlationId = "correlation_id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(correlationId, forKey: .correlationId)
+    }
+
+}
+
+/// Folds aggregates again from the log and compares the result with their stored states, byte for byte.
+public struct EventsVerify: Command, Equatable {
+    public typealias Output = VerifyReport
+    public static let operation = "events.verify"
+
+    /// `next` of the call before.
+    public var after: Int?
+    /// Only this one.
+    public var aggregate: AggregateRef?
+    /// Aggregates to check, 1 to 1,000; 100 unless told.
+    public var limit: Int?
+    /// Puts what the log says in the place of states that differ or are missing.
+    public var repair: Bool?
+
+    public init(
+        after: Int? = nil,
+        aggregate: AggregateRef? = nil,
+        limit: Int? = nil,
+        repair: Bool? = nil
+    ) {
+        self.after = after
+        self.aggregate = aggregate
+        self.limit = limit
+        self.repair = repair
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case after = "after"
+        case aggregate = "aggregate"
+        case limit = "limit"
+        case repair = "repair"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(after, forKey: .after)
+        try fields.encodeIfPresent(aggregate, forKey: .aggregate)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(repair, forKey: .repair)
+    }
+
+}
+
 /// Stores a delivery and returns at once; it is worked off in the background, in order within a chat. For providers
 /// that want an answer within a moment and repeat what was not answered.
 public struct InboundAccept: Command, Equatable {
@@ -5414,6 +5713,38 @@ public struct ChannelTypesUpdate: Command, Equatable {
         try fields.encodeIfPresent(externalIdRule, forKey: .externalIdRule)
         try fields.encodeIfPresent(modes, forKey: .modes)
         try fields.encodeIfPresent(settings, forKey: .settings)
+    }
+
+}
+
+/// Events of all projects and of the system log in the order in which they were stored: for exports and analytics.
+/// Reading goes on later from the last event's `position`, given as `cursor`.
+public struct EventsReadAll: Query, Equatable {
+    public typealias Output = Page<EventRecord>
+    public static let operation = "events.read_all"
+
+    /// 1 to 500; 20 unless told.
+    public var limit: Int?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        limit: Int? = nil,
+        cursor: String? = nil
+    ) {
+        self.limit = limit
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case limit = "limit"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
     }
 
 }

@@ -65,6 +65,15 @@ public struct ChatId: RawRepresentable, Codable, Hashable, Sendable {
 }
 
 /// The id of one kind of thing; the engine checks it.
+public struct CommitId: RawRepresentable, Codable, Hashable, Sendable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+}
+
+/// The id of one kind of thing; the engine checks it.
 public struct ContactId: RawRepresentable, Codable, Hashable, Sendable {
     public let rawValue: String
 
@@ -74,7 +83,25 @@ public struct ContactId: RawRepresentable, Codable, Hashable, Sendable {
 }
 
 /// The id of one kind of thing; the engine checks it.
+public struct CorrelationId: RawRepresentable, Codable, Hashable, Sendable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+}
+
+/// The id of one kind of thing; the engine checks it.
 public struct CredentialId: RawRepresentable, Codable, Hashable, Sendable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+}
+
+/// The id of one kind of thing; the engine checks it.
+public struct EventId: RawRepresentable, Codable, Hashable, Sendable {
     public let rawValue: String
 
     public init(rawValue: String) {
@@ -562,6 +589,13 @@ public enum CustomFieldType: String, Codable, Hashable, Sendable {
     case json = "json"
 }
 
+/// What a free event can be about.
+public enum CustomSubjectKind: String, Codable, Hashable, Sendable {
+    case contact = "contact"
+    case session = "session"
+    case message = "message"
+}
+
 public enum Direction: String, Codable, Hashable, Sendable {
     case asc = "asc"
     case desc = "desc"
@@ -592,6 +626,14 @@ public enum EndReason: String, Codable, Hashable, Sendable {
     case chatClosed = "chat_closed"
     case channelRemoved = "channel_removed"
     case contactRemoved = "contact_removed"
+}
+
+/// What events are counted by.
+public enum EventGrouping: String, Codable, Hashable, Sendable {
+    case type = "type"
+    case source = "source"
+    /// The day in UTC on which it was recorded.
+    case day = "day"
 }
 
 /// Why a send failed.
@@ -752,10 +794,73 @@ public enum JoinVia: String, Codable, Hashable, Sendable {
     case projectCreation = "project_creation"
 }
 
+/// What kind of aggregate an event or a snapshot belongs to.
+public enum Kind: String, Codable, Hashable, Sendable {
+    case user = "user"
+    case project = "project"
+    case projectMember = "project_member"
+    case credential = "credential"
+    case contact = "contact"
+    case contactEvent = "contact_event"
+    case contactList = "contact_list"
+    case tracking = "tracking"
+    case trackingLink = "tracking_link"
+    case note = "note"
+    case message = "message"
+    case session = "session"
+    case chat = "chat"
+    case messageGroup = "message_group"
+    case messageEnrichment = "message_enrichment"
+    case channel = "channel"
+    case channelType = "channel_type"
+    case agent = "agent"
+    case agentSession = "agent_session"
+    case agentPresence = "agent_presence"
+    case pipeline = "pipeline"
+    case pipelineMembership = "pipeline_membership"
+    case automation = "automation"
+    case automationExecution = "automation_execution"
+    case triggerDefinition = "trigger_definition"
+    case signal = "signal"
+    case broadcast = "broadcast"
+    case broadcastExecution = "broadcast_execution"
+    case campaign = "campaign"
+    case campaignEnrollment = "campaign_enrollment"
+    case sequence = "sequence"
+    case sequenceEnrollment = "sequence_enrollment"
+    case webhook = "webhook"
+    case billingAccount = "billing_account"
+    case subscription = "subscription"
+    case invoice = "invoice"
+    case usageMeter = "usage_meter"
+    case product = "product"
+    case consumer = "consumer"
+    case job = "job"
+    case saga = "saga"
+    case schedule = "schedule"
+    case eventLog = "event_log"
+    case audit = "audit"
+    case custom = "custom"
+}
+
 /// Whether a label was put on or taken off.
 public enum LabelAssignment: String, Codable, Hashable, Sendable {
     case added = "added"
     case removed = "removed"
+}
+
+/// What is wrong with an aggregate.
+public enum LogProblemKind: String, Codable, Hashable, Sendable {
+    /// The stored state is not the fold of its events.
+    case logStateMismatch = "log_state_mismatch"
+    /// There are events and no state.
+    case stateMissing = "state_missing"
+    /// There is a state and no event that it begins with.
+    case eventsMissing = "events_missing"
+    /// Its own events are not numbered 1, 2, 3, ...
+    case versionGap = "version_gap"
+    /// An event or the state cannot be read.
+    case unreadable = "unreadable"
 }
 
 /// How somebody proved to be a user.
@@ -1290,6 +1395,26 @@ public enum SessionVisibility: String, Codable, Hashable, Sendable {
     case unassignedAndOwn = "unassigned_and_own"
     /// One's own.
     case own = "own"
+}
+
+/// How a command arrived; kept with every event.
+public enum Source: String, Codable, Hashable, Sendable {
+    /// Ventros itself.
+    case system = "system"
+    /// A provider's webhook.
+    case webhook = "webhook"
+    /// A person at a screen.
+    case manual = "manual"
+    /// A schedule or a timer.
+    case cron = "cron"
+    /// A saga.
+    case workflow = "workflow"
+    /// A program.
+    case api = "api"
+    /// An import of existing data.
+    case `import` = "import"
+    /// A rule of a pipeline.
+    case automation = "automation"
 }
 
 /// Where a message of ours was written.
@@ -1958,6 +2083,38 @@ public struct AgentAssignmentPatch: Encodable, Sendable, Equatable {
         try fields.encodeIfPresent(requireAtLeastOneAgent, forKey: .requireAtLeastOneAgent)
         try fields.encodeIfPresent(requireAvailable, forKey: .requireAvailable)
         try fields.encodeIfPresent(strategy, forKey: .strategy)
+    }
+
+}
+
+/// An aggregate that an event is about.
+public struct AggregateRef: Codable, Sendable, Equatable {
+    public var id: String
+    public var kind: Kind
+
+    public init(
+        id: String,
+        kind: Kind
+    ) {
+        self.id = id
+        self.kind = kind
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case kind = "kind"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(kind, forKey: .kind)
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        id = try fields.decode(String.self, forKey: .id)
+        kind = try fields.decode(Kind.self, forKey: .kind)
     }
 
 }
@@ -5696,6 +5853,32 @@ public struct CreatedChannelAiProcessing: Decodable, Sendable, Equatable {
 
 }
 
+/// The event that was recorded.
+public struct CustomEventRecorded: Decodable, Sendable, Equatable {
+    public var id: EventId
+    public var occurredAt: Timestamp
+
+    public init(
+        id: EventId,
+        occurredAt: Timestamp
+    ) {
+        self.id = id
+        self.occurredAt = occurredAt
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case occurredAt = "occurred_at"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        id = try fields.decode(EventId.self, forKey: .id)
+        occurredAt = try fields.decode(Timestamp.self, forKey: .occurredAt)
+    }
+
+}
+
 /// The definition of a custom field.
 public struct CustomFieldDefinition: Codable, Sendable, Equatable {
     /// The value that a new entity gets.
@@ -5831,6 +6014,32 @@ public struct CustomFieldDefinitions: Decodable, Sendable, Equatable {
         contact = try fields.decode([CustomFieldDefinition].self, forKey: .contact)
         pipeline = try fields.decode([CustomFieldDefinition].self, forKey: .pipeline)
         session = try fields.decode([CustomFieldDefinition].self, forKey: .session)
+    }
+
+}
+
+/// Something that a free event is about.
+public struct CustomSubject: Encodable, Sendable, Equatable {
+    public var id: String
+    public var kind: CustomSubjectKind
+
+    public init(
+        id: String,
+        kind: CustomSubjectKind
+    ) {
+        self.id = id
+        self.kind = kind
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case kind = "kind"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(kind, forKey: .kind)
     }
 
 }
@@ -6140,6 +6349,272 @@ public struct Escalation: Decodable, Sendable, Equatable {
         level = try fields.decode(Int.self, forKey: .level)
         reason = try fields.decode(String.self, forKey: .reason)
         toAgentId = try fields.decodeIfPresent(AgentId.self, forKey: .toAgentId)
+    }
+
+}
+
+/// Types of events.
+public struct EventCatalogue: Decodable, Sendable, Equatable {
+    /// A channel per kind of aggregate, a message per type and version.
+    public var asyncapi: [String: JSON]?
+    /// What the schemas refer to as `#/definitions/<name>`.
+    public var definitions: [String: JSON]
+    public var events: [EventTypeInfo]
+
+    public init(
+        asyncapi: [String: JSON]?,
+        definitions: [String: JSON],
+        events: [EventTypeInfo]
+    ) {
+        self.asyncapi = asyncapi
+        self.definitions = definitions
+        self.events = events
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case asyncapi = "asyncapi"
+        case definitions = "definitions"
+        case events = "events"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        asyncapi = try fields.decodeIfPresent([String: JSON].self, forKey: .asyncapi)
+        definitions = try fields.decode([String: JSON].self, forKey: .definitions)
+        events = try fields.decode([EventTypeInfo].self, forKey: .events)
+    }
+
+}
+
+/// Numbers of events.
+public struct EventCounts: Decodable, Sendable, Equatable {
+    /// By key, in its order; empty when nothing was to be grouped by.
+    public var groups: [EventGroup]
+    public var total: Int
+
+    public init(
+        groups: [EventGroup],
+        total: Int
+    ) {
+        self.groups = groups
+        self.total = total
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case groups = "groups"
+        case total = "total"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        groups = try fields.decode([EventGroup].self, forKey: .groups)
+        total = try fields.decode(Int.self, forKey: .total)
+    }
+
+}
+
+/// The events of one type, source or day.
+public struct EventGroup: Decodable, Sendable, Equatable {
+    public var count: Int
+    public var key: String
+
+    public init(
+        count: Int,
+        key: String
+    ) {
+        self.count = count
+        self.key = key
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case count = "count"
+        case key = "key"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        count = try fields.decode(Int.self, forKey: .count)
+        key = try fields.decode(String.self, forKey: .key)
+    }
+
+}
+
+/// One event with its envelope, as stored. Its JSON form is the public one.
+public struct EventRecord: Decodable, Sendable, Equatable {
+    /// Who did it.
+    public var actor: ActorRef
+    public var aggregateId: String
+    public var aggregateKind: Kind
+    /// Its number among the events of its aggregate, from 1.
+    public var aggregateVersion: Int
+    /// The event whose reaction decided it.
+    public var causationId: EventId?
+    /// The operation, reaction or job that decided it.
+    public var command: String?
+    /// The events of one commit have it in common.
+    public var commitId: CommitId
+    /// Constant through a whole flow.
+    public var correlationId: CorrelationId
+    /// What it changed, with its `type`.
+    public var data: [String: JSON]
+    public var id: EventId
+    /// What the host sent along: tracing, addresses.
+    public var metadata: [String: JSON]?
+    /// When it happened.
+    public var occurredAt: Timestamp
+    /// Unique over the whole store; assigned by the commit, 0 before.
+    public var position: Int
+    /// Nil for the system log.
+    public var projectId: ProjectId
+    /// When it was written.
+    public var recordedAt: Timestamp
+    /// The version of its type that wrote it.
+    public var schemaVersion: Int
+    /// Dense number in the project's log; assigned by the commit, 0 before.
+    public var seq: Int
+    public var source: Source
+    /// What the event is about, its own aggregate first.
+    public var subjects: [AggregateRef]
+    public var type: String
+
+    public init(
+        actor: ActorRef,
+        aggregateId: String,
+        aggregateKind: Kind,
+        aggregateVersion: Int,
+        causationId: EventId?,
+        command: String?,
+        commitId: CommitId,
+        correlationId: CorrelationId,
+        data: [String: JSON],
+        id: EventId,
+        metadata: [String: JSON]?,
+        occurredAt: Timestamp,
+        position: Int,
+        projectId: ProjectId,
+        recordedAt: Timestamp,
+        schemaVersion: Int,
+        seq: Int,
+        source: Source,
+        subjects: [AggregateRef],
+        type: String
+    ) {
+        self.actor = actor
+        self.aggregateId = aggregateId
+        self.aggregateKind = aggregateKind
+        self.aggregateVersion = aggregateVersion
+        self.causationId = causationId
+        self.command = command
+        self.commitId = commitId
+        self.correlationId = correlationId
+        self.data = data
+        self.id = id
+        self.metadata = metadata
+        self.occurredAt = occurredAt
+        self.position = position
+        self.projectId = projectId
+        self.recordedAt = recordedAt
+        self.schemaVersion = schemaVersion
+        self.seq = seq
+        self.source = source
+        self.subjects = subjects
+        self.type = type
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case actor = "actor"
+        case aggregateId = "aggregate_id"
+        case aggregateKind = "aggregate_kind"
+        case aggregateVersion = "aggregate_version"
+        case causationId = "causation_id"
+        case command = "command"
+        case commitId = "commit_id"
+        case correlationId = "correlation_id"
+        case data = "data"
+        case id = "id"
+        case metadata = "metadata"
+        case occurredAt = "occurred_at"
+        case position = "position"
+        case projectId = "project_id"
+        case recordedAt = "recorded_at"
+        case schemaVersion = "schema_version"
+        case seq = "seq"
+        case source = "source"
+        case subjects = "subjects"
+        case type = "type"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        actor = try fields.decode(ActorRef.self, forKey: .actor)
+        aggregateId = try fields.decode(String.self, forKey: .aggregateId)
+        aggregateKind = try fields.decode(Kind.self, forKey: .aggregateKind)
+        aggregateVersion = try fields.decode(Int.self, forKey: .aggregateVersion)
+        causationId = try fields.decodeIfPresent(EventId.self, forKey: .causationId)
+        command = try fields.decodeIfPresent(String.self, forKey: .command)
+        commitId = try fields.decode(CommitId.self, forKey: .commitId)
+        correlationId = try fields.decode(CorrelationId.self, forKey: .correlationId)
+        data = try fields.decode([String: JSON].self, forKey: .data)
+        id = try fields.decode(EventId.self, forKey: .id)
+        metadata = try fields.decodeIfPresent([String: JSON].self, forKey: .metadata)
+        occurredAt = try fields.decode(Timestamp.self, forKey: .occurredAt)
+        position = try fields.decode(Int.self, forKey: .position)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        recordedAt = try fields.decode(Timestamp.self, forKey: .recordedAt)
+        schemaVersion = try fields.decode(Int.self, forKey: .schemaVersion)
+        seq = try fields.decode(Int.self, forKey: .seq)
+        source = try fields.decode(Source.self, forKey: .source)
+        subjects = try fields.decode([AggregateRef].self, forKey: .subjects)
+        type = try fields.decode(String.self, forKey: .type)
+    }
+
+}
+
+/// One type of event.
+public struct EventTypeInfo: Decodable, Sendable, Equatable {
+    public var aggregateKind: String
+    /// Markdown.
+    public var doc: String
+    /// JSON Schema (2020-12) of `data`.
+    public var schema: [String: JSON]
+    public var schemaVersion: Int
+    /// The kinds of aggregates that it can be about, its own first.
+    public var subjects: [String]
+    public var type: String
+
+    public init(
+        aggregateKind: String,
+        doc: String,
+        schema: [String: JSON],
+        schemaVersion: Int,
+        subjects: [String],
+        type: String
+    ) {
+        self.aggregateKind = aggregateKind
+        self.doc = doc
+        self.schema = schema
+        self.schemaVersion = schemaVersion
+        self.subjects = subjects
+        self.type = type
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case aggregateKind = "aggregate_kind"
+        case doc = "doc"
+        case schema = "schema"
+        case schemaVersion = "schema_version"
+        case subjects = "subjects"
+        case type = "type"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        aggregateKind = try fields.decode(String.self, forKey: .aggregateKind)
+        doc = try fields.decode(String.self, forKey: .doc)
+        schema = try fields.decode([String: JSON].self, forKey: .schema)
+        schemaVersion = try fields.decode(Int.self, forKey: .schemaVersion)
+        subjects = try fields.decode([String].self, forKey: .subjects)
+        type = try fields.decode(String.self, forKey: .type)
     }
 
 }
@@ -8149,6 +8624,109 @@ public struct Location: Codable, Sendable, Equatable {
 
 }
 
+/// An aggregate that is not as it should be.
+public struct LogProblem: Decodable, Sendable, Equatable {
+    public var aggregate: AggregateRef
+    public var problem: LogProblemKind
+
+    public init(
+        aggregate: AggregateRef,
+        problem: LogProblemKind
+    ) {
+        self.aggregate = aggregate
+        self.problem = problem
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case aggregate = "aggregate"
+        case problem = "problem"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        aggregate = try fields.decode(AggregateRef.self, forKey: .aggregate)
+        problem = try fields.decode(LogProblemKind.self, forKey: .problem)
+    }
+
+}
+
+/// How far one consumer is.
+public struct LogReader: Decodable, Sendable, Equatable {
+    /// The last event it is done with.
+    public var checkpoint: Int
+    /// Events after it, whether it hears them or not.
+    public var lag: Int
+    public var name: String
+
+    public init(
+        checkpoint: Int,
+        lag: Int,
+        name: String
+    ) {
+        self.checkpoint = checkpoint
+        self.lag = lag
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case checkpoint = "checkpoint"
+        case lag = "lag"
+        case name = "name"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        checkpoint = try fields.decode(Int.self, forKey: .checkpoint)
+        lag = try fields.decode(Int.self, forKey: .lag)
+        name = try fields.decode(String.self, forKey: .name)
+    }
+
+}
+
+/// The log of a project in figures.
+public struct LogStats: Decodable, Sendable, Equatable {
+    /// The number of the oldest event that is kept.
+    public var firstSeq: Int
+    /// The number of the newest event; 0 when there is none.
+    public var head: Int
+    public var newestAt: Timestamp?
+    public var oldestAt: Timestamp?
+    /// Who reads it, the furthest behind first.
+    public var readers: [LogReader]
+
+    public init(
+        firstSeq: Int,
+        head: Int,
+        newestAt: Timestamp?,
+        oldestAt: Timestamp?,
+        readers: [LogReader]
+    ) {
+        self.firstSeq = firstSeq
+        self.head = head
+        self.newestAt = newestAt
+        self.oldestAt = oldestAt
+        self.readers = readers
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case firstSeq = "first_seq"
+        case head = "head"
+        case newestAt = "newest_at"
+        case oldestAt = "oldest_at"
+        case readers = "readers"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        firstSeq = try fields.decode(Int.self, forKey: .firstSeq)
+        head = try fields.decode(Int.self, forKey: .head)
+        newestAt = try fields.decodeIfPresent(Timestamp.self, forKey: .newestAt)
+        oldestAt = try fields.decodeIfPresent(Timestamp.self, forKey: .oldestAt)
+        readers = try fields.decode([LogReader].self, forKey: .readers)
+    }
+
+}
+
 /// A file that belongs to a message. Core never fetches it; the host does.
 public struct Media: Codable, Sendable, Equatable {
     public var durationMs: Int?
@@ -9589,6 +10167,62 @@ public struct PasswordInfo: Decodable, Sendable, Equatable {
         changedAt = try fields.decode(Timestamp.self, forKey: .changedAt)
         mustChange = try fields.decode(Bool.self, forKey: .mustChange)
         secretRef = try fields.decode(SecretRef.self, forKey: .secretRef)
+    }
+
+}
+
+/// A state of the past.
+public struct PastState: Decodable, Sendable, Equatable {
+    public var id: String
+    public var kind: Kind
+    /// When that one was recorded.
+    public var recordedAt: Timestamp
+    /// Some of these events have lost personal data, so that it did not look like this.
+    public var redacted: Bool
+    /// The last event that is part of it.
+    public var seq: Int
+    /// As `get` of its collection would have given it, without what is computed from other aggregates.
+    public var state: [String: JSON]
+    /// Its own events until then.
+    public var version: Int
+
+    public init(
+        id: String,
+        kind: Kind,
+        recordedAt: Timestamp,
+        redacted: Bool,
+        seq: Int,
+        state: [String: JSON],
+        version: Int
+    ) {
+        self.id = id
+        self.kind = kind
+        self.recordedAt = recordedAt
+        self.redacted = redacted
+        self.seq = seq
+        self.state = state
+        self.version = version
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case kind = "kind"
+        case recordedAt = "recorded_at"
+        case redacted = "redacted"
+        case seq = "seq"
+        case state = "state"
+        case version = "version"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        id = try fields.decode(String.self, forKey: .id)
+        kind = try fields.decode(Kind.self, forKey: .kind)
+        recordedAt = try fields.decode(Timestamp.self, forKey: .recordedAt)
+        redacted = try fields.decode(Bool.self, forKey: .redacted)
+        seq = try fields.decode(Int.self, forKey: .seq)
+        state = try fields.decode([String: JSON].self, forKey: .state)
+        version = try fields.decode(Int.self, forKey: .version)
     }
 
 }
@@ -11515,6 +12149,97 @@ public struct ThreadSession: Decodable, Sendable, Equatable {
 
 }
 
+/// What belongs to one flow.
+public struct Trace: Decodable, Sendable, Equatable {
+    public var correlationId: CorrelationId
+    /// The flow has more events than the 10 000 that are shown.
+    public var hasMore: Bool
+    public var steps: [TraceStep]
+
+    public init(
+        correlationId: CorrelationId,
+        hasMore: Bool,
+        steps: [TraceStep]
+    ) {
+        self.correlationId = correlationId
+        self.hasMore = hasMore
+        self.steps = steps
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case correlationId = "correlation_id"
+        case hasMore = "has_more"
+        case steps = "steps"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        correlationId = try fields.decode(CorrelationId.self, forKey: .correlationId)
+        hasMore = try fields.decode(Bool.self, forKey: .hasMore)
+        steps = try fields.decode([TraceStep].self, forKey: .steps)
+    }
+
+}
+
+/// One commit of a flow.
+public struct TraceStep: Decodable, Sendable, Equatable {
+    public var actor: ActorRef
+    /// The event whose reaction it was.
+    public var causationId: EventId?
+    /// The operation, reaction or job.
+    public var command: String?
+    public var commitId: CommitId
+    /// 0 for what nothing else in the project caused.
+    public var depth: Int
+    public var events: [EventRecord]
+    public var recordedAt: Timestamp
+    public var source: Source
+
+    public init(
+        actor: ActorRef,
+        causationId: EventId?,
+        command: String?,
+        commitId: CommitId,
+        depth: Int,
+        events: [EventRecord],
+        recordedAt: Timestamp,
+        source: Source
+    ) {
+        self.actor = actor
+        self.causationId = causationId
+        self.command = command
+        self.commitId = commitId
+        self.depth = depth
+        self.events = events
+        self.recordedAt = recordedAt
+        self.source = source
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case actor = "actor"
+        case causationId = "causation_id"
+        case command = "command"
+        case commitId = "commit_id"
+        case depth = "depth"
+        case events = "events"
+        case recordedAt = "recorded_at"
+        case source = "source"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        actor = try fields.decode(ActorRef.self, forKey: .actor)
+        causationId = try fields.decodeIfPresent(EventId.self, forKey: .causationId)
+        command = try fields.decodeIfPresent(String.self, forKey: .command)
+        commitId = try fields.decode(CommitId.self, forKey: .commitId)
+        depth = try fields.decode(Int.self, forKey: .depth)
+        events = try fields.decode([EventRecord].self, forKey: .events)
+        recordedAt = try fields.decode(Timestamp.self, forKey: .recordedAt)
+        source = try fields.decode(Source.self, forKey: .source)
+    }
+
+}
+
 /// How much is unread in active chats.
 public struct UnreadCounts: Decodable, Sendable, Equatable {
     public var chats: Int
@@ -11796,6 +12521,45 @@ public struct UserMembership: Decodable, Sendable, Equatable {
         projectStatus = try fields.decode(ProjectStatus.self, forKey: .projectStatus)
         role = try fields.decode(MemberRole.self, forKey: .role)
         status = try fields.decode(MemberStatus.self, forKey: .status)
+    }
+
+}
+
+/// What a check has found.
+public struct VerifyReport: Decodable, Sendable, Equatable {
+    /// Aggregates that were looked at.
+    public var checked: Int
+    /// Where the next call goes on; null when all has been looked at.
+    public var next: Int?
+    public var problems: [LogProblem]
+    /// How many of them are mended.
+    public var repaired: Int
+
+    public init(
+        checked: Int,
+        next: Int?,
+        problems: [LogProblem],
+        repaired: Int
+    ) {
+        self.checked = checked
+        self.next = next
+        self.problems = problems
+        self.repaired = repaired
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case checked = "checked"
+        case next = "next"
+        case problems = "problems"
+        case repaired = "repaired"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        checked = try fields.decode(Int.self, forKey: .checked)
+        next = try fields.decodeIfPresent(Int.self, forKey: .next)
+        problems = try fields.decode([LogProblem].self, forKey: .problems)
+        repaired = try fields.decode(Int.self, forKey: .repaired)
     }
 
 }
