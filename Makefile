@@ -12,7 +12,7 @@ INBOX := examples/inbox-web
 NODE_EXAMPLES := $(addprefix ../../,examples/quickstart/quickstart.ts $(addprefix $(INBOX)/,src browser tests scripts))
 
 .PHONY: contract quickstart quickstart-node inbox postgres test test-rust test-python test-node test-web test-kotlin test-swift \
-	chromium venv python-build node-build bench-python bench-node wheel test-wheel codegen lint fmt
+	chromium venv python-build node-build bench-python bench-node wheel test-wheel npm test-npm codegen lint fmt
 
 quickstart: python-build ## A project, a channel and real messages in a fresh SQLite file.
 	rm -f crm.db crm.db-wal crm.db-shm
@@ -27,7 +27,7 @@ quickstart-node: node-build ## The same in Node.
 inbox: node-build $(INBOX)/node_modules/.package-lock.json ## A web inbox with the sample conversations at 127.0.0.1:8080.
 	npm start --silent --prefix $(INBOX) -- --file "$(CURDIR)/inbox.db" --feed "$(CURDIR)/examples/quickstart/payloads"
 
-test: test-rust test-python test-wheel test-node test-web test-kotlin test-swift
+test: test-rust test-python test-wheel test-node test-npm test-web test-kotlin test-swift
 
 test-rust: postgres
 	cargo test --workspace --exclude ventros-python --exclude ventros-node --exclude ventros-uniffi
@@ -68,6 +68,17 @@ test-wheel: venv
 
 wheel: venv ## A release wheel for this platform, in dist/. Others: packaging/build.sh
 	packaging/build.sh wheel
+
+# The same of the npm package.
+test-npm: node-build
+	rm -rf $(TARGET)/npm-test
+	mkdir -p $(TARGET)/npm-test
+	cd $(NODE) && npm pack --silent --ignore-scripts --pack-destination $(abspath $(TARGET)/npm-test)
+	packaging/try-npm.sh $(TARGET)/npm-test/*.tgz
+
+npm: $(NODE)/node_modules/.package-lock.json ## A release package for this platform, in dist/.
+	packaging/build.sh addon
+	packaging/build.sh npm
 
 test-kotlin: ## Compiles the Kotlin package and runs its tests on Java.
 	$(MAKE) --no-print-directory -C bindings/uniffi test

@@ -56,7 +56,8 @@ addon() {
     case $target in *-musl) export RUSTFLAGS="-C target-feature=-crt-static" ;; esac
     case $target in *-linux-*) build=zigbuild ;; esac
   fi
-  cargo "$build" --release --package ventros-node --target "$target"
+  # Symbols take ten times the room of the rest.
+  CARGO_PROFILE_RELEASE_STRIP=symbols cargo "$build" --release --package ventros-node --target "$target"
   mkdir -p dist/native
   for library in "$folder"/libventros_node.so "$folder"/libventros_node.dylib "$folder"/ventros_node.dll; do
     if [ -f "$library" ]; then cp "$library" "dist/native/ventros.$name.node"; fi
@@ -65,7 +66,7 @@ addon() {
 
 npm_package() {
   [ -d dist/native ] || { echo "no addons in dist/native: run packaging/build.sh addon first" >&2; exit 2; }
-  (cd bindings/node && npm install --silent --no-save && npm run --silent build -- --release)
+  (cd bindings/node && npm install --silent --no-save && npm run --silent build -- --without-native)
   cp dist/native/*.node bindings/node/dist/native/
   # What was built just now is packed: `prepack` would build it again, for this machine alone.
   (cd bindings/node && npm pack --silent --ignore-scripts --pack-destination ../../dist)

@@ -16,6 +16,7 @@ pub use subscriptions::Settled;
 pub use ventros_sqlite::fork::{Fork, prepare as prepare_fork};
 pub use wire::Failure;
 
+use futures_util::future::{AbortHandle, abortable};
 use futures_util::{FutureExt, TryFutureExt};
 use inside::Inside;
 use outbox::Outbox;
@@ -28,7 +29,6 @@ use std::time::Duration;
 use subscriptions::Subscriptions;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 use ventros::engine::{Crm, Doorbell, RunReport, Settings};
 use ventros::kernel::{Clock, Error, ErrorCode, Result, input};
 use ventros::storage::Storage;
@@ -138,16 +138,20 @@ impl Engine {
     /// Runs an operation on the runtime; its answer is delivered as [`Delivery::Completed`].
     pub fn submit(&self, token: u64, operation: String, input: Vec<u8>, context: Vec<u8>) -> Result<(), Failure> {
         let (shared, calls) = (self.shared.clone(), self.calls.clone());
-        let mut running = lock(&self.calls);
-        // Under the lock: whatever is in the table when it closes is answered.
-        self.usable()?;
-        let task = self.handle.spawn(Inside::new(async move {
+        let (task, handle) = abortable(async move {
             let guarded = AssertUnwindSafe(run(&shared, &operation, &input, &context)).catch_unwind();
             let result = guarded.await.unwrap_or_else(|panic| Err(defect(&*panic)));
             lock(&calls).remove(&token);
             shared.outbox.push(Delivery::Completed { token, result: wire::answer(result) });
-        }));
-        running.insert(token, task.abort_handle());
+        });
+        {
+            let mut running = lock(&self.calls);
+            // Under the lock: whatever is in the table when it closes is answered.
+            self.usable()?;
+            running.insert(token, handle);
+        }
+        // Not under the lock: the task may run at once, in place of this thread, and would wait for it in the end.
+        self.handle.spawn(Inside::new(task));
         Ok(())
     }
 
