@@ -169,7 +169,12 @@ test("memory stays flat over many calls, callbacks and openings", async () => {
     await shop.on("contact.updated", () => {});
     const contact = await shop.contacts.create({ name: "Ana" });
     const { signal } = new AbortController();
-    const resident = () => (gc(), process.memoryUsage().rss / 1e6);
+    // Without the room that V8 keeps for young objects: it grows once, by 26 MB, when V8 sees fit.
+    const resident = () => {
+      gc();
+      const { rss, heapTotal, heapUsed } = process.memoryUsage();
+      return (rss - heapTotal + heapUsed) / 1e6;
+    };
     async function work(calls) {
       for (let number = 0; number < calls; number += 20) {
         await Promise.all(Array.from({ length: 20 }, () => shop.contacts.get(contact.id, {}, { signal })));
@@ -179,7 +184,7 @@ test("memory stays flat over many calls, callbacks and openings", async () => {
         await subscription.cancel();
       }
     }
-    for (let turn = 0; turn < 3; turn++) await work(${calls});
+    for (let turn = 0; turn < 3; turn++) await work(${Math.min(calls, 60_000)});
     const before = resident();
     await work(${calls});
     console.log(resident() - before);

@@ -5,7 +5,8 @@
 
 use super::error::{Error, ErrorCode, Result};
 use super::{
-    Currency, CustomFieldKey, Email, Language, Phone, Region, Tag, Timestamp, Timezone, Url, input, parse_uuid,
+    Currency, CustomFieldKey, Email, Language, Permission, Phone, Region, Tag, Timestamp, Timezone, Url, input,
+    parse_uuid,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -36,6 +37,7 @@ const VALUE_TYPES: &[ValueType] = &[
     value_type::<CustomFieldKey>("CustomFieldKey", &[E::CustomFieldKeyInvalid, E::CustomFieldKeyRequired]),
     value_type::<Email>("Email", &[E::EmailInvalid, E::EmailRequired, E::EmailTooLong]),
     value_type::<Language>("Language", &[E::LanguageInvalid]),
+    value_type::<Permission>("Permission", &[E::PermissionUnknown]),
     value_type::<Phone>("Phone", &[E::PhoneInvalid, E::PhoneRegionRequired]),
     value_type::<Region>("Region", &[E::RegionInvalid]),
     value_type::<Tag>("Tag", &[E::TagInvalid]),

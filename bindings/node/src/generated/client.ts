@@ -1937,7 +1937,7 @@ export class Members extends Collection {
    * @throws InvalidStateError: `project_inactive`, `project_suspended`.
    * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `access_expiry_in_past`, `email_invalid`, `email_required`, `email_too_long`,
-   * `input_invalid`, `invitation_ttl_out_of_range`, `permission_overlap`.
+   * `input_invalid`, `invitation_ttl_out_of_range`, `permission_overlap`, `permission_unknown`.
    */
   invite(input: i.MembersInviteInput, options?: CommandOptions): Promise<t.InvitedMember> {
     return this._call<t.InvitedMember>("members.invite", input, options);

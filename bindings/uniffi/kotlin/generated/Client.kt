@@ -1951,7 +1951,7 @@ public class Members internal constructor(engine: Engine, scope: Scope) : Collec
      * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
      * @throws ventros.NotFoundError: `project_not_found`.
      * @throws ventros.ValidationError: `access_expiry_in_past`, `email_invalid`, `email_required`, `email_too_long`,
-     * `input_invalid`, `invitation_ttl_out_of_range`, `permission_overlap`.
+     * `input_invalid`, `invitation_ttl_out_of_range`, `permission_overlap`, `permission_unknown`.
      */
     public suspend fun invite(
         email: Email,

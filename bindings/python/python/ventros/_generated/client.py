@@ -3594,7 +3594,7 @@ class Members(Collection):
             ttl_days: 1 to 30 days; 7 unless told.
 
         Permission: members.manage.
-        Errors: access_expiry_in_past, cannot_grant_unheld, email_invalid, email_required, email_too_long, idempotency_key_reused, input_invalid, invitation_already_open, invitation_ttl_out_of_range, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, project_inactive, project_not_found, project_suspended, version_conflict.
+        Errors: access_expiry_in_past, cannot_grant_unheld, email_invalid, email_required, email_too_long, idempotency_key_reused, input_invalid, invitation_already_open, invitation_ttl_out_of_range, member_already_exists, permission_denied, permission_not_grantable, permission_overlap, permission_unknown, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "members.invite",

@@ -1892,7 +1892,7 @@ public struct Members: Collection {
     /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
     /// - Throws: NotFoundError: `project_not_found`.
     /// - Throws: ValidationError: `access_expiry_in_past`, `email_invalid`, `email_required`, `email_too_long`,
-    /// `input_invalid`, `invitation_ttl_out_of_range`, `permission_overlap`.
+    /// `input_invalid`, `invitation_ttl_out_of_range`, `permission_overlap`, `permission_unknown`.
     public func invite(
         email: Email,
         role: MemberRole,
