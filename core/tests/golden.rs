@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
-use ventros::catalogue::{AGGREGATES, AggregateType, EventSample, event_samples, event_types};
+use ventros::catalogue::{AGGREGATES, AggregateType, EventSample, JOURNALS, event_samples, event_types};
 use ventros::engine::{Event, Meta, Stored};
 use ventros::kernel::{ActorRef, Component, EventId, Kind, ProjectId, Timestamp, parse_uuid};
 use ventros::storage::Snapshot;
@@ -37,17 +37,17 @@ fn parts(line: &str) -> (&str, &str) {
 }
 
 #[track_caller]
-fn read(line: &str) -> (&'static AggregateType, Event) {
+fn read(line: &str) -> (Kind, Event) {
     let (written, data) = parts(line);
     let (name, version) = written.split_once('@').unwrap();
-    let known = |aggregate: &&AggregateType| aggregate.event_types.iter().any(|(known, _)| *known == name);
-    let aggregate = AGGREGATES.iter().find(known);
-    let aggregate =
-        aggregate.unwrap_or_else(|| panic!("{name} was written by an earlier version and is not known now"));
-    let event = Event::decode(aggregate.kind, name, version.parse().unwrap(), data).unwrap_or_else(|error| {
+    let of_aggregates = AGGREGATES.iter().map(|known| (known.kind, known.event_types));
+    let mut known = of_aggregates.chain(JOURNALS.iter().map(|known| (known.kind, known.event_types)));
+    let kind = known.find(|(_, types)| types.iter().any(|(known, _)| *known == name)).map(|(kind, _)| kind);
+    let kind = kind.unwrap_or_else(|| panic!("{name} was written by an earlier version and is not known now"));
+    let event = Event::decode(kind, name, version.parse().unwrap(), data).unwrap_or_else(|error| {
         panic!("an event of an earlier version cannot be read any more, so neither can the logs of hosts: {error:?}\n{line}")
     });
-    (aggregate, event)
+    (kind, event)
 }
 
 fn meta(actor: &ActorRef, kind: Kind) -> Meta<'_> {
@@ -66,13 +66,13 @@ fn meta(actor: &ActorRef, kind: Kind) -> Meta<'_> {
 #[track_caller]
 fn fold(lines: &str) {
     let actor = ActorRef::system(Component::Host);
-    let events: Vec<(&AggregateType, Event)> = lines.lines().map(read).collect();
+    let events: Vec<(Kind, Event)> = lines.lines().map(read).collect();
     for aggregate in AGGREGATES {
-        let begin = |(_, event): &(&AggregateType, Event)| (aggregate.create)(event, &meta(&actor, aggregate.kind));
+        let begin = |(_, event): &(Kind, Event)| (aggregate.create)(event, &meta(&actor, aggregate.kind));
         let Some(mut state) = events.iter().find_map(begin) else { panic!("no life of a {} begins", aggregate.kind) };
         for (owner, event) in &events {
-            if owner.kind == aggregate.kind || (aggregate.observes)(event) {
-                state.fold(event, &meta(&actor, owner.kind));
+            if *owner == aggregate.kind || (aggregate.observes)(event) {
+                state.fold(event, &meta(&actor, *owner));
                 survives(aggregate, state.as_ref());
             }
         }

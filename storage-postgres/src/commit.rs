@@ -106,7 +106,7 @@ impl Plan {
         }
         if let Some(progress) = &batch.consumer {
             plan.push(consumers::progress(progress), Expected::Row(CommitError::LeaseLost));
-            plan.extend(consumers::dead_letter(progress));
+            plan.extend(consumers::letters(progress));
         }
         for finish in jobs::finish(&batch.jobs) {
             plan.push(finish, Expected::True(CommitError::LeaseLost));
@@ -122,6 +122,7 @@ impl Plan {
         }
         plan.extend(events::append(&batch.events)?);
         plan.extend(jobs::write(&batch.jobs));
+        plan.extend(consumers::write(&batch.consumers)?);
         Ok(plan)
     }
 
@@ -255,6 +256,7 @@ fn reach(batch: &Batch) -> Reach {
         SecretWrite::Shred { project_id, .. } => project_id.uuid(),
     }));
     whose.extend(batch.consumer.iter().map(|progress| progress.project_id.uuid()));
+    whose.extend(batch.consumers.iter().map(|write| write.project().uuid()));
     whose.extend(batch.idempotency.iter().map(|record| record.scope));
     let is_unsaid = batch.jobs.iter().any(|job| matches!(job, JobWrite::Finish { .. } | JobWrite::Purge { .. }));
     match (whose.first(), whose.len()) {
@@ -267,7 +269,9 @@ fn reach(batch: &Batch) -> Reach {
 fn projects(batch: &Batch) -> impl Iterator<Item = ProjectId> {
     let jobs = batch.jobs.iter().filter_map(|job| match job {
         JobWrite::Enqueue(job) | JobWrite::Schedule(job) => Some(job.project_id.0),
-        JobWrite::Cancel { project_id, .. } | JobWrite::Release { project_id, .. } => Some(*project_id),
+        JobWrite::Cancel { project_id, .. }
+        | JobWrite::CancelJob { project_id, .. }
+        | JobWrite::Release { project_id, .. } => Some(*project_id),
         JobWrite::Finish { .. } | JobWrite::Purge { .. } => None,
     });
     let snapshots = batch.snapshots.iter().map(|write| write.project_id);

@@ -9,10 +9,15 @@ use std::collections::BTreeMap;
 use tokio_postgres::Row;
 use uuid::Uuid;
 use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Timestamp};
-use ventros::storage::{Batch, CommitError, ConsumerProgress, ConsumerRecord, ConsumerRepository, DeadLetter, Scope};
+use ventros::storage::{
+    Batch, CommitError, ConsumerProgress, ConsumerRecord, ConsumerRepository, ConsumerStatus, ConsumerWrite,
+    DeadLetter, DeadLetterQuery, Scope,
+};
 
 const COLUMNS: &str = "project_id, name, events::text, max_attempts, checkpoint, attempts, next_attempt_at, last_error, \
-    lease_token, lease_owner, lease_until, created_at";
+    lease_token, lease_owner, lease_until, created_at, status, generation, \
+    (SELECT count(*) FROM @dead_letters d \
+     WHERE d.project_id = @consumers.project_id AND d.name = @consumers.name AND d.retrying)";
 
 fn record(row: &Row) -> Result<ConsumerRecord> {
     Ok(ConsumerRecord {
@@ -29,6 +34,10 @@ fn record(row: &Row) -> Result<ConsumerRecord> {
         lease_owner: row.read(9)?,
         lease_until: row.optional_instant(10)?,
         created_at: row.instant(11)?,
+        status: ConsumerStatus::parse(row.read(12)?)
+            .ok_or_else(|| Error::corrupt("the status of a stored consumer cannot be read"))?,
+        generation: row.small(13)?,
+        retrying: row.number(14)?,
     })
 }
 
@@ -52,13 +61,14 @@ pub(crate) fn progress(progress: &ConsumerProgress) -> Call {
     Call::new(update, values)
 }
 
-/// Keeps the event that a worker gave up on.
-pub(crate) fn dead_letter(progress: &ConsumerProgress) -> Option<Call> {
-    let insert = "INSERT INTO @dead_letters (project_id, name, seq, event_id, attempts, error, failed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
-        ON CONFLICT (project_id, name, seq, event_id)
-            DO UPDATE SET attempts = excluded.attempts, error = excluded.error, failed_at = excluded.failed_at";
-    progress.dead_letter.as_ref().map(|letter| {
+/// Forgets the event that a worker has handled after all, and keeps the one that it gave up on.
+pub(crate) fn letters(progress: &ConsumerProgress) -> Vec<Call> {
+    let insert = "INSERT INTO @dead_letters (project_id, name, seq, event_id, attempts, error, failed_at, retrying)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (project_id, name, seq, event_id) DO UPDATE SET attempts = excluded.attempts,
+            error = excluded.error, failed_at = excluded.failed_at, retrying = excluded.retrying";
+    let resolved = progress.resolved.map(|id| discard(progress.project_id, &progress.name, vec![id]));
+    let kept = progress.dead_letter.as_ref().map(|letter| {
         let values = vec![
             sql(progress.project_id.uuid()),
             sql(text(&progress.name)),
@@ -67,9 +77,81 @@ pub(crate) fn dead_letter(progress: &ConsumerProgress) -> Option<Call> {
             sql(i64::from(letter.attempts)),
             sql(text(&letter.error)),
             sql(instant(letter.failed_at)),
+            sql(letter.retrying),
         ];
         Call::new(insert, values)
-    })
+    });
+    resolved.into_iter().chain(kept).collect()
+}
+
+fn discard(project: ProjectId, name: &str, event_ids: Vec<Uuid>) -> Call {
+    let delete = "DELETE FROM @dead_letters WHERE project_id = $1 AND name = $2 AND event_id = ANY($3)";
+    Call::new(delete, vec![sql(project.uuid()), sql(text(name)), sql(event_ids)])
+}
+
+/// The changes from outside of workers.
+pub(crate) fn write(writes: &[ConsumerWrite]) -> Result<Vec<Call>> {
+    let mut calls = Vec::new();
+    for write in writes {
+        let project = write.project().uuid();
+        let of = |name: &str| vec![sql(project), sql(text(name))];
+        match write {
+            ConsumerWrite::Create(consumer) => calls.push(insert(consumer, "DO NOTHING")?),
+            ConsumerWrite::SetStatus { name, status, .. } => {
+                let update = "UPDATE @consumers SET status = $3, lease_token = lease_token + 1, lease_owner = NULL,
+                    lease_until = NULL WHERE project_id = $1 AND name = $2";
+                calls.push(Call::new(update, of(name).into_iter().chain([sql(status.as_str())]).collect()));
+            }
+            ConsumerWrite::Reset { name, checkpoint, .. } => {
+                let values = || of(name).into_iter().chain([sql(integer(*checkpoint))]).collect();
+                let update = "UPDATE @consumers SET checkpoint = $3, generation = generation + 1, attempts = 0,
+                    next_attempt_at = NULL, last_error = NULL, lease_token = lease_token + 1, lease_owner = NULL,
+                    lease_until = NULL WHERE project_id = $1 AND name = $2";
+                calls.push(Call::new(update, values()));
+                let delete = "DELETE FROM @dead_letters WHERE project_id = $1 AND name = $2 AND seq > $3";
+                calls.push(Call::new(delete, values()));
+            }
+            ConsumerWrite::RetryDeadLetters { name, event_ids, .. } => {
+                let update = "UPDATE @dead_letters SET retrying = true
+                    WHERE project_id = $1 AND name = $2 AND event_id = ANY($3)";
+                calls.push(Call::new(update, of(name).into_iter().chain([sql(event_ids.clone())]).collect()));
+                let update = "UPDATE @consumers SET next_attempt_at = NULL WHERE project_id = $1 AND name = $2";
+                calls.push(Call::new(update, of(name)));
+            }
+            ConsumerWrite::DiscardDeadLetters { project_id, name, event_ids } => {
+                calls.push(discard(*project_id, name, event_ids.clone()));
+            }
+            ConsumerWrite::Delete { name, .. } => {
+                calls.push(Call::new("DELETE FROM @consumers WHERE project_id = $1 AND name = $2", of(name)));
+            }
+        }
+    }
+    Ok(calls)
+}
+
+/// Inserts a consumer; `known` says what becomes of one that is there.
+fn insert(consumer: &ConsumerRecord, known: &str) -> Result<Call> {
+    let insert = format!(
+        "INSERT INTO @consumers (project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at, last_error,
+             lease_token, created_at, status, generation)
+         VALUES ($1, $2, $3::text::json, $4, $5, $6, $7, $8, 0, $9, $10, $11) ON CONFLICT (project_id, name) {known}"
+    );
+    let events = serde_json::to_string(&consumer.events)
+        .map_err(|error| Error::internal(format!("event types do not serialise: {error}")))?;
+    let values = vec![
+        sql(consumer.project_id.0.uuid()),
+        sql(text(&consumer.name)),
+        sql(events),
+        sql(i64::from(consumer.max_attempts)),
+        sql(integer(consumer.checkpoint)),
+        sql(i64::from(consumer.attempts)),
+        sql(optional_instant(consumer.next_attempt_at)),
+        sql(optional_text(consumer.last_error.as_ref())),
+        sql(instant(consumer.created_at)),
+        sql(consumer.status.as_str()),
+        sql(i64::from(consumer.generation)),
+    ];
+    Ok(Call { sql: insert.into(), values })
 }
 
 #[async_trait]
@@ -85,26 +167,8 @@ impl ConsumerRepository for PostgresStorage {
         if let Some(known) = known.filter(same) {
             return Ok(known);
         }
-        let insert = format!(
-            "INSERT INTO @consumers (project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at, last_error,
-                 lease_token, created_at) VALUES ($1, $2, $3::text::json, $4, $5, $6, $7, $8, 0, $9)
-             ON CONFLICT (project_id, name) DO UPDATE SET events = excluded.events, max_attempts = excluded.max_attempts
-             RETURNING {COLUMNS}"
-        );
-        let events = serde_json::to_string(&consumer.events)
-            .map_err(|error| Error::internal(format!("event types do not serialise: {error}")))?;
-        let values = vec![
-            sql(id),
-            sql(text(&consumer.name)),
-            sql(events),
-            sql(i64::from(consumer.max_attempts)),
-            sql(integer(consumer.checkpoint)),
-            sql(i64::from(consumer.attempts)),
-            sql(optional_instant(consumer.next_attempt_at)),
-            sql(optional_text(consumer.last_error.as_ref())),
-            sql(instant(consumer.created_at)),
-        ];
-        let opened = self.write(Reach::Only(id), &[Call { sql: insert.into(), values }]).await?;
+        let known = "DO UPDATE SET events = excluded.events, max_attempts = excluded.max_attempts";
+        let opened = self.write(Reach::Only(id), &[insert(consumer, &format!("{known} RETURNING {COLUMNS}"))?]).await?;
         opened[0].first().map_or_else(|| Err(Error::internal("an opened consumer is gone")), record)
     }
 
@@ -126,7 +190,7 @@ impl ConsumerRepository for PostgresStorage {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<ConsumerRecord>> {
-        let free = "project_id = $1 AND name = $2 AND (lease_until IS NULL OR lease_until <= $3)
+        let free = "project_id = $1 AND name = $2 AND status = 'active' AND (lease_until IS NULL OR lease_until <= $3)
             AND (next_attempt_at IS NULL OR next_attempt_at <= $3)";
         let reach = Reach::Only(project.uuid());
         let who = || vec![sql(project.uuid()), sql(text(name)), sql(instant(now))];
@@ -154,17 +218,16 @@ impl ConsumerRepository for PostgresStorage {
         }
     }
 
-    async fn delete_consumer(&self, project: ProjectId, name: &str) -> Result<bool> {
-        let delete = "DELETE FROM @consumers WHERE project_id = $1 AND name = $2 RETURNING 1";
-        let call = Call::new(delete, vec![sql(project.uuid()), sql(text(name))]);
-        let deleted = self.write(Reach::Only(project.uuid()), &[call]).await?;
-        Ok(!deleted[0].is_empty())
-    }
-
-    async fn dead_letters(&self, project: ProjectId, name: &str, limit: usize) -> Result<Vec<DeadLetter>> {
-        let select = "SELECT event_id, seq, attempts, error, failed_at FROM @dead_letters
-            WHERE project_id = $1 AND name = $2 ORDER BY seq LIMIT $3";
-        let call = Call::new(select, vec![sql(project.uuid()), sql(text(name)), sql(integer(limit))]);
+    async fn dead_letters(&self, project: ProjectId, name: &str, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>> {
+        let select = "SELECT event_id, seq, attempts, error, failed_at, retrying FROM @dead_letters
+            WHERE project_id = $1 AND name = $2 AND seq > $3 AND retrying = coalesce($4, retrying) ORDER BY seq LIMIT $5";
+        let values = vec![
+            sql(project.uuid()),
+            sql(text(name)),
+            sql(integer(query.after)),
+            sql(query.retrying),
+            sql(integer(query.limit)),
+        ];
         let letter = |row: &Row| {
             Ok(DeadLetter {
                 event_id: row.id(0)?,
@@ -172,17 +235,10 @@ impl ConsumerRepository for PostgresStorage {
                 attempts: row.small(2)?,
                 error: row.read(3)?,
                 failed_at: row.instant(4)?,
+                retrying: row.read(5)?,
             })
         };
-        let found = self.read(Reach::Only(project.uuid()), &[call]).await?;
+        let found = self.read(Reach::Only(project.uuid()), &[Call::new(select, values)]).await?;
         found[0].iter().map(letter).collect()
-    }
-
-    async fn remove_dead_letters(&self, project: ProjectId, name: &str, event_ids: &[Uuid]) -> Result<u64> {
-        let delete =
-            "DELETE FROM @dead_letters WHERE project_id = $1 AND name = $2 AND event_id = ANY($3) RETURNING event_id";
-        let call = Call::new(delete, vec![sql(project.uuid()), sql(text(name)), sql(event_ids.to_vec())]);
-        let removed = self.write(Reach::Only(project.uuid()), &[call]).await?;
-        Ok(removed[0].len() as u64)
     }
 }

@@ -75,6 +75,10 @@ pub(crate) fn write(writes: &[JobWrite]) -> Vec<Call> {
                 let values = vec![sql(project_id.uuid()), sql(text(unique_key)), sql(instant(*at))];
                 calls.push(Call::new("SELECT @cancel_job($1, $2, $3)", values));
             }
+            JobWrite::CancelJob { project_id, id, at } => {
+                let values = vec![sql(project_id.uuid()), sql(*id), sql(instant(*at))];
+                calls.push(Call::new("SELECT @cancel_job_of_id($1, $2, $3)", values));
+            }
             JobWrite::Release { project_id, ids, run_at } => {
                 calls.extend(ids.iter().map(|id| {
                     let values = vec![sql(project_id.uuid()), sql(*id), sql(instant(*run_at))];

@@ -8,9 +8,9 @@ use std::future::Future;
 use ventros::kernel::{Kind, Result};
 use ventros::storage::testing::*;
 use ventros::storage::{
-    Batch, ConsumerRepository, EventQuery, EventRepository, FieldKind, Filter, FilterExpression, Find, JobQuery,
-    JobRecord, JobRepository, JobWrite, KeyRef, ProjectIdOrNil, Scope, SecretRepository, SecretWrite,
-    SnapshotRepository, Sort, Storage,
+    Batch, ConsumerRepository, ConsumerStatus, DeadLetterQuery, EventQuery, EventRepository, FieldKind, Filter,
+    FilterExpression, Find, JobQuery, JobRecord, JobRepository, JobWrite, KeyRef, ProjectIdOrNil, Scope,
+    SecretRepository, SecretWrite, SnapshotRepository, Sort, Storage,
 };
 use ventros::testing::block_on;
 
@@ -236,6 +236,9 @@ fn statements_of_a_project_name_it() {
         name: "one".into(),
         events: Vec::new(),
         max_attempts: 1,
+        status: ConsumerStatus::Active,
+        generation: 1,
+        retrying: 0,
         checkpoint: 0,
         attempts: 0,
         next_attempt_at: None,
@@ -261,9 +264,7 @@ fn statements_of_a_project_name_it() {
         store.open_consumer(&consumer).await?;
         store.consumers(SCOPE).await?;
         store.claim_consumer(PROJECT, "one", id(1), at(0), at(9)).await?;
-        store.dead_letters(PROJECT, "one", 5).await?;
-        store.remove_dead_letters(PROJECT, "one", &[id(1)]).await?;
-        store.delete_consumer(PROJECT, "one").await?;
+        store.dead_letters(PROJECT, "one", &DeadLetterQuery { limit: 5, ..DeadLetterQuery::default() }).await?;
         store.job(SCOPE, id(1)).await?;
         store.jobs(SCOPE, &JobQuery { limit: 5, ..JobQuery::default() }).await?;
         store.secret(PROJECT, id(1), None).await?;

@@ -51,6 +51,7 @@ pub(crate) fn commit(
     let committed = events::append(connection, &batch.events)?;
     note_projects(connection, batch, &committed)?;
     jobs::write(connection, &batch.jobs)?;
+    consumers::write(connection, &batch.consumers)?;
     Ok(committed)
 }
 

@@ -9,10 +9,18 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Timestamp};
-use ventros::storage::{ConsumerProgress, ConsumerRecord, ConsumerRepository, DeadLetter, Scope};
+use ventros::storage::{
+    ConsumerProgress, ConsumerRecord, ConsumerRepository, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery,
+    Scope,
+};
 
 const COLUMNS: &str = "project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at, last_error, \
-    lease_token, lease_owner, lease_until, created_at";
+    lease_token, lease_owner, lease_until, created_at, status, generation, \
+    (SELECT count(*) FROM dead_letters d \
+     WHERE d.project_id = consumers.project_id AND d.name = consumers.name AND d.retrying = 1)";
+
+/// A dead letter is found by its consumer and its event.
+const OF_CONSUMER: &str = "project_id = ?1 AND name = ?2";
 
 fn record(row: &Row<'_>) -> rusqlite::Result<ConsumerRecord> {
     Ok(ConsumerRecord {
@@ -29,6 +37,10 @@ fn record(row: &Row<'_>) -> rusqlite::Result<ConsumerRecord> {
         lease_owner: row.optional_id(9)?,
         lease_until: row.optional_instant(10)?,
         created_at: row.instant(11)?,
+        status: ConsumerStatus::parse(row.get_ref(12)?.as_str()?)
+            .ok_or_else(|| broken(12, Type::Text, "no status of a consumer"))?,
+        generation: row.get(13)?,
+        retrying: row.number(14)?,
     })
 }
 
@@ -53,9 +65,13 @@ pub(crate) fn progress(connection: &Connection, progress: &ConsumerProgress) -> 
     if connection.prepare_cached(sql).carry()?.execute(values).carry()? == 0 {
         return Ok(false);
     }
+    if let Some(id) = progress.resolved {
+        discard(connection, progress.project_id, &progress.name, &[id])?;
+    }
     if let Some(letter) = &progress.dead_letter {
-        let sql = "INSERT OR REPLACE INTO dead_letters (project_id, name, seq, event_id, attempts, error, failed_at)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql = "INSERT OR REPLACE INTO dead_letters
+                (project_id, name, seq, event_id, attempts, error, failed_at, retrying)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let values = params![
             project.as_bytes(),
             progress.name,
@@ -64,18 +80,77 @@ pub(crate) fn progress(connection: &Connection, progress: &ConsumerProgress) -> 
             letter.attempts,
             letter.error,
             letter.failed_at.micros(),
+            letter.retrying,
         ];
         connection.prepare_cached(sql).carry()?.execute(values).carry()?;
     }
     Ok(true)
 }
 
-fn open(connection: &Connection, consumer: &ConsumerRecord) -> Result<ConsumerRecord> {
-    let sql = format!(
-        "INSERT INTO consumers ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, NULL, NULL, ?9)
-         ON CONFLICT (project_id, name) DO UPDATE SET events = ?3, max_attempts = ?4
-         RETURNING {COLUMNS}"
-    );
+/// The changes from outside of workers.
+pub(crate) fn write(connection: &Connection, writes: &[ConsumerWrite]) -> Result<()> {
+    for write in writes {
+        match write {
+            ConsumerWrite::Create(consumer) => insert(connection, consumer)?,
+            ConsumerWrite::SetStatus { project_id, name, status } => {
+                let sql = format!("UPDATE consumers SET status = ?3, {VOID_LEASE} WHERE {OF_CONSUMER}");
+                let project = project_id.uuid();
+                let values = params![project.as_bytes(), name, status.as_str()];
+                connection.prepare_cached(&sql).carry()?.execute(values).carry()?;
+            }
+            ConsumerWrite::Reset { project_id, name, checkpoint } => {
+                let sql = format!(
+                    "UPDATE consumers SET checkpoint = ?3, generation = generation + 1, attempts = 0,
+                         next_attempt_at = NULL, last_error = NULL, {VOID_LEASE} WHERE {OF_CONSUMER}"
+                );
+                let project = project_id.uuid();
+                let values = params![project.as_bytes(), name, integer(*checkpoint)];
+                connection.prepare_cached(&sql).carry()?.execute(values).carry()?;
+                let sql = format!("DELETE FROM dead_letters WHERE {OF_CONSUMER} AND seq > ?3");
+                connection.prepare_cached(&sql).carry()?.execute(values).carry()?;
+            }
+            ConsumerWrite::RetryDeadLetters { project_id, name, event_ids } => {
+                let sql = format!("UPDATE dead_letters SET retrying = 1 WHERE {OF_CONSUMER} AND event_id = ?3");
+                each_letter(connection, &sql, *project_id, name, event_ids)?;
+                let sql = format!("UPDATE consumers SET next_attempt_at = NULL WHERE {OF_CONSUMER}");
+                let project = project_id.uuid();
+                connection.prepare_cached(&sql).carry()?.execute(params![project.as_bytes(), name]).carry()?;
+            }
+            ConsumerWrite::DiscardDeadLetters { project_id, name, event_ids } => {
+                discard(connection, *project_id, name, event_ids)?;
+            }
+            ConsumerWrite::Delete { project_id, name } => {
+                for table in ["dead_letters", "consumers"] {
+                    let sql = format!("DELETE FROM {table} WHERE {OF_CONSUMER}");
+                    let project = project_id.uuid();
+                    connection.prepare_cached(&sql).carry()?.execute(params![project.as_bytes(), name]).carry()?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+const VOID_LEASE: &str = "lease_token = lease_token + 1, lease_owner = NULL, lease_until = NULL";
+
+fn discard(connection: &Connection, project: ProjectId, name: &str, event_ids: &[Uuid]) -> Result<()> {
+    let sql = format!("DELETE FROM dead_letters WHERE {OF_CONSUMER} AND event_id = ?3");
+    each_letter(connection, &sql, project, name, event_ids)
+}
+
+fn each_letter(connection: &Connection, sql: &str, project: ProjectId, name: &str, event_ids: &[Uuid]) -> Result<()> {
+    let mut statement = connection.prepare_cached(sql).carry()?;
+    let project = project.uuid();
+    for id in event_ids {
+        statement.execute(params![project.as_bytes(), name, id.as_bytes()]).carry()?;
+    }
+    Ok(())
+}
+
+fn insert(connection: &Connection, consumer: &ConsumerRecord) -> Result<()> {
+    let sql = "INSERT INTO consumers (project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at,
+            last_error, lease_token, created_at, status, generation)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
     let events = serde_json::to_string(&consumer.events)
         .map_err(|error| Error::internal(format!("event types do not serialise: {error}")))?;
     let project = consumer.project_id.0.uuid();
@@ -89,7 +164,20 @@ fn open(connection: &Connection, consumer: &ConsumerRecord) -> Result<ConsumerRe
         consumer.next_attempt_at.map(Timestamp::micros),
         consumer.last_error,
         consumer.created_at.micros(),
+        consumer.status.as_str(),
+        consumer.generation,
     ];
+    connection.prepare_cached(sql).carry()?.execute(values).carry()?;
+    Ok(())
+}
+
+fn open(connection: &Connection, consumer: &ConsumerRecord) -> Result<ConsumerRecord> {
+    insert(connection, consumer)?;
+    let sql = format!("UPDATE consumers SET events = ?3, max_attempts = ?4 WHERE {OF_CONSUMER} RETURNING {COLUMNS}");
+    let events = serde_json::to_string(&consumer.events)
+        .map_err(|error| Error::internal(format!("event types do not serialise: {error}")))?;
+    let project = consumer.project_id.0.uuid();
+    let values = params![project.as_bytes(), consumer.name, events, consumer.max_attempts];
     connection.prepare_cached(&sql).carry()?.query_row(values, record).carry()
 }
 
@@ -100,7 +188,9 @@ fn get(connection: &Connection, project: ProjectId, name: &str) -> Result<Option
 }
 
 fn is_free(consumer: &ConsumerRecord, now: Timestamp) -> bool {
-    consumer.lease_until.is_none_or(|until| until <= now) && consumer.next_attempt_at.is_none_or(|at| at <= now)
+    consumer.status == ConsumerStatus::Active
+        && consumer.lease_until.is_none_or(|until| until <= now)
+        && consumer.next_attempt_at.is_none_or(|at| at <= now)
 }
 
 #[async_trait]
@@ -156,7 +246,7 @@ impl ConsumerRepository for SqliteStorage {
         let claim = move |connection: &Transaction<'_>| {
             let sql = format!(
                 "UPDATE consumers SET lease_token = lease_token + 1, lease_owner = ?3, lease_until = ?4
-                 WHERE project_id = ?1 AND name = ?2 AND (lease_until IS NULL OR lease_until <= ?5)
+                 WHERE project_id = ?1 AND name = ?2 AND status = 'active' AND (lease_until IS NULL OR lease_until <= ?5)
                      AND (next_attempt_at IS NULL OR next_attempt_at <= ?5)
                  RETURNING {COLUMNS}"
             );
@@ -176,24 +266,18 @@ impl ConsumerRepository for SqliteStorage {
         self.writer.write(write).await
     }
 
-    async fn delete_consumer(&self, project: ProjectId, name: &str) -> Result<bool> {
-        let name = name.to_owned();
-        let delete = move |connection: &Transaction<'_>| {
-            let project = project.uuid();
-            let values = params![project.as_bytes(), name];
-            let sql = "DELETE FROM dead_letters WHERE project_id = ?1 AND name = ?2";
-            connection.prepare_cached(sql).carry()?.execute(values).carry()?;
-            let sql = "DELETE FROM consumers WHERE project_id = ?1 AND name = ?2";
-            Ok::<_, Error>(connection.prepare_cached(sql).carry()?.execute(values).carry()? > 0)
-        };
-        self.writer.write(delete).await
-    }
-
-    async fn dead_letters(&self, project: ProjectId, name: &str, limit: usize) -> Result<Vec<DeadLetter>> {
+    async fn dead_letters(&self, project: ProjectId, name: &str, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>> {
         self.read(|connection| {
-            let sql = "SELECT event_id, seq, attempts, error, failed_at FROM dead_letters
-                WHERE project_id = ?1 AND name = ?2 ORDER BY seq LIMIT ?3";
-            let mut statement = connection.prepare_cached(sql).carry()?;
+            let retrying = match query.retrying {
+                None => "",
+                Some(true) => " AND retrying = 1",
+                Some(false) => " AND retrying = 0",
+            };
+            let sql = format!(
+                "SELECT event_id, seq, attempts, error, failed_at, retrying FROM dead_letters
+                 WHERE {OF_CONSUMER} AND seq > ?3{retrying} ORDER BY seq LIMIT ?4"
+            );
+            let mut statement = connection.prepare_cached(&sql).carry()?;
             let project = project.uuid();
             let letter = |row: &Row<'_>| {
                 Ok(DeadLetter {
@@ -202,25 +286,12 @@ impl ConsumerRepository for SqliteStorage {
                     attempts: row.get(2)?,
                     error: row.get(3)?,
                     failed_at: row.instant(4)?,
+                    retrying: row.get(5)?,
                 })
             };
-            let rows = statement.query_map(params![project.as_bytes(), name, integer(limit)], letter).carry()?;
+            let values = params![project.as_bytes(), name, integer(query.after), integer(query.limit)];
+            let rows = statement.query_map(values, letter).carry()?;
             rows.collect::<rusqlite::Result<_>>().carry()
         })
-    }
-
-    async fn remove_dead_letters(&self, project: ProjectId, name: &str, event_ids: &[Uuid]) -> Result<u64> {
-        let (name, event_ids) = (name.to_owned(), event_ids.to_vec());
-        let remove = move |connection: &Transaction<'_>| {
-            let sql = "DELETE FROM dead_letters WHERE project_id = ?1 AND name = ?2 AND event_id = ?3";
-            let mut statement = connection.prepare_cached(sql).carry()?;
-            let project = project.uuid();
-            let mut removed = 0;
-            for id in &event_ids {
-                removed += statement.execute(params![project.as_bytes(), name, id.as_bytes()]).carry()? as u64;
-            }
-            Ok::<_, Error>(removed)
-        };
-        self.writer.write(remove).await
     }
 }

@@ -79,6 +79,7 @@ pub(crate) fn write(connection: &Connection, writes: &[JobWrite]) -> Result<()> 
                 }
             }
             JobWrite::Cancel { project_id, unique_key, at } => cancel(connection, *project_id, unique_key, *at)?,
+            JobWrite::CancelJob { project_id, id, at } => cancel_by_id(connection, *project_id, *id, *at)?,
             JobWrite::Release { project_id, ids, run_at } => {
                 for id in ids {
                     release(connection, *project_id, *id, *run_at)?;
@@ -152,10 +153,21 @@ fn cancel(connection: &Connection, project: ProjectId, key: &str, at: Timestamp)
     line_up(connection, project, found.flatten())
 }
 
+fn cancel_by_id(connection: &Connection, project: ProjectId, id: Uuid, at: Timestamp) -> Result<()> {
+    let sql = "UPDATE jobs SET lease_token = lease_token + (state = 'running'), lease_until = NULL, lease_owner = NULL,
+            state = 'cancelled', finished_at = ?3, due_at = NULL
+        WHERE id = ?2 AND project_id = ?1 AND (finished_at IS NULL OR state = 'dead') RETURNING order_key";
+    let of = project.uuid();
+    let mut statement = connection.prepare_cached(sql).carry()?;
+    let values = params![of.as_bytes(), id.as_bytes(), at.micros()];
+    let found: Option<Option<String>> = statement.query_row(values, |row| row.get(0)).optional().carry()?;
+    line_up(connection, project, found.flatten())
+}
+
 fn release(connection: &Connection, project: ProjectId, id: Uuid, run_at: Timestamp) -> Result<()> {
     let sql = "UPDATE jobs AS j SET attempt = CASE state WHEN 'dead' THEN 0 ELSE attempt END,
             state = 'scheduled', run_at = ?3, due_at = ?3, finished_at = NULL
-        WHERE id = ?2 AND project_id = ?1 AND (state = 'parked' OR state = 'dead' AND NOT EXISTS (
+        WHERE id = ?2 AND project_id = ?1 AND (state IN ('parked', 'scheduled') OR state = 'dead' AND NOT EXISTS (
             SELECT 1 FROM jobs o
             WHERE o.project_id = j.project_id AND o.unique_key = j.unique_key AND o.finished_at IS NULL))
         RETURNING order_key";

@@ -6,7 +6,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use ventros::kernel::{Error, ErrorCode, Result};
 
 /// Each step brings the file from its place in this list to the next one.
-const STEPS: &[&str] = &[include_str!("migrations/001_begin.sql"), include_str!("migrations/002_secrets.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/001_begin.sql"),
+    include_str!("migrations/002_secrets.sql"),
+    include_str!("migrations/003_consumers.sql"),
+];
 
 /// Marks the file as ours, for `file` and for people.
 const APPLICATION_ID: i32 = 0x5645_4e54;

@@ -8,8 +8,8 @@ use std::future::Future;
 use ventros::kernel::{Kind, Result};
 use ventros::storage::testing::*;
 use ventros::storage::{
-    EventQuery, EventRepository, FieldKind, Filter, Find, JobQuery, JobRepository, JobWrite, KeyRef, Scope,
-    SecretRepository, SecretWrite, SnapshotRepository, Sort, Storage,
+    ConsumerWrite, EventQuery, EventRepository, FieldKind, Filter, Find, JobQuery, JobRepository, JobWrite, KeyRef,
+    Scope, SecretRepository, SecretWrite, SnapshotRepository, Sort, Storage,
 };
 use ventros::testing::block_on;
 
@@ -201,8 +201,16 @@ fn writes_seek() {
     batch.jobs = vec![
         JobWrite::Schedule(ventros::storage::JobRecord { unique_key: Some("k".into()), ..job(1, 0) }),
         JobWrite::Cancel { project_id: PROJECT, unique_key: "k".into(), at: at(0) },
+        JobWrite::CancelJob { project_id: PROJECT, id: id(1), at: at(0) },
         JobWrite::Release { project_id: PROJECT, ids: vec![id(1)], run_at: at(0) },
         JobWrite::Purge { finished_before: at(0), dead_before: at(0) },
+    ];
+    let (project_id, name, event_ids) = (PROJECT, "one".to_owned(), vec![id(1)]);
+    batch.consumers = vec![
+        ConsumerWrite::Reset { project_id, name: name.clone(), checkpoint: 1 },
+        ConsumerWrite::RetryDeadLetters { project_id, name: name.clone(), event_ids: event_ids.clone() },
+        ConsumerWrite::DiscardDeadLetters { project_id, name: name.clone(), event_ids },
+        ConsumerWrite::Delete { project_id, name },
     ];
     batch.secrets = vec![SecretWrite::Shred { project_id: PROJECT, id: id(1), revision: 1 }];
     let commit = async {

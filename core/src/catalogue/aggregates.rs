@@ -1,4 +1,4 @@
-//! The list of aggregates: adding one adds one line here.
+//! The list of aggregates, and of what has events without a state: adding one adds one line here.
 
 use crate::engine::{Aggregate, EventSet, Meta, Stored, begin, decode, index_of, read_event, read_state};
 use crate::kernel::{Error, ErrorCode, Kind, Result, Subject};
@@ -48,36 +48,58 @@ fn table<A: Aggregate>() -> Table {
     }
 }
 
+/// Events of a kind whose state is kept elsewhere, or nowhere.
+pub struct Journal {
+    pub kind: Kind,
+    pub event_types: &'static [(&'static str, u16)],
+    pub event_schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// Aggregates, and under `journals` the kinds that have events and no state of their own.
 macro_rules! aggregates {
-    ($($variant:ident: $state:ty, $events:ty;)*) => {
+    ({ $($variant:ident: $state:ty, $events:ty;)* } journals { $($journal:ident: $notes:ty;)* }) => {
         /// Everything that can happen. Its JSON form is tagged by `type`.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Event {
             $($variant($events),)*
+            $($journal($notes),)*
             /// Recorded by the host; type `custom.*`.
             Custom(CustomEvent),
         }
 
         impl Event {
             pub fn kind(&self) -> Kind {
-                match self { $(Event::$variant(_) => Kind::$variant,)* Event::Custom(_) => Kind::Custom }
+                match self {
+                    $(Event::$variant(_) => Kind::$variant,)*
+                    $(Event::$journal(_) => Kind::$journal,)*
+                    Event::Custom(_) => Kind::Custom,
+                }
             }
 
             pub fn type_name(&self) -> &str {
-                match self { $(Event::$variant(event) => event.type_name(),)* Event::Custom(event) => &event.event_type }
+                match self {
+                    $(Event::$variant(event) => event.type_name(),)*
+                    $(Event::$journal(event) => event.type_name(),)*
+                    Event::Custom(event) => &event.event_type,
+                }
             }
 
             /// The aggregates it is about beside its own.
             pub fn subjects(&self, about: &mut Vec<Subject>) {
                 match self {
                     $(Event::$variant(event) => event.subjects(about),)*
+                    $(Event::$journal(event) => event.subjects(about),)*
                     Event::Custom(event) => about.extend(event.subjects.iter().copied()),
                 }
             }
 
             /// The version of its data as this program writes it.
             pub fn schema_version(&self) -> u16 {
-                let types = match self { $(Event::$variant(_) => <$events as EventSet>::TYPES,)* Event::Custom(_) => &[] };
+                let types = match self {
+                    $(Event::$variant(_) => <$events as EventSet>::TYPES,)*
+                    $(Event::$journal(_) => <$notes as EventSet>::TYPES,)*
+                    Event::Custom(_) => &[],
+                };
                 types.iter().find(|(name, _)| *name == self.type_name()).map_or(1, |(_, version)| *version)
             }
 
@@ -90,6 +112,7 @@ macro_rules! aggregates {
             pub fn decode(kind: Kind, name: &str, version: u16, data: &str) -> Result<Event> {
                 match kind {
                     $(Kind::$variant => read_event::<$events>(name, version, data).map(Event::$variant),)*
+                    $(Kind::$journal => read_event::<$notes>(name, version, data).map(Event::$journal),)*
                     Kind::Custom => CustomEvent::decode(data).map(Event::Custom),
                     _ => Err(Error::new(ErrorCode::UnknownEventVersion).with("type", name).with("version", version)),
                 }
@@ -98,11 +121,25 @@ macro_rules! aggregates {
 
         impl Serialize for Event {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-                match self { $(Event::$variant(event) => event.serialize(serializer),)* Event::Custom(event) => event.serialize(serializer) }
+                match self {
+                    $(Event::$variant(event) => event.serialize(serializer),)*
+                    $(Event::$journal(event) => event.serialize(serializer),)*
+                    Event::Custom(event) => event.serialize(serializer),
+                }
             }
         }
 
         $(impl From<$events> for Event { fn from(event: $events) -> Event { Event::$variant(event) } })*
+        $(impl From<$notes> for Event { fn from(event: $notes) -> Event { Event::$journal(event) } })*
+
+        /// All kinds that have events and no state of their own.
+        pub const JOURNALS: &[Journal] = &[$(
+            Journal {
+                kind: Kind::$journal,
+                event_types: <$notes as EventSet>::TYPES,
+                event_schema: |generator| <$notes as schemars::JsonSchema>::json_schema(generator),
+            },
+        )*];
 
         /// All aggregates, in the order of their declaration.
         pub const AGGREGATES: &[AggregateType] = &[$(
@@ -125,15 +162,20 @@ macro_rules! aggregates {
 }
 
 aggregates! {
-    Channel: crate::channels::channel::Channel, crate::channels::channel::ChannelEvent;
-    ChannelType: crate::channels::channel_type::ChannelType, crate::channels::channel_type::ChannelTypeEvent;
-    Contact: crate::contacts::contact::Contact, crate::contacts::contact::ContactEvent;
-    User: crate::tenancy::user::User, crate::tenancy::user::UserEvent;
-    Project: crate::tenancy::project::Project, crate::tenancy::project::ProjectEvent;
-    ProjectMember: crate::tenancy::project_member::ProjectMember, crate::tenancy::project_member::ProjectMemberEvent;
-    Chat: crate::conversations::chat::Chat, crate::conversations::chat::ChatEvent;
-    Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
-    Session: crate::conversations::session::Session, crate::conversations::session::SessionEvent;
+    {
+        Channel: crate::channels::channel::Channel, crate::channels::channel::ChannelEvent;
+        ChannelType: crate::channels::channel_type::ChannelType, crate::channels::channel_type::ChannelTypeEvent;
+        Contact: crate::contacts::contact::Contact, crate::contacts::contact::ContactEvent;
+        User: crate::tenancy::user::User, crate::tenancy::user::UserEvent;
+        Project: crate::tenancy::project::Project, crate::tenancy::project::ProjectEvent;
+        ProjectMember: crate::tenancy::project_member::ProjectMember, crate::tenancy::project_member::ProjectMemberEvent;
+        Chat: crate::conversations::chat::Chat, crate::conversations::chat::ChatEvent;
+        Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
+        Session: crate::conversations::session::Session, crate::conversations::session::SessionEvent;
+    }
+    journals {
+        Consumer: crate::infrastructure::consumer::ConsumerEvent;
+    }
 }
 
 /// The type of an aggregate, if its kind is part of this build.

@@ -1,6 +1,6 @@
 //! The catalogue as serialisable data: what code generators, reference pages and coverage checks read.
 
-use super::{AGGREGATES, EventSample, event_samples, operations};
+use super::{AGGREGATES, EventSample, JOURNALS, event_samples, operations};
 use crate::engine::{OperationKind, OperationScope};
 use crate::kernel::shape::{INPUT_CODES, codes_of};
 use crate::kernel::{ErrorCode, Kind};
@@ -88,8 +88,13 @@ impl Catalogue {
         let mut events = Vec::new();
         let mut aggregates = Vec::new();
         for aggregate in AGGREGATES {
-            events.extend(event_docs(aggregate, &samples, &mut generator));
+            let schema = (aggregate.event_schema)(&mut generator);
+            events.extend(event_docs(aggregate.kind, aggregate.event_types, &schema, &samples));
             aggregates.push(aggregate_doc(aggregate, &mut generator));
+        }
+        for journal in JOURNALS {
+            let schema = (journal.event_schema)(&mut generator);
+            events.extend(event_docs(journal.kind, journal.event_types, &schema, &samples));
         }
         events.sort_by(|a, b| a.event_type.cmp(&b.event_type));
         let mut errors: Vec<ErrorDoc> = ErrorCode::ALL
@@ -211,24 +216,19 @@ fn operation_doc(operation: &crate::engine::Operation, generator: &mut SchemaGen
     }
 }
 
-fn event_docs(
-    aggregate: &super::AggregateType,
-    samples: &[EventSample],
-    generator: &mut SchemaGenerator,
-) -> Vec<EventDoc> {
-    let schema: Schema = (aggregate.event_schema)(generator);
+fn event_docs(kind: Kind, types: &[(&str, u16)], schema: &Schema, samples: &[EventSample]) -> Vec<EventDoc> {
     let variants = schema.get("oneOf").and_then(Value::as_array).cloned().unwrap_or_default();
-    let version = |name: &str| aggregate.event_types.iter().find(|(known, _)| *known == name).map_or(1, |(_, v)| *v);
+    let version = |name: &str| types.iter().find(|(known, _)| *known == name).map_or(1, |(_, v)| *v);
     variants
         .into_iter()
         .filter_map(|mut data| {
             let name = data.pointer("/properties/type/const").and_then(Value::as_str)?.to_owned();
             let doc = take_description(&mut data);
             Some(EventDoc {
-                subjects: subjects(aggregate.kind, samples.iter().filter(|sample| sample.event_type == name)),
+                subjects: subjects(kind, samples.iter().filter(|sample| sample.event_type == name)),
                 schema_version: version(&name),
                 event_type: name,
-                aggregate_kind: aggregate.kind.as_str(),
+                aggregate_kind: kind.as_str(),
                 doc,
                 data,
             })

@@ -6,7 +6,7 @@ mod aggregates;
 mod export;
 mod sample;
 
-pub use aggregates::{AGGREGATES, AggregateType, CustomEvent, Event, aggregate_type};
+pub use aggregates::{AGGREGATES, AggregateType, CustomEvent, Event, JOURNALS, Journal, aggregate_type};
 pub use export::*;
 pub use sample::{EventSample, event_samples};
 
@@ -39,6 +39,10 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::conversations::session::queries::QUERIES,
     crate::conversations::message::commands::COMMANDS,
     crate::conversations::message::queries::QUERIES,
+    crate::infrastructure::consumer::commands::COMMANDS,
+    crate::infrastructure::consumer::queries::QUERIES,
+    crate::infrastructure::job::commands::COMMANDS,
+    crate::infrastructure::job::queries::QUERIES,
     crate::infrastructure::event_log::commands::COMMANDS,
     crate::infrastructure::event_log::verify::COMMANDS,
     crate::infrastructure::event_log::queries::QUERIES,
@@ -94,5 +98,6 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
 
 /// All event types with their schema versions; `custom.*` is not listed.
 pub fn event_types() -> impl Iterator<Item = (&'static str, u16)> {
-    AGGREGATES.iter().flat_map(|aggregate| aggregate.event_types.iter().copied())
+    let of_aggregates = AGGREGATES.iter().flat_map(|aggregate| aggregate.event_types);
+    of_aggregates.chain(JOURNALS.iter().flat_map(|journal| journal.event_types)).copied()
 }

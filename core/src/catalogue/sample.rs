@@ -1,7 +1,7 @@
 //! One or more examples of every event, made from the schemas of the catalogue: with all optional fields, and between them with
 //! every variant of every union. They are what golden files and the subjects of the catalogue are taken from.
 
-use super::{AGGREGATES, Event};
+use super::{AGGREGATES, Event, JOURNALS};
 use crate::kernel::Kind;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -28,24 +28,26 @@ pub fn event_samples() -> Vec<EventSample> {
     let mut generator =
         SchemaSettings::draft2020_12().with(|s| s.definitions_path = "/definitions".into()).into_generator();
     let mut schemas = Vec::new();
-    for aggregate in AGGREGATES {
-        let schema = (aggregate.event_schema)(&mut generator);
+    let of_aggregates = AGGREGATES.iter().map(|known| (known.kind, known.event_types, known.event_schema));
+    let of_journals = JOURNALS.iter().map(|known| (known.kind, known.event_types, known.event_schema));
+    for (kind, types, schema) in of_aggregates.chain(of_journals) {
+        let schema = schema(&mut generator);
         let variants = schema.get("oneOf").and_then(Value::as_array).cloned().unwrap_or_default();
-        schemas.extend(variants.into_iter().map(|variant| (aggregate, variant)));
+        schemas.extend(variants.into_iter().map(|variant| (kind, types, variant)));
     }
     let writer = Writer { definitions: generator.take_definitions(true) };
     let (mut samples, mut failures) = (Vec::new(), Vec::new());
-    for (aggregate, schema) in schemas {
+    for (kind, types, schema) in schemas {
         let name = schema.pointer("/properties/type/const").and_then(Value::as_str).unwrap_or_default();
-        let Some((event_type, version)) = aggregate.event_types.iter().find(|(known, _)| *known == name) else {
+        let Some((event_type, version)) = types.iter().find(|(known, _)| *known == name) else {
             continue;
         };
         for round in 0..writer.rounds(&schema, &mut Vec::new()) {
             let data = writer.write(&schema, "", round, &mut Vec::new());
-            match Event::decode(aggregate.kind, event_type, *version, &data.to_string()) {
+            match Event::decode(kind, event_type, *version, &data.to_string()) {
                 Ok(event) => {
                     let optional = writer.optional(&schema);
-                    samples.push(EventSample { event_type, version: *version, kind: aggregate.kind, event, optional });
+                    samples.push(EventSample { event_type, version: *version, kind, event, optional });
                 }
                 Err(error) => failures.push(format!("{event_type}: {error}\n{data}")),
             }

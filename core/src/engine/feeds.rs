@@ -1,8 +1,16 @@
 //! How a host hears of events: live feeds of this process and durable consumers. Both are cursors on the log.
 
-use super::crm::{Core, Crm};
-use crate::kernel::{Error, ErrorCode, ProjectId, Result, Timestamp};
-use crate::storage::{ConsumerProgress, ConsumerRecord, DeadLetter, EventQuery, EventRecord, ProjectIdOrNil, Scope};
+use super::context::Context;
+use super::crm::{Core, Crm, MAX_RETRIES};
+use super::work::UnitOfWork;
+use crate::infrastructure::consumer::{ConsumerEvent, stream_of};
+use crate::kernel::{
+    ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp,
+};
+use crate::storage::{
+    Batch, CommitError, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery,
+    EventQuery, EventRecord, ProjectIdOrNil, Scope, type_matches,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -41,7 +49,7 @@ impl LiveFeed {
                 };
                 let page = self.core.storage.events(Scope::Project(project), &query).await?;
                 *seen = if page.len() < room { head } else { page.last().map_or(head, |event| event.seq) };
-                events.extend(page);
+                events.extend(page.into_iter().filter(|event| is_heard(&self.patterns, &event.event_type)));
             }
         }
         Ok(events)
@@ -83,6 +91,8 @@ pub struct Durable {
     project: ProjectId,
     name: String,
     lease: Option<ConsumerRecord>,
+    /// The dead letter whose event is out for another try.
+    retried: Option<DeadLetter>,
 }
 
 impl Durable {
@@ -101,32 +111,55 @@ impl Durable {
             return Ok(Vec::new());
         }
         let Some(mut lease) = self.claim().await? else { return Ok(Vec::new()) };
-        let head = self.core.storage.head(self.project).await?;
-        let query = EventQuery {
-            after: lease.checkpoint,
-            until: Some(head),
-            types: lease.events.clone(),
-            limit,
-            ..EventQuery::default()
-        };
-        let events = self.core.storage.events(Scope::Project(self.project), &query).await?;
-        if events.is_empty() {
-            lease.checkpoint = lease.checkpoint.max(head);
-            hand_back(&self.core, &lease, None).await?;
-            return Ok(events);
+        self.retried = None;
+        if let Some((letter, event)) = next_retried(&self.core, &mut lease).await? {
+            self.retried = Some(letter);
+            self.lease = Some(lease);
+            return Ok(vec![event]);
         }
-        self.lease = Some(lease);
-        Ok(events)
+        let head = self.core.storage.head(self.project).await?;
+        loop {
+            let query = EventQuery {
+                after: lease.checkpoint,
+                until: Some(head),
+                types: lease.events.clone(),
+                limit,
+                ..EventQuery::default()
+            };
+            let mut events = self.core.storage.events(Scope::Project(self.project), &query).await?;
+            lease.checkpoint = match events.iter().position(|event| is_heard(&lease.events, &event.event_type)) {
+                // What it does not hear is behind it.
+                Some(first) => first.checked_sub(1).map_or(lease.checkpoint, |before| events[before].seq),
+                None => events.last().map_or(lease.checkpoint.max(head), |event| event.seq),
+            };
+            let is_last = events.is_empty();
+            events.retain(|event| is_heard(&lease.events, &event.event_type));
+            if !events.is_empty() {
+                self.lease = Some(lease);
+                return Ok(events);
+            }
+            if is_last {
+                hand_back(&self.core, &lease).await?;
+                return Ok(events);
+            }
+        }
     }
 
     /// Done with everything up to and including `seq`.
     pub async fn ack(&mut self, seq: u64) -> Result<()> {
         let Some(mut lease) = self.lease.take() else { return Err(ErrorCode::LeaseLost.into()) };
+        if let Some(letter) = self.retried.take() {
+            let resolved = Some(letter.event_id);
+            let progress = ConsumerProgress { resolved, ..progress(self.core.now(), &lease, false, None) };
+            self.core.storage.update_consumer(&progress).await?;
+            self.lease = Some(lease);
+            return Ok(());
+        }
         lease.checkpoint = lease.checkpoint.max(seq);
         lease.attempts = 0;
         lease.next_attempt_at = None;
         lease.last_error = None;
-        self.write(&lease, false, None).await?;
+        self.write(&lease, false).await?;
         self.lease = Some(lease);
         Ok(())
     }
@@ -136,36 +169,32 @@ impl Durable {
         let Some(mut lease) = self.lease.take() else { return Err(ErrorCode::LeaseLost.into()) };
         let now = self.core.now();
         let error: String = error.chars().take(2_000).collect();
-        lease.attempts += 1;
-        let dead = (lease.attempts >= lease.max_attempts).then(|| DeadLetter {
-            event_id: event.id,
-            seq: event.seq,
-            attempts: lease.attempts,
-            error: error.clone(),
-            failed_at: now,
-        });
-        if dead.is_some() {
-            lease.checkpoint = lease.checkpoint.max(event.seq);
-            lease.attempts = 0;
-            lease.next_attempt_at = None;
-        } else {
-            lease.next_attempt_at = Some(now.plus_micros(backoff_micros(&self.core, lease.attempts, 1, 300)));
+        let crm = Crm { core: self.core.clone() };
+        if let Some(letter) = self.retried.take() {
+            return park(&crm, &lease, failed_again(letter, error, now), event).await;
         }
-        lease.last_error = Some(error);
-        self.write(&lease, true, dead).await
+        lease.attempts += 1;
+        lease.last_error = Some(error.clone());
+        if lease.attempts >= lease.max_attempts {
+            let letter = given_up(&mut lease, event, error, now);
+            return park(&crm, &lease, letter, event).await;
+        }
+        lease.next_attempt_at = Some(now.plus_micros(backoff_micros(&self.core, lease.attempts, 1, 300)));
+        self.write(&lease, true).await
     }
 
     /// Lets another process read. Dropping the reader without it delays the others until the lease ends.
     pub async fn release(&mut self) -> Result<()> {
         match self.lease.take() {
-            Some(lease) => hand_back(&self.core, &lease, None).await,
+            Some(lease) => hand_back(&self.core, &lease).await,
             None => Ok(()),
         }
     }
 
     /// The events given up on, oldest first.
     pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
-        self.core.storage.dead_letters(self.project, &self.name, limit).await
+        let query = DeadLetterQuery { limit, ..DeadLetterQuery::default() };
+        self.core.storage.dead_letters(self.project, &self.name, &query).await
     }
 
     /// Looks before it claims: claiming writes, and most commits concern other readers. A checkpoint that only others'
@@ -173,6 +202,9 @@ impl Durable {
     async fn has_work(&self, limit: usize) -> Result<bool> {
         let known = self.core.storage.consumers(Scope::Project(self.project)).await?;
         let Some(consumer) = known.into_iter().find(|consumer| consumer.name == self.name) else { return Ok(false) };
+        if consumer.retrying > 0 {
+            return Ok(true);
+        }
         let head = self.core.storage.head(self.project).await?;
         if head <= consumer.checkpoint {
             return Ok(false);
@@ -199,8 +231,8 @@ impl Durable {
         self.core.storage.claim_consumer(self.project, &self.name, self.core.owner, now, until).await
     }
 
-    async fn write(&self, lease: &ConsumerRecord, release: bool, dead_letter: Option<DeadLetter>) -> Result<()> {
-        let progress = progress(self.core.now(), lease, release, dead_letter);
+    async fn write(&self, lease: &ConsumerRecord, release: bool) -> Result<()> {
+        let progress = progress(self.core.now(), lease, release, None);
         self.core.storage.update_consumer(&progress).await
     }
 }
@@ -222,12 +254,83 @@ pub(crate) fn progress(
         release,
         lease_until: (!release).then(|| now.plus_seconds(LEASE_SECONDS)),
         dead_letter,
+        resolved: None,
     }
 }
 
+/// What happens to consumers and jobs themselves is heard only by those who name it: whoever hears everything would otherwise hear of
+/// its own failures for ever.
+fn is_heard(patterns: &[String], event_type: &str) -> bool {
+    let is_inside = ["consumer.", "dead_letter.", "job."].iter().any(|group| event_type.starts_with(group));
+    !is_inside || patterns.iter().any(|pattern| pattern != "*" && type_matches(pattern, event_type))
+}
+
+/// The next dead letter that is to be tried again, with its event.
+pub(crate) async fn next_retried(core: &Core, lease: &mut ConsumerRecord) -> Result<Option<(DeadLetter, EventRecord)>> {
+    if lease.retrying == 0 {
+        return Ok(None);
+    }
+    let (project, query) = (lease.project_id.0, DeadLetterQuery { retrying: Some(true), limit: 1, after: 0 });
+    let Some(letter) = core.storage.dead_letters(project, &lease.name, &query).await?.pop() else {
+        lease.retrying = 0;
+        return Ok(None);
+    };
+    let query = EventQuery { ids: vec![letter.event_id], limit: 1, ..EventQuery::default() };
+    let event = core.storage.events(Scope::Project(project), &query).await?.pop();
+    let event = event.ok_or_else(|| Error::corrupt("the event of a dead letter is not in the log"))?;
+    Ok(Some((letter, event)))
+}
+
+/// Leaves the event after the checkpoint behind.
+pub(crate) fn given_up(lease: &mut ConsumerRecord, event: &EventRecord, error: String, now: Timestamp) -> DeadLetter {
+    let (event_id, seq, attempts) = (event.id, event.seq, lease.attempts);
+    lease.checkpoint = lease.checkpoint.max(seq);
+    lease.attempts = 0;
+    lease.next_attempt_at = None;
+    DeadLetter { event_id, seq, attempts, error, failed_at: now, retrying: false }
+}
+
+pub(crate) fn failed_again(letter: DeadLetter, error: String, now: Timestamp) -> DeadLetter {
+    DeadLetter { attempts: letter.attempts + 1, error, failed_at: now, retrying: false, ..letter }
+}
+
+/// Ends a lease with an event that is given up on, and says so in the log.
+pub(crate) async fn park(crm: &Crm, lease: &ConsumerRecord, letter: DeadLetter, event: &EventRecord) -> Result<()> {
+    let project = lease.project_id.0;
+    let mut context = Context::new(Some(project).filter(|p| !p.is_system()), ActorRef::system(Component::Default));
+    context.source = Source::System;
+    context.command = lease.name.clone();
+    context.correlation_id = Some(CorrelationId::from_uuid(event.correlation_id));
+    context.causation_id = Some(EventId::from_uuid(event.id));
+    let context = Arc::new(context);
+    for _ in 0..=MAX_RETRIES {
+        let now = crm.core.now();
+        let mut work = UnitOfWork::new(&crm.core, context.clone(), now);
+        // Who hears of dead letters and fails is not told of that again.
+        if !event.event_type.starts_with("dead_letter.") {
+            let parked = ConsumerEvent::DeadLetterParked {
+                name: lease.name.clone(),
+                event_id: EventId::from_uuid(event.id),
+                error: letter.error.clone(),
+                attempts: letter.attempts,
+            };
+            work.record_in(stream_of(project, &lease.name), parked).await?;
+        }
+        let batch = work.finish(None, Some(progress(now, lease, true, Some(letter.clone())))).await?;
+        match crm.commit(batch).await {
+            Ok(_) => return Ok(()),
+            Err(CommitError::Stale(_)) => {}
+            Err(CommitError::LeaseLost) => return Err(ErrorCode::LeaseLost.into()),
+            Err(CommitError::Store(error)) => return Err(error),
+            Err(other) => return Err(Error::internal(format!("a dead letter could not be kept: {other:?}"))),
+        }
+    }
+    Err(ErrorCode::VersionConflict.into())
+}
+
 /// Ends a lease. One that ran out and went to somebody else is theirs to end.
-pub(crate) async fn hand_back(core: &Core, lease: &ConsumerRecord, dead_letter: Option<DeadLetter>) -> Result<()> {
-    match core.storage.update_consumer(&progress(core.now(), lease, true, dead_letter)).await {
+pub(crate) async fn hand_back(core: &Core, lease: &ConsumerRecord) -> Result<()> {
+    match core.storage.update_consumer(&progress(core.now(), lease, true, None)).await {
         Err(error) if error.code() == ErrorCode::LeaseLost => Ok(()),
         handed => handed,
     }
@@ -255,18 +358,8 @@ impl Crm {
 
     /// A durable consumer of a project's log, created if it is new.
     pub async fn subscribe(&self, project: ProjectId, name: &str, options: SubscribeOptions) -> Result<Durable> {
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-');
-        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || name.len() > 80 || !name.chars().all(fits) {
-            return Err(Error::new(ErrorCode::InputInvalid)
-                .message("a consumer's name has 1 to 80 characters a-z, 0-9, '_', '.', '-' and starts with a letter")
-                .at("name"));
-        }
-        if name.starts_with("ventros.") {
-            return Err(Error::new(ErrorCode::BuiltinProtected).at("name"));
-        }
-        if !(1..=100).contains(&options.max_attempts) {
-            return Err(Error::new(ErrorCode::ValueOutOfRange).at("max_attempts").with("min", 1).with("max", 100));
-        }
+        check_name(name)?;
+        check_attempts(options.max_attempts)?;
         check_patterns(&options.events)?;
         let head = self.core.storage.head(project).await?;
         let checkpoint = match options.start {
@@ -275,31 +368,78 @@ impl Crm {
             StartAt::After(seq) => seq.min(head),
         };
         let now = self.core.now();
-        let consumer = ConsumerRecord {
-            project_id: ProjectIdOrNil(project),
-            name: name.to_owned(),
-            events: options.events,
-            max_attempts: options.max_attempts,
-            checkpoint,
-            attempts: 0,
-            next_attempt_at: None,
-            last_error: None,
-            lease_token: 0,
-            lease_owner: None,
-            lease_until: None,
-            created_at: now,
-        };
+        let consumer = new_consumer(project, name, options.events, options.max_attempts, checkpoint, now);
         self.core.storage.open_consumer(&consumer).await?;
-        Ok(Durable { core: self.core.clone(), project, name: name.to_owned(), lease: None })
+        Ok(Durable { core: self.core.clone(), project, name: name.to_owned(), lease: None, retried: None })
     }
 
     /// Forgets a durable consumer and its checkpoint; false when there was none.
     pub async fn unsubscribe(&self, project: ProjectId, name: &str) -> Result<bool> {
-        self.core.storage.delete_consumer(project, name).await
+        let known = self.core.storage.consumers(Scope::Project(project)).await?;
+        if !known.iter().any(|consumer| consumer.name == name) {
+            return Ok(false);
+        }
+        let delete = ConsumerWrite::Delete { project_id: project, name: name.to_owned() };
+        match self.core.storage.commit(Batch { consumers: vec![delete], ..Batch::default() }).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Store(error)) => Err(error),
+            Err(other) => Err(Error::internal(format!("a consumer could not be removed: {other:?}"))),
+        }
     }
 }
 
-fn check_patterns(patterns: &[String]) -> Result<()> {
+/// A consumer that has not read yet.
+pub(crate) fn new_consumer(
+    project: ProjectId,
+    name: &str,
+    events: Vec<String>,
+    max_attempts: u32,
+    checkpoint: u64,
+    created_at: Timestamp,
+) -> ConsumerRecord {
+    ConsumerRecord {
+        project_id: ProjectIdOrNil(project),
+        name: name.to_owned(),
+        events,
+        max_attempts,
+        status: ConsumerStatus::Active,
+        generation: 1,
+        retrying: 0,
+        checkpoint,
+        attempts: 0,
+        next_attempt_at: None,
+        last_error: None,
+        lease_token: 0,
+        lease_owner: None,
+        lease_until: None,
+        created_at,
+    }
+}
+
+/// Refuses what is no name for a consumer of the host.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-');
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) || name.len() > 80 || !name.chars().all(fits) {
+        return Err(Error::new(ErrorCode::InputInvalid)
+            .message("a consumer's name has 1 to 80 characters a-z, 0-9, '_', '.', '-' and starts with a letter")
+            .at("name"));
+    }
+    if is_built_in(name) { Err(Error::new(ErrorCode::BuiltinProtected).at("name")) } else { Ok(()) }
+}
+
+/// The library's own consumers.
+pub(crate) fn is_built_in(name: &str) -> bool {
+    name.starts_with("ventros.")
+}
+
+pub(crate) fn check_attempts(max_attempts: u32) -> Result<()> {
+    match max_attempts {
+        1..=100 => Ok(()),
+        _ => Err(Error::new(ErrorCode::ValueOutOfRange).at("max_attempts").with("min", 1).with("max", 100)),
+    }
+}
+
+pub(crate) fn check_patterns(patterns: &[String]) -> Result<()> {
     for pattern in patterns {
         let stem = pattern.strip_suffix(".*").unwrap_or(pattern);
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.';

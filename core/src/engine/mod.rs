@@ -23,6 +23,7 @@ pub use context::Context;
 pub use crm::*;
 pub use event::{Event, EventSet, Meta, declared_version, read_event};
 pub use feeds::*;
+pub(crate) use feeds::{check_attempts, check_name, check_patterns, is_built_in, new_consumer};
 pub use operation::*;
 pub use reader::Reader;
 pub use rebuild::Difference;

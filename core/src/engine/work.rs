@@ -12,8 +12,8 @@ use crate::kernel::{
     ActorRef, CommitId, CorrelationId, Error, ErrorCode, Id, JobId, Kind, ProjectId, Result, Source, Subject, Timestamp,
 };
 use crate::storage::{
-    Batch, ConsumerProgress, EventRecord, IdempotencyRecord, Index, IndexChange, JobRecord, JobState, JobWrite, KeyRef,
-    ProjectIdOrNil, Scope, Snapshot, SnapshotWrite,
+    Batch, ConsumerProgress, ConsumerWrite, EventQuery, EventRecord, IdempotencyRecord, Index, IndexChange, JobRecord,
+    JobState, JobWrite, KeyRef, ProjectIdOrNil, Scope, Snapshot, SnapshotWrite,
 };
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
@@ -85,6 +85,7 @@ pub struct UnitOfWork<'e> {
     /// Events that unloaded aggregates observe: indexes into `log`, in order.
     waiting: BTreeMap<(Kind, Uuid), Vec<usize>>,
     jobs: Vec<JobWrite>,
+    consumers: Vec<ConsumerWrite>,
     pub(super) secrets: SecretWork,
     /// Who holds a unique key, as far as this unit of work knows: its own changes first, then what it looked up.
     keys: HashMap<(&'static str, String, String), KeyKnown>,
@@ -104,6 +105,7 @@ impl<'e> UnitOfWork<'e> {
             log: Vec::new(),
             waiting: BTreeMap::new(),
             jobs: Vec::new(),
+            consumers: Vec::new(),
             secrets: SecretWork::default(),
             keys: HashMap::new(),
             import: false,
@@ -364,6 +366,40 @@ impl<'e> UnitOfWork<'e> {
         Ok(event_id.uuid())
     }
 
+    /// Records an event of a stream that has no state of its own.
+    pub(crate) async fn record_in(&mut self, stream: Subject, event: impl Into<Event>) -> Result<()> {
+        let of_stream = |event: &&Recorded| (event.kind, event.aggregate_id) == (stream.kind, stream.id);
+        let before = match self.log.iter().rev().find(of_stream) {
+            Some(event) => event.version,
+            None => {
+                let last = EventQuery { stream: Some(stream), backward: true, limit: 1, ..EventQuery::default() };
+                let last = self.reader.storage().events(Scope::Project(self.project()), &last).await?;
+                last.first().map_or(0, |event| event.aggregate_version)
+            }
+        };
+        let event = event.into();
+        let mut subjects = vec![stream];
+        event.subjects(&mut subjects);
+        let recorded = Recorded {
+            id: self.new_id(),
+            kind: stream.kind,
+            aggregate_id: stream.id,
+            project_id: self.project(),
+            version: before + 1,
+            occurred_at: self.now(),
+            subjects,
+            source: None,
+            event,
+        };
+        self.enter(recorded);
+        Ok(())
+    }
+
+    /// Adds a change of a consumer to the commit.
+    pub fn write_consumer(&mut self, write: ConsumerWrite) {
+        self.consumers.push(write);
+    }
+
     /// Puts a job into the commit; an open job with the same unique key stays as it is.
     pub fn enqueue(&mut self, request: JobRequest) -> JobId {
         let job = self.job(request);
@@ -559,7 +595,8 @@ impl<'e> UnitOfWork<'e> {
             });
             debug_assert_eq!(entry.kind.kind, kind);
         }
-        Ok(Batch { snapshots, events, jobs: self.jobs, secrets: self.secrets.writes, idempotency, consumer })
+        let consumers = self.consumers;
+        Ok(Batch { snapshots, events, jobs: self.jobs, secrets: self.secrets.writes, idempotency, consumer, consumers })
     }
 }
 

@@ -3,18 +3,20 @@
 use super::context::Context;
 use super::crm::Crm;
 use super::event::Event;
-use super::feeds::{LEASE_SECONDS, backoff_micros, hand_back, progress};
+use super::feeds::{
+    LEASE_SECONDS, backoff_micros, failed_again, given_up, hand_back, new_consumer, next_retried, park, progress,
+};
 use super::work::UnitOfWork;
 use crate::kernel::{
     ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp,
 };
 use crate::storage::{
-    Batch, CommitError, ConsumerRecord, DeadLetter, EventQuery, EventRecord, JobRecord, JobState, JobWrite,
-    ProjectIdOrNil, Scope,
+    Batch, CommitError, ConsumerProgress, ConsumerRecord, EventQuery, EventRecord, JobRecord, JobState, JobWrite, Scope,
 };
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use uuid::Uuid;
 
 /// Library code that follows events with writes of its own. Its effects and its checkpoint commit together: exactly once.
 pub struct Reaction {
@@ -130,9 +132,8 @@ impl Crm {
         for (project, head) in self.core.storage.heads().await? {
             let known = self.core.storage.consumers(Scope::Project(project)).await?;
             for reaction in reactions.clone() {
-                let checkpoint = known.iter().find(|consumer| consumer.name == reaction.name).map(|c| c.checkpoint);
-                match checkpoint {
-                    Some(checkpoint) if checkpoint >= head => continue,
+                match known.iter().find(|consumer| consumer.name == reaction.name) {
+                    Some(consumer) if consumer.checkpoint >= head && consumer.retrying == 0 => continue,
                     Some(_) => {}
                     None => self.open_reaction(project, reaction).await?,
                 }
@@ -143,20 +144,9 @@ impl Crm {
     }
 
     async fn open_reaction(&self, project: ProjectId, reaction: &Reaction) -> Result<()> {
-        let consumer = ConsumerRecord {
-            project_id: ProjectIdOrNil(project),
-            name: reaction.name.to_owned(),
-            events: reaction.events.iter().map(|pattern| (*pattern).to_owned()).collect(),
-            max_attempts: super::feeds::DEFAULT_ATTEMPTS,
-            checkpoint: 0,
-            attempts: 0,
-            next_attempt_at: None,
-            last_error: None,
-            lease_token: 0,
-            lease_owner: None,
-            lease_until: None,
-            created_at: self.core.now(),
-        };
+        let events = reaction.events.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let now = self.core.now();
+        let consumer = new_consumer(project, reaction.name, events, super::feeds::DEFAULT_ATTEMPTS, 0, now);
         self.core.storage.open_consumer(&consumer).await.map(|_| ())
     }
 
@@ -173,6 +163,18 @@ impl Crm {
         let Some(mut lease) = storage.claim_consumer(project, reaction.name, self.core.owner, now, until).await? else {
             return Ok(());
         };
+        while let Some((letter, event)) = next_retried(&self.core, &mut lease).await? {
+            let resolved = Some(letter.event_id);
+            match self.react(project, reaction, &lease, &event, resolved).await {
+                Ok(()) => report.reactions += 1,
+                Err(error) if error.code() == ErrorCode::LeaseLost => return Ok(()),
+                Err(error) => {
+                    report.failures += 1;
+                    let letter = failed_again(letter, told(&error), self.core.now());
+                    return lease_may_be_lost(park(self, &lease, letter, &event).await);
+                }
+            }
+        }
         loop {
             let query = EventQuery {
                 after: lease.checkpoint,
@@ -184,11 +186,11 @@ impl Crm {
             let events = storage.events(Scope::Project(project), &query).await?;
             if events.is_empty() {
                 lease.checkpoint = lease.checkpoint.max(head);
-                return hand_back(&self.core, &lease, None).await;
+                return hand_back(&self.core, &lease).await;
             }
             for event in &events {
                 breathe().await;
-                match self.react(project, reaction, &lease, event).await {
+                match self.react(project, reaction, &lease, event, None).await {
                     Ok(()) => {
                         lease.checkpoint = event.seq;
                         lease.attempts = 0;
@@ -211,6 +213,7 @@ impl Crm {
         reaction: &Reaction,
         lease: &ConsumerRecord,
         record: &EventRecord,
+        resolved: Option<Uuid>,
     ) -> Result<()> {
         let event = match Event::read(record) {
             // A newer program wrote it, and will react to it.
@@ -224,16 +227,19 @@ impl Crm {
         context.causation_id = Some(EventId::from_uuid(record.id));
         let context = Arc::new(context);
         let mut lease = lease.clone();
-        lease.checkpoint = record.seq;
-        lease.attempts = 0;
-        lease.last_error = None;
-        lease.next_attempt_at = None;
+        if resolved.is_none() {
+            lease.checkpoint = record.seq;
+            lease.attempts = 0;
+            lease.last_error = None;
+            lease.next_attempt_at = None;
+        }
         let mut attempt = 0;
         loop {
             let now = self.core.now();
             let mut work = UnitOfWork::new(&self.core, context.clone(), now);
             (reaction.run)(&mut work, record, &event).await?;
-            let batch = work.finish(None, Some(progress(now, &lease, false, None))).await?;
+            let progress = ConsumerProgress { resolved, ..progress(now, &lease, false, None) };
+            let batch = work.finish(None, Some(progress)).await?;
             match self.commit(batch).await {
                 Ok(_) => return Ok(()),
                 Err(error) => {
@@ -246,24 +252,15 @@ impl Crm {
 
     async fn reaction_failed(&self, mut lease: ConsumerRecord, event: &EventRecord, error: &Error) -> Result<()> {
         let now = self.core.now();
-        let text: String = format!("{error:?}").chars().take(2_000).collect();
+        let text = told(error);
         lease.attempts += 1;
-        let dead = (lease.attempts >= lease.max_attempts).then(|| DeadLetter {
-            event_id: event.id,
-            seq: event.seq,
-            attempts: lease.attempts,
-            error: text.clone(),
-            failed_at: now,
-        });
-        if dead.is_some() {
-            lease.checkpoint = event.seq;
-            lease.attempts = 0;
-            lease.next_attempt_at = None;
-        } else {
-            lease.next_attempt_at = Some(now.plus_micros(backoff_micros(&self.core, lease.attempts, 1, 300)));
+        lease.last_error = Some(text.clone());
+        if lease.attempts >= lease.max_attempts {
+            let letter = given_up(&mut lease, event, text, now);
+            return lease_may_be_lost(park(self, &lease, letter, event).await);
         }
-        lease.last_error = Some(text);
-        hand_back(&self.core, &lease, dead).await
+        lease.next_attempt_at = Some(now.plus_micros(backoff_micros(&self.core, lease.attempts, 1, 300)));
+        hand_back(&self.core, &lease).await
     }
 
     async fn run_queue(&self, queue: &'static str, report: &mut RunReport) -> Result<()> {
@@ -294,7 +291,7 @@ impl Crm {
             Ok(()) => Ok(true),
             Err(error) if error.code() == ErrorCode::LeaseLost => Ok(true),
             Err(error) => {
-                let text: String = format!("{error:?}").chars().take(2_000).collect();
+                let text = told(&error);
                 if job.attempt >= kind.max_attempts {
                     self.end_job(job, JobState::Dead, None, Some(text)).await?;
                 } else {
@@ -368,6 +365,19 @@ impl Crm {
             Err(CommitError::Store(error)) => Err(error),
             Err(other) => Err(Error::internal(format!("a job could not be ended: {other:?}"))),
         }
+    }
+}
+
+/// An error as those see it who look after the installation.
+fn told(error: &Error) -> String {
+    format!("{error:?}").chars().take(2_000).collect()
+}
+
+/// A lease that went to somebody else is theirs to end.
+fn lease_may_be_lost(ended: Result<()>) -> Result<()> {
+    match ended {
+        Err(error) if error.code() == ErrorCode::LeaseLost => Ok(()),
+        ended => ended,
     }
 }
 

@@ -1,3 +1,5 @@
 //! What keeps an installation running, open to those who look after it: the log and what reads it.
 
+pub mod consumer;
 pub mod event_log;
+pub mod job;

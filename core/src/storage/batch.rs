@@ -1,6 +1,9 @@
 //! Everything a unit of work decided, to be written at once.
 
-use super::{ConsumerProgress, EventRecord, IdempotencyRecord, Index, JobRecord, JobState, SecretWrite, UniqueKey};
+use super::{
+    ConsumerProgress, ConsumerRecord, ConsumerStatus, EventRecord, IdempotencyRecord, Index, JobRecord, JobState,
+    SecretWrite, UniqueKey,
+};
 use crate::kernel::{Error, Kind, ProjectId, Subject, Timestamp};
 use uuid::Uuid;
 
@@ -15,6 +18,8 @@ pub struct Batch {
     pub idempotency: Option<IdempotencyRecord>,
     /// The checkpoint of the reaction that this batch is the effect of.
     pub consumer: Option<ConsumerProgress>,
+    /// Changes of consumers from outside their workers, written after that.
+    pub consumers: Vec<ConsumerWrite>,
 }
 
 impl Batch {
@@ -25,6 +30,7 @@ impl Batch {
             && self.secrets.is_empty()
             && self.idempotency.is_none()
             && self.consumer.is_none()
+            && self.consumers.is_empty()
     }
 }
 
@@ -83,6 +89,38 @@ impl IndexChange {
     }
 }
 
+/// One change to a consumer from outside its worker. What names none that exists does nothing.
+#[derive(Debug, Clone)]
+pub enum ConsumerWrite {
+    /// Inserts; a known one stays as it is.
+    Create(ConsumerRecord),
+    /// Lets it read or not; the token of whoever reads is void from then on.
+    SetStatus { project_id: ProjectId, name: String, status: ConsumerStatus },
+    /// Begins a new generation after this event: the token of whoever reads is void, failures are forgotten, and so are the dead
+    /// letters of later events.
+    Reset { project_id: ProjectId, name: String, checkpoint: u64 },
+    /// Has the dead letters of these events tried again; failures of the consumer hold it back no longer.
+    RetryDeadLetters { project_id: ProjectId, name: String, event_ids: Vec<Uuid> },
+    /// Forgets the dead letters of these events.
+    DiscardDeadLetters { project_id: ProjectId, name: String, event_ids: Vec<Uuid> },
+    /// Removes it with its dead letters.
+    Delete { project_id: ProjectId, name: String },
+}
+
+impl ConsumerWrite {
+    /// Whose consumer it is.
+    pub fn project(&self) -> ProjectId {
+        match self {
+            ConsumerWrite::Create(consumer) => consumer.project_id.0,
+            ConsumerWrite::SetStatus { project_id, .. }
+            | ConsumerWrite::Reset { project_id, .. }
+            | ConsumerWrite::RetryDeadLetters { project_id, .. }
+            | ConsumerWrite::DiscardDeadLetters { project_id, .. }
+            | ConsumerWrite::Delete { project_id, .. } => *project_id,
+        }
+    }
+}
+
 /// One change to the jobs.
 #[derive(Debug, Clone)]
 pub enum JobWrite {
@@ -104,7 +142,9 @@ pub enum JobWrite {
         result: Option<String>,
         at: Timestamp,
     },
-    /// Puts parked or dead jobs back to work; dead ones start with attempt 0. A dead job whose unique key has been taken by
+    /// Cancels a job that is open or dead; the token of a running one is void from then on.
+    CancelJob { project_id: ProjectId, id: Uuid, at: Timestamp },
+    /// Puts scheduled, parked or dead jobs to work; dead ones start with attempt 0. A dead job whose unique key has been taken by
     /// an open one stays as it is.
     Release { project_id: ProjectId, ids: Vec<Uuid>, run_at: Timestamp },
     /// Removes jobs that ended before one moment, dead ones before another, and idempotency keys that expired before the first.

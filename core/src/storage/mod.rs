@@ -104,7 +104,8 @@ pub trait ConsumerRepository: Send + Sync {
 
     async fn consumers(&self, scope: Scope) -> Result<Vec<ConsumerRecord>>;
 
-    /// Takes the lease if it is free or expired and nothing holds the consumer back until later; the token grows with every claim.
+    /// Takes the lease of an active consumer if it is free or expired and nothing holds it back until later; the token grows
+    /// with every claim.
     async fn claim_consumer(
         &self,
         project: ProjectId,
@@ -117,13 +118,8 @@ pub trait ConsumerRepository: Send + Sync {
     /// Moves the checkpoint or records a failure; fails with `lease_lost` when `token` is not the current one.
     async fn update_consumer(&self, progress: &ConsumerProgress) -> Result<()>;
 
-    async fn delete_consumer(&self, project: ProjectId, name: &str) -> Result<bool>;
-
     /// Dead letters of a consumer, oldest first.
-    async fn dead_letters(&self, project: ProjectId, name: &str, limit: usize) -> Result<Vec<DeadLetter>>;
-
-    /// Removes dead letters, after a successful retry or on purpose.
-    async fn remove_dead_letters(&self, project: ProjectId, name: &str, event_ids: &[Uuid]) -> Result<u64>;
+    async fn dead_letters(&self, project: ProjectId, name: &str, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>>;
 }
 
 /// Durable jobs and timers.

@@ -112,6 +112,29 @@ pub fn type_matches(pattern: &str, event_type: &str) -> bool {
     }
 }
 
+/// Whether a consumer reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsumerStatus {
+    #[default]
+    Active,
+    /// Nobody can claim it.
+    Paused,
+}
+
+impl ConsumerStatus {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ConsumerStatus::Active => "active",
+            ConsumerStatus::Paused => "paused",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Paused].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
 /// A durable reader of one project's log and where it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConsumerRecord {
@@ -120,6 +143,11 @@ pub struct ConsumerRecord {
     /// Types or prefixes it hears; empty = all.
     pub events: Vec<String>,
     pub max_attempts: u32,
+    pub status: ConsumerStatus,
+    /// 1, and one more for every time it began anew.
+    pub generation: u32,
+    /// Dead letters that are to be tried again; counted by the store, whatever is written.
+    pub retrying: u64,
     /// The last event it is done with.
     pub checkpoint: u64,
     /// Failed tries at the event after the checkpoint.
@@ -147,6 +175,8 @@ pub struct ConsumerProgress {
     pub lease_until: Option<Timestamp>,
     /// The event that is given up on, if any.
     pub dead_letter: Option<DeadLetter>,
+    /// The dead letter that has been handled after all, by its event.
+    pub resolved: Option<Uuid>,
 }
 
 /// An event that a consumer gave up on.
@@ -157,6 +187,18 @@ pub struct DeadLetter {
     pub attempts: u32,
     pub error: String,
     pub failed_at: Timestamp,
+    /// It is to be tried again.
+    pub retrying: bool,
+}
+
+/// Which dead letters to show, by `seq`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DeadLetterQuery {
+    /// Only those of later events.
+    pub after: u64,
+    /// Only those that are to be tried again, or only the others.
+    pub retrying: Option<bool>,
+    pub limit: usize,
 }
 
 /// Where a job is in its life.

@@ -2,9 +2,10 @@
 
 use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Timestamp};
 use crate::storage::{
-    Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository, DeadLetter, EventQuery,
-    EventRecord, EventRepository, Filter, Find, Found, Holder, IdempotencyRecord, JobQuery, JobRecord, JobRepository,
-    KeyOwner, KeyRef, Scope, SearchHit, SecretRecord, SecretRepository, Snapshot, SnapshotRepository, Storage, Table,
+    Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository, DeadLetter, DeadLetterQuery,
+    EventQuery, EventRecord, EventRepository, Filter, Find, Found, Holder, IdempotencyRecord, JobQuery, JobRecord,
+    JobRepository, KeyOwner, KeyRef, Scope, SearchHit, SecretRecord, SecretRepository, Snapshot, SnapshotRepository,
+    Storage, Table,
 };
 use async_trait::async_trait;
 use std::future::Future;
@@ -169,16 +170,8 @@ impl ConsumerRepository for WatchedStorage {
         self.pass("update_consumer", self.inner.update_consumer(progress)).await
     }
 
-    async fn delete_consumer(&self, project: ProjectId, name: &str) -> Result<bool> {
-        self.pass("delete_consumer", self.inner.delete_consumer(project, name)).await
-    }
-
-    async fn dead_letters(&self, project: ProjectId, name: &str, limit: usize) -> Result<Vec<DeadLetter>> {
-        self.pass("dead_letters", self.inner.dead_letters(project, name, limit)).await
-    }
-
-    async fn remove_dead_letters(&self, project: ProjectId, name: &str, event_ids: &[Uuid]) -> Result<u64> {
-        self.pass("remove_dead_letters", self.inner.remove_dead_letters(project, name, event_ids)).await
+    async fn dead_letters(&self, project: ProjectId, name: &str, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>> {
+        self.pass("dead_letters", self.inner.dead_letters(project, name, query)).await
     }
 }
 

@@ -8,7 +8,7 @@ use ventros::conversations::message::Message;
 use ventros::conversations::session::Session;
 use ventros::engine::{StartAt, SubscribeOptions};
 use ventros::kernel::Clock;
-use ventros::storage::{EventRecord, JobQuery, JobState, Scope, type_matches};
+use ventros::storage::{DeadLetterQuery, EventRecord, JobQuery, JobState, Scope, type_matches};
 use ventros::testing::{ManualClock, block_on, react};
 
 /// What the killed processes had said.
@@ -81,8 +81,9 @@ impl Witness {
         check_reactions(&log);
         assert!(self.saw.iter().copied().eq(1..=log.len() as u64), "the callback has not seen everything");
         let storage = shop.crm.core().storage();
+        let all = DeadLetterQuery { limit: 10, ..DeadLetterQuery::default() };
         for consumer in block_on(storage.consumers(Scope::Installation)).unwrap() {
-            let letters = block_on(storage.dead_letters(consumer.project_id.0, &consumer.name, 10)).unwrap();
+            let letters = block_on(storage.dead_letters(consumer.project_id.0, &consumer.name, &all)).unwrap();
             assert!(letters.is_empty(), "{}: {letters:?}", consumer.name);
         }
         let dead = JobQuery { states: vec![JobState::Dead], limit: 10, ..JobQuery::default() };

@@ -1265,6 +1265,156 @@ export class Chats extends Collection {
   }
 }
 
+/** The collection `consumers`. */
+export class Consumers extends Collection {
+  /**
+   * Makes a durable reader of the log before anybody reads: events are kept for it from `start` on. Subscribing under
+   * its name goes on from there, and makes it where there is none.
+   *
+   * Permission: `events.manage`.
+   *
+   * @throws ConflictError: `consumer_exists`, `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `event_type_unknown`.
+   */
+  create(input: i.ConsumersCreateInput, options?: CommandOptions): Promise<t.Consumer> {
+    return this._call<t.Consumer>("consumers.create", input, options);
+  }
+
+  /**
+   * The events that a consumer gave up on, in log order.
+   *
+   * Permission: `events.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `consumer_not_found`, `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `limit_out_of_range`.
+   */
+  deadLetters(input: i.ConsumersDeadLettersInput, options?: CallOptions): Pager<t.ParkedEvent> {
+    return this._list<t.ParkedEvent>("consumers.dead_letters", input, options);
+  }
+
+  /**
+   * Forgets a consumer with its checkpoint and what it gave up on.
+   *
+   * Permission: `events.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `consumer_not_found`, `project_not_found`.
+   */
+  delete(input: i.ConsumersDeleteInput, options?: CommandOptions): Promise<null> {
+    return this._call<null>("consumers.delete", input, options);
+  }
+
+  /**
+   * Leaves events for good that a consumer gave up on.
+   *
+   * Permission: `events.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws LimitExceededError: `batch_too_large`.
+   * @throws NotFoundError: `consumer_not_found`, `dead_letter_not_found`, `project_not_found`.
+   * @throws ValidationError: `reason_required`.
+   */
+  discardDeadLetters(
+    input: i.ConsumersDiscardDeadLettersInput,
+    options?: CommandOptions,
+  ): Promise<t.DeadLettersChanged> {
+    return this._call<t.DeadLettersChanged>("consumers.discard_dead_letters", input, options);
+  }
+
+  /**
+   * A consumer by its name: how far it is, what it failed at.
+   *
+   * Permission: `events.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `consumer_not_found`, `project_not_found`.
+   */
+  get(input: i.ConsumersGetInput, options?: CallOptions): Promise<t.Consumer> {
+    return this._call<t.Consumer>("consumers.get", input, options);
+  }
+
+  /**
+   * The consumers of the project, by name: the host's and the library's own, whose names begin with `ventros.`.
+   *
+   * Permission: `events.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `limit_out_of_range`.
+   */
+  list(input: i.ConsumersListInput = {}, options?: CallOptions): Pager<t.Consumer> {
+    return this._list<t.Consumer>("consumers.list", input, options);
+  }
+
+  /**
+   * Lets nobody read a consumer until it is resumed; who reads now cannot acknowledge any more, and what it had comes
+   * again later. The library's own can be paused too: what they do waits.
+   *
+   * Permission: `events.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `consumer_not_found`, `project_not_found`.
+   */
+  pause(input: i.ConsumersPauseInput, options?: CommandOptions): Promise<t.Consumer> {
+    return this._call<t.Consumer>("consumers.pause", input, options);
+  }
+
+  /**
+   * Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or later,
+   * to skip some. Who reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
+   *
+   * Permission: `events.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `consumer_not_found`, `project_not_found`.
+   */
+  reset(input: i.ConsumersResetInput, options?: CommandOptions): Promise<t.Consumer> {
+    return this._call<t.Consumer>("consumers.reset", input, options);
+  }
+
+  /**
+   * Lets a paused consumer go on where it stopped.
+   *
+   * Permission: `events.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `consumer_not_found`, `project_not_found`.
+   */
+  resume(input: i.ConsumersResumeInput, options?: CommandOptions): Promise<t.Consumer> {
+    return this._call<t.Consumer>("consumers.resume", input, options);
+  }
+
+  /**
+   * Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is
+   * done with then, or given up on again.
+   *
+   * Permission: `events.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws LimitExceededError: `batch_too_large`.
+   * @throws NotFoundError: `consumer_not_found`, `dead_letter_not_found`, `project_not_found`.
+   */
+  retryDeadLetters(input: i.ConsumersRetryDeadLettersInput, options?: CommandOptions): Promise<t.DeadLettersChanged> {
+    return this._call<t.DeadLettersChanged>("consumers.retry_dead_letters", input, options);
+  }
+}
+
 /**
  * The collection `contacts`.
  *
@@ -1849,6 +1999,76 @@ export class Inbound extends Collection {
    */
   replay(ids: readonly t.JobId[], options?: CommandOptions): Promise<t.Replayed> {
     return this._call<t.Replayed>("inbound.replay", { ids }, options);
+  }
+}
+
+/** The collection `jobs`. */
+export class Jobs extends Collection {
+  /**
+   * Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends at
+   * the same moment stays as it ended.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `job_not_found`, `project_not_found`.
+   */
+  cancel(id: t.JobId, options?: CommandOptions): Promise<t.Job> {
+    return this._call<t.Job>("jobs.cancel", { id }, options);
+  }
+
+  /**
+   * A job by its id, with what it works on.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `job_not_found`, `project_not_found`.
+   */
+  get(id: t.JobId, options?: CallOptions): Promise<t.JobDetails> {
+    return this._call<t.JobDetails>("jobs.get", { id }, options);
+  }
+
+  /**
+   * Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `limit_out_of_range`.
+   */
+  list(input: i.JobsListInput = {}, options?: CallOptions): Pager<t.Job> {
+    return this._list<t.Job>("jobs.list", input, options);
+  }
+
+  /**
+   * Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one
+   * gets all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come first.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `job_not_found`, `project_not_found`.
+   */
+  runNow(id: t.JobId, options?: CommandOptions): Promise<t.Job> {
+    return this._call<t.Job>("jobs.run_now", { id }, options);
+  }
+
+  /**
+   * How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
+   */
+  stats(options?: CallOptions): Promise<t.JobStats> {
+    return this._call<t.JobStats>("jobs.stats", {}, options);
   }
 }
 
@@ -2996,9 +3216,11 @@ export class ProjectCollections extends Collection {
   readonly channelTypes = new ChannelTypes(this._engine, this._scope);
   readonly channels = new Channels(this._engine, this._scope);
   readonly chats = new Chats(this._engine, this._scope);
+  readonly consumers = new Consumers(this._engine, this._scope);
   readonly contacts = new Contacts(this._engine, this._scope);
   readonly events = new EventLog(this._engine, this._scope);
   readonly inbound = new Inbound(this._engine, this._scope);
+  readonly jobs = new Jobs(this._engine, this._scope);
   readonly members = new Members(this._engine, this._scope);
   readonly messages = new Messages(this._engine, this._scope);
   readonly projects = new Projects(this._engine, this._scope);

@@ -194,6 +194,70 @@ export const chats = {
   },
 };
 
+/** Commands of the collection `consumers`. */
+export const consumers = {
+  /**
+   * Makes a durable reader of the log before anybody reads: events are kept for it from `start` on. Subscribing under
+   * its name goes on from there, and makes it where there is none.
+   *
+   * As the method `Consumers.create`.
+   */
+  create(input: i.ConsumersCreateInput): Command<t.Consumer> {
+    return new Command("consumers.create", input);
+  },
+  /**
+   * Forgets a consumer with its checkpoint and what it gave up on.
+   *
+   * As the method `Consumers.delete`.
+   */
+  delete(input: i.ConsumersDeleteInput): Command<null> {
+    return new Command("consumers.delete", input);
+  },
+  /**
+   * Leaves events for good that a consumer gave up on.
+   *
+   * As the method `Consumers.discardDeadLetters`.
+   */
+  discardDeadLetters(input: i.ConsumersDiscardDeadLettersInput): Command<t.DeadLettersChanged> {
+    return new Command("consumers.discard_dead_letters", input);
+  },
+  /**
+   * Lets nobody read a consumer until it is resumed; who reads now cannot acknowledge any more, and what it had comes
+   * again later. The library's own can be paused too: what they do waits.
+   *
+   * As the method `Consumers.pause`.
+   */
+  pause(input: i.ConsumersPauseInput): Command<t.Consumer> {
+    return new Command("consumers.pause", input);
+  },
+  /**
+   * Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or later,
+   * to skip some. Who reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
+   *
+   * As the method `Consumers.reset`.
+   */
+  reset(input: i.ConsumersResetInput): Command<t.Consumer> {
+    return new Command("consumers.reset", input);
+  },
+  /**
+   * Lets a paused consumer go on where it stopped.
+   *
+   * As the method `Consumers.resume`.
+   */
+  resume(input: i.ConsumersResumeInput): Command<t.Consumer> {
+    return new Command("consumers.resume", input);
+  },
+  /**
+   * Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is
+   * done with then, or given up on again.
+   *
+   * As the method `Consumers.retryDeadLetters`.
+   */
+  retryDeadLetters(input: i.ConsumersRetryDeadLettersInput): Command<t.DeadLettersChanged> {
+    return new Command("consumers.retry_dead_letters", input);
+  },
+};
+
 /** Commands of the collection `contacts`. */
 export const contacts = {
   /**
@@ -354,6 +418,28 @@ export const inbound = {
    */
   replay(ids: readonly t.JobId[]): Command<t.Replayed> {
     return new Command("inbound.replay", { ids });
+  },
+};
+
+/** Commands of the collection `jobs`. */
+export const jobs = {
+  /**
+   * Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends at
+   * the same moment stays as it ended.
+   *
+   * As the method `Jobs.cancel`.
+   */
+  cancel(id: t.JobId): Command<t.Job> {
+    return new Command("jobs.cancel", { id });
+  },
+  /**
+   * Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one
+   * gets all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come first.
+   *
+   * As the method `Jobs.runNow`.
+   */
+  runNow(id: t.JobId): Command<t.Job> {
+    return new Command("jobs.run_now", { id });
   },
 };
 

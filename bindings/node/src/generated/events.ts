@@ -712,6 +712,67 @@ export interface ChatUnmuted {
 }
 
 /**
+ * It was made by a command. Subscribing makes one without an event.
+ *
+ * Of consumer, version 1.
+ */
+export interface ConsumerCreated {
+  type: "consumer.created";
+  /** Types or prefixes; empty for all. */
+  events: string[];
+  max_attempts: number;
+  name: string;
+  /** The first event that it reads. */
+  start_seq: number;
+}
+
+/**
+ * It is gone, with what it gave up on.
+ *
+ * Of consumer, version 1.
+ */
+export interface ConsumerDeleted {
+  type: "consumer.deleted";
+  name: string;
+}
+
+/**
+ * Nobody reads it any more.
+ *
+ * Of consumer, version 1.
+ */
+export interface ConsumerPaused {
+  type: "consumer.paused";
+  name: string;
+  reason?: string | null;
+}
+
+/**
+ * It begins anew.
+ *
+ * Of consumer, version 1.
+ */
+export interface ConsumerReset {
+  type: "consumer.reset";
+  /** The event that would have been next. */
+  from_seq: number;
+  generation: number;
+  name: string;
+  /** The event that is next. */
+  to_seq: number;
+}
+
+/**
+ * It reads again.
+ *
+ * Of consumer, version 1.
+ */
+export interface ConsumerResumed {
+  type: "consumer.resumed";
+  name: string;
+}
+
+/**
  * An address was removed.
  *
  * Of contact, version 1.
@@ -1099,6 +1160,42 @@ export interface ContactWhatsappIdentifiersSet {
   lid?: string | null;
   previous?: t.WhatsAppIdentifiers | null;
   wid?: string | null;
+}
+
+/**
+ * These events are left unhandled for good.
+ *
+ * Of consumer, version 1.
+ */
+export interface DeadLetterDiscarded {
+  type: "dead_letter.discarded";
+  event_ids: t.EventId[];
+  name: string;
+  reason: string;
+}
+
+/**
+ * It gave up on an event, which waits for somebody to look at it.
+ *
+ * Of consumer, version 1.
+ */
+export interface DeadLetterParked {
+  type: "dead_letter.parked";
+  attempts: number;
+  error: string;
+  event_id: t.EventId;
+  name: string;
+}
+
+/**
+ * It is to try these events again.
+ *
+ * Of consumer, version 1.
+ */
+export interface DeadLetterRetried {
+  type: "dead_letter.retried";
+  event_ids: t.EventId[];
+  name: string;
 }
 
 /**
@@ -2730,6 +2827,11 @@ export interface EventMap {
   "chat.subject_updated": Recorded<"chat.subject_updated", "chat", t.ChatId, ChatSubjectUpdated>;
   "chat.unarchived": Recorded<"chat.unarchived", "chat", t.ChatId, ChatUnarchived>;
   "chat.unmuted": Recorded<"chat.unmuted", "chat", t.ChatId, ChatUnmuted>;
+  "consumer.created": Recorded<"consumer.created", "consumer", t.ConsumerId, ConsumerCreated>;
+  "consumer.deleted": Recorded<"consumer.deleted", "consumer", t.ConsumerId, ConsumerDeleted>;
+  "consumer.paused": Recorded<"consumer.paused", "consumer", t.ConsumerId, ConsumerPaused>;
+  "consumer.reset": Recorded<"consumer.reset", "consumer", t.ConsumerId, ConsumerReset>;
+  "consumer.resumed": Recorded<"consumer.resumed", "consumer", t.ConsumerId, ConsumerResumed>;
   "contact.address_removed": Recorded<"contact.address_removed", "contact", t.ContactId, ContactAddressRemoved>;
   "contact.address_set": Recorded<"contact.address_set", "contact", t.ContactId, ContactAddressSet>;
   "contact.blocked": Recorded<"contact.blocked", "contact", t.ContactId, ContactBlocked>;
@@ -2790,6 +2892,9 @@ export interface EventMap {
     t.ContactId,
     ContactWhatsappIdentifiersSet
   >;
+  "dead_letter.discarded": Recorded<"dead_letter.discarded", "consumer", t.ConsumerId, DeadLetterDiscarded>;
+  "dead_letter.parked": Recorded<"dead_letter.parked", "consumer", t.ConsumerId, DeadLetterParked>;
+  "dead_letter.retried": Recorded<"dead_letter.retried", "consumer", t.ConsumerId, DeadLetterRetried>;
   "message.ai.process_audio_requested": Recorded<
     "message.ai.process_audio_requested",
     "message",

@@ -321,6 +321,81 @@ export interface ChatsUpdateInput {
   subject?: string | null | undefined;
 }
 
+/** What `consumers.create` is given. */
+export interface ConsumersCreateInput {
+  /** Types (`contact.created`) or prefixes (`contact.*`); all unless told. */
+  events?: readonly string[] | undefined;
+  /** Failed tries before it gives up on an event, 1 to 100; 10 unless told. */
+  max_attempts?: number | null | undefined;
+  /** 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`. */
+  name: string;
+  /** Now unless told. */
+  start?: t.ConsumerStart | undefined;
+}
+
+/** What `consumers.dead_letters` is given. */
+export interface ConsumersDeadLettersInput {
+  /** 1 to 100; 20 unless told. */
+  limit?: number | null | undefined;
+  /** Of the consumer. */
+  name: string;
+  /** Only those that are to be tried again, or only the others. */
+  retrying?: boolean | null | undefined;
+}
+
+/** What `consumers.delete` is given. */
+export interface ConsumersDeleteInput {
+  name: string;
+}
+
+/** What `consumers.discard_dead_letters` is given. */
+export interface ConsumersDiscardDeadLettersInput {
+  /** At most 500 events; unless told, the first 500. */
+  event_ids?: readonly t.EventId[] | null | undefined;
+  /** Of the consumer. */
+  name: string;
+  /** 1 to 500 characters. */
+  reason: string;
+}
+
+/** What `consumers.get` is given. */
+export interface ConsumersGetInput {
+  name: string;
+}
+
+/** What `consumers.list` is given. */
+export interface ConsumersListInput {
+  /** 1 to 100; 20 unless told. */
+  limit?: number | null | undefined;
+  status?: t.ConsumerStatus | null | undefined;
+}
+
+/** What `consumers.pause` is given. */
+export interface ConsumersPauseInput {
+  name: string;
+  /** At most 500 characters. */
+  reason?: string | null | undefined;
+}
+
+/** What `consumers.reset` is given. */
+export interface ConsumersResetInput {
+  name: string;
+  to: t.ConsumerStart;
+}
+
+/** What `consumers.resume` is given. */
+export interface ConsumersResumeInput {
+  name: string;
+}
+
+/** What `consumers.retry_dead_letters` is given. */
+export interface ConsumersRetryDeadLettersInput {
+  /** At most 500 events; unless told, the first 500 that are not being tried again. */
+  event_ids?: readonly t.EventId[] | null | undefined;
+  /** Of the consumer. */
+  name: string;
+}
+
 /** What `contacts.add_identifier` is given. */
 export interface ContactsAddIdentifierInput {
   kind: t.IdentifierKind;
@@ -682,6 +757,19 @@ export interface InboundListInput {
   /** Received before this moment. */
   received_until?: t.Timestamp | Date | null | undefined;
   state?: t.InboxState | null | undefined;
+}
+
+/** What `jobs.list` is given. */
+export interface JobsListInput {
+  kind?: string | null | undefined;
+  /** 1 to 100; 20 unless told. */
+  limit?: number | null | undefined;
+  /** `timer`, `inbound`, `parked`. */
+  queue?: string | null | undefined;
+  /** Any unless told. */
+  states?: readonly t.JobState[] | undefined;
+  /** What the unique key begins with. */
+  unique_key_prefix?: string | null | undefined;
 }
 
 /** What `members.add` is given. */

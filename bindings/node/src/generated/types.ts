@@ -39,6 +39,10 @@ export type CommitId = Branded<"CommitId">;
 /** Takes a text for a `CommitId`; the engine checks it. */
 export const CommitId = branded<CommitId>;
 
+export type ConsumerId = Branded<"ConsumerId">;
+/** Takes a text for a `ConsumerId`; the engine checks it. */
+export const ConsumerId = branded<ConsumerId>;
+
 export type ContactId = Branded<"ContactId">;
 /** Takes a text for a `ContactId`; the engine checks it. */
 export const ContactId = branded<ContactId>;
@@ -772,6 +776,60 @@ export interface Consent {
   status: ConsentStatus;
 }
 
+/** A durable reader of the project's log. */
+export interface Consumer {
+  /** Failed tries at the next event. */
+  attempts: number;
+  /** One of the library's own: it can be paused and repaired, not made, reset or deleted. */
+  built_in: boolean;
+  /** The last event that it is done with. */
+  checkpoint: number;
+  created_at: Timestamp;
+  /** Events that it gave up on, counted up to 1,000. */
+  dead_letters: number;
+  /** Types or prefixes that it hears; empty for all. */
+  events: string[];
+  /** 1, and one more for every time it began anew. */
+  generation: number;
+  id: ConsumerId;
+  /** Events after that, whether it hears them or not. */
+  lag: number;
+  last_error: string | null;
+  /** Until when somebody has it; null when nobody reads. */
+  leased_until: Timestamp | null;
+  /** Failed tries before it gives up on an event. */
+  max_attempts: number;
+  name: string;
+  next_attempt_at: Timestamp | null;
+  /** Those of them that are to be tried again. */
+  retrying: number;
+  status: ConsumerStatus;
+  /** When the first of them was recorded. */
+  waiting_since: Timestamp | null;
+}
+
+/** With what happens from now on. */
+export interface ConsumerStartNow {
+  type: "now";
+}
+
+/** With the first event of the project. */
+export interface ConsumerStartBeginning {
+  type: "beginning";
+}
+
+/** With the event of this number. */
+export interface ConsumerStartSeq {
+  type: "seq";
+  seq: number;
+}
+
+/** With the first event that was recorded at this moment or later. */
+export interface ConsumerStartTime {
+  type: "time";
+  at: Timestamp | Date;
+}
+
 /** A person of a project, however many channels, numbers and addresses they use. */
 export interface Contact {
   /** At most 10. */
@@ -1152,6 +1210,12 @@ export interface CustomValue {
   type: CustomFieldType;
   /** Its form depends on the type: text, number, boolean, list of texts, object. */
   value: unknown;
+}
+
+/** What became of dead letters. */
+export interface DeadLettersChanged {
+  /** How many. */
+  count: number;
 }
 
 /** What a report changed, and the message as it is now. */
@@ -1753,6 +1817,79 @@ export interface IssuedChallenge {
   kind: ChallengeKind;
 }
 
+/** One durable job or timer. */
+export interface Job {
+  /** Tries so far. */
+  attempts: number;
+  created_at: Timestamp;
+  finished_at: Timestamp | null;
+  id: JobId;
+  kind: string;
+  /** Why it failed, waits or was given up. */
+  last_error: string | null;
+  /** Until when a worker has it. */
+  leased_until: Timestamp | null;
+  /** Jobs of one key run one at a time. */
+  order_key: string | null;
+  /** The pool that works it off: `timer`, `inbound`, `parked`. */
+  queue: string;
+  /** When it may run next, or was to run last. */
+  run_at: Timestamp;
+  state: JobState;
+  /** Unique among open jobs of the project. */
+  unique_key: string | null;
+}
+
+/** A job with what it works on. */
+export interface JobDetails {
+  /** Tries so far. */
+  attempts: number;
+  created_at: Timestamp;
+  finished_at: Timestamp | null;
+  id: JobId;
+  kind: string;
+  /** Why it failed, waits or was given up. */
+  last_error: string | null;
+  /** Until when a worker has it. */
+  leased_until: Timestamp | null;
+  /** Jobs of one key run one at a time. */
+  order_key: string | null;
+  payload: unknown;
+  /** The pool that works it off: `timer`, `inbound`, `parked`. */
+  queue: string;
+  /** What it gave, once it has succeeded. */
+  result: unknown;
+  /** When it may run next, or was to run last. */
+  run_at: Timestamp;
+  state: JobState;
+  /** Unique among open jobs of the project. */
+  unique_key: string | null;
+}
+
+/** The jobs of one kind. */
+export interface JobKindStats {
+  /** Given up. */
+  dead: number;
+  /** Those of them whose time has come. */
+  due: number;
+  /** Since when the first one that is due waits. */
+  due_since: Timestamp | null;
+  kind: string;
+  /** Waiting for something to happen. */
+  parked: number;
+  running: number;
+  /** Waiting for their time or their turn. */
+  scheduled: number;
+}
+
+/** The jobs of a project in figures. */
+export interface JobStats {
+  /** There are more jobs than were counted. */
+  has_more: boolean;
+  /** By kind, in the order of their names. */
+  kinds: JobKindStats[];
+}
+
 /** Keys to set and keys to remove; a key in both is set. */
 export interface JsonPatch {
   set?: Readonly<Record<string, unknown>> | undefined;
@@ -2143,6 +2280,19 @@ export interface OwnIdentity {
   picture_url?: string | null | undefined;
   username?: string | null | undefined;
   wid?: string | null | undefined;
+}
+
+/** An event that a consumer gave up on. */
+export interface ParkedEvent {
+  /** Failed tries. */
+  attempts: number;
+  error: string;
+  event_id: EventId;
+  failed_at: Timestamp;
+  /** It is to be tried again. */
+  retrying: boolean;
+  /** Its number in the log. */
+  seq: number;
 }
 
 /** Somebody who takes part, or took part. */
@@ -3064,6 +3214,20 @@ export type ConnectionState =
 /** Whether somebody agreed to be written to. */
 export type ConsentStatus = "unknown" | "opted_in" | "opted_out";
 
+/** Where a consumer begins. */
+export type ConsumerStart =
+  | ConsumerStartNow
+  | ConsumerStartBeginning
+  | ConsumerStartSeq
+  | ConsumerStartTime;
+
+/**
+ * Whether a consumer reads.
+ *
+ * - `paused`: Nobody can claim it.
+ */
+export type ConsumerStatus = "active" | "paused";
+
 /**
  * Where a contact is in its life.
  *
@@ -3378,6 +3542,20 @@ export type InteractionType =
  * - `reply`: The answer to buttons or a list.
  */
 export type InteractiveKind = "buttons" | "list" | "reply";
+
+/**
+ * Where a job is in its life.
+ *
+ * - `scheduled`: Waits for its time or its turn.
+ * - `parked`: Waits for something to happen; ends at `run_at`.
+ */
+export type JobState =
+  | "running"
+  | "succeeded"
+  | "dead"
+  | "cancelled"
+  | "scheduled"
+  | "parked";
 
 /**
  * How somebody came to belong to a project.

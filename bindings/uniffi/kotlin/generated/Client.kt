@@ -930,6 +930,183 @@ public class Chats internal constructor(engine: Engine, scope: Scope) : Collecti
         )
 }
 
+/** The collection `consumers`. */
+public class Consumers internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * Makes a durable reader of the log before anybody reads: events are kept for it from `start` on. Subscribing under
+     * its name goes on from there, and makes it where there is none.
+     *
+     * Permission: `events.manage`.
+     *
+     * @throws ventros.ConflictError: `consumer_exists`, `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `event_type_unknown`.
+     */
+    public suspend fun create(
+        name: String,
+        events: List<String>? = null,
+        maxAttempts: Long? = null,
+        start: ConsumerStart? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Consumer = run(ConsumersCreate(name, events, maxAttempts, start), idempotencyKey, expectedVersion)
+
+    /**
+     * The events that a consumer gave up on, in log order.
+     *
+     * Permission: `events.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `consumer_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `limit_out_of_range`.
+     */
+    public fun deadLetters(name: String, limit: Long? = null, retrying: Boolean? = null): Pager<ParkedEvent> = pages(
+        "consumers.dead_letters",
+        fields {
+            put("name", name)
+            given("limit", limit)
+            given("retrying", retrying)
+        },
+    ) { decodeParkedEvent(it) }
+
+    /**
+     * Forgets a consumer with its checkpoint and what it gave up on.
+     *
+     * Permission: `events.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `consumer_not_found`, `project_not_found`.
+     */
+    public suspend fun delete(name: String, idempotencyKey: String? = null, expectedVersion: Long? = null): Unit =
+        run(ConsumersDelete(name), idempotencyKey, expectedVersion)
+
+    /**
+     * Leaves events for good that a consumer gave up on.
+     *
+     * Permission: `events.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.LimitExceededError: `batch_too_large`.
+     * @throws ventros.NotFoundError: `consumer_not_found`, `dead_letter_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `reason_required`.
+     */
+    public suspend fun discardDeadLetters(
+        name: String,
+        reason: String,
+        eventIds: List<EventId>? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): DeadLettersChanged =
+        run(ConsumersDiscardDeadLetters(name, reason, eventIds), idempotencyKey, expectedVersion)
+
+    /**
+     * A consumer by its name: how far it is, what it failed at.
+     *
+     * Permission: `events.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `consumer_not_found`, `project_not_found`.
+     */
+    public suspend fun get(name: String): Consumer = decodeConsumer(ask(
+        "consumers.get",
+        fields {
+            put("name", name)
+        },
+    ))
+
+    /**
+     * The consumers of the project, by name: the host's and the library's own, whose names begin with `ventros.`.
+     *
+     * Permission: `events.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `limit_out_of_range`.
+     */
+    public fun list(limit: Long? = null, status: ConsumerStatus? = null): Pager<Consumer> = pages(
+        "consumers.list",
+        fields {
+            given("limit", limit)
+            given("status", status)
+        },
+    ) { decodeConsumer(it) }
+
+    /**
+     * Lets nobody read a consumer until it is resumed; who reads now cannot acknowledge any more, and what it had comes
+     * again later. The library's own can be paused too: what they do waits.
+     *
+     * Permission: `events.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `consumer_not_found`, `project_not_found`.
+     */
+    public suspend fun pause(
+        name: String,
+        reason: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Consumer = run(ConsumersPause(name, reason), idempotencyKey, expectedVersion)
+
+    /**
+     * Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or
+     * later, to skip some. Who reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
+     *
+     * Permission: `events.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `consumer_not_found`, `project_not_found`.
+     */
+    public suspend fun reset(
+        name: String,
+        to: ConsumerStart,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Consumer = run(ConsumersReset(name, to), idempotencyKey, expectedVersion)
+
+    /**
+     * Lets a paused consumer go on where it stopped.
+     *
+     * Permission: `events.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `consumer_not_found`, `project_not_found`.
+     */
+    public suspend fun resume(name: String, idempotencyKey: String? = null, expectedVersion: Long? = null): Consumer =
+        run(ConsumersResume(name), idempotencyKey, expectedVersion)
+
+    /**
+     * Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is
+     * done with then, or given up on again.
+     *
+     * Permission: `events.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.LimitExceededError: `batch_too_large`.
+     * @throws ventros.NotFoundError: `consumer_not_found`, `dead_letter_not_found`, `project_not_found`.
+     */
+    public suspend fun retryDeadLetters(
+        name: String,
+        eventIds: List<EventId>? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): DeadLettersChanged = run(ConsumersRetryDeadLetters(name, eventIds), idempotencyKey, expectedVersion)
+}
+
 /**
  * The collection `contacts`.
  *
@@ -1847,6 +2024,90 @@ public class Inbound internal constructor(engine: Engine, scope: Scope) : Collec
      */
     public suspend fun replay(ids: List<JobId>, idempotencyKey: String? = null, expectedVersion: Long? = null): Replayed =
         run(InboundReplay(ids), idempotencyKey, expectedVersion)
+}
+
+/** The collection `jobs`. */
+public class Jobs internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends
+     * at the same moment stays as it ended.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `job_not_found`, `project_not_found`.
+     */
+    public suspend fun cancel(id: JobId, idempotencyKey: String? = null, expectedVersion: Long? = null): Job =
+        run(JobsCancel(id), idempotencyKey, expectedVersion)
+
+    /**
+     * A job by its id, with what it works on.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `job_not_found`, `project_not_found`.
+     */
+    public suspend fun get(id: JobId): JobDetails = decodeJobDetails(ask(
+        "jobs.get",
+        fields {
+            put("id", id)
+        },
+    ))
+
+    /**
+     * Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `limit_out_of_range`.
+     */
+    public fun list(
+        kind: String? = null,
+        limit: Long? = null,
+        queue: String? = null,
+        states: List<JobState>? = null,
+        uniqueKeyPrefix: String? = null,
+    ): Pager<Job> = pages(
+        "jobs.list",
+        fields {
+            given("kind", kind)
+            given("limit", limit)
+            given("queue", queue)
+            given("states", states)
+            given("unique_key_prefix", uniqueKeyPrefix)
+        },
+    ) { decodeJob(it) }
+
+    /**
+     * Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one
+     * gets all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come
+     * first.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `job_not_found`, `project_not_found`.
+     */
+    public suspend fun runNow(id: JobId, idempotencyKey: String? = null, expectedVersion: Long? = null): Job =
+        run(JobsRunNow(id), idempotencyKey, expectedVersion)
+
+    /**
+     * How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     */
+    public suspend fun stats(): JobStats = decodeJobStats(ask("jobs.stats"))
 }
 
 /**
@@ -4261,9 +4522,11 @@ public open class ProjectCollections internal constructor(engine: Engine, scope:
     public val channelTypes: ChannelTypes get() = ChannelTypes(engine, scope)
     public val channels: Channels get() = Channels(engine, scope)
     public val chats: Chats get() = Chats(engine, scope)
+    public val consumers: Consumers get() = Consumers(engine, scope)
     public val contacts: Contacts get() = Contacts(engine, scope)
     public val events: EventLog get() = EventLog(engine, scope)
     public val inbound: Inbound get() = Inbound(engine, scope)
+    public val jobs: Jobs get() = Jobs(engine, scope)
     public val members: Members get() = Members(engine, scope)
     public val messages: Messages get() = Messages(engine, scope)
     public val projects: Projects get() = Projects(engine, scope)

@@ -601,6 +601,155 @@ public data class ChatsUpdate(
 }
 
 /**
+ * Makes a durable reader of the log before anybody reads: events are kept for it from `start` on. Subscribing under its
+ * name goes on from there, and makes it where there is none.
+ *
+ * As the method `Consumers.create`.
+ */
+public data class ConsumersCreate(
+    /** 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`. */
+    val name: String,
+    /** Types (`contact.created`) or prefixes (`contact.*`); all unless told. */
+    val events: List<String>? = null,
+    /** Failed tries before it gives up on an event, 1 to 100; 10 unless told. */
+    val maxAttempts: Long? = null,
+    /** Now unless told. */
+    val start: ConsumerStart? = null,
+) : Command<Consumer>() {
+    override val operation: String get() = "consumers.create"
+
+    override fun decode(json: Any?): Consumer = decodeConsumer(json)
+
+    override fun toJson(): Any? = fields {
+        put("name", name)
+        given("events", events)
+        given("max_attempts", maxAttempts)
+        given("start", start)
+    }
+}
+
+/**
+ * Forgets a consumer with its checkpoint and what it gave up on.
+ *
+ * As the method `Consumers.delete`.
+ */
+public data class ConsumersDelete(
+    val name: String,
+) : Command<Unit>() {
+    override val operation: String get() = "consumers.delete"
+
+    override fun decode(json: Any?): Unit = Unit
+
+    override fun toJson(): Any? = fields {
+        put("name", name)
+    }
+}
+
+/**
+ * Leaves events for good that a consumer gave up on.
+ *
+ * As the method `Consumers.discardDeadLetters`.
+ */
+public data class ConsumersDiscardDeadLetters(
+    /** Of the consumer. */
+    val name: String,
+    /** 1 to 500 characters. */
+    val reason: String,
+    /** At most 500 events; unless told, the first 500. */
+    val eventIds: List<EventId>? = null,
+) : Command<DeadLettersChanged>() {
+    override val operation: String get() = "consumers.discard_dead_letters"
+
+    override fun decode(json: Any?): DeadLettersChanged = decodeDeadLettersChanged(json)
+
+    override fun toJson(): Any? = fields {
+        put("name", name)
+        put("reason", reason)
+        given("event_ids", eventIds)
+    }
+}
+
+/**
+ * Lets nobody read a consumer until it is resumed; who reads now cannot acknowledge any more, and what it had comes
+ * again later. The library's own can be paused too: what they do waits.
+ *
+ * As the method `Consumers.pause`.
+ */
+public data class ConsumersPause(
+    val name: String,
+    /** At most 500 characters. */
+    val reason: String? = null,
+) : Command<Consumer>() {
+    override val operation: String get() = "consumers.pause"
+
+    override fun decode(json: Any?): Consumer = decodeConsumer(json)
+
+    override fun toJson(): Any? = fields {
+        put("name", name)
+        given("reason", reason)
+    }
+}
+
+/**
+ * Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or later, to
+ * skip some. Who reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
+ *
+ * As the method `Consumers.reset`.
+ */
+public data class ConsumersReset(
+    val name: String,
+    val to: ConsumerStart,
+) : Command<Consumer>() {
+    override val operation: String get() = "consumers.reset"
+
+    override fun decode(json: Any?): Consumer = decodeConsumer(json)
+
+    override fun toJson(): Any? = fields {
+        put("name", name)
+        put("to", to)
+    }
+}
+
+/**
+ * Lets a paused consumer go on where it stopped.
+ *
+ * As the method `Consumers.resume`.
+ */
+public data class ConsumersResume(
+    val name: String,
+) : Command<Consumer>() {
+    override val operation: String get() = "consumers.resume"
+
+    override fun decode(json: Any?): Consumer = decodeConsumer(json)
+
+    override fun toJson(): Any? = fields {
+        put("name", name)
+    }
+}
+
+/**
+ * Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is done
+ * with then, or given up on again.
+ *
+ * As the method `Consumers.retryDeadLetters`.
+ */
+public data class ConsumersRetryDeadLetters(
+    /** Of the consumer. */
+    val name: String,
+    /** At most 500 events; unless told, the first 500 that are not being tried again. */
+    val eventIds: List<EventId>? = null,
+) : Command<DeadLettersChanged>() {
+    override val operation: String get() = "consumers.retry_dead_letters"
+
+    override fun decode(json: Any?): DeadLettersChanged = decodeDeadLettersChanged(json)
+
+    override fun toJson(): Any? = fields {
+        put("name", name)
+        given("event_ids", eventIds)
+    }
+}
+
+/**
  * Adds an id under which a contact is known: one of WhatsApp's, or an alternate beside its primary phone, e-mail or
  * external id. At most 20 alternates.
  *
@@ -1204,6 +1353,42 @@ public data class InboundReplay(
 
     override fun toJson(): Any? = fields {
         put("ids", ids)
+    }
+}
+
+/**
+ * Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends at
+ * the same moment stays as it ended.
+ *
+ * As the method `Jobs.cancel`.
+ */
+public data class JobsCancel(
+    val id: JobId,
+) : Command<Job>() {
+    override val operation: String get() = "jobs.cancel"
+
+    override fun decode(json: Any?): Job = decodeJob(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one gets
+ * all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come first.
+ *
+ * As the method `Jobs.runNow`.
+ */
+public data class JobsRunNow(
+    val id: JobId,
+) : Command<Job>() {
+    override val operation: String get() = "jobs.run_now"
+
+    override fun decode(json: Any?): Job = decodeJob(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
     }
 }
 

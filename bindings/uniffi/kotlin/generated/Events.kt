@@ -1302,6 +1302,114 @@ public data object ChatUnmuted : EventType<ChatUnmuted>("chat.unmuted"), EventDa
 internal fun decodeChatUnmuted(@Suppress("UNUSED_PARAMETER") json: Any?): ChatUnmuted = ChatUnmuted
 
 /**
+ * It was made by a command. Subscribing makes one without an event.
+ *
+ * Of consumer, version 1.
+ */
+public data class ConsumerCreated(
+    /** Types or prefixes; empty for all. */
+    val events: List<String>,
+    val maxAttempts: Long,
+    val name: String,
+    /** The first event that it reads. */
+    val startSeq: Long,
+) : EventData {
+    public companion object : EventType<ConsumerCreated>("consumer.created")
+}
+
+internal fun decodeConsumerCreated(json: Any?): ConsumerCreated {
+    val from = record(json)
+    return ConsumerCreated(
+        events = list(from["events"]) { text(it) },
+        maxAttempts = long(from["max_attempts"]),
+        name = text(from["name"]),
+        startSeq = long(from["start_seq"]),
+    )
+}
+
+/**
+ * It is gone, with what it gave up on.
+ *
+ * Of consumer, version 1.
+ */
+public data class ConsumerDeleted(
+    val name: String,
+) : EventData {
+    public companion object : EventType<ConsumerDeleted>("consumer.deleted")
+}
+
+internal fun decodeConsumerDeleted(json: Any?): ConsumerDeleted {
+    val from = record(json)
+    return ConsumerDeleted(
+        name = text(from["name"]),
+    )
+}
+
+/**
+ * Nobody reads it any more.
+ *
+ * Of consumer, version 1.
+ */
+public data class ConsumerPaused(
+    val name: String,
+    val reason: String? = null,
+) : EventData {
+    public companion object : EventType<ConsumerPaused>("consumer.paused")
+}
+
+internal fun decodeConsumerPaused(json: Any?): ConsumerPaused {
+    val from = record(json)
+    return ConsumerPaused(
+        name = text(from["name"]),
+        reason = from["reason"]?.let { text(it) },
+    )
+}
+
+/**
+ * It begins anew.
+ *
+ * Of consumer, version 1.
+ */
+public data class ConsumerReset(
+    /** The event that would have been next. */
+    val fromSeq: Long,
+    val generation: Long,
+    val name: String,
+    /** The event that is next. */
+    val toSeq: Long,
+) : EventData {
+    public companion object : EventType<ConsumerReset>("consumer.reset")
+}
+
+internal fun decodeConsumerReset(json: Any?): ConsumerReset {
+    val from = record(json)
+    return ConsumerReset(
+        fromSeq = long(from["from_seq"]),
+        generation = long(from["generation"]),
+        name = text(from["name"]),
+        toSeq = long(from["to_seq"]),
+    )
+}
+
+/**
+ * It reads again.
+ *
+ * Of consumer, version 1.
+ */
+public data class ConsumerResumed(
+    val name: String,
+) : EventData {
+    public companion object : EventType<ConsumerResumed>("consumer.resumed")
+}
+
+internal fun decodeConsumerResumed(json: Any?): ConsumerResumed {
+    val from = record(json)
+    return ConsumerResumed(
+        name = text(from["name"]),
+    )
+}
+
+/**
  * An address was removed.
  *
  * Of contact, version 1.
@@ -2015,6 +2123,72 @@ internal fun decodeContactWhatsappIdentifiersSet(json: Any?): ContactWhatsappIde
         lid = from["lid"]?.let { text(it) },
         previous = from["previous"]?.let { decodeWhatsAppIdentifiers(it) },
         wid = from["wid"]?.let { text(it) },
+    )
+}
+
+/**
+ * These events are left unhandled for good.
+ *
+ * Of consumer, version 1.
+ */
+public data class DeadLetterDiscarded(
+    val eventIds: List<EventId>,
+    val name: String,
+    val reason: String,
+) : EventData {
+    public companion object : EventType<DeadLetterDiscarded>("dead_letter.discarded")
+}
+
+internal fun decodeDeadLetterDiscarded(json: Any?): DeadLetterDiscarded {
+    val from = record(json)
+    return DeadLetterDiscarded(
+        eventIds = list(from["event_ids"]) { EventId(text(it)) },
+        name = text(from["name"]),
+        reason = text(from["reason"]),
+    )
+}
+
+/**
+ * It gave up on an event, which waits for somebody to look at it.
+ *
+ * Of consumer, version 1.
+ */
+public data class DeadLetterParked(
+    val attempts: Long,
+    val error: String,
+    val eventId: EventId,
+    val name: String,
+) : EventData {
+    public companion object : EventType<DeadLetterParked>("dead_letter.parked")
+}
+
+internal fun decodeDeadLetterParked(json: Any?): DeadLetterParked {
+    val from = record(json)
+    return DeadLetterParked(
+        attempts = long(from["attempts"]),
+        error = text(from["error"]),
+        eventId = EventId(text(from["event_id"])),
+        name = text(from["name"]),
+    )
+}
+
+/**
+ * It is to try these events again.
+ *
+ * Of consumer, version 1.
+ */
+public data class DeadLetterRetried(
+    val eventIds: List<EventId>,
+    val name: String,
+) : EventData {
+    public companion object : EventType<DeadLetterRetried>("dead_letter.retried")
+}
+
+internal fun decodeDeadLetterRetried(json: Any?): DeadLetterRetried {
+    val from = record(json)
+    return DeadLetterRetried(
+        eventIds = list(from["event_ids"]) { EventId(text(it)) },
+        name = text(from["name"]),
     )
 }
 
@@ -4839,6 +5013,11 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "chat.subject_updated" -> decodeChatSubjectUpdated(json)
     "chat.unarchived" -> decodeChatUnarchived(json)
     "chat.unmuted" -> decodeChatUnmuted(json)
+    "consumer.created" -> decodeConsumerCreated(json)
+    "consumer.deleted" -> decodeConsumerDeleted(json)
+    "consumer.paused" -> decodeConsumerPaused(json)
+    "consumer.reset" -> decodeConsumerReset(json)
+    "consumer.resumed" -> decodeConsumerResumed(json)
     "contact.address_removed" -> decodeContactAddressRemoved(json)
     "contact.address_set" -> decodeContactAddressSet(json)
     "contact.blocked" -> decodeContactBlocked(json)
@@ -4869,6 +5048,9 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "contact.unblocked" -> decodeContactUnblocked(json)
     "contact.updated" -> decodeContactUpdated(json)
     "contact.whatsapp_identifiers_set" -> decodeContactWhatsappIdentifiersSet(json)
+    "dead_letter.discarded" -> decodeDeadLetterDiscarded(json)
+    "dead_letter.parked" -> decodeDeadLetterParked(json)
+    "dead_letter.retried" -> decodeDeadLetterRetried(json)
     "message.ai.process_audio_requested" -> decodeMessageAiProcessAudioRequested(json)
     "message.ai.process_document_requested" -> decodeMessageAiProcessDocumentRequested(json)
     "message.ai.process_image_requested" -> decodeMessageAiProcessImageRequested(json)

@@ -89,6 +89,14 @@ public value class CommitId(public val value: String) : Wire {
 
 /** The id of one kind of thing; the engine checks it. */
 @JvmInline
+public value class ConsumerId(public val value: String) : Wire {
+    override fun toJson(): Any? = value
+
+    override fun toString(): String = value
+}
+
+/** The id of one kind of thing; the engine checks it. */
+@JvmInline
 public value class ContactId(public val value: String) : Wire {
     override fun toJson(): Any? = value
 
@@ -738,6 +746,22 @@ public enum class ConsentStatus(private val text: String) : Wire {
 internal fun decodeConsentStatus(json: Any?): ConsentStatus =
     ConsentStatus.entries.find { it.toString() == json } ?: unexpected("ConsentStatus", json)
 
+/** Whether a consumer reads. */
+public enum class ConsumerStatus(private val text: String) : Wire {
+    ACTIVE("active"),
+    /** Nobody can claim it. */
+    PAUSED("paused"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeConsumerStatus(json: Any?): ConsumerStatus =
+    ConsumerStatus.entries.find { it.toString() == json } ?: unexpected("ConsumerStatus", json)
+
 /** Where a contact is in its life. */
 public enum class ContactStatus(private val text: String) : Wire {
     ACTIVE("active"),
@@ -1208,6 +1232,27 @@ public enum class InteractiveKind(private val text: String) : Wire {
 
 internal fun decodeInteractiveKind(json: Any?): InteractiveKind =
     InteractiveKind.entries.find { it.toString() == json } ?: unexpected("InteractiveKind", json)
+
+/** Where a job is in its life. */
+public enum class JobState(private val text: String) : Wire {
+    RUNNING("running"),
+    SUCCEEDED("succeeded"),
+    DEAD("dead"),
+    CANCELLED("cancelled"),
+    /** Waits for its time or its turn. */
+    SCHEDULED("scheduled"),
+    /** Waits for something to happen; ends at `run_at`. */
+    PARKED("parked"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeJobState(json: Any?): JobState =
+    JobState.entries.find { it.toString() == json } ?: unexpected("JobState", json)
 
 /** How somebody came to belong to a project. */
 public enum class JoinVia(private val text: String) : Wire {
@@ -2422,6 +2467,9 @@ public enum class WriteMode(private val text: String) : Wire {
 
 internal fun decodeWriteMode(json: Any?): WriteMode =
     WriteMode.entries.find { it.toString() == json } ?: unexpected("WriteMode", json)
+
+/** Where a consumer begins. */
+public sealed interface ConsumerStart : Wire
 
 /** Exactly one content. The wire form names its kind: `{"type": "text", "body": "Oi"}`. */
 public sealed interface Content : Wire
@@ -3848,6 +3896,94 @@ internal fun decodeConsent(json: Any?): Consent {
     )
 }
 
+/** A durable reader of the project's log. */
+public data class Consumer(
+    /** Failed tries at the next event. */
+    val attempts: Long,
+    /** One of the library's own: it can be paused and repaired, not made, reset or deleted. */
+    val builtIn: Boolean,
+    /** The last event that it is done with. */
+    val checkpoint: Long,
+    val createdAt: Timestamp,
+    /** Events that it gave up on, counted up to 1,000. */
+    val deadLetters: Long,
+    /** Types or prefixes that it hears; empty for all. */
+    val events: List<String>,
+    /** 1, and one more for every time it began anew. */
+    val generation: Long,
+    val id: ConsumerId,
+    /** Events after that, whether it hears them or not. */
+    val lag: Long,
+    val lastError: String?,
+    /** Until when somebody has it; null when nobody reads. */
+    val leasedUntil: Timestamp?,
+    /** Failed tries before it gives up on an event. */
+    val maxAttempts: Long,
+    val name: String,
+    val nextAttemptAt: Timestamp?,
+    /** Those of them that are to be tried again. */
+    val retrying: Long,
+    val status: ConsumerStatus,
+    /** When the first of them was recorded. */
+    val waitingSince: Timestamp?,
+)
+internal fun decodeConsumer(json: Any?): Consumer {
+    val from = record(json)
+    return Consumer(
+        attempts = long(from["attempts"]),
+        builtIn = boolean(from["built_in"]),
+        checkpoint = long(from["checkpoint"]),
+        createdAt = instant(from["created_at"]),
+        deadLetters = long(from["dead_letters"]),
+        events = list(from["events"]) { text(it) },
+        generation = long(from["generation"]),
+        id = ConsumerId(text(from["id"])),
+        lag = long(from["lag"]),
+        lastError = from["last_error"]?.let { text(it) },
+        leasedUntil = from["leased_until"]?.let { instant(it) },
+        maxAttempts = long(from["max_attempts"]),
+        name = text(from["name"]),
+        nextAttemptAt = from["next_attempt_at"]?.let { instant(it) },
+        retrying = long(from["retrying"]),
+        status = decodeConsumerStatus(from["status"]),
+        waitingSince = from["waiting_since"]?.let { instant(it) },
+    )
+}
+
+/** With what happens from now on. */
+public data object ConsumerStartNow : ConsumerStart {
+    override fun toJson(): Any? = fields {
+        put("type", "now")
+    }
+}
+
+/** With the first event of the project. */
+public data object ConsumerStartBeginning : ConsumerStart {
+    override fun toJson(): Any? = fields {
+        put("type", "beginning")
+    }
+}
+
+/** With the event of this number. */
+public data class ConsumerStartSeq(
+    val seq: Long,
+) : ConsumerStart {
+    override fun toJson(): Any? = fields {
+        put("type", "seq")
+        put("seq", seq)
+    }
+}
+
+/** With the first event that was recorded at this moment or later. */
+public data class ConsumerStartTime(
+    val at: Timestamp,
+) : ConsumerStart {
+    override fun toJson(): Any? = fields {
+        put("type", "time")
+        put("at", at)
+    }
+}
+
 /** A person of a project, however many channels, numbers and addresses they use. */
 public data class Contact(
     /** At most 10. */
@@ -4653,6 +4789,18 @@ internal fun decodeCustomValue(json: Any?): CustomValue {
     return CustomValue(
         type = decodeCustomFieldType(from["type"]),
         value = from["value"],
+    )
+}
+
+/** What became of dead letters. */
+public data class DeadLettersChanged(
+    /** How many. */
+    val count: Long,
+)
+internal fun decodeDeadLettersChanged(json: Any?): DeadLettersChanged {
+    val from = record(json)
+    return DeadLettersChanged(
+        count = long(from["count"]),
     )
 }
 
@@ -5784,6 +5932,134 @@ internal fun decodeIssuedChallenge(json: Any?): IssuedChallenge {
     )
 }
 
+/** One durable job or timer. */
+public data class Job(
+    /** Tries so far. */
+    val attempts: Long,
+    val createdAt: Timestamp,
+    val finishedAt: Timestamp?,
+    val id: JobId,
+    val kind: String,
+    /** Why it failed, waits or was given up. */
+    val lastError: String?,
+    /** Until when a worker has it. */
+    val leasedUntil: Timestamp?,
+    /** Jobs of one key run one at a time. */
+    val orderKey: String?,
+    /** The pool that works it off: `timer`, `inbound`, `parked`. */
+    val queue: String,
+    /** When it may run next, or was to run last. */
+    val runAt: Timestamp,
+    val state: JobState,
+    /** Unique among open jobs of the project. */
+    val uniqueKey: String?,
+)
+internal fun decodeJob(json: Any?): Job {
+    val from = record(json)
+    return Job(
+        attempts = long(from["attempts"]),
+        createdAt = instant(from["created_at"]),
+        finishedAt = from["finished_at"]?.let { instant(it) },
+        id = JobId(text(from["id"])),
+        kind = text(from["kind"]),
+        lastError = from["last_error"]?.let { text(it) },
+        leasedUntil = from["leased_until"]?.let { instant(it) },
+        orderKey = from["order_key"]?.let { text(it) },
+        queue = text(from["queue"]),
+        runAt = instant(from["run_at"]),
+        state = decodeJobState(from["state"]),
+        uniqueKey = from["unique_key"]?.let { text(it) },
+    )
+}
+
+/** A job with what it works on. */
+public data class JobDetails(
+    /** Tries so far. */
+    val attempts: Long,
+    val createdAt: Timestamp,
+    val finishedAt: Timestamp?,
+    val id: JobId,
+    val kind: String,
+    /** Why it failed, waits or was given up. */
+    val lastError: String?,
+    /** Until when a worker has it. */
+    val leasedUntil: Timestamp?,
+    /** Jobs of one key run one at a time. */
+    val orderKey: String?,
+    val payload: Any?,
+    /** The pool that works it off: `timer`, `inbound`, `parked`. */
+    val queue: String,
+    /** What it gave, once it has succeeded. */
+    val result: Any?,
+    /** When it may run next, or was to run last. */
+    val runAt: Timestamp,
+    val state: JobState,
+    /** Unique among open jobs of the project. */
+    val uniqueKey: String?,
+)
+internal fun decodeJobDetails(json: Any?): JobDetails {
+    val from = record(json)
+    return JobDetails(
+        attempts = long(from["attempts"]),
+        createdAt = instant(from["created_at"]),
+        finishedAt = from["finished_at"]?.let { instant(it) },
+        id = JobId(text(from["id"])),
+        kind = text(from["kind"]),
+        lastError = from["last_error"]?.let { text(it) },
+        leasedUntil = from["leased_until"]?.let { instant(it) },
+        orderKey = from["order_key"]?.let { text(it) },
+        payload = from["payload"],
+        queue = text(from["queue"]),
+        result = from["result"],
+        runAt = instant(from["run_at"]),
+        state = decodeJobState(from["state"]),
+        uniqueKey = from["unique_key"]?.let { text(it) },
+    )
+}
+
+/** The jobs of one kind. */
+public data class JobKindStats(
+    /** Given up. */
+    val dead: Long,
+    /** Those of them whose time has come. */
+    val due: Long,
+    /** Since when the first one that is due waits. */
+    val dueSince: Timestamp?,
+    val kind: String,
+    /** Waiting for something to happen. */
+    val parked: Long,
+    val running: Long,
+    /** Waiting for their time or their turn. */
+    val scheduled: Long,
+)
+internal fun decodeJobKindStats(json: Any?): JobKindStats {
+    val from = record(json)
+    return JobKindStats(
+        dead = long(from["dead"]),
+        due = long(from["due"]),
+        dueSince = from["due_since"]?.let { instant(it) },
+        kind = text(from["kind"]),
+        parked = long(from["parked"]),
+        running = long(from["running"]),
+        scheduled = long(from["scheduled"]),
+    )
+}
+
+/** The jobs of a project in figures. */
+public data class JobStats(
+    /** There are more jobs than were counted. */
+    val hasMore: Boolean,
+    /** By kind, in the order of their names. */
+    val kinds: List<JobKindStats>,
+)
+internal fun decodeJobStats(json: Any?): JobStats {
+    val from = record(json)
+    return JobStats(
+        hasMore = boolean(from["has_more"]),
+        kinds = list(from["kinds"]) { decodeJobKindStats(it) },
+    )
+}
+
 /** Keys to set and keys to remove; a key in both is set. */
 public data class JsonPatch(
     val set: Map<String, Any?>? = null,
@@ -6574,6 +6850,30 @@ internal fun decodeOwnIdentity(json: Any?): OwnIdentity {
         pictureUrl = from["picture_url"]?.let { text(it) },
         username = from["username"]?.let { text(it) },
         wid = from["wid"]?.let { text(it) },
+    )
+}
+
+/** An event that a consumer gave up on. */
+public data class ParkedEvent(
+    /** Failed tries. */
+    val attempts: Long,
+    val error: String,
+    val eventId: EventId,
+    val failedAt: Timestamp,
+    /** It is to be tried again. */
+    val retrying: Boolean,
+    /** Its number in the log. */
+    val seq: Long,
+)
+internal fun decodeParkedEvent(json: Any?): ParkedEvent {
+    val from = record(json)
+    return ParkedEvent(
+        attempts = long(from["attempts"]),
+        error = text(from["error"]),
+        eventId = EventId(text(from["event_id"])),
+        failedAt = instant(from["failed_at"]),
+        retrying = boolean(from["retrying"]),
+        seq = long(from["seq"]),
     )
 }
 

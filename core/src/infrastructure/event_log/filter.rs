@@ -209,6 +209,11 @@ fn subject(value: &Value) -> Option<Subject> {
     Some(Subject::new(Kind::parse(kind)?, Uuid::parse_str(id).ok()?))
 }
 
+/// The last event before the first one that was recorded at `at` or later.
+pub(crate) async fn first_recorded_at(storage: &dyn Storage, scope: Scope, head: u64, at: Timestamp) -> Result<u64> {
+    seek(storage, scope, head, at).await
+}
+
 /// A number such that everything up to it was recorded before `at`, and the next one was not; found in few steps, because numbers and
 /// times grow together.
 async fn seek(storage: &dyn Storage, scope: Scope, head: u64, at: Timestamp) -> Result<u64> {

@@ -10,6 +10,7 @@ mod replay;
 pub mod verify;
 
 pub use filter::EVENT_FIELDS;
+pub(crate) use filter::first_recorded_at;
 
 #[cfg(test)]
 mod tests;

@@ -63,6 +63,7 @@ impl Contents {
         if let Some(progress) = &batch.consumer {
             self.progress(progress);
         }
+        batch.consumers.into_iter().for_each(|write| self.write_consumer(write));
         Ok(committed)
     }
 

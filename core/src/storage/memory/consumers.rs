@@ -1,6 +1,9 @@
 //! Consumers in memory.
 
-use super::super::{ConsumerProgress, ConsumerRecord, ConsumerRepository, DeadLetter, Scope};
+use super::super::{
+    ConsumerProgress, ConsumerRecord, ConsumerRepository, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery,
+    Scope,
+};
 use super::{Contents, MemoryStorage};
 use crate::kernel::{ErrorCode, ProjectId, Result, Timestamp};
 use async_trait::async_trait;
@@ -16,6 +19,9 @@ impl Contents {
     /// Only after [`holds_lease`](Self::holds_lease).
     pub(super) fn progress(&mut self, progress: &ConsumerProgress) {
         let place = (progress.project_id, progress.name.clone());
+        if let (Some(id), Some(letters)) = (progress.resolved, self.dead_letters.get_mut(&place)) {
+            letters.retain(|letter| letter.event_id != id);
+        }
         if let Some(dead) = &progress.dead_letter {
             let letters = self.dead_letters.entry(place.clone()).or_default();
             letters.retain(|letter| letter.event_id != dead.event_id);
@@ -35,6 +41,64 @@ impl Contents {
             }
         }
     }
+
+    pub(super) fn write_consumer(&mut self, write: ConsumerWrite) {
+        match write {
+            ConsumerWrite::Create(consumer) => {
+                let place = (consumer.project_id.0, consumer.name.clone());
+                self.consumers.entry(place).or_insert(consumer);
+            }
+            ConsumerWrite::SetStatus { project_id, name, status } => {
+                let Some(consumer) = self.consumers.get_mut(&(project_id, name)) else { return };
+                consumer.status = status;
+                void_lease(consumer);
+            }
+            ConsumerWrite::Reset { project_id, name, checkpoint } => {
+                let place = (project_id, name);
+                let Some(consumer) = self.consumers.get_mut(&place) else { return };
+                consumer.checkpoint = checkpoint;
+                consumer.generation += 1;
+                consumer.attempts = 0;
+                consumer.next_attempt_at = None;
+                consumer.last_error = None;
+                void_lease(consumer);
+                if let Some(letters) = self.dead_letters.get_mut(&place) {
+                    letters.retain(|letter| letter.seq <= checkpoint);
+                }
+            }
+            ConsumerWrite::RetryDeadLetters { project_id, name, event_ids } => {
+                let place = (project_id, name);
+                let letters = self.dead_letters.get_mut(&place).into_iter().flatten();
+                letters.filter(|letter| event_ids.contains(&letter.event_id)).for_each(|letter| letter.retrying = true);
+                if let Some(consumer) = self.consumers.get_mut(&place) {
+                    consumer.next_attempt_at = None;
+                }
+            }
+            ConsumerWrite::DiscardDeadLetters { project_id, name, event_ids } => {
+                if let Some(letters) = self.dead_letters.get_mut(&(project_id, name)) {
+                    letters.retain(|letter| !event_ids.contains(&letter.event_id));
+                }
+            }
+            ConsumerWrite::Delete { project_id, name } => {
+                let place = (project_id, name);
+                self.dead_letters.remove(&place);
+                self.consumers.remove(&place);
+            }
+        }
+    }
+
+    /// A consumer with what is counted for it.
+    fn shown(&self, consumer: &ConsumerRecord) -> ConsumerRecord {
+        let letters = self.dead_letters.get(&(consumer.project_id.0, consumer.name.clone()));
+        let retrying = letters.into_iter().flatten().filter(|letter| letter.retrying).count() as u64;
+        ConsumerRecord { retrying, ..consumer.clone() }
+    }
+}
+
+fn void_lease(consumer: &mut ConsumerRecord) {
+    consumer.lease_token += 1;
+    consumer.lease_owner = None;
+    consumer.lease_until = None;
 }
 
 #[async_trait]
@@ -50,13 +114,14 @@ impl ConsumerRepository for MemoryStorage {
         });
         known.events.clone_from(&consumer.events);
         known.max_attempts = consumer.max_attempts;
-        Ok(known.clone())
+        let known = known.clone();
+        Ok(contents.shown(&known))
     }
 
     async fn consumers(&self, scope: Scope) -> Result<Vec<ConsumerRecord>> {
         let contents = self.contents()?;
         let seen = contents.consumers.iter().filter(|((project, _), _)| scope.sees(*project));
-        Ok(seen.map(|(_, consumer)| consumer.clone()).collect())
+        Ok(seen.map(|(_, consumer)| contents.shown(consumer)).collect())
     }
 
     async fn claim_consumer(
@@ -70,13 +135,15 @@ impl ConsumerRepository for MemoryStorage {
         let mut contents = self.contents()?;
         let Some(consumer) = contents.consumers.get_mut(&(project, name.to_owned())) else { return Ok(None) };
         let is_free = consumer.lease_until.is_none_or(|until| until <= now);
-        if !is_free || consumer.next_attempt_at.is_some_and(|at| at > now) {
+        let is_held_back = consumer.next_attempt_at.is_some_and(|at| at > now);
+        if !is_free || is_held_back || consumer.status != ConsumerStatus::Active {
             return Ok(None);
         }
         consumer.lease_token += 1;
         consumer.lease_owner = Some(owner);
         consumer.lease_until = Some(until);
-        Ok(Some(consumer.clone()))
+        let claimed = consumer.clone();
+        Ok(Some(contents.shown(&claimed)))
     }
 
     async fn update_consumer(&self, progress: &ConsumerProgress) -> Result<()> {
@@ -88,24 +155,12 @@ impl ConsumerRepository for MemoryStorage {
         Ok(())
     }
 
-    async fn delete_consumer(&self, project: ProjectId, name: &str) -> Result<bool> {
-        let mut contents = self.contents()?;
-        let place = (project, name.to_owned());
-        contents.dead_letters.remove(&place);
-        Ok(contents.consumers.remove(&place).is_some())
-    }
-
-    async fn dead_letters(&self, project: ProjectId, name: &str, limit: usize) -> Result<Vec<DeadLetter>> {
+    async fn dead_letters(&self, project: ProjectId, name: &str, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>> {
         let contents = self.contents()?;
-        let letters = contents.dead_letters.get(&(project, name.to_owned()));
-        Ok(letters.into_iter().flatten().take(limit).cloned().collect())
-    }
-
-    async fn remove_dead_letters(&self, project: ProjectId, name: &str, event_ids: &[Uuid]) -> Result<u64> {
-        let mut contents = self.contents()?;
-        let Some(letters) = contents.dead_letters.get_mut(&(project, name.to_owned())) else { return Ok(0) };
-        let before = letters.len();
-        letters.retain(|letter| !event_ids.contains(&letter.event_id));
-        Ok((before - letters.len()) as u64)
+        let letters = contents.dead_letters.get(&(project, name.to_owned())).into_iter().flatten();
+        let wanted = letters.filter(|letter| {
+            letter.seq > query.after && query.retrying.is_none_or(|retrying| letter.retrying == retrying)
+        });
+        Ok(wanted.take(query.limit).cloned().collect())
     }
 }

@@ -65,6 +65,14 @@ impl Contents {
                     open.finished_at = Some(at);
                 }
             }
+            JobWrite::CancelJob { project_id, id, at } => {
+                let job = self.jobs.get_mut(&id).filter(|job| job.project_id.0 == project_id);
+                if let Some(job) = job.filter(|job| job.state.is_open() || job.state == JobState::Dead) {
+                    revoke(job);
+                    job.state = JobState::Cancelled;
+                    job.finished_at = Some(at);
+                }
+            }
             JobWrite::Release { project_id, ids, run_at } => {
                 for id in ids {
                     self.release_job(project_id, id, run_at);
@@ -91,7 +99,7 @@ impl Contents {
         let key = job.unique_key.clone();
         let is_taken = is_dead && self.open_job(project, key.as_deref()).is_some();
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        if is_taken || !(is_dead || job.state == JobState::Parked) {
+        if is_taken || !(is_dead || matches!(job.state, JobState::Parked | JobState::Scheduled)) {
             return;
         }
         if is_dead {

@@ -2,15 +2,21 @@
 
 use super::*;
 use crate::kernel::{ErrorCode, Kind};
-use crate::storage::{Batch, CommitError, ConsumerProgress, ConsumerRecord, DeadLetter, ProjectIdOrNil, Scope};
+use crate::storage::{
+    Batch, CommitError, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery,
+    ProjectIdOrNil, Scope,
+};
 use std::sync::Barrier;
 
-fn consumer(name: &str) -> ConsumerRecord {
+pub(super) fn consumer(name: &str) -> ConsumerRecord {
     ConsumerRecord {
         project_id: ProjectIdOrNil(PROJECT),
         name: name.to_owned(),
         events: vec!["contact.*".to_owned()],
         max_attempts: 5,
+        status: ConsumerStatus::Active,
+        generation: 1,
+        retrying: 0,
         checkpoint: 0,
         attempts: 0,
         next_attempt_at: None,
@@ -34,7 +40,18 @@ fn progress(token: u64, checkpoint: u64) -> ConsumerProgress {
         release: false,
         lease_until: None,
         dead_letter: None,
+        resolved: None,
     }
+}
+
+async fn write(store: &dyn Storage, write: ConsumerWrite) {
+    committed(store.commit(Batch { consumers: vec![write], ..Batch::default() }).await);
+}
+
+const ALL: DeadLetterQuery = DeadLetterQuery { after: 0, retrying: None, limit: 9 };
+
+async fn letters(store: &dyn Storage, query: DeadLetterQuery) -> Vec<DeadLetter> {
+    store.dead_letters(PROJECT, "one", &query).await.unwrap()
 }
 
 async fn claim(store: &dyn Storage, now: i64, until: i64) -> Option<ConsumerRecord> {
@@ -54,8 +71,10 @@ pub async fn a_consumer_keeps_its_checkpoint(place: &dyn Place) {
     assert_eq!(names(store.consumers(Scope::Project(PROJECT)).await.unwrap()), ["one", "two"]);
     assert!(store.consumers(Scope::Project(OTHER_PROJECT)).await.unwrap().is_empty());
     assert_eq!(store.consumers(Scope::Installation).await.unwrap().len(), 2);
-    assert!(store.delete_consumer(PROJECT, "one").await.unwrap());
-    assert!(!store.delete_consumer(PROJECT, "one").await.unwrap());
+    let delete = || ConsumerWrite::Delete { project_id: PROJECT, name: "one".to_owned() };
+    write(&*store, delete()).await;
+    write(&*store, delete()).await;
+    assert_eq!(names(store.consumers(Scope::Project(PROJECT)).await.unwrap()), ["two"]);
     assert!(claim(&*store, 100, 110).await.is_none());
 }
 
@@ -122,27 +141,111 @@ pub async fn progress_commits_with_its_effect(place: &dyn Place) {
     assert_eq!(store.consumers(Scope::Installation).await.unwrap()[0].checkpoint, 4);
 }
 
-pub async fn dead_letters_are_kept_in_order(place: &dyn Place) {
-    let store = place.open().await;
-    store.open_consumer(&consumer("one")).await.unwrap();
-    let lease = claim(&*store, 0, 10).await.unwrap();
-    let letter = |number: u128| DeadLetter {
+fn letter(number: u128) -> DeadLetter {
+    DeadLetter {
         event_id: id(number),
         seq: number as u64,
         attempts: 5,
         error: "boom".to_owned(),
         failed_at: at(5),
-    };
+        retrying: false,
+    }
+}
+
+/// A consumer that gave up on the events 1 to 3, and its lease.
+async fn given_up(store: &dyn Storage) -> ConsumerRecord {
+    store.open_consumer(&consumer("one")).await.unwrap();
+    let lease = claim(store, 0, 10).await.unwrap();
     for number in [2, 1, 3] {
         let dead = ConsumerProgress { dead_letter: Some(letter(number)), ..progress(lease.lease_token, number as u64) };
         store.update_consumer(&dead).await.unwrap();
     }
-    assert_eq!(store.dead_letters(PROJECT, "one", 2).await.unwrap(), [letter(1), letter(2)]);
-    assert_eq!(store.remove_dead_letters(PROJECT, "one", &[id(1), id(9)]).await.unwrap(), 1);
-    assert_eq!(store.dead_letters(PROJECT, "one", 9).await.unwrap(), [letter(2), letter(3)]);
-    assert!(store.dead_letters(OTHER_PROJECT, "one", 9).await.unwrap().is_empty());
-    store.delete_consumer(PROJECT, "one").await.unwrap();
-    assert!(store.dead_letters(PROJECT, "one", 9).await.unwrap().is_empty());
+    lease
+}
+
+pub async fn dead_letters_are_kept_in_order(place: &dyn Place) {
+    let store = place.open().await;
+    given_up(&*store).await;
+    assert_eq!(letters(&*store, DeadLetterQuery { limit: 2, ..ALL }).await, [letter(1), letter(2)]);
+    assert_eq!(letters(&*store, DeadLetterQuery { after: 1, ..ALL }).await, [letter(2), letter(3)]);
+    let (project_id, name) = (PROJECT, "one".to_owned());
+    let event_ids = vec![id(1), id(9)];
+    write(&*store, ConsumerWrite::DiscardDeadLetters { project_id, name: name.clone(), event_ids }).await;
+    assert_eq!(letters(&*store, ALL).await, [letter(2), letter(3)]);
+    assert!(store.dead_letters(OTHER_PROJECT, "one", &ALL).await.unwrap().is_empty());
+    write(&*store, ConsumerWrite::Delete { project_id, name }).await;
+    assert!(letters(&*store, ALL).await.is_empty());
+}
+
+pub async fn dead_letters_are_tried_again(place: &dyn Place) {
+    let store = place.open().await;
+    let lease = given_up(&*store).await;
+    let failing = ConsumerProgress { next_attempt_at: Some(at(99)), ..progress(lease.lease_token, 3) };
+    store.update_consumer(&ConsumerProgress { release: true, ..failing }).await.unwrap();
+    assert!(claim(&*store, 50, 60).await.is_none());
+    let retry = |event_ids| ConsumerWrite::RetryDeadLetters { project_id: PROJECT, name: "one".to_owned(), event_ids };
+    write(&*store, retry(vec![id(3), id(2), id(9)])).await;
+    let again = |number| DeadLetter { retrying: true, ..letter(number) };
+    let retrying = |retrying| DeadLetterQuery { retrying: Some(retrying), ..ALL };
+    assert_eq!(letters(&*store, retrying(true)).await, [again(2), again(3)]);
+    assert_eq!(letters(&*store, retrying(false)).await, [letter(1)]);
+    assert_eq!(store.consumers(Scope::Project(PROJECT)).await.unwrap()[0].retrying, 2);
+
+    let lease = claim(&*store, 50, 60).await.expect("the failure holds nobody back any more");
+    assert_eq!((lease.retrying, lease.checkpoint), (2, 3));
+    let done = ConsumerProgress { resolved: Some(id(2)), ..progress(lease.lease_token, 3) };
+    store.update_consumer(&done).await.unwrap();
+    let failed = DeadLetter { attempts: 6, ..letter(3) };
+    let progress = ConsumerProgress { dead_letter: Some(failed.clone()), ..progress(lease.lease_token, 3) };
+    let batch = Batch { consumer: Some(progress), ..Batch::default() };
+    committed(store.commit(batch).await);
+    assert_eq!(letters(&*store, ALL).await, [letter(1), failed]);
+    assert_eq!(store.consumers(Scope::Project(PROJECT)).await.unwrap()[0].retrying, 0);
+}
+
+pub async fn a_paused_consumer_is_not_claimed(place: &dyn Place) {
+    let store = place.open().await;
+    store.open_consumer(&consumer("one")).await.unwrap();
+    let lease = claim(&*store, 0, 10).await.unwrap();
+    let set = |status| ConsumerWrite::SetStatus { project_id: PROJECT, name: "one".to_owned(), status };
+    write(&*store, set(ConsumerStatus::Paused)).await;
+    let late = store.update_consumer(&progress(lease.lease_token, 3)).await;
+    assert_eq!(late.map_err(|error| error.code()), Err(ErrorCode::LeaseLost), "who was reading has lost its lease");
+    assert!(claim(&*store, 50, 60).await.is_none());
+    let opened = store.open_consumer(&ConsumerRecord { max_attempts: 7, ..consumer("one") }).await.unwrap();
+    assert_eq!((opened.status, opened.max_attempts), (ConsumerStatus::Paused, 7), "opening does not wake it");
+    write(&*store, set(ConsumerStatus::Active)).await;
+    let lease = claim(&*store, 50, 60).await.unwrap();
+    assert_eq!((lease.checkpoint, lease.status), (0, ConsumerStatus::Active));
+}
+
+pub async fn a_reset_begins_a_new_generation(place: &dyn Place) {
+    let store = place.open().await;
+    let lease = given_up(&*store).await;
+    let reset = ConsumerWrite::Reset { project_id: PROJECT, name: "one".to_owned(), checkpoint: 1 };
+    // With a batch that is refused, it does not happen.
+    let event = event(PROJECT, 1, 1, 1, "consumer.reset");
+    let refused =
+        Batch { events: vec![event.clone(), event.clone()], consumers: vec![reset.clone()], ..Batch::default() };
+    assert!(store.commit(refused).await.is_err());
+    assert_eq!(store.consumers(Scope::Project(PROJECT)).await.unwrap()[0].generation, 1);
+
+    let batch = Batch { events: vec![event], consumers: vec![reset], ..Batch::default() };
+    committed(store.commit(batch).await);
+    let late = store.update_consumer(&progress(lease.lease_token, 9)).await;
+    assert_eq!(late.map_err(|error| error.code()), Err(ErrorCode::LeaseLost));
+    let anew = claim(&*store, 0, 10).await.unwrap();
+    assert_eq!((anew.checkpoint, anew.generation), (1, 2));
+    assert!(anew.lease_token > lease.lease_token);
+    assert_eq!(letters(&*store, ALL).await, [letter(1)]);
+}
+
+pub async fn a_consumer_is_made_once(place: &dyn Place) {
+    let store = place.open().await;
+    let made = ConsumerRecord { checkpoint: 4, ..consumer("one") };
+    write(&*store, ConsumerWrite::Create(made.clone())).await;
+    write(&*store, ConsumerWrite::Create(ConsumerRecord { checkpoint: 9, ..made.clone() })).await;
+    assert_eq!(store.consumers(Scope::Project(PROJECT)).await.unwrap(), [made]);
 }
 
 pub async fn racing_claims_give_one_lease(place: &dyn Place) {

@@ -200,6 +200,41 @@ pub async fn dead_jobs_are_released(place: &dyn Place) {
     assert_eq!(ids(&claim(&*store, 9).await), [1]);
 }
 
+pub async fn jobs_are_cancelled_by_their_id(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, enqueue([in_line(1, 0, "line"), in_line(2, 0, "line"), job(3, 0), keyed(4, 500, "k")])).await;
+    let running = claim(&*store, 0).await;
+    assert_eq!(ids(&running), [1, 3]);
+    write(&*store, [finish(3, 1, JobState::Dead)]).await;
+    let cancel = |project_id, number| JobWrite::CancelJob { project_id, id: id(number), at: at(5) };
+    write(&*store, [cancel(OTHER_PROJECT, 1)]).await;
+    assert_eq!(get(&*store, 1).await.state, JobState::Running);
+    write(&*store, [cancel(PROJECT, 1), cancel(PROJECT, 3), cancel(PROJECT, 4), cancel(PROJECT, 9)]).await;
+    for number in [1, 3, 4] {
+        let job = get(&*store, number).await;
+        assert_eq!((job.state, job.finished_at), (JobState::Cancelled, Some(at(5))), "{number}");
+    }
+    let late = Batch { jobs: vec![finish(1, 1, JobState::Succeeded)], ..Batch::default() };
+    assert_eq!(store.commit(late).await, Err(CommitError::LeaseLost));
+    assert_eq!(ids(&claim(&*store, 9).await), [2], "the next of its line is free");
+    write(&*store, [finish(2, 1, JobState::Succeeded)]).await;
+    write(&*store, [cancel(PROJECT, 2)]).await;
+    assert_eq!(get(&*store, 2).await.state, JobState::Succeeded, "what has ended stays");
+    write(&*store, enqueue([keyed(5, 0, "k")])).await;
+    assert_eq!(get(&*store, 5).await.state, JobState::Scheduled, "the key of a cancelled one is free");
+}
+
+pub async fn a_scheduled_job_is_hurried(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, enqueue([job(1, 500), in_line(2, 400, "line"), in_line(3, 600, "line")])).await;
+    let release = JobWrite::Release { project_id: PROJECT, ids: vec![id(1), id(3)], run_at: at(2) };
+    write(&*store, [release]).await;
+    assert_eq!(get(&*store, 1).await.run_at, at(2));
+    assert_eq!(ids(&claim(&*store, 2).await), [1], "the other one is not first in its line");
+    write(&*store, [finish(1, 1, JobState::Succeeded)]).await;
+    assert_eq!(ids(&claim(&*store, 400).await), [2]);
+}
+
 pub async fn jobs_are_listed(place: &dyn Place) {
     let store = place.open().await;
     let hook = JobRecord { queue: "webhook".to_owned(), kind: "webhook.send".to_owned(), ..keyed(3, 0, "hook:%:1") };

@@ -61,11 +61,12 @@ macro_rules! conformance_suite {
                 a_stream_has_no_fork;
             consumers: a_consumer_keeps_its_checkpoint, a_lease_excludes_others, an_expired_lease_is_taken_over,
                 a_failure_holds_back_until_its_time, progress_commits_with_its_effect, dead_letters_are_kept_in_order,
-                racing_claims_give_one_lease;
+                dead_letters_are_tried_again, a_paused_consumer_is_not_claimed, a_reset_begins_a_new_generation,
+                a_consumer_is_made_once, racing_claims_give_one_lease;
             jobs: due_jobs_are_claimed_in_order, a_token_fences_out_the_slow, a_unique_key_holds_while_open,
                 a_schedule_moves, a_running_job_can_be_moved, a_job_may_schedule_its_successor, a_cancelled_job_is_gone,
                 jobs_of_one_order_key_run_in_turn, a_retry_keeps_its_place, parked_jobs_hold_nobody_back,
-                dead_jobs_are_released, jobs_are_listed, old_jobs_are_purged, racing_workers_share_jobs;
+                dead_jobs_are_released, jobs_are_cancelled_by_their_id, a_scheduled_job_is_hurried, jobs_are_listed, old_jobs_are_purged, racing_workers_share_jobs;
             secrets: a_secret_comes_back_as_it_was_put, a_secret_belongs_to_its_batch, a_revision_has_one_value,
                 shredded_revisions_are_gone, racing_writers_put_a_revision_once;
             life: data_survives_reopening, a_new_column_is_filled, a_new_version_fills_again, a_closed_store_refuses,

@@ -3,8 +3,8 @@
 use super::*;
 use crate::kernel::{Kind, Timestamp};
 use crate::storage::{
-    Batch, CommitError, EventQuery, FieldKind, Filter, IdempotencyRecord, IndexChange, JobQuery, JobState, JobWrite,
-    KeyRef, Scope,
+    Batch, CommitError, ConsumerWrite, EventQuery, FieldKind, Filter, IdempotencyRecord, IndexChange, JobQuery,
+    JobState, JobWrite, KeyRef, Scope,
 };
 use uuid::Uuid;
 
@@ -163,6 +163,7 @@ pub async fn a_refused_batch_leaves_nothing(place: &dyn Place) {
         secrets: vec![super::secrets::put(PROJECT, 7, 1)],
         idempotency: Some(record("fresh")),
         consumer: None,
+        consumers: vec![ConsumerWrite::Create(super::consumers::consumer("made"))],
     };
     committed(store.commit(Batch { secrets: vec![super::secrets::put(PROJECT, 8, 1)], ..Batch::default() }).await);
     let mut refused = Vec::new();
@@ -198,6 +199,7 @@ pub async fn a_refused_batch_leaves_nothing(place: &dyn Place) {
         assert_eq!(store.head(PROJECT).await.unwrap(), 1);
         assert!(store.job(SCOPE, id(1)).await.unwrap().is_none());
         assert!(store.idempotent(PROJECT.uuid(), "fresh", at(0)).await.unwrap().is_none());
+        assert!(store.consumers(SCOPE).await.unwrap().is_empty());
         assert!(store.secret(PROJECT, id(7), None).await.unwrap().is_none());
         assert!(store.search(SCOPE, Kind::Contact, "new", 10).await.unwrap().is_empty());
     }

@@ -2328,6 +2328,272 @@ class Chats(Collection):
         )
 
 
+class Consumers(Collection):
+    """The collection `consumers`."""
+
+    def create(
+        self,
+        *,
+        name: str,
+        events: Sequence[str] | None = None,
+        max_attempts: int | None = None,
+        start: t.ConsumerStart | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Consumer:
+        """Makes a durable reader of the log before anybody reads: events are kept for it from `start` on. Subscribing under its name goes on
+        from there, and makes it where there is none.
+
+        Args:
+            events: Types (`contact.created`) or prefixes (`contact.*`); all unless told.
+            max_attempts: Failed tries before it gives up on an event, 1 to 100; 10 unless told.
+            name: 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`.
+            start: Now unless told.
+
+        Permission: events.manage.
+        Errors: builtin_protected, consumer_exists, event_type_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return self._call(
+            "consumers.create",
+            {
+                "name": name,
+                "events": given(events),
+                "max_attempts": given(max_attempts),
+                "start": given(start),
+            },
+            t.Consumer,
+            idempotency_key,
+            expected_version,
+        )
+
+    def dead_letters(
+        self,
+        *,
+        name: str,
+        limit: int | None = None,
+        retrying: bool | None = None,
+    ) -> Pager[t.ParkedEvent]:
+        """The events that a consumer gave up on, in log order.
+
+        Args:
+            cursor: `next_cursor` of the page before.
+            limit: 1 to 100; 20 unless told.
+            name: Of the consumer.
+            retrying: Only those that are to be tried again, or only the others.
+
+        Permission: events.view.
+        Errors: consumer_not_found, cursor_invalid, limit_out_of_range, permission_denied, project_not_found.
+        """
+        return self._list(
+            "consumers.dead_letters",
+            {
+                "name": name,
+                "limit": given(limit),
+                "retrying": given(retrying),
+            },
+            Page[t.ParkedEvent],
+        )
+
+    def delete(
+        self,
+        *,
+        name: str,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> None:
+        """Forgets a consumer with its checkpoint and what it gave up on.
+
+        Permission: events.manage.
+        Errors: builtin_protected, consumer_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return self._call(
+            "consumers.delete",
+            {
+                "name": name,
+            },
+            None,
+            idempotency_key,
+            expected_version,
+        )
+
+    def discard_dead_letters(
+        self,
+        *,
+        name: str,
+        reason: str,
+        event_ids: Sequence[t.EventId] | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.DeadLettersChanged:
+        """Leaves events for good that a consumer gave up on.
+
+        Args:
+            event_ids: At most 500 events; unless told, the first 500.
+            name: Of the consumer.
+            reason: 1 to 500 characters.
+
+        Permission: events.manage.
+        Errors: batch_too_large, consumer_not_found, dead_letter_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, reason_required, version_conflict.
+        """
+        return self._call(
+            "consumers.discard_dead_letters",
+            {
+                "name": name,
+                "reason": reason,
+                "event_ids": given(event_ids),
+            },
+            t.DeadLettersChanged,
+            idempotency_key,
+            expected_version,
+        )
+
+    def get(
+        self,
+        *,
+        name: str,
+    ) -> t.Consumer:
+        """A consumer by its name: how far it is, what it failed at.
+
+        Permission: events.view.
+        Errors: consumer_not_found, permission_denied, project_not_found.
+        """
+        return self._call(
+            "consumers.get",
+            {
+                "name": name,
+            },
+            t.Consumer,
+        )
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        status: t.ConsumerStatus | None = None,
+    ) -> Pager[t.Consumer]:
+        """The consumers of the project, by name: the host's and the library's own, whose names begin with `ventros.`.
+
+        Args:
+            cursor: `next_cursor` of the page before.
+            limit: 1 to 100; 20 unless told.
+
+        Permission: events.view.
+        Errors: limit_out_of_range, permission_denied, project_not_found.
+        """
+        return self._list(
+            "consumers.list",
+            {
+                "limit": given(limit),
+                "status": given(status),
+            },
+            Page[t.Consumer],
+        )
+
+    def pause(
+        self,
+        *,
+        name: str,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Consumer:
+        """Lets nobody read a consumer until it is resumed; who reads now cannot acknowledge any more, and what it had comes again later. The
+        library's own can be paused too: what they do waits.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: events.manage.
+        Errors: consumer_not_found, idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return self._call(
+            "consumers.pause",
+            {
+                "name": name,
+                "reason": given(reason),
+            },
+            t.Consumer,
+            idempotency_key,
+            expected_version,
+        )
+
+    def reset(
+        self,
+        *,
+        name: str,
+        to: t.ConsumerStart,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Consumer:
+        """Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or later, to skip some. Who
+        reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
+
+        Permission: events.manage.
+        Errors: builtin_protected, consumer_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return self._call(
+            "consumers.reset",
+            {
+                "name": name,
+                "to": to,
+            },
+            t.Consumer,
+            idempotency_key,
+            expected_version,
+        )
+
+    def resume(
+        self,
+        *,
+        name: str,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Consumer:
+        """Lets a paused consumer go on where it stopped.
+
+        Permission: events.manage.
+        Errors: consumer_not_found, idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return self._call(
+            "consumers.resume",
+            {
+                "name": name,
+            },
+            t.Consumer,
+            idempotency_key,
+            expected_version,
+        )
+
+    def retry_dead_letters(
+        self,
+        *,
+        name: str,
+        event_ids: Sequence[t.EventId] | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.DeadLettersChanged:
+        """Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is done with then, or
+        given up on again.
+
+        Args:
+            event_ids: At most 500 events; unless told, the first 500 that are not being tried again.
+            name: Of the consumer.
+
+        Permission: events.manage.
+        Errors: batch_too_large, consumer_not_found, dead_letter_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return self._call(
+            "consumers.retry_dead_letters",
+            {
+                "name": name,
+                "event_ids": given(event_ids),
+            },
+            t.DeadLettersChanged,
+            idempotency_key,
+            expected_version,
+        )
+
+
 class Contacts(Collection):
     """The collection `contacts`."""
 
@@ -3468,6 +3734,120 @@ class Inbound(Collection):
             t.Replayed,
             idempotency_key,
             expected_version,
+        )
+
+
+class Jobs(Collection):
+    """The collection `jobs`."""
+
+    def cancel(
+        self,
+        id: t.JobId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Job:
+        """Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends at the same moment
+        stays as it ended.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, invalid_state, job_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return self._call(
+            "jobs.cancel",
+            {
+                "id": id,
+            },
+            t.Job,
+            idempotency_key,
+            expected_version,
+        )
+
+    def get(
+        self,
+        id: t.JobId,
+    ) -> t.JobDetails:
+        """A job by its id, with what it works on.
+
+        Permission: jobs.manage.
+        Errors: job_not_found, permission_denied, project_not_found.
+        """
+        return self._call(
+            "jobs.get",
+            {
+                "id": id,
+            },
+            t.JobDetails,
+        )
+
+    def list(
+        self,
+        *,
+        kind: str | None = None,
+        limit: int | None = None,
+        queue: str | None = None,
+        states: Sequence[t.JobState] | None = None,
+        unique_key_prefix: str | None = None,
+    ) -> Pager[t.Job]:
+        """Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90.
+
+        Args:
+            cursor: `next_cursor` of the page before.
+            limit: 1 to 100; 20 unless told.
+            queue: `timer`, `inbound`, `parked`.
+            states: Any unless told.
+            unique_key_prefix: What the unique key begins with.
+
+        Permission: jobs.manage.
+        Errors: cursor_invalid, limit_out_of_range, permission_denied, project_not_found.
+        """
+        return self._list(
+            "jobs.list",
+            {
+                "kind": given(kind),
+                "limit": given(limit),
+                "queue": given(queue),
+                "states": given(states),
+                "unique_key_prefix": given(unique_key_prefix),
+            },
+            Page[t.Job],
+        )
+
+    def run_now(
+        self,
+        id: t.JobId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Job:
+        """Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one gets all its tries
+        again, unless an open job has taken its unique key. Jobs before it in its line still come first.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, invalid_state, job_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return self._call(
+            "jobs.run_now",
+            {
+                "id": id,
+            },
+            t.Job,
+            idempotency_key,
+            expected_version,
+        )
+
+    def stats(
+        self,
+    ) -> t.JobStats:
+        """How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead.
+
+        Permission: jobs.manage.
+        Errors: permission_denied, project_not_found.
+        """
+        return self._call(
+            "jobs.stats",
+            {},
+            t.JobStats,
         )
 
 
@@ -5405,6 +5785,10 @@ class ProjectCollections(Collection):
         return Chats(self._engine, self._scope)
 
     @cached_property
+    def consumers(self) -> Consumers:
+        return Consumers(self._engine, self._scope)
+
+    @cached_property
     def contacts(self) -> Contacts:
         return Contacts(self._engine, self._scope)
 
@@ -5415,6 +5799,10 @@ class ProjectCollections(Collection):
     @cached_property
     def inbound(self) -> Inbound:
         return Inbound(self._engine, self._scope)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        return Jobs(self._engine, self._scope)
 
     @cached_property
     def members(self) -> Members:

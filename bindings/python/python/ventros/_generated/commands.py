@@ -649,6 +649,174 @@ class chats:
         )
 
 
+class consumers:
+    """Commands of the collection `consumers`."""
+
+    @staticmethod
+    def create(
+        *,
+        name: str,
+        events: Sequence[str] | None = None,
+        max_attempts: int | None = None,
+        start: t.ConsumerStart | None = None,
+    ) -> Command[t.Consumer]:
+        """Makes a durable reader of the log before anybody reads: events are kept for it from `start` on. Subscribing under its name goes on
+        from there, and makes it where there is none.
+
+        Args:
+            events: Types (`contact.created`) or prefixes (`contact.*`); all unless told.
+            max_attempts: Failed tries before it gives up on an event, 1 to 100; 10 unless told.
+            name: 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`.
+            start: Now unless told.
+
+        Permission: events.manage.
+        Errors: builtin_protected, consumer_exists, event_type_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "consumers.create",
+            {
+                "name": name,
+                "events": given(events),
+                "max_attempts": given(max_attempts),
+                "start": given(start),
+            },
+            t.Consumer,
+        )
+
+    @staticmethod
+    def delete(
+        *,
+        name: str,
+    ) -> Command[None]:
+        """Forgets a consumer with its checkpoint and what it gave up on.
+
+        Permission: events.manage.
+        Errors: builtin_protected, consumer_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "consumers.delete",
+            {
+                "name": name,
+            },
+            None,
+        )
+
+    @staticmethod
+    def discard_dead_letters(
+        *,
+        name: str,
+        reason: str,
+        event_ids: Sequence[t.EventId] | None = None,
+    ) -> Command[t.DeadLettersChanged]:
+        """Leaves events for good that a consumer gave up on.
+
+        Args:
+            event_ids: At most 500 events; unless told, the first 500.
+            name: Of the consumer.
+            reason: 1 to 500 characters.
+
+        Permission: events.manage.
+        Errors: batch_too_large, consumer_not_found, dead_letter_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, reason_required, version_conflict.
+        """
+        return Command(
+            "consumers.discard_dead_letters",
+            {
+                "name": name,
+                "reason": reason,
+                "event_ids": given(event_ids),
+            },
+            t.DeadLettersChanged,
+        )
+
+    @staticmethod
+    def pause(
+        *,
+        name: str,
+        reason: str | None = None,
+    ) -> Command[t.Consumer]:
+        """Lets nobody read a consumer until it is resumed; who reads now cannot acknowledge any more, and what it had comes again later. The
+        library's own can be paused too: what they do waits.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: events.manage.
+        Errors: consumer_not_found, idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "consumers.pause",
+            {
+                "name": name,
+                "reason": given(reason),
+            },
+            t.Consumer,
+        )
+
+    @staticmethod
+    def reset(
+        *,
+        name: str,
+        to: t.ConsumerStart,
+    ) -> Command[t.Consumer]:
+        """Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or later, to skip some. Who
+        reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
+
+        Permission: events.manage.
+        Errors: builtin_protected, consumer_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "consumers.reset",
+            {
+                "name": name,
+                "to": to,
+            },
+            t.Consumer,
+        )
+
+    @staticmethod
+    def resume(
+        *,
+        name: str,
+    ) -> Command[t.Consumer]:
+        """Lets a paused consumer go on where it stopped.
+
+        Permission: events.manage.
+        Errors: consumer_not_found, idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "consumers.resume",
+            {
+                "name": name,
+            },
+            t.Consumer,
+        )
+
+    @staticmethod
+    def retry_dead_letters(
+        *,
+        name: str,
+        event_ids: Sequence[t.EventId] | None = None,
+    ) -> Command[t.DeadLettersChanged]:
+        """Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is done with then, or
+        given up on again.
+
+        Args:
+            event_ids: At most 500 events; unless told, the first 500 that are not being tried again.
+            name: Of the consumer.
+
+        Permission: events.manage.
+        Errors: batch_too_large, consumer_not_found, dead_letter_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "consumers.retry_dead_letters",
+            {
+                "name": name,
+                "event_ids": given(event_ids),
+            },
+            t.DeadLettersChanged,
+        )
+
+
 class contacts:
     """Commands of the collection `contacts`."""
 
@@ -1319,6 +1487,46 @@ class inbound:
                 "ids": ids,
             },
             t.Replayed,
+        )
+
+
+class jobs:
+    """Commands of the collection `jobs`."""
+
+    @staticmethod
+    def cancel(
+        id: t.JobId,
+    ) -> Command[t.Job]:
+        """Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends at the same moment
+        stays as it ended.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, invalid_state, job_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "jobs.cancel",
+            {
+                "id": id,
+            },
+            t.Job,
+        )
+
+    @staticmethod
+    def run_now(
+        id: t.JobId,
+    ) -> Command[t.Job]:
+        """Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one gets all its tries
+        again, unless an open job has taken its unique key. Jobs before it in its line still come first.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, invalid_state, job_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "jobs.run_now",
+            {
+                "id": id,
+            },
+            t.Job,
         )
 
 
@@ -3380,9 +3588,11 @@ class system_users:
 __all__ = [
     "channels",
     "chats",
+    "consumers",
     "contacts",
     "events",
     "inbound",
+    "jobs",
     "members",
     "messages",
     "projects",

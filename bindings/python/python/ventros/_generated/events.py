@@ -715,6 +715,67 @@ class ChatUnmuted(Struct, frozen=True, kw_only=True):
     type: ClassVar[Literal["chat.unmuted"]] = "chat.unmuted"
 
 
+class ConsumerCreated(Struct, frozen=True, kw_only=True):
+    """It was made by a command. Subscribing makes one without an event.
+
+    Of consumer, version 1.
+    """
+
+    type: ClassVar[Literal["consumer.created"]] = "consumer.created"
+    events: List[str]
+    """Types or prefixes; empty for all."""
+    max_attempts: int
+    name: str
+    start_seq: int
+    """The first event that it reads."""
+
+
+class ConsumerDeleted(Struct, frozen=True, kw_only=True):
+    """It is gone, with what it gave up on.
+
+    Of consumer, version 1.
+    """
+
+    type: ClassVar[Literal["consumer.deleted"]] = "consumer.deleted"
+    name: str
+
+
+class ConsumerPaused(Struct, frozen=True, kw_only=True):
+    """Nobody reads it any more.
+
+    Of consumer, version 1.
+    """
+
+    type: ClassVar[Literal["consumer.paused"]] = "consumer.paused"
+    name: str
+    reason: str | None = None
+
+
+class ConsumerReset(Struct, frozen=True, kw_only=True):
+    """It begins anew.
+
+    Of consumer, version 1.
+    """
+
+    type: ClassVar[Literal["consumer.reset"]] = "consumer.reset"
+    from_seq: int
+    """The event that would have been next."""
+    generation: int
+    name: str
+    to_seq: int
+    """The event that is next."""
+
+
+class ConsumerResumed(Struct, frozen=True, kw_only=True):
+    """It reads again.
+
+    Of consumer, version 1.
+    """
+
+    type: ClassVar[Literal["consumer.resumed"]] = "consumer.resumed"
+    name: str
+
+
 class ContactAddressRemoved(Struct, frozen=True, kw_only=True):
     """An address was removed.
 
@@ -1103,6 +1164,42 @@ class ContactWhatsappIdentifiersSet(Struct, frozen=True, kw_only=True):
     lid: str | None = None
     previous: t.WhatsAppIdentifiers | None = None
     wid: str | None = None
+
+
+class DeadLetterDiscarded(Struct, frozen=True, kw_only=True):
+    """These events are left unhandled for good.
+
+    Of consumer, version 1.
+    """
+
+    type: ClassVar[Literal["dead_letter.discarded"]] = "dead_letter.discarded"
+    event_ids: List[t.EventId]
+    name: str
+    reason: str
+
+
+class DeadLetterParked(Struct, frozen=True, kw_only=True):
+    """It gave up on an event, which waits for somebody to look at it.
+
+    Of consumer, version 1.
+    """
+
+    type: ClassVar[Literal["dead_letter.parked"]] = "dead_letter.parked"
+    attempts: int
+    error: str
+    event_id: t.EventId
+    name: str
+
+
+class DeadLetterRetried(Struct, frozen=True, kw_only=True):
+    """It is to try these events again.
+
+    Of consumer, version 1.
+    """
+
+    type: ClassVar[Literal["dead_letter.retried"]] = "dead_letter.retried"
+    event_ids: List[t.EventId]
+    name: str
 
 
 class MessageAiProcessAudioRequested(Struct, frozen=True, kw_only=True):
@@ -2658,6 +2755,11 @@ EventType: TypeAlias = Literal[
     "chat.subject_updated",
     "chat.unarchived",
     "chat.unmuted",
+    "consumer.created",
+    "consumer.deleted",
+    "consumer.paused",
+    "consumer.reset",
+    "consumer.resumed",
     "contact.address_removed",
     "contact.address_set",
     "contact.blocked",
@@ -2688,6 +2790,9 @@ EventType: TypeAlias = Literal[
     "contact.unblocked",
     "contact.updated",
     "contact.whatsapp_identifiers_set",
+    "dead_letter.discarded",
+    "dead_letter.parked",
+    "dead_letter.retried",
     "message.ai.process_audio_requested",
     "message.ai.process_document_requested",
     "message.ai.process_image_requested",
@@ -2846,6 +2951,11 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "chat.subject_updated": ChatSubjectUpdated,
     "chat.unarchived": ChatUnarchived,
     "chat.unmuted": ChatUnmuted,
+    "consumer.created": ConsumerCreated,
+    "consumer.deleted": ConsumerDeleted,
+    "consumer.paused": ConsumerPaused,
+    "consumer.reset": ConsumerReset,
+    "consumer.resumed": ConsumerResumed,
     "contact.address_removed": ContactAddressRemoved,
     "contact.address_set": ContactAddressSet,
     "contact.blocked": ContactBlocked,
@@ -2876,6 +2986,9 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "contact.unblocked": ContactUnblocked,
     "contact.updated": ContactUpdated,
     "contact.whatsapp_identifiers_set": ContactWhatsappIdentifiersSet,
+    "dead_letter.discarded": DeadLetterDiscarded,
+    "dead_letter.parked": DeadLetterParked,
+    "dead_letter.retried": DeadLetterRetried,
     "message.ai.process_audio_requested": MessageAiProcessAudioRequested,
     "message.ai.process_document_requested": MessageAiProcessDocumentRequested,
     "message.ai.process_image_requested": MessageAiProcessImageRequested,
@@ -3034,6 +3147,11 @@ __all__ = [
     "ChatSubjectUpdated",
     "ChatUnarchived",
     "ChatUnmuted",
+    "ConsumerCreated",
+    "ConsumerDeleted",
+    "ConsumerPaused",
+    "ConsumerReset",
+    "ConsumerResumed",
     "ContactAddressRemoved",
     "ContactAddressSet",
     "ContactBlocked",
@@ -3064,6 +3182,9 @@ __all__ = [
     "ContactUnblocked",
     "ContactUpdated",
     "ContactWhatsappIdentifiersSet",
+    "DeadLetterDiscarded",
+    "DeadLetterParked",
+    "DeadLetterRetried",
     "MessageAiProcessAudioRequested",
     "MessageAiProcessDocumentRequested",
     "MessageAiProcessImageRequested",

@@ -19,6 +19,7 @@ ChannelId = NewType("ChannelId", str)
 ChannelTypeId = NewType("ChannelTypeId", str)
 ChatId = NewType("ChatId", str)
 CommitId = NewType("CommitId", str)
+ConsumerId = NewType("ConsumerId", str)
 ContactId = NewType("ContactId", str)
 CorrelationId = NewType("CorrelationId", str)
 CredentialId = NewType("CredentialId", str)
@@ -775,6 +776,65 @@ class Consent(Struct, frozen=True, kw_only=True):
     status: ConsentStatus
 
 
+class Consumer(Struct, frozen=True, kw_only=True):
+    """A durable reader of the project's log."""
+
+    attempts: int
+    """Failed tries at the next event."""
+    built_in: bool
+    """One of the library's own: it can be paused and repaired, not made, reset or deleted."""
+    checkpoint: int
+    """The last event that it is done with."""
+    created_at: Timestamp
+    dead_letters: int
+    """Events that it gave up on, counted up to 1,000."""
+    events: List[str]
+    """Types or prefixes that it hears; empty for all."""
+    generation: int
+    """1, and one more for every time it began anew."""
+    id: ConsumerId
+    lag: int
+    """Events after that, whether it hears them or not."""
+    last_error: str | None = None
+    leased_until: Timestamp | None = None
+    """Until when somebody has it; null when nobody reads."""
+    max_attempts: int
+    """Failed tries before it gives up on an event."""
+    name: str
+    next_attempt_at: Timestamp | None = None
+    retrying: int
+    """Those of them that are to be tried again."""
+    status: ConsumerStatus
+    waiting_since: Timestamp | None = None
+    """When the first of them was recorded."""
+
+
+class ConsumerStartNow(Struct, frozen=True, kw_only=True, tag_field="type", tag="now"):
+    """With what happens from now on."""
+
+    type: ClassVar[Literal["now"]] = "now"
+
+
+class ConsumerStartBeginning(Struct, frozen=True, kw_only=True, tag_field="type", tag="beginning"):
+    """With the first event of the project."""
+
+    type: ClassVar[Literal["beginning"]] = "beginning"
+
+
+class ConsumerStartSeq(Struct, frozen=True, kw_only=True, tag_field="type", tag="seq"):
+    """With the event of this number."""
+
+    type: ClassVar[Literal["seq"]] = "seq"
+    seq: int
+
+
+class ConsumerStartTime(Struct, frozen=True, kw_only=True, tag_field="type", tag="time"):
+    """With the first event that was recorded at this moment or later."""
+
+    type: ClassVar[Literal["time"]] = "time"
+    at: Timestamp
+
+
 class Contact(Struct, frozen=True, kw_only=True):
     """A person of a project, however many channels, numbers and addresses they use."""
 
@@ -1169,6 +1229,13 @@ class CustomValue(Struct, frozen=True, kw_only=True):
     type: CustomFieldType
     value: Any = None
     """Its form depends on the type: text, number, boolean, list of texts, object."""
+
+
+class DeadLettersChanged(Struct, frozen=True, kw_only=True):
+    """What became of dead letters."""
+
+    count: int
+    """How many."""
 
 
 class DeliveryResult(Struct, frozen=True, kw_only=True):
@@ -1799,6 +1866,83 @@ class IssuedChallenge(Struct, frozen=True, kw_only=True):
     expires_at: Timestamp
     issued_at: Timestamp
     kind: ChallengeKind
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """One durable job or timer."""
+
+    attempts: int
+    """Tries so far."""
+    created_at: Timestamp
+    finished_at: Timestamp | None = None
+    id: JobId
+    kind: str
+    last_error: str | None = None
+    """Why it failed, waits or was given up."""
+    leased_until: Timestamp | None = None
+    """Until when a worker has it."""
+    order_key: str | None = None
+    """Jobs of one key run one at a time."""
+    queue: str
+    """The pool that works it off: `timer`, `inbound`, `parked`."""
+    run_at: Timestamp
+    """When it may run next, or was to run last."""
+    state: JobState
+    unique_key: str | None = None
+    """Unique among open jobs of the project."""
+
+
+class JobDetails(Struct, frozen=True, kw_only=True):
+    """A job with what it works on."""
+
+    attempts: int
+    """Tries so far."""
+    created_at: Timestamp
+    finished_at: Timestamp | None = None
+    id: JobId
+    kind: str
+    last_error: str | None = None
+    """Why it failed, waits or was given up."""
+    leased_until: Timestamp | None = None
+    """Until when a worker has it."""
+    order_key: str | None = None
+    """Jobs of one key run one at a time."""
+    payload: Any = None
+    queue: str
+    """The pool that works it off: `timer`, `inbound`, `parked`."""
+    result: Any = None
+    """What it gave, once it has succeeded."""
+    run_at: Timestamp
+    """When it may run next, or was to run last."""
+    state: JobState
+    unique_key: str | None = None
+    """Unique among open jobs of the project."""
+
+
+class JobKindStats(Struct, frozen=True, kw_only=True):
+    """The jobs of one kind."""
+
+    dead: int
+    """Given up."""
+    due: int
+    """Those of them whose time has come."""
+    due_since: Timestamp | None = None
+    """Since when the first one that is due waits."""
+    kind: str
+    parked: int
+    """Waiting for something to happen."""
+    running: int
+    scheduled: int
+    """Waiting for their time or their turn."""
+
+
+class JobStats(Struct, frozen=True, kw_only=True):
+    """The jobs of a project in figures."""
+
+    has_more: bool
+    """There are more jobs than were counted."""
+    kinds: List[JobKindStats]
+    """By kind, in the order of their names."""
 
 
 class JsonPatch(Struct, frozen=True, kw_only=True):
@@ -2450,6 +2594,20 @@ class PageRequest(Struct, frozen=True, kw_only=True):
     """At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions."""
     with_total: bool = False
     """Counts all that satisfies the filter; costs a count."""
+
+
+class ParkedEvent(Struct, frozen=True, kw_only=True):
+    """An event that a consumer gave up on."""
+
+    attempts: int
+    """Failed tries."""
+    error: str
+    event_id: EventId
+    failed_at: Timestamp
+    retrying: bool
+    """It is to be tried again."""
+    seq: int
+    """Its number in the log."""
 
 
 class Participant(Struct, frozen=True, kw_only=True):
@@ -3466,6 +3624,15 @@ ConnectionState: TypeAlias = Literal[
 ConsentStatus: TypeAlias = Literal["unknown", "opted_in", "opted_out"]
 """Whether somebody agreed to be written to."""
 
+ConsumerStart: TypeAlias = ConsumerStartNow | ConsumerStartBeginning | ConsumerStartSeq | ConsumerStartTime
+"""Where a consumer begins."""
+
+ConsumerStatus: TypeAlias = Literal["active", "paused"]
+"""Whether a consumer reads.
+
+- `paused`: Nobody can claim it.
+"""
+
 ContactStatus: TypeAlias = Literal["active", "merged", "deleted", "erased"]
 """Where a contact is in its life.
 
@@ -3745,6 +3912,13 @@ InteractiveKind: TypeAlias = Literal["buttons", "list", "reply"]
 """How the choices are shown.
 
 - `reply`: The answer to buttons or a list.
+"""
+
+JobState: TypeAlias = Literal["running", "succeeded", "dead", "cancelled", "scheduled", "parked"]
+"""Where a job is in its life.
+
+- `scheduled`: Waits for its time or its turn.
+- `parked`: Waits for something to happen; ends at `run_at`.
 """
 
 JoinVia: TypeAlias = Literal["direct", "invitation", "project_creation"]
@@ -4438,6 +4612,14 @@ __all__ = [
     "ConnectionState",
     "Consent",
     "ConsentStatus",
+    "Consumer",
+    "ConsumerId",
+    "ConsumerStart",
+    "ConsumerStartBeginning",
+    "ConsumerStartNow",
+    "ConsumerStartSeq",
+    "ConsumerStartTime",
+    "ConsumerStatus",
     "Contact",
     "ContactCard",
     "ContactConsents",
@@ -4479,6 +4661,7 @@ __all__ = [
     "CustomSubject",
     "CustomSubjectKind",
     "CustomValue",
+    "DeadLettersChanged",
     "DeliveryResult",
     "Departure",
     "Direction",
@@ -4560,7 +4743,12 @@ __all__ = [
     "InvitedMember",
     "IssuedApiKey",
     "IssuedChallenge",
+    "Job",
+    "JobDetails",
     "JobId",
+    "JobKindStats",
+    "JobState",
+    "JobStats",
     "JoinVia",
     "JsonPatch",
     "Kind",
@@ -4628,6 +4816,7 @@ __all__ = [
     "OwnIdentity",
     "PageRequest",
     "ParkedBecause",
+    "ParkedEvent",
     "Participant",
     "ParticipantRole",
     "ParticipantType",

@@ -917,6 +917,188 @@ public struct Chats: Collection {
     }
 }
 
+/// The collection `consumers`.
+public struct Consumers: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// Makes a durable reader of the log before anybody reads: events are kept for it from `start` on. Subscribing
+    /// under its name goes on from there, and makes it where there is none.
+    ///
+    /// Permission: `events.manage`.
+    ///
+    /// - Throws: ConflictError: `consumer_exists`, `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `event_type_unknown`.
+    public func create(
+        name: String,
+        events: [String]? = nil,
+        maxAttempts: Int? = nil,
+        start: ConsumerStart? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Consumer {
+        try await run(
+            ConsumersCreate(name: name, events: events, maxAttempts: maxAttempts, start: start),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// The events that a consumer gave up on, in log order.
+    ///
+    /// Permission: `events.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `consumer_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `limit_out_of_range`.
+    public func deadLetters(name: String, limit: Int? = nil, retrying: Bool? = nil) -> Pager<ParkedEvent> {
+        list { cursor in ConsumersDeadLetters(name: name, limit: limit, retrying: retrying, cursor: cursor) }
+    }
+
+    /// Forgets a consumer with its checkpoint and what it gave up on.
+    ///
+    /// Permission: `events.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `consumer_not_found`, `project_not_found`.
+    public func delete(name: String, idempotencyKey: String? = nil, expectedVersion: Int? = nil) async throws -> JSON {
+        try await run(ConsumersDelete(name: name), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// Leaves events for good that a consumer gave up on.
+    ///
+    /// Permission: `events.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: LimitExceededError: `batch_too_large`.
+    /// - Throws: NotFoundError: `consumer_not_found`, `dead_letter_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `reason_required`.
+    public func discardDeadLetters(
+        name: String,
+        reason: String,
+        eventIds: [EventId]? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> DeadLettersChanged {
+        try await run(
+            ConsumersDiscardDeadLetters(name: name, reason: reason, eventIds: eventIds),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// A consumer by its name: how far it is, what it failed at.
+    ///
+    /// Permission: `events.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `consumer_not_found`, `project_not_found`.
+    public func get(name: String) async throws -> Consumer {
+        try await run(ConsumersGet(name: name))
+    }
+
+    /// The consumers of the project, by name: the host's and the library's own, whose names begin with `ventros.`.
+    ///
+    /// Permission: `events.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `limit_out_of_range`.
+    public func list(limit: Int? = nil, status: ConsumerStatus? = nil) -> Pager<Consumer> {
+        list { cursor in ConsumersList(limit: limit, status: status, cursor: cursor) }
+    }
+
+    /// Lets nobody read a consumer until it is resumed; who reads now cannot acknowledge any more, and what it had
+    /// comes again later. The library's own can be paused too: what they do waits.
+    ///
+    /// Permission: `events.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `consumer_not_found`, `project_not_found`.
+    public func pause(
+        name: String,
+        reason: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Consumer {
+        try await run(
+            ConsumersPause(name: name, reason: reason),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or
+    /// later, to skip some. Who reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
+    ///
+    /// Permission: `events.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `consumer_not_found`, `project_not_found`.
+    public func reset(
+        name: String,
+        to: ConsumerStart,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Consumer {
+        try await run(
+            ConsumersReset(name: name, to: to),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Lets a paused consumer go on where it stopped.
+    ///
+    /// Permission: `events.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `consumer_not_found`, `project_not_found`.
+    public func resume(
+        name: String,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Consumer {
+        try await run(ConsumersResume(name: name), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is
+    /// done with then, or given up on again.
+    ///
+    /// Permission: `events.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: LimitExceededError: `batch_too_large`.
+    /// - Throws: NotFoundError: `consumer_not_found`, `dead_letter_not_found`, `project_not_found`.
+    public func retryDeadLetters(
+        name: String,
+        eventIds: [EventId]? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> DeadLettersChanged {
+        try await run(
+            ConsumersRetryDeadLetters(name: name, eventIds: eventIds),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+}
+
 /// The collection `contacts`.
 ///
 /// Filterable: `status`, `name`, `name_source`, `push_name`, `email`, `phone`, `external_id`, `source_channel`,
@@ -1801,6 +1983,83 @@ public struct Inbound: Collection {
         expectedVersion: Int? = nil
     ) async throws -> Replayed {
         try await run(InboundReplay(ids: ids), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+}
+
+/// The collection `jobs`.
+public struct Jobs: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends
+    /// at the same moment stays as it ended.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `job_not_found`, `project_not_found`.
+    public func cancel(_ id: JobId, idempotencyKey: String? = nil, expectedVersion: Int? = nil) async throws -> Job {
+        try await run(JobsCancel(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// A job by its id, with what it works on.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `job_not_found`, `project_not_found`.
+    public func get(_ id: JobId) async throws -> JobDetails {
+        try await run(JobsGet(id: id))
+    }
+
+    /// Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `limit_out_of_range`.
+    public func list(
+        kind: String? = nil,
+        limit: Int? = nil,
+        queue: String? = nil,
+        states: [JobState]? = nil,
+        uniqueKeyPrefix: String? = nil
+    ) -> Pager<Job> {
+        list { cursor in JobsList(
+            kind: kind,
+            limit: limit,
+            queue: queue,
+            states: states,
+            uniqueKeyPrefix: uniqueKeyPrefix,
+            cursor: cursor
+        ) }
+    }
+
+    /// Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one
+    /// gets all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come
+    /// first.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `job_not_found`, `project_not_found`.
+    public func runNow(_ id: JobId, idempotencyKey: String? = nil, expectedVersion: Int? = nil) async throws -> Job {
+        try await run(JobsRunNow(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    public func stats() async throws -> JobStats {
+        try await run(JobsStats())
     }
 }
 
@@ -4341,9 +4600,11 @@ extension ProjectHandle {
     public var channelTypes: ChannelTypes { ChannelTypes(engine: engine, scope: scope) }
     public var channels: Channels { Channels(engine: engine, scope: scope) }
     public var chats: Chats { Chats(engine: engine, scope: scope) }
+    public var consumers: Consumers { Consumers(engine: engine, scope: scope) }
     public var contacts: Contacts { Contacts(engine: engine, scope: scope) }
     public var events: EventLog { EventLog(engine: engine, scope: scope) }
     public var inbound: Inbound { Inbound(engine: engine, scope: scope) }
+    public var jobs: Jobs { Jobs(engine: engine, scope: scope) }
     public var members: Members { Members(engine: engine, scope: scope) }
     public var messages: Messages { Messages(engine: engine, scope: scope) }
     public var projects: Projects { Projects(engine: engine, scope: scope) }

@@ -57,6 +57,11 @@ public indirect enum EventData: Sendable, Equatable {
     case chatSubjectUpdated(ChatSubjectUpdated)
     case chatUnarchived(ChatUnarchived)
     case chatUnmuted(ChatUnmuted)
+    case consumerCreated(ConsumerCreated)
+    case consumerDeleted(ConsumerDeleted)
+    case consumerPaused(ConsumerPaused)
+    case consumerReset(ConsumerReset)
+    case consumerResumed(ConsumerResumed)
     case contactAddressRemoved(ContactAddressRemoved)
     case contactAddressSet(ContactAddressSet)
     case contactBlocked(ContactBlocked)
@@ -87,6 +92,9 @@ public indirect enum EventData: Sendable, Equatable {
     case contactUnblocked(ContactUnblocked)
     case contactUpdated(ContactUpdated)
     case contactWhatsappIdentifiersSet(ContactWhatsappIdentifiersSet)
+    case deadLetterDiscarded(DeadLetterDiscarded)
+    case deadLetterParked(DeadLetterParked)
+    case deadLetterRetried(DeadLetterRetried)
     case messageAiProcessAudioRequested(MessageAiProcessAudioRequested)
     case messageAiProcessDocumentRequested(MessageAiProcessDocumentRequested)
     case messageAiProcessImageRequested(MessageAiProcessImageRequested)
@@ -246,6 +254,11 @@ public indirect enum EventData: Sendable, Equatable {
         case "chat.subject_updated": self = .chatSubjectUpdated(try ChatSubjectUpdated(from: decoder))
         case "chat.unarchived": self = .chatUnarchived(try ChatUnarchived(from: decoder))
         case "chat.unmuted": self = .chatUnmuted(try ChatUnmuted(from: decoder))
+        case "consumer.created": self = .consumerCreated(try ConsumerCreated(from: decoder))
+        case "consumer.deleted": self = .consumerDeleted(try ConsumerDeleted(from: decoder))
+        case "consumer.paused": self = .consumerPaused(try ConsumerPaused(from: decoder))
+        case "consumer.reset": self = .consumerReset(try ConsumerReset(from: decoder))
+        case "consumer.resumed": self = .consumerResumed(try ConsumerResumed(from: decoder))
         case "contact.address_removed": self = .contactAddressRemoved(try ContactAddressRemoved(from: decoder))
         case "contact.address_set": self = .contactAddressSet(try ContactAddressSet(from: decoder))
         case "contact.blocked": self = .contactBlocked(try ContactBlocked(from: decoder))
@@ -276,6 +289,9 @@ public indirect enum EventData: Sendable, Equatable {
         case "contact.unblocked": self = .contactUnblocked(try ContactUnblocked(from: decoder))
         case "contact.updated": self = .contactUpdated(try ContactUpdated(from: decoder))
         case "contact.whatsapp_identifiers_set": self = .contactWhatsappIdentifiersSet(try ContactWhatsappIdentifiersSet(from: decoder))
+        case "dead_letter.discarded": self = .deadLetterDiscarded(try DeadLetterDiscarded(from: decoder))
+        case "dead_letter.parked": self = .deadLetterParked(try DeadLetterParked(from: decoder))
+        case "dead_letter.retried": self = .deadLetterRetried(try DeadLetterRetried(from: decoder))
         case "message.ai.process_audio_requested": self = .messageAiProcessAudioRequested(try MessageAiProcessAudioRequested(from: decoder))
         case "message.ai.process_document_requested": self = .messageAiProcessDocumentRequested(try MessageAiProcessDocumentRequested(from: decoder))
         case "message.ai.process_image_requested": self = .messageAiProcessImageRequested(try MessageAiProcessImageRequested(from: decoder))
@@ -2372,6 +2388,160 @@ public struct ChatUnmuted: Decodable, Sendable, Equatable {
 
 }
 
+/// It was made by a command. Subscribing makes one without an event.
+///
+/// Of consumer, version 1.
+public struct ConsumerCreated: Decodable, Sendable, Equatable {
+    /// Types or prefixes; empty for all.
+    public var events: [String]
+    public var maxAttempts: Int
+    public var name: String
+    /// The first event that it reads.
+    public var startSeq: Int
+
+    public init(
+        events: [String],
+        maxAttempts: Int,
+        name: String,
+        startSeq: Int
+    ) {
+        self.events = events
+        self.maxAttempts = maxAttempts
+        self.name = name
+        self.startSeq = startSeq
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case events = "events"
+        case maxAttempts = "max_attempts"
+        case name = "name"
+        case startSeq = "start_seq"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        events = try fields.decode([String].self, forKey: .events)
+        maxAttempts = try fields.decode(Int.self, forKey: .maxAttempts)
+        name = try fields.decode(String.self, forKey: .name)
+        startSeq = try fields.decode(Int.self, forKey: .startSeq)
+    }
+
+}
+
+/// It is gone, with what it gave up on.
+///
+/// Of consumer, version 1.
+public struct ConsumerDeleted: Decodable, Sendable, Equatable {
+    public var name: String
+
+    public init(
+        name: String
+    ) {
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        name = try fields.decode(String.self, forKey: .name)
+    }
+
+}
+
+/// Nobody reads it any more.
+///
+/// Of consumer, version 1.
+public struct ConsumerPaused: Decodable, Sendable, Equatable {
+    public var name: String
+    public var reason: String?
+
+    public init(
+        name: String,
+        reason: String? = nil
+    ) {
+        self.name = name
+        self.reason = reason
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+        case reason = "reason"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        name = try fields.decode(String.self, forKey: .name)
+        reason = try fields.decodeIfPresent(String.self, forKey: .reason)
+    }
+
+}
+
+/// It begins anew.
+///
+/// Of consumer, version 1.
+public struct ConsumerReset: Decodable, Sendable, Equatable {
+    /// The event that would have been next.
+    public var fromSeq: Int
+    public var generation: Int
+    public var name: String
+    /// The event that is next.
+    public var toSeq: Int
+
+    public init(
+        fromSeq: Int,
+        generation: Int,
+        name: String,
+        toSeq: Int
+    ) {
+        self.fromSeq = fromSeq
+        self.generation = generation
+        self.name = name
+        self.toSeq = toSeq
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case fromSeq = "from_seq"
+        case generation = "generation"
+        case name = "name"
+        case toSeq = "to_seq"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        fromSeq = try fields.decode(Int.self, forKey: .fromSeq)
+        generation = try fields.decode(Int.self, forKey: .generation)
+        name = try fields.decode(String.self, forKey: .name)
+        toSeq = try fields.decode(Int.self, forKey: .toSeq)
+    }
+
+}
+
+/// It reads again.
+///
+/// Of consumer, version 1.
+public struct ConsumerResumed: Decodable, Sendable, Equatable {
+    public var name: String
+
+    public init(
+        name: String
+    ) {
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        name = try fields.decode(String.self, forKey: .name)
+    }
+
+}
+
 /// An address was removed.
 ///
 /// Of contact, version 1.
@@ -3496,6 +3666,105 @@ public struct ContactWhatsappIdentifiersSet: Decodable, Sendable, Equatable {
         lid = try fields.decodeIfPresent(String.self, forKey: .lid)
         previous = try fields.decodeIfPresent(WhatsAppIdentifiers.self, forKey: .previous)
         wid = try fields.decodeIfPresent(String.self, forKey: .wid)
+    }
+
+}
+
+/// These events are left unhandled for good.
+///
+/// Of consumer, version 1.
+public struct DeadLetterDiscarded: Decodable, Sendable, Equatable {
+    public var eventIds: [EventId]
+    public var name: String
+    public var reason: String
+
+    public init(
+        eventIds: [EventId],
+        name: String,
+        reason: String
+    ) {
+        self.eventIds = eventIds
+        self.name = name
+        self.reason = reason
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case eventIds = "event_ids"
+        case name = "name"
+        case reason = "reason"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        eventIds = try fields.decode([EventId].self, forKey: .eventIds)
+        name = try fields.decode(String.self, forKey: .name)
+        reason = try fields.decode(String.self, forKey: .reason)
+    }
+
+}
+
+/// It gave up on an event, which waits for somebody to look at it.
+///
+/// Of consumer, version 1.
+public struct DeadLetterParked: Decodable, Sendable, Equatable {
+    public var attempts: Int
+    public var error: String
+    public var eventId: EventId
+    public var name: String
+
+    public init(
+        attempts: Int,
+        error: String,
+        eventId: EventId,
+        name: String
+    ) {
+        self.attempts = attempts
+        self.error = error
+        self.eventId = eventId
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case error = "error"
+        case eventId = "event_id"
+        case name = "name"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempts = try fields.decode(Int.self, forKey: .attempts)
+        error = try fields.decode(String.self, forKey: .error)
+        eventId = try fields.decode(EventId.self, forKey: .eventId)
+        name = try fields.decode(String.self, forKey: .name)
+    }
+
+}
+
+/// It is to try these events again.
+///
+/// Of consumer, version 1.
+public struct DeadLetterRetried: Decodable, Sendable, Equatable {
+    public var eventIds: [EventId]
+    public var name: String
+
+    public init(
+        eventIds: [EventId],
+        name: String
+    ) {
+        self.eventIds = eventIds
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case eventIds = "event_ids"
+        case name = "name"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        eventIds = try fields.decode([EventId].self, forKey: .eventIds)
+        name = try fields.decode(String.self, forKey: .name)
     }
 
 }

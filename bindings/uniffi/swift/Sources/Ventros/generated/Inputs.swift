@@ -1517,6 +1517,331 @@ public struct ChatsUpdate: Command, Equatable {
 
 }
 
+/// Makes a durable reader of the log before anybody reads: events are kept for it from `start` on. Subscribing under
+/// its name goes on from there, and makes it where there is none.
+public struct ConsumersCreate: Command, Equatable {
+    public typealias Output = Consumer
+    public static let operation = "consumers.create"
+
+    /// 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`.
+    public var name: String
+    /// Types (`contact.created`) or prefixes (`contact.*`); all unless told.
+    public var events: [String]?
+    /// Failed tries before it gives up on an event, 1 to 100; 10 unless told.
+    public var maxAttempts: Int?
+    /// Now unless told.
+    public var start: ConsumerStart?
+
+    public init(
+        name: String,
+        events: [String]? = nil,
+        maxAttempts: Int? = nil,
+        start: ConsumerStart? = nil
+    ) {
+        self.name = name
+        self.events = events
+        self.maxAttempts = maxAttempts
+        self.start = start
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+        case events = "events"
+        case maxAttempts = "max_attempts"
+        case start = "start"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+        try fields.encodeIfPresent(events, forKey: .events)
+        try fields.encodeIfPresent(maxAttempts, forKey: .maxAttempts)
+        try fields.encodeIfPresent(start, forKey: .start)
+    }
+
+}
+
+/// The events that a consumer gave up on, in log order.
+public struct ConsumersDeadLetters: Query, Equatable {
+    public typealias Output = Page<ParkedEvent>
+    public static let operation = "consumers.dead_letters"
+
+    /// Of the consumer.
+    public var name: String
+    /// 1 to 100; 20 unless told.
+    public var limit: Int?
+    /// Only those that are to be tried again, or only the others.
+    public var retrying: Bool?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        name: String,
+        limit: Int? = nil,
+        retrying: Bool? = nil,
+        cursor: String? = nil
+    ) {
+        self.name = name
+        self.limit = limit
+        self.retrying = retrying
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+        case limit = "limit"
+        case retrying = "retrying"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(retrying, forKey: .retrying)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// Forgets a consumer with its checkpoint and what it gave up on.
+public struct ConsumersDelete: Command, Equatable {
+    public typealias Output = JSON
+    public static let operation = "consumers.delete"
+
+    public var name: String
+
+    public init(
+        name: String
+    ) {
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+    }
+
+}
+
+/// Leaves events for good that a consumer gave up on.
+public struct ConsumersDiscardDeadLetters: Command, Equatable {
+    public typealias Output = DeadLettersChanged
+    public static let operation = "consumers.discard_dead_letters"
+
+    /// Of the consumer.
+    public var name: String
+    /// 1 to 500 characters.
+    public var reason: String
+    /// At most 500 events; unless told, the first 500.
+    public var eventIds: [EventId]?
+
+    public init(
+        name: String,
+        reason: String,
+        eventIds: [EventId]? = nil
+    ) {
+        self.name = name
+        self.reason = reason
+        self.eventIds = eventIds
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+        case reason = "reason"
+        case eventIds = "event_ids"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+        try fields.encode(reason, forKey: .reason)
+        try fields.encodeIfPresent(eventIds, forKey: .eventIds)
+    }
+
+}
+
+/// A consumer by its name: how far it is, what it failed at.
+public struct ConsumersGet: Query, Equatable {
+    public typealias Output = Consumer
+    public static let operation = "consumers.get"
+
+    public var name: String
+
+    public init(
+        name: String
+    ) {
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+    }
+
+}
+
+/// The consumers of the project, by name: the host's and the library's own, whose names begin with `ventros.`.
+public struct ConsumersList: Query, Equatable {
+    public typealias Output = Page<Consumer>
+    public static let operation = "consumers.list"
+
+    /// 1 to 100; 20 unless told.
+    public var limit: Int?
+    public var status: ConsumerStatus?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        limit: Int? = nil,
+        status: ConsumerStatus? = nil,
+        cursor: String? = nil
+    ) {
+        self.limit = limit
+        self.status = status
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case limit = "limit"
+        case status = "status"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(status, forKey: .status)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// Lets nobody read a consumer until it is resumed; who reads now cannot acknowledge any more, and what it had comes
+/// again later. The library's own can be paused too: what they do waits.
+public struct ConsumersPause: Command, Equatable {
+    public typealias Output = Consumer
+    public static let operation = "consumers.pause"
+
+    public var name: String
+    /// At most 500 characters.
+    public var reason: String?
+
+    public init(
+        name: String,
+        reason: String? = nil
+    ) {
+        self.name = name
+        self.reason = reason
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+        case reason = "reason"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+        try fields.encodeIfPresent(reason, forKey: .reason)
+    }
+
+}
+
+/// Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or later,
+/// to skip some. Who reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
+public struct ConsumersReset: Command, Equatable {
+    public typealias Output = Consumer
+    public static let operation = "consumers.reset"
+
+    public var name: String
+    public var to: ConsumerStart
+
+    public init(
+        name: String,
+        to: ConsumerStart
+    ) {
+        self.name = name
+        self.to = to
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+        case to = "to"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+        try fields.encode(to, forKey: .to)
+    }
+
+}
+
+/// Lets a paused consumer go on where it stopped.
+public struct ConsumersResume: Command, Equatable {
+    public typealias Output = Consumer
+    public static let operation = "consumers.resume"
+
+    public var name: String
+
+    public init(
+        name: String
+    ) {
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+    }
+
+}
+
+/// Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is
+/// done with then, or given up on again.
+public struct ConsumersRetryDeadLetters: Command, Equatable {
+    public typealias Output = DeadLettersChanged
+    public static let operation = "consumers.retry_dead_letters"
+
+    /// Of the consumer.
+    public var name: String
+    /// At most 500 events; unless told, the first 500 that are not being tried again.
+    public var eventIds: [EventId]?
+
+    public init(
+        name: String,
+        eventIds: [EventId]? = nil
+    ) {
+        self.name = name
+        self.eventIds = eventIds
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+        case eventIds = "event_ids"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+        try fields.encodeIfPresent(eventIds, forKey: .eventIds)
+    }
+
+}
+
 /// Adds an id under which a contact is known: one of WhatsApp's, or an alternate beside its primary phone, e-mail or
 /// external id. At most 20 alternates.
 public struct ContactsAddIdentifier: Command, Equatable {
@@ -3103,6 +3428,148 @@ public struct InboundReplay: Command, Equatable {
     public func encode(to encoder: Encoder) throws {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(ids, forKey: .ids)
+    }
+
+}
+
+/// Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends at
+/// the same moment stays as it ended.
+public struct JobsCancel: Command, Equatable {
+    public typealias Output = Job
+    public static let operation = "jobs.cancel"
+
+    public var id: JobId
+
+    public init(
+        id: JobId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// A job by its id, with what it works on.
+public struct JobsGet: Query, Equatable {
+    public typealias Output = JobDetails
+    public static let operation = "jobs.get"
+
+    public var id: JobId
+
+    public init(
+        id: JobId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90.
+public struct JobsList: Query, Equatable {
+    public typealias Output = Page<Job>
+    public static let operation = "jobs.list"
+
+    public var kind: String?
+    /// 1 to 100; 20 unless told.
+    public var limit: Int?
+    /// `timer`, `inbound`, `parked`.
+    public var queue: String?
+    /// Any unless told.
+    public var states: [JobState]?
+    /// What the unique key begins with.
+    public var uniqueKeyPrefix: String?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        kind: String? = nil,
+        limit: Int? = nil,
+        queue: String? = nil,
+        states: [JobState]? = nil,
+        uniqueKeyPrefix: String? = nil,
+        cursor: String? = nil
+    ) {
+        self.kind = kind
+        self.limit = limit
+        self.queue = queue
+        self.states = states
+        self.uniqueKeyPrefix = uniqueKeyPrefix
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case kind = "kind"
+        case limit = "limit"
+        case queue = "queue"
+        case states = "states"
+        case uniqueKeyPrefix = "unique_key_prefix"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(kind, forKey: .kind)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(queue, forKey: .queue)
+        try fields.encodeIfPresent(states, forKey: .states)
+        try fields.encodeIfPresent(uniqueKeyPrefix, forKey: .uniqueKeyPrefix)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one gets
+/// all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come first.
+public struct JobsRunNow: Command, Equatable {
+    public typealias Output = Job
+    public static let operation = "jobs.run_now"
+
+    public var id: JobId
+
+    public init(
+        id: JobId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead.
+public struct JobsStats: Query, Equatable {
+    public typealias Output = JobStats
+    public static let operation = "jobs.stats"
+
+    public init() {
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        _ = encoder.container(keyedBy: NoKeys.self)
     }
 
 }

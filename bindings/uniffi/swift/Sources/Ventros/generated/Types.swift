@@ -74,6 +74,15 @@ public struct CommitId: RawRepresentable, Codable, Hashable, Sendable {
 }
 
 /// The id of one kind of thing; the engine checks it.
+public struct ConsumerId: RawRepresentable, Codable, Hashable, Sendable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+}
+
+/// The id of one kind of thing; the engine checks it.
 public struct ContactId: RawRepresentable, Codable, Hashable, Sendable {
     public let rawValue: String
 
@@ -520,6 +529,13 @@ public enum ConsentStatus: String, Codable, Hashable, Sendable {
     case optedOut = "opted_out"
 }
 
+/// Whether a consumer reads.
+public enum ConsumerStatus: String, Codable, Hashable, Sendable {
+    case active = "active"
+    /// Nobody can claim it.
+    case paused = "paused"
+}
+
 /// Where a contact is in its life.
 public enum ContactStatus: String, Codable, Hashable, Sendable {
     case active = "active"
@@ -782,6 +798,18 @@ public enum InteractiveKind: String, Codable, Hashable, Sendable {
     case list = "list"
     /// The answer to buttons or a list.
     case reply = "reply"
+}
+
+/// Where a job is in its life.
+public enum JobState: String, Codable, Hashable, Sendable {
+    case running = "running"
+    case succeeded = "succeeded"
+    case dead = "dead"
+    case cancelled = "cancelled"
+    /// Waits for its time or its turn.
+    case scheduled = "scheduled"
+    /// Waits for something to happen; ends at `run_at`.
+    case parked = "parked"
 }
 
 /// How somebody came to belong to a project.
@@ -1508,6 +1536,32 @@ public enum WriteMode: String, Codable, Hashable, Sendable {
     case overwrite = "overwrite"
     /// Leaves it; only what is missing is filled in.
     case fillBlanks = "fill_blanks"
+}
+
+/// Where a consumer begins.
+public indirect enum ConsumerStart: Encodable, Sendable, Equatable {
+    case now(ConsumerStartNow)
+    case beginning(ConsumerStartBeginning)
+    case seq(ConsumerStartSeq)
+    case time(ConsumerStartTime)
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: TagKey.self)
+        switch self {
+        case .now(let value):
+            try fields.encode("now", forKey: .type)
+            try value.encode(to: encoder)
+        case .beginning(let value):
+            try fields.encode("beginning", forKey: .type)
+            try value.encode(to: encoder)
+        case .seq(let value):
+            try fields.encode("seq", forKey: .type)
+            try value.encode(to: encoder)
+        case .time(let value):
+            try fields.encode("time", forKey: .type)
+            try value.encode(to: encoder)
+        }
+    }
 }
 
 /// Exactly one content. The wire form names its kind: `{"type": "text", "body": "Oi"}`.
@@ -4509,6 +4563,184 @@ public struct Consent: Decodable, Sendable, Equatable {
 
 }
 
+/// A durable reader of the project's log.
+public struct Consumer: Decodable, Sendable, Equatable {
+    /// Failed tries at the next event.
+    public var attempts: Int
+    /// One of the library's own: it can be paused and repaired, not made, reset or deleted.
+    public var builtIn: Bool
+    /// The last event that it is done with.
+    public var checkpoint: Int
+    public var createdAt: Timestamp
+    /// Events that it gave up on, counted up to 1,000.
+    public var deadLetters: Int
+    /// Types or prefixes that it hears; empty for all.
+    public var events: [String]
+    /// 1, and one more for every time it began anew.
+    public var generation: Int
+    public var id: ConsumerId
+    /// Events after that, whether it hears them or not.
+    public var lag: Int
+    public var lastError: String?
+    /// Until when somebody has it; null when nobody reads.
+    public var leasedUntil: Timestamp?
+    /// Failed tries before it gives up on an event.
+    public var maxAttempts: Int
+    public var name: String
+    public var nextAttemptAt: Timestamp?
+    /// Those of them that are to be tried again.
+    public var retrying: Int
+    public var status: ConsumerStatus
+    /// When the first of them was recorded.
+    public var waitingSince: Timestamp?
+
+    public init(
+        attempts: Int,
+        builtIn: Bool,
+        checkpoint: Int,
+        createdAt: Timestamp,
+        deadLetters: Int,
+        events: [String],
+        generation: Int,
+        id: ConsumerId,
+        lag: Int,
+        lastError: String?,
+        leasedUntil: Timestamp?,
+        maxAttempts: Int,
+        name: String,
+        nextAttemptAt: Timestamp?,
+        retrying: Int,
+        status: ConsumerStatus,
+        waitingSince: Timestamp?
+    ) {
+        self.attempts = attempts
+        self.builtIn = builtIn
+        self.checkpoint = checkpoint
+        self.createdAt = createdAt
+        self.deadLetters = deadLetters
+        self.events = events
+        self.generation = generation
+        self.id = id
+        self.lag = lag
+        self.lastError = lastError
+        self.leasedUntil = leasedUntil
+        self.maxAttempts = maxAttempts
+        self.name = name
+        self.nextAttemptAt = nextAttemptAt
+        self.retrying = retrying
+        self.status = status
+        self.waitingSince = waitingSince
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case builtIn = "built_in"
+        case checkpoint = "checkpoint"
+        case createdAt = "created_at"
+        case deadLetters = "dead_letters"
+        case events = "events"
+        case generation = "generation"
+        case id = "id"
+        case lag = "lag"
+        case lastError = "last_error"
+        case leasedUntil = "leased_until"
+        case maxAttempts = "max_attempts"
+        case name = "name"
+        case nextAttemptAt = "next_attempt_at"
+        case retrying = "retrying"
+        case status = "status"
+        case waitingSince = "waiting_since"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempts = try fields.decode(Int.self, forKey: .attempts)
+        builtIn = try fields.decode(Bool.self, forKey: .builtIn)
+        checkpoint = try fields.decode(Int.self, forKey: .checkpoint)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        deadLetters = try fields.decode(Int.self, forKey: .deadLetters)
+        events = try fields.decode([String].self, forKey: .events)
+        generation = try fields.decode(Int.self, forKey: .generation)
+        id = try fields.decode(ConsumerId.self, forKey: .id)
+        lag = try fields.decode(Int.self, forKey: .lag)
+        lastError = try fields.decodeIfPresent(String.self, forKey: .lastError)
+        leasedUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .leasedUntil)
+        maxAttempts = try fields.decode(Int.self, forKey: .maxAttempts)
+        name = try fields.decode(String.self, forKey: .name)
+        nextAttemptAt = try fields.decodeIfPresent(Timestamp.self, forKey: .nextAttemptAt)
+        retrying = try fields.decode(Int.self, forKey: .retrying)
+        status = try fields.decode(ConsumerStatus.self, forKey: .status)
+        waitingSince = try fields.decodeIfPresent(Timestamp.self, forKey: .waitingSince)
+    }
+
+}
+
+/// With what happens from now on.
+public struct ConsumerStartNow: Encodable, Sendable, Equatable {
+
+    public init() {
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        _ = encoder.container(keyedBy: NoKeys.self)
+    }
+
+}
+
+/// With the first event of the project.
+public struct ConsumerStartBeginning: Encodable, Sendable, Equatable {
+
+    public init() {
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        _ = encoder.container(keyedBy: NoKeys.self)
+    }
+
+}
+
+/// With the event of this number.
+public struct ConsumerStartSeq: Encodable, Sendable, Equatable {
+    public var seq: Int
+
+    public init(
+        seq: Int
+    ) {
+        self.seq = seq
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case seq = "seq"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(seq, forKey: .seq)
+    }
+
+}
+
+/// With the first event that was recorded at this moment or later.
+public struct ConsumerStartTime: Encodable, Sendable, Equatable {
+    public var at: Timestamp
+
+    public init(
+        at: Timestamp
+    ) {
+        self.at = at
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case at = "at"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(at, forKey: .at)
+    }
+
+}
+
 /// A person of a project, however many channels, numbers and addresses they use.
 public struct Contact: Decodable, Sendable, Equatable {
     /// At most 10.
@@ -6067,6 +6299,28 @@ public struct CustomValue: Decodable, Sendable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         type = try fields.decode(CustomFieldType.self, forKey: .type)
         value = try fields.decode(JSON.self, forKey: .value)
+    }
+
+}
+
+/// What became of dead letters.
+public struct DeadLettersChanged: Decodable, Sendable, Equatable {
+    /// How many.
+    public var count: Int
+
+    public init(
+        count: Int
+    ) {
+        self.count = count
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case count = "count"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        count = try fields.decode(Int.self, forKey: .count)
     }
 
 }
@@ -8422,6 +8676,267 @@ public struct IssuedChallenge: Decodable, Sendable, Equatable {
 
 }
 
+/// One durable job or timer.
+public struct Job: Decodable, Sendable, Equatable {
+    /// Tries so far.
+    public var attempts: Int
+    public var createdAt: Timestamp
+    public var finishedAt: Timestamp?
+    public var id: JobId
+    public var kind: String
+    /// Why it failed, waits or was given up.
+    public var lastError: String?
+    /// Until when a worker has it.
+    public var leasedUntil: Timestamp?
+    /// Jobs of one key run one at a time.
+    public var orderKey: String?
+    /// The pool that works it off: `timer`, `inbound`, `parked`.
+    public var queue: String
+    /// When it may run next, or was to run last.
+    public var runAt: Timestamp
+    public var state: JobState
+    /// Unique among open jobs of the project.
+    public var uniqueKey: String?
+
+    public init(
+        attempts: Int,
+        createdAt: Timestamp,
+        finishedAt: Timestamp?,
+        id: JobId,
+        kind: String,
+        lastError: String?,
+        leasedUntil: Timestamp?,
+        orderKey: String?,
+        queue: String,
+        runAt: Timestamp,
+        state: JobState,
+        uniqueKey: String?
+    ) {
+        self.attempts = attempts
+        self.createdAt = createdAt
+        self.finishedAt = finishedAt
+        self.id = id
+        self.kind = kind
+        self.lastError = lastError
+        self.leasedUntil = leasedUntil
+        self.orderKey = orderKey
+        self.queue = queue
+        self.runAt = runAt
+        self.state = state
+        self.uniqueKey = uniqueKey
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case createdAt = "created_at"
+        case finishedAt = "finished_at"
+        case id = "id"
+        case kind = "kind"
+        case lastError = "last_error"
+        case leasedUntil = "leased_until"
+        case orderKey = "order_key"
+        case queue = "queue"
+        case runAt = "run_at"
+        case state = "state"
+        case uniqueKey = "unique_key"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempts = try fields.decode(Int.self, forKey: .attempts)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        finishedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .finishedAt)
+        id = try fields.decode(JobId.self, forKey: .id)
+        kind = try fields.decode(String.self, forKey: .kind)
+        lastError = try fields.decodeIfPresent(String.self, forKey: .lastError)
+        leasedUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .leasedUntil)
+        orderKey = try fields.decodeIfPresent(String.self, forKey: .orderKey)
+        queue = try fields.decode(String.self, forKey: .queue)
+        runAt = try fields.decode(Timestamp.self, forKey: .runAt)
+        state = try fields.decode(JobState.self, forKey: .state)
+        uniqueKey = try fields.decodeIfPresent(String.self, forKey: .uniqueKey)
+    }
+
+}
+
+/// A job with what it works on.
+public struct JobDetails: Decodable, Sendable, Equatable {
+    /// Tries so far.
+    public var attempts: Int
+    public var createdAt: Timestamp
+    public var finishedAt: Timestamp?
+    public var id: JobId
+    public var kind: String
+    /// Why it failed, waits or was given up.
+    public var lastError: String?
+    /// Until when a worker has it.
+    public var leasedUntil: Timestamp?
+    /// Jobs of one key run one at a time.
+    public var orderKey: String?
+    public var payload: JSON
+    /// The pool that works it off: `timer`, `inbound`, `parked`.
+    public var queue: String
+    /// What it gave, once it has succeeded.
+    public var result: JSON
+    /// When it may run next, or was to run last.
+    public var runAt: Timestamp
+    public var state: JobState
+    /// Unique among open jobs of the project.
+    public var uniqueKey: String?
+
+    public init(
+        attempts: Int,
+        createdAt: Timestamp,
+        finishedAt: Timestamp?,
+        id: JobId,
+        kind: String,
+        lastError: String?,
+        leasedUntil: Timestamp?,
+        orderKey: String?,
+        payload: JSON,
+        queue: String,
+        result: JSON,
+        runAt: Timestamp,
+        state: JobState,
+        uniqueKey: String?
+    ) {
+        self.attempts = attempts
+        self.createdAt = createdAt
+        self.finishedAt = finishedAt
+        self.id = id
+        self.kind = kind
+        self.lastError = lastError
+        self.leasedUntil = leasedUntil
+        self.orderKey = orderKey
+        self.payload = payload
+        self.queue = queue
+        self.result = result
+        self.runAt = runAt
+        self.state = state
+        self.uniqueKey = uniqueKey
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case createdAt = "created_at"
+        case finishedAt = "finished_at"
+        case id = "id"
+        case kind = "kind"
+        case lastError = "last_error"
+        case leasedUntil = "leased_until"
+        case orderKey = "order_key"
+        case payload = "payload"
+        case queue = "queue"
+        case result = "result"
+        case runAt = "run_at"
+        case state = "state"
+        case uniqueKey = "unique_key"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempts = try fields.decode(Int.self, forKey: .attempts)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        finishedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .finishedAt)
+        id = try fields.decode(JobId.self, forKey: .id)
+        kind = try fields.decode(String.self, forKey: .kind)
+        lastError = try fields.decodeIfPresent(String.self, forKey: .lastError)
+        leasedUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .leasedUntil)
+        orderKey = try fields.decodeIfPresent(String.self, forKey: .orderKey)
+        payload = try fields.decode(JSON.self, forKey: .payload)
+        queue = try fields.decode(String.self, forKey: .queue)
+        result = try fields.decode(JSON.self, forKey: .result)
+        runAt = try fields.decode(Timestamp.self, forKey: .runAt)
+        state = try fields.decode(JobState.self, forKey: .state)
+        uniqueKey = try fields.decodeIfPresent(String.self, forKey: .uniqueKey)
+    }
+
+}
+
+/// The jobs of one kind.
+public struct JobKindStats: Decodable, Sendable, Equatable {
+    /// Given up.
+    public var dead: Int
+    /// Those of them whose time has come.
+    public var due: Int
+    /// Since when the first one that is due waits.
+    public var dueSince: Timestamp?
+    public var kind: String
+    /// Waiting for something to happen.
+    public var parked: Int
+    public var running: Int
+    /// Waiting for their time or their turn.
+    public var scheduled: Int
+
+    public init(
+        dead: Int,
+        due: Int,
+        dueSince: Timestamp?,
+        kind: String,
+        parked: Int,
+        running: Int,
+        scheduled: Int
+    ) {
+        self.dead = dead
+        self.due = due
+        self.dueSince = dueSince
+        self.kind = kind
+        self.parked = parked
+        self.running = running
+        self.scheduled = scheduled
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case dead = "dead"
+        case due = "due"
+        case dueSince = "due_since"
+        case kind = "kind"
+        case parked = "parked"
+        case running = "running"
+        case scheduled = "scheduled"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        dead = try fields.decode(Int.self, forKey: .dead)
+        due = try fields.decode(Int.self, forKey: .due)
+        dueSince = try fields.decodeIfPresent(Timestamp.self, forKey: .dueSince)
+        kind = try fields.decode(String.self, forKey: .kind)
+        parked = try fields.decode(Int.self, forKey: .parked)
+        running = try fields.decode(Int.self, forKey: .running)
+        scheduled = try fields.decode(Int.self, forKey: .scheduled)
+    }
+
+}
+
+/// The jobs of a project in figures.
+public struct JobStats: Decodable, Sendable, Equatable {
+    /// There are more jobs than were counted.
+    public var hasMore: Bool
+    /// By kind, in the order of their names.
+    public var kinds: [JobKindStats]
+
+    public init(
+        hasMore: Bool,
+        kinds: [JobKindStats]
+    ) {
+        self.hasMore = hasMore
+        self.kinds = kinds
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case hasMore = "has_more"
+        case kinds = "kinds"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        hasMore = try fields.decode(Bool.self, forKey: .hasMore)
+        kinds = try fields.decode([JobKindStats].self, forKey: .kinds)
+    }
+
+}
+
 /// Keys to set and keys to remove; a key in both is set.
 public struct JsonPatch: Encodable, Sendable, Equatable {
     public var set: [String: JSON]?
@@ -10021,6 +10536,55 @@ public struct OwnIdentity: Codable, Sendable, Equatable {
         pictureUrl = try fields.decodeIfPresent(String.self, forKey: .pictureUrl)
         username = try fields.decodeIfPresent(String.self, forKey: .username)
         wid = try fields.decodeIfPresent(String.self, forKey: .wid)
+    }
+
+}
+
+/// An event that a consumer gave up on.
+public struct ParkedEvent: Decodable, Sendable, Equatable {
+    /// Failed tries.
+    public var attempts: Int
+    public var error: String
+    public var eventId: EventId
+    public var failedAt: Timestamp
+    /// It is to be tried again.
+    public var retrying: Bool
+    /// Its number in the log.
+    public var seq: Int
+
+    public init(
+        attempts: Int,
+        error: String,
+        eventId: EventId,
+        failedAt: Timestamp,
+        retrying: Bool,
+        seq: Int
+    ) {
+        self.attempts = attempts
+        self.error = error
+        self.eventId = eventId
+        self.failedAt = failedAt
+        self.retrying = retrying
+        self.seq = seq
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case error = "error"
+        case eventId = "event_id"
+        case failedAt = "failed_at"
+        case retrying = "retrying"
+        case seq = "seq"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempts = try fields.decode(Int.self, forKey: .attempts)
+        error = try fields.decode(String.self, forKey: .error)
+        eventId = try fields.decode(EventId.self, forKey: .eventId)
+        failedAt = try fields.decode(Timestamp.self, forKey: .failedAt)
+        retrying = try fields.decode(Bool.self, forKey: .retrying)
+        seq = try fields.decode(Int.self, forKey: .seq)
     }
 
 }

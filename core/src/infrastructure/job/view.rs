@@ -1,0 +1,74 @@
+//! A job as people see it.
+
+use crate::kernel::{Error, JobId, Result, Timestamp};
+use crate::storage::{JobRecord, JobState};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One durable job or timer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Job {
+    pub id: JobId,
+    pub kind: String,
+    /// The pool that works it off: `timer`, `inbound`, `parked`.
+    pub queue: String,
+    pub state: JobState,
+    /// Unique among open jobs of the project.
+    pub unique_key: Option<String>,
+    /// Jobs of one key run one at a time.
+    pub order_key: Option<String>,
+    /// When it may run next, or was to run last.
+    pub run_at: Timestamp,
+    /// Tries so far.
+    pub attempts: u32,
+    /// Until when a worker has it.
+    pub leased_until: Option<Timestamp>,
+    /// Why it failed, waits or was given up.
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+    pub last_error: Option<String>,
+    pub created_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+}
+
+impl From<JobRecord> for Job {
+    fn from(job: JobRecord) -> Self {
+        Job {
+            id: JobId::from_uuid(job.id),
+            kind: job.kind,
+            queue: job.queue,
+            state: job.state,
+            unique_key: job.unique_key,
+            order_key: job.order_key,
+            run_at: job.run_at,
+            attempts: job.attempt,
+            leased_until: job.lease_until,
+            last_error: job.last_error,
+            created_at: job.created_at,
+            finished_at: job.finished_at,
+        }
+    }
+}
+
+/// A job with what it works on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JobDetails {
+    #[serde(flatten)]
+    pub job: Job,
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+    pub payload: Value,
+    /// What it gave, once it has succeeded.
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+    pub result: Value,
+}
+
+impl JobDetails {
+    pub(super) fn of(job: JobRecord) -> Result<JobDetails> {
+        let read = |text: &str| {
+            serde_json::from_str(text).map_err(|e| Error::corrupt(format!("the payload of a job cannot be read: {e}")))
+        };
+        let payload = if job.payload.is_empty() { Value::Null } else { read(&job.payload)? };
+        let result = job.result.as_deref().map_or(Ok(Value::Null), read)?;
+        Ok(JobDetails { payload, result, job: job.into() })
+    }
+}
