@@ -29,7 +29,7 @@ enum Reader {
         out: bool,
     },
     Durable {
-        consumer: Durable,
+        consumer: Box<Durable>,
         /// Delivered and not settled.
         out: Vec<EventRecord>,
     },
@@ -50,7 +50,7 @@ impl Subscriptions {
             Wanted::Live { project_id, events } => Reader::Live { feed: crm.on(project_id, events).await?, out: false },
             Wanted::Durable { project_id, name, events, start, max_attempts } => {
                 let consumer = crm.subscribe(project_id, &name, options(events, &start, max_attempts)).await?;
-                Reader::Durable { consumer, out: Vec::new() }
+                Reader::Durable { consumer: Box::new(consumer), out: Vec::new() }
             }
         };
         self.readers.lock().await.insert(token, Arc::new(Mutex::new(reader)));
