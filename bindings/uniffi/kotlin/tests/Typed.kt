@@ -57,7 +57,7 @@ private fun built(json: Any?, kind: KClass<*>): Any {
     val tag = fields["type"] as? String
     if (tag != null) return constructed(variant(kind, tag) ?: throw Unsayable(), fields - "type")
     val variant = kind.sealedSubclasses.firstOrNull { variant ->
-        checkNotNull(variant.primaryConstructor).parameters.any { !it.isOptional && it.name in fields }
+        variant.primaryConstructor?.parameters.orEmpty().any { !it.isOptional && it.name in fields }
     }
     return constructed(variant ?: throw Unsayable(), fields)
 }
@@ -66,12 +66,14 @@ private fun variant(kind: KClass<*>, tag: String): KClass<*>? =
     kind.sealedSubclasses.find { it.simpleName == kind.simpleName + camel("_$tag") }
 
 private fun constructed(kind: KClass<*>, fields: Map<String, Any?>): Any {
+    kind.objectInstance?.let { return if (fields.isEmpty()) it else throw Unsayable() }
     val constructor = checkNotNull(kind.primaryConstructor) { "$kind has no constructor" }
     return constructor.callBy(arguments(constructor, fields))
 }
 
 /** What the engine wrote before it was decoded; an absent field and null are the same here. */
 internal fun plain(value: Any?): Any? = when (value) {
+    Unit -> null
     null, is String, is Boolean, is Number -> value
     is Instant -> MICROS.format(value)
     is LocalDate, is Enum<*> -> value.toString()
@@ -100,6 +102,7 @@ private fun tag(kind: KClass<*>): Map<String, Any?> {
 }
 
 private fun members(of: Any): Map<String, Any?> {
+    if (of::class.objectInstance != null) return emptyMap()
     val properties = of::class.memberProperties.associateBy { it.name }
     val parameters = checkNotNull(of::class.primaryConstructor) { "${of::class} has no constructor" }.parameters
     val values = parameters.associate { snake(it.name!!) to properties.getValue(it.name!!).getter.call(of) }
