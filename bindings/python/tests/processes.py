@@ -5,16 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
 
-def python(program: str, *arguments: str, folder: Path | None = None) -> subprocess.Popen[str]:
-    """Starts a program, in a folder."""
+def python(program: str, *arguments: str) -> subprocess.Popen[str]:
+    """Starts a program."""
     return subprocess.Popen(
         [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program), *arguments],
-        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -12,10 +12,12 @@ import pytest_asyncio
 import ventros
 from ventros.events import ContactCreated
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest_asyncio.fixture
-async def crm(clock: ventros.ManualClock) -> AsyncIterator[ventros.aio.Crm]:
-    async with ventros.aio.open(":memory:", clock=clock, background=False) as crm:
+async def crm(location: str, clock: ventros.ManualClock) -> AsyncIterator[ventros.aio.Crm]:
+    async with ventros.aio.open(location, clock=clock, background=False) as crm:
         yield crm
 
 
@@ -100,8 +102,8 @@ async def test_a_panic_is_an_internal_error(shop: ventros.aio.Project) -> None:
         decode("engine.panic", answer, None)
 
 
-async def test_closing_answers_calls_that_wait() -> None:
-    crm = await ventros.aio.open(":memory:")
+async def test_closing_answers_calls_that_wait(location: str) -> None:
+    crm = await ventros.aio.open(location)
     waiting = asyncio.create_task(crm._async.call("engine.sleep", b"{}", b"{}"))  # pyright: ignore[reportPrivateUsage]
     await crm.projects.create(name="Acme")
     await crm.close()
@@ -111,9 +113,9 @@ async def test_closing_answers_calls_that_wait() -> None:
         await crm.projects.create(name="Acme")
 
 
-async def test_callbacks_run_by_themselves_in_the_background() -> None:
+async def test_callbacks_run_by_themselves_in_the_background(location: str) -> None:
     heard = asyncio.Event()
-    async with ventros.aio.open(":memory:") as crm:
+    async with ventros.aio.open(location) as crm:
         shop = crm.project((await crm.projects.create(name="Acme")).id)
         shop.on("contact.created", lambda event: heard.set())
         await shop.contacts.create(name="Ana")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import ventros
 from ventros.events import ContactCreated, ContactTagAdded
+
+pytestmark = pytest.mark.both_stores
 
 
 def test_a_live_callback_sees_what_happens_from_now_on(crm: ventros.Crm, shop: ventros.Project) -> None:
@@ -134,27 +135,26 @@ def test_a_cancelled_callback_is_silent_and_its_name_goes_on_later(crm: ventros.
     assert seen == ["one", "two"]
 
 
-def test_a_durable_callback_survives_a_restart(tmp_path: Path) -> None:
-    path = tmp_path / "crm.db"
+def test_a_durable_callback_survives_a_restart(lasting: str) -> None:
     seen: list[str | None] = []
 
     def note(event: ventros.Event[ContactCreated]) -> None:
         seen.append(event.data.name)
 
-    with ventros.open(path, background=False) as crm:
+    with ventros.open(lasting, background=False) as crm:
         project = crm.projects.create(name="Acme").id
         shop = crm.project(project)
         shop.subscribe("audit", note, ContactCreated, start="start")
         shop.contacts.create(name="one")
         crm.run_pending()
         shop.contacts.create(name="two")
-    with ventros.open(path, background=False) as crm:
+    with ventros.open(lasting, background=False) as crm:
         crm.project(project).subscribe("audit", note, ContactCreated, start="start")
         crm.run_pending()
     assert seen == ["one", "two"]
 
 
-def test_callbacks_run_by_themselves_in_the_background() -> None:
+def test_callbacks_run_by_themselves_in_the_background(location: str) -> None:
     heard = threading.Event()
     threads: set[str] = set()
 
@@ -163,7 +163,7 @@ def test_callbacks_run_by_themselves_in_the_background() -> None:
         shop.contacts.add_tag(ventros.types.ContactId(event.aggregate_id), tag="seen")
         heard.set()
 
-    with ventros.open(":memory:") as crm:
+    with ventros.open(location) as crm:
         shop = crm.project(crm.projects.create(name="Acme").id)
         shop.on("contact.created", handler)
         shop.contacts.create(name="Ana")
@@ -171,9 +171,9 @@ def test_callbacks_run_by_themselves_in_the_background() -> None:
     assert threads == {"ventros"}
 
 
-def test_run_pending_waits_for_callbacks_of_the_background() -> None:
+def test_run_pending_waits_for_callbacks_of_the_background(location: str) -> None:
     seen: list[str | None] = []
-    with ventros.open(":memory:") as crm:
+    with ventros.open(location) as crm:
         shop = crm.project(crm.projects.create(name="Acme").id)
         shop.subscribe("audit", lambda event: seen.append(event.data.name), ContactCreated)
         for number in range(250):
@@ -182,9 +182,9 @@ def test_run_pending_waits_for_callbacks_of_the_background() -> None:
         assert seen == [str(number) for number in range(250)]
 
 
-def test_events_that_arrive_while_a_callback_is_answered_are_not_lost() -> None:
+def test_events_that_arrive_while_a_callback_is_answered_are_not_lost(location: str) -> None:
     seen: list[str | None] = []
-    with ventros.open(":memory:") as crm:
+    with ventros.open(location) as crm:
         shop = crm.project(crm.projects.create(name="Acme").id)
         shop.subscribe("audit", lambda event: seen.append(event.data.name), ContactCreated)
         for number in range(1_000):
@@ -214,9 +214,9 @@ def test_what_leaves_a_callback_loses_nothing(crm: ventros.Crm, shop: ventros.Pr
     assert seen == {"first": ["Ana", "Bia"], "second": ["Ana", "Bia"]}
 
 
-def test_a_callback_may_close_the_crm() -> None:
+def test_a_callback_may_close_the_crm(location: str) -> None:
     closed = threading.Event()
-    crm = ventros.open(":memory:")
+    crm = ventros.open(location)
     shop = crm.project(crm.projects.create(name="Acme").id)
 
     def handler(event: ventros.Event[Any]) -> None:

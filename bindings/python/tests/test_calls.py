@@ -9,6 +9,8 @@ import pytest
 import ventros
 from ventros import commands
 
+pytestmark = pytest.mark.both_stores
+
 
 def test_results_are_typed_structs(shop: ventros.Project, clock: ventros.ManualClock) -> None:
     contact = shop.contacts.create(name="Ana")

@@ -10,6 +10,8 @@ import pytest
 import ventros
 from ventros.errors import CLASSES
 
+pytestmark = pytest.mark.both_stores
+
 
 def test_a_bad_value_names_its_field(shop: ventros.Project) -> None:
     with pytest.raises(ventros.ValidationError) as caught:
@@ -66,8 +68,8 @@ def test_a_panic_is_an_internal_error_and_not_the_end(shop: ventros.Project) -> 
     assert shop.contacts.create(name="Ana").name == "Ana"
 
 
-def test_a_closed_crm_says_so_and_closes_twice() -> None:
-    crm = ventros.open(":memory:")
+def test_a_closed_crm_says_so_and_closes_twice(location: str) -> None:
+    crm = ventros.open(location)
     crm.close()
     crm.close()
     with pytest.raises(ventros.UnavailableError) as caught:

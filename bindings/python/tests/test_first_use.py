@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from processes import finish, python
 
@@ -69,6 +67,7 @@ def test_many_threads_use_the_same_types_for_the_first_time(round: int) -> None:
     assert (code, out) == (0, "whole\n"), err
 
 
-def test_many_threads_open_the_same_new_file(tmp_path: Path) -> None:
-    code, out, err = finish(python(LOCKSTEP, str(tmp_path / "crm.db")))
+@pytest.mark.both_stores
+def test_many_threads_open_the_same_new_store(lasting: str) -> None:
+    code, out, err = finish(python(LOCKSTEP, lasting))
     assert (code, out) == (0, "whole\n"), err

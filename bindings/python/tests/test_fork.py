@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 from processes import finish, python
+from servers import Server
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+pytestmark = [pytest.mark.both_stores, pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")]
 
 
-def test_fifty_children_of_a_busy_parent_open_their_own(tmp_path: Path) -> None:
+def test_fifty_children_of_a_busy_parent_open_their_own(lasting: str, server: Server | None) -> None:
+    own = lasting if server is not None else f"{lasting}-{{}}"
     code, out, err = finish(
         python(
             """
-        import contextlib, os, signal, threading, traceback, ventros
-        crm = ventros.open("parent.db")
+        import contextlib, os, signal, sys, threading, traceback, ventros
+        crm = ventros.open(sys.argv[1])
         shop = crm.project(crm.projects.create(name="Acme").id)
         shop.on("*", lambda event: None)
         shop.subscribe("audit", lambda event: None)
@@ -38,8 +39,8 @@ def test_fifty_children_of_a_busy_parent_open_their_own(tmp_path: Path) -> None:
                 assert error.code == "forked"
             else:
                 raise AssertionError("the parent's handle answers")
-            with ventros.open(f"child-{number}.db") as own:
-                shop_of_child = own.project(own.projects.create(name="Own").id)
+            with ventros.open(sys.argv[2].format(number)) as own:
+                shop_of_child = own.project(own.projects.create(name=f"Own {number}").id)
                 shop_of_child.on("*", lambda event: None)
                 assert shop_of_child.contacts.create(name="Bia").name == "Bia"
 
@@ -68,19 +69,20 @@ def test_fifty_children_of_a_busy_parent_open_their_own(tmp_path: Path) -> None:
         print(shop.contacts.create(name="Caio").name)
         crm.close()
     """,
-            folder=tmp_path,
+            lasting,
+            own,
         ),
         timeout=240,
     )
     assert (code, out) == (0, "Caio\n"), err
 
 
-def test_what_a_child_writes_into_the_same_file_outlives_the_parents_handle(tmp_path: Path) -> None:
+def test_what_a_child_writes_into_the_same_store_outlives_the_parents_handle(lasting: str) -> None:
     code, out, err = finish(
         python(
             """
-        import os, ventros
-        crm = ventros.open("crm.db", background=False)
+        import os, sys, ventros
+        crm = ventros.open(sys.argv[1], background=False)
         project = crm.projects.create(name="Acme").id
         shop = crm.project(project)
         shop.contacts.create(name="before")
@@ -88,7 +90,7 @@ def test_what_a_child_writes_into_the_same_file_outlives_the_parents_handle(tmp_
         from_parent, to_child = os.pipe()
         pid = os.fork()
         if pid == 0:
-            own = ventros.open("crm.db", background=False).project(project)
+            own = ventros.open(sys.argv[1], background=False).project(project)
             own.contacts.create(name="child 1")
             os.write(to_parent, b"1")
             os.read(from_parent, 1)
@@ -99,21 +101,22 @@ def test_what_a_child_writes_into_the_same_file_outlives_the_parents_handle(tmp_
         crm.close()
         os.write(to_child, b"2")
         assert os.waitpid(pid, 0)[1] == 0
-        with ventros.open("crm.db", background=False) as again:
+        with ventros.open(sys.argv[1], background=False) as again:
             print([contact.name for contact in again.project(project).contacts.list(sort=["created_at"])])
     """,
-            folder=tmp_path,
+            lasting,
         )
     )
     assert (code, out) == (0, "['before', 'child 1', 'parent', 'child 2']\n"), err
 
 
-def test_an_awaited_call_in_a_child_says_that_it_forked() -> None:
+def test_an_awaited_call_in_a_child_says_that_it_forked(location: str) -> None:
     code, out, err = finish(
-        python("""
-        import asyncio, os, ventros
+        python(
+            """
+        import asyncio, os, sys, ventros
         async def opened():
-            return await ventros.aio.open(":memory:")
+            return await ventros.aio.open(sys.argv[1])
         async def call():
             return (await crm.projects.create(name="Acme")).name
         loop = asyncio.new_event_loop()
@@ -127,6 +130,8 @@ def test_an_awaited_call_in_a_child_says_that_it_forked() -> None:
         os.wait()
         print(loop.run_until_complete(call()))
         loop.run_until_complete(crm.close())
-    """)
+    """,
+            location,
+        )
     )
     assert (code, out) == (0, "forked\nAcme\n"), err

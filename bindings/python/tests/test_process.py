@@ -11,6 +11,8 @@ from processes import finish, python
 
 import ventros
 
+pytestmark = pytest.mark.both_stores
+
 
 def test_sixteen_threads_share_one_crm(shop: ventros.Project) -> None:
     contact = shop.contacts.create(name="Ana")
@@ -43,12 +45,13 @@ def test_sixteen_threads_share_one_crm(shop: ventros.Project) -> None:
     ],
     ids=["inside the engine", "inside a callback"],
 )
-def test_ctrl_c_ends_a_long_call(call: str) -> None:
-    process = python(f"""
-        import signal, time, ventros
+def test_ctrl_c_ends_a_long_call(call: str, location: str) -> None:
+    process = python(
+        f"""
+        import signal, sys, time, ventros
         # A shell starts what runs in its background with the signal ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        crm = ventros.open(":memory:", background=False)
+        crm = ventros.open(sys.argv[1], background=False)
         shop = crm.project(crm.projects.create(name="Acme").id)
         try:
             print("ready", flush=True)
@@ -58,7 +61,9 @@ def test_ctrl_c_ends_a_long_call(call: str) -> None:
         assert shop.contacts.create(name="after").name == "after"
         crm.close()
         print("closed")
-    """)
+    """,
+        location,
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
@@ -66,44 +71,51 @@ def test_ctrl_c_ends_a_long_call(call: str) -> None:
     assert (code, out) == (0, "interrupted\nclosed\n"), err
 
 
-def test_the_interpreter_ends_while_callbacks_are_subscribed() -> None:
+def test_the_interpreter_ends_while_callbacks_are_subscribed(location: str) -> None:
     code, out, err = finish(
-        python("""
-        import ventros
-        crm = ventros.open(":memory:")
+        python(
+            """
+        import sys, ventros
+        crm = ventros.open(sys.argv[1])
         shop = crm.project(crm.projects.create(name="Acme").id)
         shop.on("*", lambda event: None)
         shop.subscribe("audit", lambda event: None)
         for number in range(50):
             shop.contacts.create(name=str(number))
         print("end")
-    """)
+    """,
+            location,
+        )
     )
     assert (code, out, err) == (0, "end\n", "")
 
 
-def test_the_interpreter_ends_while_asyncio_callbacks_are_subscribed() -> None:
+def test_the_interpreter_ends_while_asyncio_callbacks_are_subscribed(location: str) -> None:
     code, out, err = finish(
-        python("""
-        import asyncio, ventros
+        python(
+            """
+        import asyncio, sys, ventros
         async def main():
-            crm = await ventros.aio.open(":memory:")
+            crm = await ventros.aio.open(sys.argv[1])
             shop = crm.project((await crm.projects.create(name="Acme")).id)
             shop.on("*", lambda event: None)
             await shop.contacts.create(name="Ana")
             print("end")
         asyncio.run(main())
-    """)
+    """,
+            location,
+        )
     )
     assert (code, out, err) == (0, "end\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_fork_gets_a_clear_error_and_may_open_its_own() -> None:
+def test_a_fork_gets_a_clear_error_and_may_open_its_own(location: str) -> None:
     code, out, err = finish(
-        python("""
+        python(
+            """
         import os, sys, ventros
-        crm = ventros.open(":memory:", background=False)
+        crm = ventros.open(sys.argv[1], background=False)
         shop = crm.project(crm.projects.create(name="Acme").id)
         shop.on("*", lambda event: None)
         shop.contacts.create(name="Ana")
@@ -116,11 +128,13 @@ def test_a_fork_gets_a_clear_error_and_may_open_its_own() -> None:
                 except ventros.InternalError as error:
                     print(error.code)
             crm.close()
-            with ventros.open(":memory:") as own:
+            with ventros.open(sys.argv[1]) as own:
                 print(own.projects.create(name="Own").name)
             sys.exit(0)
         assert os.waitpid(child, 0)[1] == 0
         print(shop.contacts.create(name="Caio").name)
-    """)
+    """,
+            location,
+        )
     )
     assert (code, out) == (0, "forked\nforked\nOwn\nCaio\n"), err

@@ -10,14 +10,16 @@ import pytest
 
 import ventros
 
+pytestmark = pytest.mark.both_stores
+
 PAYLOADS = Path(__file__).parents[3] / "examples" / "quickstart" / "payloads"
 
 
-def test_the_sketch_of_the_architecture(tmp_path: Path) -> None:
+def test_the_sketch_of_the_architecture(lasting: str) -> None:
     payload: dict[str, Any] = json.loads((PAYLOADS / "02_text_from_ad.json").read_bytes())
     heard: list[Any] = []
     audited: list[str] = []
-    with ventros.open(tmp_path / "crm.db") as crm:
+    with ventros.open(lasting) as crm:
         acme = crm.projects.create(name="Acme", default_region="BR")
         shop = crm.project(acme.id)
         line = shop.channels.create(name="WhatsApp", type="waha")
@@ -51,13 +53,13 @@ def test_the_sketch_of_the_architecture(tmp_path: Path) -> None:
         assert {"contact.name_changed", "contact.tag_added"} <= set(audited)
 
 
-def test_the_same_folder_twice_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_folder_twice_changes_nothing(lasting: str, capsys: pytest.CaptureFixture[str]) -> None:
     import runpy
 
     quickstart = runpy.run_path(str(PAYLOADS.parent / "quickstart.py"))["main"]
-    quickstart(str(tmp_path / "crm.db"), PAYLOADS)
+    quickstart(lasting, PAYLOADS)
     first = capsys.readouterr().out
-    quickstart(str(tmp_path / "crm.db"), PAYLOADS)
+    quickstart(lasting, PAYLOADS)
     second = capsys.readouterr().out
     assert "Nothing new" not in first
     assert "Nothing new" in second
