@@ -1,6 +1,5 @@
 /** Hearing: live and durable callbacks, loops, retries, and callbacks that call. */
 
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type CallbackFailure,
@@ -13,7 +12,7 @@ import {
   ValidationError,
 } from "ventros";
 import { expect, test } from "vitest";
-import { failure, folder, world } from "./world.js";
+import { failure, lasting, world } from "./world.js";
 
 test("a live callback sees what happens from now on", async () => {
   const { crm, shop } = await world();
@@ -201,7 +200,7 @@ test("a signal cancels a callback, also before it begins", async () => {
 });
 
 test("a durable callback survives a restart", async () => {
-  const path = join(folder(), "crm.db");
+  const path = lasting();
   const seen: unknown[] = [];
   const note = (event: { data: { name?: unknown } }) => seen.push(event.data.name);
   const first = await open(path, { background: false });

@@ -13,7 +13,7 @@ import {
 } from "ventros";
 import { expect, test } from "vitest";
 import { CLASSES } from "../dist/errors.js";
-import { engineCall, failure, folder, world } from "./world.js";
+import { engineCall, failure, folder, location, world } from "./world.js";
 
 test("a bad value names its field", async () => {
   const { shop } = await world();
@@ -87,7 +87,7 @@ test("a panic is an internal error, with a stack, and not the end", async () => 
 });
 
 test("a closed CRM says so and closes twice", async () => {
-  const crm = await open(":memory:");
+  const crm = await open(location());
   await Promise.all([crm.close(), crm.close()]);
   await crm.close();
   const error = await failure(crm.projects.create({ name: "Acme" }));
@@ -96,7 +96,7 @@ test("a closed CRM says so and closes twice", async () => {
 });
 
 test("closing answers calls that wait", async () => {
-  const crm = await open(":memory:");
+  const crm = await open(location());
   const waiting = failure(engineCall(crm, "engine.sleep"));
   await crm.projects.create({ name: "Acme" });
   await crm.close();

@@ -5,17 +5,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { open } from "ventros";
 import { describe, expect, test } from "vitest";
-import { failure, folder, program, ROOT, world } from "./world.js";
+import { failure, lasting, location, program, ROOT, world } from "./world.js";
 
-const OPEN = `
+const opened = () => `
   import { open } from "ventros";
-  const crm = await open(":memory:");
+  const place = ${JSON.stringify(location())};
+  const crm = await open(place);
   const shop = crm.project((await crm.projects.create({ name: "Acme" })).id);
 `;
 
 describe("a process ends", () => {
   test("when its work is done, though it listens", async () => {
-    const { code, out, err } = await program(`${OPEN}
+    const { code, out, err } = await program(`${opened()}
       await shop.on("*", () => {});
       await shop.subscribe("audit", async () => {});
       for (let number = 0; number < 50; number++) await shop.contacts.create({ name: String(number) });
@@ -25,7 +26,7 @@ describe("a process ends", () => {
   });
 
   test("not while a call is under way, though nothing else is", async () => {
-    const { code, out } = await program(`${OPEN}
+    const { code, out } = await program(`${opened()}
       shop.contacts.create({ name: "Ana" }).then(({ name }) => console.log(name));
     `);
     expect({ code, out }).toEqual({ code: 0, out: "Ana\n" });
@@ -34,7 +35,7 @@ describe("a process ends", () => {
   test("not while it shall be kept alive", async () => {
     const { code, out } = await program(`
       import { open } from "ventros";
-      const crm = await open(":memory:", { keepAlive: true });
+      const crm = await open(${JSON.stringify(location())}, { keepAlive: true });
       const shop = crm.project((await crm.projects.create({ name: "Acme" })).id);
       await shop.on("contact.created", async (event) => {
         console.log(event.data.name);
@@ -51,7 +52,7 @@ describe("a process ends", () => {
   });
 
   test("not while a loop waits for events", async () => {
-    const { code, out } = await program(`${OPEN}
+    const { code, out } = await program(`${opened()}
       setTimeout(() => shop.contacts.create({ name: "Ana" }), 50).unref();
       for await (const event of shop.subscribe("audit", { events: "contact.*" })) {
         console.log(event.type);
@@ -62,7 +63,7 @@ describe("a process ends", () => {
   });
 
   test("at once by process.exit, inside a callback too, and closes", async () => {
-    const path = join(folder(), "crm.db");
+    const path = lasting();
     const text = `
       import { open } from "ventros";
       const crm = await open(${JSON.stringify(path)}, { keepAlive: true });
@@ -82,7 +83,7 @@ describe("a process ends", () => {
 
   test("by a signal while a call is under way", async () => {
     const { code, out } = await program(
-      `${OPEN}
+      `${opened()}
       process.on("SIGINT", async () => {
         await crm.close();
         console.log("closed");
@@ -97,7 +98,7 @@ describe("a process ends", () => {
 });
 
 test("a failing callback warns and the process lives on", async () => {
-  const { code, out, err } = await program(`${OPEN}
+  const { code, out, err } = await program(`${opened()}
     await shop.on("*", () => { throw new Error("sync"); });
     await shop.subscribe("audit", async () => { throw new Error("async"); });
     await shop.contacts.create({ name: "Ana" });
@@ -125,7 +126,7 @@ describe("a worker thread", () => {
     new Promise<unknown>((resolve, reject) => worker.once("message", resolve).once("error", reject));
 
   test("opens its own, next to the others", async () => {
-    const path = join(folder(), "crm.db");
+    const path = lasting();
     const crm = await open(path);
     const { id } = await crm.projects.create({ name: "Acme" });
     const rest = `
@@ -143,7 +144,7 @@ describe("a worker thread", () => {
   });
 
   test("may be terminated in the midst of calls and callbacks", async () => {
-    const path = join(folder(), "crm.db");
+    const path = lasting();
     const rest = `
       await shop.on("*", () => {});
       for (let number = 0; ; number++) {
@@ -165,7 +166,7 @@ describe("a worker thread", () => {
 test("memory stays flat over many calls, callbacks and openings", async () => {
   const calls = Number(process.env.VENTROS_CALLS ?? 6_000);
   const { code, out, err } = await program(
-    `${OPEN}
+    `${opened()}
     await shop.on("contact.updated", () => {});
     const contact = await shop.contacts.create({ name: "Ana" });
     const { signal } = new AbortController();
@@ -179,7 +180,7 @@ test("memory stays flat over many calls, callbacks and openings", async () => {
       for (let number = 0; number < calls; number += 20) {
         await Promise.all(Array.from({ length: 20 }, () => shop.contacts.get(contact.id, {}, { signal })));
         await shop.contacts.get(contact.id + "x").catch(() => {});
-        if (number % 1000 === 0) await (await open(":memory:")).close();
+        if (number % 1000 === 0) await (await open(place)).close();
         const subscription = await shop.on("*", () => {});
         await subscription.cancel();
       }

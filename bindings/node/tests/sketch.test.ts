@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { open } from "ventros";
 import { expect, test, vi } from "vitest";
 import { main } from "../../../examples/quickstart/quickstart.js";
-import { failure, folder, PAYLOADS } from "./world.js";
+import { failure, lasting, PAYLOADS } from "./world.js";
 
 test("the sketch of the architecture", async () => {
   const payload: object = JSON.parse(readFileSync(join(PAYLOADS, "02_text_from_ad.json"), "utf8"));
   const heard: unknown[] = [];
   const audited: string[] = [];
-  const crm = await open(join(folder(), "crm.db"));
+  const crm = await open(lasting());
   const acme = await crm.projects.create({ name: "Acme", default_region: "BR" });
   const shop = crm.project(acme.id);
   const line = await shop.channels.create({ name: "WhatsApp", type: "waha" });
@@ -52,7 +52,7 @@ test("the sketch of the architecture", async () => {
 });
 
 test("the same folder twice changes nothing", async () => {
-  const file = join(folder(), "crm.db");
+  const file = lasting();
   const printed = vi.spyOn(console, "log").mockImplementation(() => {});
   const output = () => printed.mock.calls.splice(0).flat().join("\n");
   await main(file, PAYLOADS);

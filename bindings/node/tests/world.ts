@@ -1,12 +1,13 @@
-/** What the tests share: an installation in memory whose clock and work are moved by hand, and ways into a process. */
+/** What the tests share: stores, an installation whose clock and work are moved by hand, and ways into a process. */
 
 import { execFile, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Crm, ManualClock, type OpenOptions, open, type Project } from "ventros";
-import { onTestFinished } from "vitest";
+import { inject, onTestFinished } from "vitest";
 
 /** The package's own folder. */
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -18,10 +19,22 @@ export interface World {
   shop: Project;
 }
 
+/** A store that nobody else has. */
+export function location(): string {
+  return inject("postgres") ? lasting() : ":memory:";
+}
+
+/** The same, which others may open too. */
+export function lasting(): string {
+  const server = inject("postgres");
+  if (server === undefined) return join(folder(), "crm.db");
+  return `${server}${server.includes("?") ? "&" : "?"}schema=js_${randomUUID().replaceAll("-", "")}`;
+}
+
 /** A project in a CRM that is closed after the test. */
 export async function world(options: OpenOptions = {}): Promise<World> {
   const clock = new ManualClock(new Date("2025-01-06T09:00:00Z"));
-  const crm = await open(":memory:", { clock, background: false, ...options });
+  const crm = await open(location(), { clock, background: false, ...options });
   onTestFinished(() => crm.close());
   const { id } = await crm.projects.create({ name: "Acme", default_region: "BR" });
   return { clock, crm, shop: crm.project(id) };
