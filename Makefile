@@ -36,12 +36,12 @@ postgres: ## Says what is missing, or installs it where this user may.
 	@if [ -n "$$VENTROS_TEST_POSTGRES$$VENTROS_POSTGRES_BIN" ] || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
-	else echo "test-rust needs a PostgreSQL server: install the package postgresql, or set VENTROS_TEST_POSTGRES to an address" >&2; exit 1; fi
+	else echo "the tests need a PostgreSQL server: install the package postgresql, or set VENTROS_TEST_POSTGRES to an address" >&2; exit 1; fi
 
-test-python: python-build
+test-python: python-build postgres
 	cd bindings/python && ../../$(BIN)/python -m pytest
 
-test-node: node-build
+test-node: node-build postgres
 	cd $(NODE) && npm run --silent check && npm test --silent
 
 test-web: node-build chromium $(INBOX)/node_modules/.package-lock.json ## The web inbox in a real browser.

@@ -1,8 +1,10 @@
-//! The scenarios of `bindings/contract`, on both stores: what every language must answer, byte for byte.
+//! The scenarios of `bindings/contract`, on all stores: what every language must answer, byte for byte.
 //! `VENTROS_WRITE_CONTRACT=1` writes what Rust answers into the files, to be reviewed and committed; with the name of a
 //! file only into that one.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "../../../storage-postgres/tests/cluster/mod.rs"]
+mod cluster;
 #[path = "contract/layout.rs"]
 mod layout;
 #[path = "contract/references.rs"]
@@ -21,6 +23,7 @@ use ventros::seeded::SeededIds;
 use ventros::storage::{MemoryStorage, Storage};
 use ventros::vault::StaticKey;
 use ventros_ffi::ManualClock;
+use ventros_postgres::PostgresStorage;
 use ventros_sqlite::SqliteStorage;
 
 /// 2025-01-06T09:00:00Z, a Monday.
@@ -44,8 +47,12 @@ fn rust_answers_as_the_scenarios_say() {
         let given = file["given"].as_array().cloned().unwrap_or_default();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         for scenario in file["scenarios"].as_array_mut().unwrap() {
-            let stores: [Arc<dyn Storage>; 2] =
-                [Arc::new(MemoryStorage::default()), Arc::new(SqliteStorage::open_in_memory().unwrap())];
+            let postgres = runtime.block_on(PostgresStorage::open(&cluster::fresh())).unwrap();
+            let stores: [Arc<dyn Storage>; 3] = [
+                Arc::new(MemoryStorage::default()),
+                Arc::new(SqliteStorage::open_in_memory().unwrap()),
+                Arc::new(postgres),
+            ];
             let about = format!("{name}: {}", scenario["about"].as_str().unwrap());
             let answers = stores.map(|store| {
                 let mut play = Play::new(&catalogue, &runtime, store, scenario["vault"] != false);
@@ -56,8 +63,9 @@ fn rust_answers_as_the_scenarios_say() {
                 done.append(&mut play.done);
                 steps
             });
-            assert_eq!(answers[0], answers[1], "{about}: the stores do not agree");
-            let [answer, _] = answers;
+            let [answer, sqlite, postgres] = answers;
+            assert_eq!(answer, sqlite, "{about}: SQLite differs from memory");
+            assert_eq!(answer, postgres, "{about}: PostgreSQL differs from memory");
             scenario["steps"] = Value::Array(answer);
         }
         let now = layout::pretty(&file);
