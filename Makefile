@@ -9,10 +9,11 @@ PYRIGHT := $(VENV)/pyright/node_modules/.bin/pyright
 NODE := bindings/node
 BIOME := node_modules/.bin/biome
 INBOX := examples/inbox-web
-NODE_EXAMPLES := $(addprefix ../../,examples/quickstart/quickstart.ts $(addprefix $(INBOX)/,src browser tests scripts))
+NODE_EXAMPLES := $(addprefix ../../,examples/quickstart/quickstart.ts examples/two-processes/desk.ts $(addprefix $(INBOX)/,src browser tests scripts))
+PYTHON_EXAMPLES := ../../examples/quickstart ../../examples/two-processes
 
-.PHONY: contract quickstart quickstart-node inbox postgres test test-rust test-python test-node test-web test-kotlin test-swift \
-	chromium venv python-build node-build bench-python bench-node wheel test-wheel npm test-npm codegen lint fmt
+.PHONY: contract quickstart quickstart-node two-processes inbox postgres test test-rust test-python test-node test-web test-kotlin \
+	test-swift chromium venv python-build node-build bench-python bench-node wheel test-wheel npm test-npm codegen lint fmt
 
 quickstart: python-build ## A project, a channel and real messages in a fresh SQLite file.
 	rm -f crm.db crm.db-wal crm.db-shm
@@ -24,10 +25,15 @@ quickstart-node: node-build ## The same in Node.
 	rm -f crm.db crm.db-wal crm.db-shm
 	node examples/quickstart/build/quickstart.js crm.db examples/quickstart/payloads
 
+two-processes: python-build node-build postgres ## A program in Python and one in Node on one PostgreSQL database, which it starts itself.
+	npm install --silent --no-package-lock --prefix examples/two-processes
+	$(NODE)/node_modules/.bin/tsc --project examples/two-processes
+	$(BIN)/python examples/two-processes/run.py $(ADDRESS)
+
 inbox: node-build $(INBOX)/node_modules/.package-lock.json ## A web inbox with the sample conversations at 127.0.0.1:8080.
 	npm start --silent --prefix $(INBOX) -- --file "$(CURDIR)/inbox.db" --feed "$(CURDIR)/examples/quickstart/payloads"
 
-test: test-rust test-python test-wheel test-node test-npm test-web test-kotlin test-swift
+test: test-rust test-python test-wheel test-node test-npm test-web two-processes test-kotlin test-swift
 
 test-rust: postgres
 	cargo test --workspace --exclude ventros-python --exclude ventros-node --exclude ventros-uniffi
@@ -121,12 +127,12 @@ lint: python-build node-build $(INBOX)/node_modules/.package-lock.json $(PYRIGHT
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo run --quiet -p ventros-codegen -- --verify
-	cd bindings/python && ../../$(BIN)/ruff check . ../../examples/quickstart && ../../$(BIN)/ruff format --check . ../../examples/quickstart
+	cd bindings/python && ../../$(BIN)/ruff check . $(PYTHON_EXAMPLES) && ../../$(BIN)/ruff format --check . $(PYTHON_EXAMPLES)
 	cd bindings/python && ../../$(PYRIGHT)
 	cd $(NODE) && $(BIOME) check --error-on-warnings . $(NODE_EXAMPLES) && npm run --silent check
 	npm run --silent build --prefix $(INBOX)
 
 fmt: venv $(NODE)/node_modules/.package-lock.json
 	cargo fmt --all
-	cd bindings/python && ../../$(BIN)/ruff check --fix . ../../examples/quickstart && ../../$(BIN)/ruff format . ../../examples/quickstart
+	cd bindings/python && ../../$(BIN)/ruff check --fix . $(PYTHON_EXAMPLES) && ../../$(BIN)/ruff format . $(PYTHON_EXAMPLES)
 	cd $(NODE) && $(BIOME) check --write . $(NODE_EXAMPLES)
