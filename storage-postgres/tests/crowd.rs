@@ -12,14 +12,15 @@ mod shop;
 
 use gathering::{Crowd, arrive};
 use std::sync::Arc;
+use ventros::kernel::Result;
 use ventros::storage::Storage;
 use ventros::testing::block_on;
 use ventros_postgres::PostgresStorage;
 
 const CROWD: Crowd = Crowd { processes: 8, threads: 8 };
 
-fn store(place: &str) -> Arc<dyn Storage> {
-    Arc::new(block_on(PostgresStorage::open(place)).unwrap())
+fn store(place: &str) -> Result<Arc<dyn Storage>> {
+    Ok(Arc::new(block_on(PostgresStorage::open(place))?))
 }
 
 #[test]

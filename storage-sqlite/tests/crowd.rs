@@ -10,13 +10,14 @@ mod shop;
 use directory::Directory;
 use gathering::{Crowd, arrive};
 use std::sync::Arc;
+use ventros::kernel::Result;
 use ventros::storage::Storage;
 use ventros_sqlite::SqliteStorage;
 
 const CROWD: Crowd = Crowd { processes: 4, threads: 64 };
 
-fn store(place: &str) -> Arc<dyn Storage> {
-    Arc::new(SqliteStorage::open(place).unwrap())
+fn store(place: &str) -> Result<Arc<dyn Storage>> {
+    Ok(Arc::new(SqliteStorage::open(place)?))
 }
 
 #[test]

@@ -10,11 +10,12 @@ mod story;
 
 use directory::Directory;
 use std::sync::Arc;
+use ventros::kernel::Result;
 use ventros::storage::Storage;
 use ventros_sqlite::SqliteStorage;
 
-fn store(place: &str) -> Arc<dyn Storage> {
-    Arc::new(SqliteStorage::open(place).unwrap())
+fn store(place: &str) -> Result<Arc<dyn Storage>> {
+    Ok(Arc::new(SqliteStorage::open(place)?))
 }
 
 #[test]

@@ -106,15 +106,17 @@ impl Durable {
 
     /// The next events, at most `limit`. Empty when there are none, when another process reads, or while a failed event
     /// waits for its next try. Each must be answered by [`ack`](Self::ack) or [`fail`](Self::fail), in order.
+    ///
+    /// While the store cannot be reached it fails, and goes on afterwards where it was: its lease is kept.
     pub async fn next(&mut self, limit: usize) -> Result<Vec<EventRecord>> {
         if self.lease.is_none() && !self.has_work(limit).await? {
             return Ok(Vec::new());
         }
-        let Some(mut lease) = self.claim().await? else { return Ok(Vec::new()) };
+        let Some(lease) = self.claim().await? else { return Ok(Vec::new()) };
+        let lease = self.lease.insert(lease);
         self.retried = None;
-        if let Some((letter, event)) = next_retried(&self.core, &mut lease).await? {
+        if let Some((letter, event)) = next_retried(&self.core, lease).await? {
             self.retried = Some(letter);
-            self.lease = Some(lease);
             return Ok(vec![event]);
         }
         let head = self.core.storage.head(self.project).await?;
@@ -135,38 +137,48 @@ impl Durable {
             let is_last = events.is_empty();
             events.retain(|event| is_heard(&lease.events, &event.event_type));
             if !events.is_empty() {
-                self.lease = Some(lease);
                 return Ok(events);
             }
             if is_last {
-                hand_back(&self.core, &lease).await?;
+                self.release().await?;
                 return Ok(events);
             }
         }
     }
 
-    /// Done with everything up to and including `seq`.
+    /// Done with everything up to and including `seq`. Where the store cannot be reached this reader goes on behind it all the
+    /// same; only another one, after this, would hear it again.
     pub async fn ack(&mut self, seq: u64) -> Result<()> {
-        let Some(mut lease) = self.lease.take() else { return Err(ErrorCode::LeaseLost.into()) };
-        if let Some(letter) = self.retried.take() {
-            let resolved = Some(letter.event_id);
-            let progress = ConsumerProgress { resolved, ..progress(self.core.now(), &lease, false, None) };
-            self.core.storage.update_consumer(&progress).await?;
-            self.lease = Some(lease);
-            return Ok(());
+        let Some(lease) = &mut self.lease else { return Err(ErrorCode::LeaseLost.into()) };
+        let resolved = self.retried.take().map(|letter| letter.event_id);
+        if resolved.is_none() {
+            lease.checkpoint = lease.checkpoint.max(seq);
+            lease.attempts = 0;
+            lease.next_attempt_at = None;
+            lease.last_error = None;
         }
-        lease.checkpoint = lease.checkpoint.max(seq);
-        lease.attempts = 0;
-        lease.next_attempt_at = None;
-        lease.last_error = None;
-        self.write(&lease, false).await?;
-        self.lease = Some(lease);
+        let progress = ConsumerProgress { resolved, ..progress(self.core.now(), lease, false, None) };
+        let until = progress.lease_until;
+        match self.core.storage.update_consumer(&progress).await {
+            Ok(()) => lease.lease_until = until,
+            Err(error) => {
+                self.lease.take_if(|_| error.code() == ErrorCode::LeaseLost);
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
     /// Could not handle this event: it comes again after a delay, or is parked when its tries are used up.
     pub async fn fail(&mut self, event: &EventRecord, error: &str) -> Result<()> {
-        let Some(mut lease) = self.lease.take() else { return Err(ErrorCode::LeaseLost.into()) };
+        let Some(held) = self.lease.take() else { return Err(ErrorCode::LeaseLost.into()) };
+        let failed = self.give_up(held.clone(), event, error).await;
+        // Nobody knows of it: the event comes again at once.
+        self.lease = Some(held).filter(|_| failed.as_ref().is_err_and(|error| error.code() != ErrorCode::LeaseLost));
+        failed
+    }
+
+    async fn give_up(&mut self, mut lease: ConsumerRecord, event: &EventRecord, error: &str) -> Result<()> {
         let now = self.core.now();
         let error: String = error.chars().take(2_000).collect();
         let crm = Crm { core: self.core.clone() };
@@ -180,15 +192,16 @@ impl Durable {
             return park(&crm, &lease, letter, event).await;
         }
         lease.next_attempt_at = Some(now.plus_micros(backoff_micros(&self.core, lease.attempts, 1, 300)));
-        self.write(&lease, true).await
+        self.core.storage.update_consumer(&progress(now, &lease, true, None)).await
     }
 
     /// Lets another process read. Dropping the reader without it delays the others until the lease ends.
     pub async fn release(&mut self) -> Result<()> {
-        match self.lease.take() {
-            Some(lease) => hand_back(&self.core, &lease).await,
-            None => Ok(()),
+        if let Some(lease) = &self.lease {
+            hand_back(&self.core, lease).await?;
         }
+        self.lease = None;
+        Ok(())
     }
 
     /// The events given up on, oldest first.
@@ -229,11 +242,6 @@ impl Durable {
         }
         let until = now.plus_seconds(LEASE_SECONDS);
         self.core.storage.claim_consumer(self.project, &self.name, self.core.owner, now, until).await
-    }
-
-    async fn write(&self, lease: &ConsumerRecord, release: bool) -> Result<()> {
-        let progress = progress(self.core.now(), lease, release, None);
-        self.core.storage.update_consumer(&progress).await
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// The role of the stores: no superuser, so that row security holds it.
 const ROLE: &str = "ventros_app";
@@ -62,17 +63,35 @@ pub fn start_in(folder: &Path) {
     expect(tool("psql", folder).args(["-q", "-h"]).arg(folder).args(["-U", "postgres", "-c", &role, "postgres"]));
 }
 
-/// Starts the cluster in a folder. Without `fsync` it forgets everything in a loss of power, and only then.
+/// Kills its first process, as the system does when memory runs out. What that one has started ends by itself, soon.
+pub fn kill(folder: &Path) {
+    let told = std::fs::read_to_string(folder.join("data/postmaster.pid")).expect("it runs");
+    expect(Command::new("kill").arg("-9").arg(told.lines().next().unwrap_or_default()));
+}
+
+/// Starts the cluster in a folder, as soon as nothing is left of the one before. Without `fsync` it forgets everything in a loss of
+/// power, and only then.
 pub fn start(folder: &Path, fsync: &str) {
-    let settings = format!(
+    let mut settings = format!(
         "-c listen_addresses= -c unix_socket_directories={} -c fsync={fsync} -c max_connections=300 -c shared_buffers=64MB",
         folder.display()
     );
+    if version(folder) >= 14 {
+        // After a crash the whole folder is synchronised: at once, and not file by file, which takes seconds.
+        settings.push_str(" -c recovery_init_sync_method=syncfs");
+    }
     let log = folder.join("log");
     let data = folder.join("data");
-    expect(
-        tool("pg_ctl", folder).arg("start").arg("-w").arg("-D").arg(data).arg("-l").arg(log).arg("-o").arg(settings),
-    );
+    let mut start = tool("pg_ctl", folder);
+    start.args(["start", "-w", "-D"]).arg(data).arg("-l").arg(&log).arg("-o").arg(settings).stdin(Stdio::null());
+    let until = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < until {
+        if start.output().expect("pg_ctl runs").status.success() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{start:?}\n{}", std::fs::read_to_string(log).unwrap_or_default());
 }
 
 /// Stops it as a loss of the process would.
@@ -110,6 +129,11 @@ fn binaries() -> PathBuf {
              its programs, or VENTROS_TEST_POSTGRES to the address of a running one"
         )
     })
+}
+
+fn version(folder: &Path) -> u32 {
+    let text = std::fs::read_to_string(folder.join("data/PG_VERSION")).expect("a cluster says its version");
+    text.trim().parse().expect("a version is a number")
 }
 
 fn is_root() -> bool {

@@ -2,7 +2,7 @@
 //! for how many rounds (2).
 
 use crate::children::{spawn, tell, told};
-use crate::shop::{Shop, lost_the_race, message};
+use crate::shop::{Shop, message, sure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdout};
@@ -44,11 +44,7 @@ fn deliver(shop: &Shop, processes: usize, process: usize, thread: usize, round: 
     for process in [process, (process + 1) % processes] {
         let at = format!("2025-01-06T10:00:{:02}Z", thread % 60);
         let item = message(&id(round, process, thread), round * PEOPLE + thread % PEOPLE, &at);
-        let mut outcome = shop.ingest(&item);
-        while lost_the_race(&outcome) {
-            outcome = shop.ingest(&item);
-        }
-        match outcome.unwrap()[..] {
+        match sure(|| shop.ingest(&item))[..] {
             [Outcome::Recorded { .. }] => recorded += 1,
             [Outcome::Duplicate { .. }] => {}
             ref other => panic!("{other:?}"),

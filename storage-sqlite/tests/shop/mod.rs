@@ -3,10 +3,11 @@
 use crate::store;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use ventros::channels::channel::commands::CreateChannel;
 use ventros::conversations::inbound::{Ingest, Outcome};
 use ventros::engine::{Aggregate, Crm, Project, Settings};
-use ventros::kernel::{ChannelId, Clock, ErrorCode, ProjectId, Result, input};
+use ventros::kernel::{ChannelId, Clock, Error, ErrorCode, ProjectId, Result, input};
 use ventros::storage::{EventQuery, EventRecord, Scope};
 use ventros::tenancy::project::commands::CreateProject;
 use ventros::testing::{SeededIds, block_on};
@@ -18,7 +19,8 @@ pub struct Shop {
 }
 
 fn crm(place: &str, clock: Arc<dyn Clock>, seed: u64) -> Crm {
-    block_on(Crm::open(Settings::new(store(place), clock, SeededIds::new(seed)))).unwrap()
+    let ids = SeededIds::new(seed);
+    sure(|| block_on(Crm::open(Settings::new(store(place)?, clock.clone(), ids.clone()))))
 }
 
 impl Shop {
@@ -89,7 +91,22 @@ pub fn message(id: &str, person: usize, at: &str) -> Value {
     })
 }
 
-/// True when a call lost too many races in a row, which its caller answers by calling again.
-pub fn lost_the_race<T>(outcome: &Result<T>) -> bool {
-    outcome.as_ref().is_err_and(|error| error.code() == ErrorCode::VersionConflict)
+/// Calls until it is done: a call may lose too many races in a row, and a server may be away for a moment.
+pub fn sure<T>(mut call: impl FnMut() -> Result<T>) -> T {
+    loop {
+        match call() {
+            Err(error) if error.code() == ErrorCode::VersionConflict => {}
+            Err(error) if is_away(&error) => {}
+            outcome => return outcome.unwrap(),
+        }
+    }
+}
+
+/// True when nobody answers, after a moment in which the server may come back.
+pub fn is_away(error: &Error) -> bool {
+    let is_away = error.code() == ErrorCode::Unavailable;
+    if is_away {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    is_away
 }

@@ -1,8 +1,8 @@
 //! The whole product is killed again and again while it works: messages at once and deferred, decisions of people, timers,
 //! reactions, a durable callback. `VENTROS_KILLS` sets how many processes die; by default as many as fit into some seconds.
 
-mod verdict;
-mod victim;
+pub mod verdict;
+pub mod victim;
 
 use crate::children::spawn;
 use crate::shop::Shop;
@@ -39,7 +39,7 @@ pub fn kill_again_and_again<K>(fresh: impl Fn(usize) -> (String, K)) {
         drop(shop);
         let mut witness = Witness::default();
         while kills < until && (wanted.is_some() || start.elapsed() < BUDGET) {
-            let told = victim::told(&place, kills, epoch, &address);
+            let told = victim::told(&place, kills, 0, epoch, &address);
             let mut child = spawn(&told);
             let mut lines = BufReader::new(child.stdout.take().unwrap());
             // Mostly in full work, sometimes while it starts.
@@ -73,10 +73,10 @@ fn hear(lines: &mut BufReader<ChildStdout>, witness: &mut Witness, acknowledgeme
 }
 
 /// Numbers that look random and are the same in every run.
-struct Chance(u64);
+pub struct Chance(pub u64);
 
 impl Chance {
-    fn below(&mut self, limit: usize) -> usize {
+    pub fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

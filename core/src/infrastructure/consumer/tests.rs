@@ -3,9 +3,10 @@
 use crate::catalogue::CustomEvent;
 use crate::engine::{Durable, Project, Reaction, StartAt, SubscribeOptions, UnitOfWork};
 use crate::kernel::{Component, Error, ErrorCode, ProjectId, Result};
-use crate::storage::{EventQuery, EventRecord, Scope};
-use crate::testing::{World, block_on, react};
+use crate::storage::{EventQuery, EventRecord, MemoryStorage, Scope};
+use crate::testing::{Fault, WatchedStorage, World, block_on, react};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
@@ -328,4 +329,56 @@ fn a_reaction_of_the_library_is_repaired_exactly_once() {
     run();
     assert_eq!(echoes(), 2);
     desk.world.assert_log_matches();
+}
+
+#[test]
+fn a_reader_with_much_to_do_keeps_its_lease() {
+    let desk = Desk::new();
+    let mut reader = desk.subscribe(&["custom.*"], 2);
+    desk.record(9);
+    for _ in 0..9 {
+        let heard = block_on(reader.next(1)).expect("it reads");
+        assert_eq!(heard.len(), 1, "it need not wait for its own lease to end");
+        desk.world.clock.advance_seconds(20);
+        block_on(reader.ack(heard[0].seq)).expect("it is still its reader");
+    }
+}
+
+/// Whether a call reached the store or not, what was handled does not come again, and what follows does not wait.
+#[test]
+fn a_reader_goes_on_where_it_was_when_the_store_comes_back() {
+    for side in [Fault::Before, Fault::After] {
+        for number in 1..40 {
+            let store = WatchedStorage::around(Arc::new(MemoryStorage::default()));
+            let world = World::on(store.clone()).expect("it opens");
+            let desk = Desk { project: world.found(PROJECT), world };
+            let mut reader = desk.subscribe(&["custom.*"], 2);
+            desk.record(6);
+            let mut handled = Vec::new();
+            store.take_calls();
+            store.fail(number, side);
+            let mut lost_its_claim = false;
+            for _ in 0..12 {
+                let Ok(heard) = block_on(reader.next(2)) else {
+                    lost_its_claim = store.take_calls().last() == Some(&"claim_consumer") && side == Fault::After;
+                    continue;
+                };
+                let Some(last) = heard.last().map(|event| event.seq) else { continue };
+                handled.extend(seqs(&heard));
+                block_on(reader.ack(last)).ok();
+            }
+            let missed = store.heal();
+            // Nobody can know that the lease is its own: it ends by itself.
+            if lost_its_claim {
+                assert_eq!(handled, [] as [u64; 0]);
+                continue;
+            }
+            let all: Vec<u64> = seqs(&desk.log()).into_iter().skip(1).collect();
+            assert_eq!(handled, all, "call {number}, {side:?}");
+            if missed {
+                assert!(number > 10, "there were more calls");
+                break;
+            }
+        }
+    }
 }
