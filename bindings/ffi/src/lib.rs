@@ -195,7 +195,8 @@ impl Engine {
         }
         let settled = self.shared.subscriptions.settle(settled);
         let taken = self.shared.outbox.take();
-        if settled || !taken.is_empty() {
+        // What has failed would fail again at once.
+        if settled || taken.iter().any(|delivery| !matches!(delivery, Delivery::Failed { .. })) {
             self.shared.mail.notify_one();
         }
         Ok(taken)

@@ -14,7 +14,7 @@ pub enum Delivery {
     Live { token: u64, events: String },
     /// Events for a durable callback, as a JSON array. More come when these are settled.
     Durable { token: u64, events: String },
-    /// The subscription met an error, in the wire form; it is tried again at the next occasion.
+    /// The subscription met an error, in the wire form; it is tried again when something rings, and every second.
     Failed { token: u64, error: String },
 }
 

@@ -29,7 +29,7 @@ pub struct LiveFeed {
 }
 
 impl LiveFeed {
-    /// The next events, at most `limit`; empty when there are none now.
+    /// The next events, at most `limit`; empty when there are none now. What was read before the store failed is handed out first.
     pub async fn drain(&mut self, limit: usize) -> Result<Vec<EventRecord>> {
         let heads = match self.project {
             Some(project) => vec![(project, self.core.storage.head(project).await?)],
@@ -47,7 +47,11 @@ impl LiveFeed {
                     limit: room,
                     ..EventQuery::default()
                 };
-                let page = self.core.storage.events(Scope::Project(project), &query).await?;
+                let page = match self.core.storage.events(Scope::Project(project), &query).await {
+                    Ok(page) => page,
+                    Err(_) if !events.is_empty() => return Ok(events),
+                    Err(error) => return Err(error),
+                };
                 *seen = if page.len() < room { head } else { page.last().map_or(head, |event| event.seq) };
                 events.extend(page.into_iter().filter(|event| is_heard(&self.patterns, &event.event_type)));
             }

@@ -95,11 +95,16 @@ pub fn message(id: &str, person: usize, at: &str) -> Value {
 pub fn sure<T>(mut call: impl FnMut() -> Result<T>) -> T {
     loop {
         match call() {
-            Err(error) if error.code() == ErrorCode::VersionConflict => {}
             Err(error) if is_away(&error) => {}
+            outcome if lost_the_race(&outcome) => {}
             outcome => return outcome.unwrap(),
         }
     }
+}
+
+/// True when a call lost too many races in a row, which its caller answers by calling again.
+pub fn lost_the_race<T>(outcome: &Result<T>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.code() == ErrorCode::VersionConflict)
 }
 
 /// True when nobody answers, after a moment in which the server may come back.

@@ -109,7 +109,7 @@ class Dispatcher:
                 self._dispatch()
 
     def _dispatch(self) -> bool:
-        """Hands out everything that waits. Says whether anything did."""
+        """Hands out everything that waits. Says whether there were events."""
         self._running = threading.get_ident()
         settled: list[Settled] = []
         anything = False
@@ -120,9 +120,11 @@ class Dispatcher:
                 self._taken.extend(self._engine.drain(answers))
                 if not self._taken:
                     break
-                anything = True
                 while self._taken:
-                    self._deliver(self._taken.popleft(), settled)
+                    delivery = self._taken.popleft()
+                    # What has failed would fail again at once.
+                    anything = anything or delivery[0] != "failed"
+                    self._deliver(delivery, settled)
         except EngineError as error:
             log.error("ventros cannot deliver events: %s", wire_error(error))
         finally:

@@ -139,7 +139,8 @@ class AsyncEngine:
                 if answer is not None and not answer.done():
                     answer.set_result(body)
             elif (queue := self._queues.get(token)) is not None:
-                self._queued = True
+                # What has failed would fail again at once.
+                self._queued = self._queued or kind != "failed"
                 queue.put_nowait((kind, body))
 
     async def _serve(self, token: int, queue: asyncio.Queue[tuple[str, bytes]], handler: Handler) -> None:

@@ -4,10 +4,11 @@ use super::*;
 use crate::catalogue::{AGGREGATES, CustomEvent};
 use crate::engine::{CloudEvents, EventSet, Reaction, UnitOfWork, read_event};
 use crate::kernel::{ActorRef, Component, Error, Kind};
-use crate::storage::{Batch, Index, IndexChange, SnapshotWrite};
-use crate::testing::react;
+use crate::storage::{Batch, Index, IndexChange, MemoryStorage, SnapshotWrite};
+use crate::testing::{Fault, WatchedStorage, react};
 use serde_json::value::RawValue;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 /// Marks every new contact in the log: twice would show.
@@ -230,4 +231,27 @@ fn case_24_an_event_goes_out_as_a_cloud_event_and_back() {
     assert!(event.source.starts_with("https://crm.example.com:project:"));
     let foreign = mapping.read(&event).expect_err("it is of another installation");
     assert_eq!((foreign.code(), foreign.field()), (ErrorCode::InputInvalid, Some("source")));
+}
+
+/// A page that was read is not lost with the one that was not.
+#[test]
+fn a_live_feed_loses_nothing_while_the_store_is_away() {
+    for number in 1.. {
+        let store = WatchedStorage::around(Arc::new(MemoryStorage::default()));
+        let world = World::on(store.clone()).expect("it opens");
+        let mut feed = block_on(world.crm.on(None, vec!["custom.*".to_owned()])).expect("it listens");
+        for project in [0xA, 0xB, 0xC].map(|id| world.found(ProjectId::from_uuid(Uuid::from_u128(id)))) {
+            let input = json!({"type": "custom.n"}).to_string();
+            for _ in 0..3 {
+                block_on(world.crm.call("events.record", project.context(), input.as_bytes())).expect("recorded");
+            }
+        }
+        store.fail(number, Fault::Before);
+        let heard: Vec<_> = (0..9).filter_map(|_| block_on(feed.drain(4)).ok()).flatten().collect();
+        assert_eq!(heard.len(), 9, "call {number}");
+        if store.heal() {
+            assert!(number > 5, "there were more calls");
+            return;
+        }
+    }
 }
