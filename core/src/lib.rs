@@ -16,3 +16,5 @@ pub mod tenancy;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod vault;
+
+pub use engine::copy;

@@ -14,12 +14,12 @@ use ventros::storage::{
     DeadLetter, DeadLetterQuery, Scope,
 };
 
-const COLUMNS: &str = "project_id, name, events::text, max_attempts, checkpoint, attempts, next_attempt_at, last_error, \
+pub(crate) const COLUMNS: &str = "project_id, name, events::text, max_attempts, checkpoint, attempts, next_attempt_at, last_error, \
     lease_token, lease_owner, lease_until, created_at, status, generation, \
     (SELECT count(*) FROM @dead_letters d \
      WHERE d.project_id = @consumers.project_id AND d.name = @consumers.name AND d.retrying)";
 
-fn record(row: &Row) -> Result<ConsumerRecord> {
+pub(crate) fn record(row: &Row) -> Result<ConsumerRecord> {
     Ok(ConsumerRecord {
         project_id: row.project_or_nil(0)?,
         name: row.read(1)?,
@@ -38,6 +38,20 @@ fn record(row: &Row) -> Result<ConsumerRecord> {
             .ok_or_else(|| Error::corrupt("the status of a stored consumer cannot be read"))?,
         generation: row.small(13)?,
         retrying: row.number(14)?,
+    })
+}
+
+/// What is read of a dead letter, in the order of [`letter`].
+pub(crate) const LETTER: &str = "event_id, seq, attempts, error, failed_at, retrying";
+
+pub(crate) fn letter(row: &Row) -> Result<DeadLetter> {
+    Ok(DeadLetter {
+        event_id: row.id(0)?,
+        seq: row.number(1)?,
+        attempts: row.small(2)?,
+        error: row.read(3)?,
+        failed_at: row.instant(4)?,
+        retrying: row.read(5)?,
     })
 }
 
@@ -63,25 +77,28 @@ pub(crate) fn progress(progress: &ConsumerProgress) -> Call {
 
 /// Forgets the event that a worker has handled after all, and keeps the one that it gave up on.
 pub(crate) fn letters(progress: &ConsumerProgress) -> Vec<Call> {
+    let resolved = progress.resolved.map(|id| discard(progress.project_id, &progress.name, vec![id]));
+    let kept = progress.dead_letter.as_ref().map(|letter| insert_letter(progress.project_id, &progress.name, letter));
+    resolved.into_iter().chain(kept).collect()
+}
+
+/// In place of the one of the same event, if there is one.
+pub(crate) fn insert_letter(project: ProjectId, consumer: &str, letter: &DeadLetter) -> Call {
     let insert = "INSERT INTO @dead_letters (project_id, name, seq, event_id, attempts, error, failed_at, retrying)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         ON CONFLICT (project_id, name, seq, event_id) DO UPDATE SET attempts = excluded.attempts,
             error = excluded.error, failed_at = excluded.failed_at, retrying = excluded.retrying";
-    let resolved = progress.resolved.map(|id| discard(progress.project_id, &progress.name, vec![id]));
-    let kept = progress.dead_letter.as_ref().map(|letter| {
-        let values = vec![
-            sql(progress.project_id.uuid()),
-            sql(text(&progress.name)),
-            sql(integer(letter.seq)),
-            sql(letter.event_id),
-            sql(i64::from(letter.attempts)),
-            sql(text(&letter.error)),
-            sql(instant(letter.failed_at)),
-            sql(letter.retrying),
-        ];
-        Call::new(insert, values)
-    });
-    resolved.into_iter().chain(kept).collect()
+    let values = vec![
+        sql(project.uuid()),
+        sql(text(consumer)),
+        sql(integer(letter.seq)),
+        sql(letter.event_id),
+        sql(i64::from(letter.attempts)),
+        sql(text(&letter.error)),
+        sql(instant(letter.failed_at)),
+        sql(letter.retrying),
+    ];
+    Call::new(insert, values)
 }
 
 fn discard(project: ProjectId, name: &str, event_ids: Vec<Uuid>) -> Call {
@@ -130,7 +147,7 @@ pub(crate) fn write(writes: &[ConsumerWrite]) -> Result<Vec<Call>> {
 }
 
 /// Inserts a consumer; `known` says what becomes of one that is there.
-fn insert(consumer: &ConsumerRecord, known: &str) -> Result<Call> {
+pub(crate) fn insert(consumer: &ConsumerRecord, known: &str) -> Result<Call> {
     let insert = format!(
         "INSERT INTO @consumers (project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at, last_error,
              lease_token, created_at, status, generation)
@@ -219,8 +236,10 @@ impl ConsumerRepository for PostgresStorage {
     }
 
     async fn dead_letters(&self, project: ProjectId, name: &str, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>> {
-        let select = "SELECT event_id, seq, attempts, error, failed_at, retrying FROM @dead_letters
-            WHERE project_id = $1 AND name = $2 AND seq > $3 AND retrying = coalesce($4, retrying) ORDER BY seq LIMIT $5";
+        let select = format!(
+            "SELECT {LETTER} FROM @dead_letters
+             WHERE project_id = $1 AND name = $2 AND seq > $3 AND retrying = coalesce($4, retrying) ORDER BY seq LIMIT $5"
+        );
         let values = vec![
             sql(project.uuid()),
             sql(text(name)),
@@ -228,17 +247,7 @@ impl ConsumerRepository for PostgresStorage {
             sql(query.retrying),
             sql(integer(query.limit)),
         ];
-        let letter = |row: &Row| {
-            Ok(DeadLetter {
-                event_id: row.id(0)?,
-                seq: row.number(1)?,
-                attempts: row.small(2)?,
-                error: row.read(3)?,
-                failed_at: row.instant(4)?,
-                retrying: row.read(5)?,
-            })
-        };
-        let found = self.read(Reach::Only(project.uuid()), &[Call::new(select, values)]).await?;
+        let found = self.read(Reach::Only(project.uuid()), &[Call { sql: select.into(), values }]).await?;
         found[0].iter().map(letter).collect()
     }
 }

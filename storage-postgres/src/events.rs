@@ -11,7 +11,7 @@ use uuid::Uuid;
 use ventros::kernel::{Error, ProjectId, Result, Subject};
 use ventros::storage::{CommitError, EventQuery, EventRecord, EventRepository, Scope};
 
-const COLUMNS: &str = "e.id, e.type, e.schema_version, e.aggregate_kind, e.aggregate_id, e.aggregate_version, e.project_id, \
+pub(crate) const COLUMNS: &str = "e.id, e.type, e.schema_version, e.aggregate_kind, e.aggregate_id, e.aggregate_version, e.project_id, \
     e.seq, e.position, e.commit_id, e.occurred_at, e.recorded_at, e.actor::text, e.source, e.command, e.correlation_id, \
     e.causation_id, e.subjects::text, e.data::text, e.metadata::text";
 
@@ -85,7 +85,7 @@ pub(crate) fn append(events: &[EventRecord]) -> Result<Vec<Call>> {
 }
 
 /// One column of many rows.
-fn list<I, T>(rows: &[I], column: impl Fn(&I) -> T) -> Sql
+pub(crate) fn list<I, T>(rows: &[I], column: impl Fn(&I) -> T) -> Sql
 where
     Vec<T>: tokio_postgres::types::ToSql + Send + Sync + 'static,
 {
@@ -220,7 +220,7 @@ fn types(query: &EventQuery, call: &mut Select) {
     call.text(")");
 }
 
-fn record(row: &Row) -> Result<EventRecord> {
+pub(crate) fn record(row: &Row) -> Result<EventRecord> {
     let json = |text: String| RawValue::from_string(text).map_err(|_| Error::corrupt("stored JSON cannot be read"));
     let subjects = serde_json::from_str(row.read(17)?);
     Ok(EventRecord {

@@ -11,10 +11,10 @@ use uuid::Uuid;
 use ventros::kernel::{Error, Result, Timestamp};
 use ventros::storage::{JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
 
-const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
+pub(crate) const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
     lease_until, last_error, result, created_at, finished_at";
 
-fn record(row: &Row) -> Result<JobRecord> {
+pub(crate) fn record(row: &Row) -> Result<JobRecord> {
     let state = JobState::parse(row.read(8)?);
     Ok(JobRecord {
         id: row.id(0)?,
@@ -92,7 +92,7 @@ pub(crate) fn write(writes: &[JobWrite]) -> Vec<Call> {
 }
 
 /// Inserts unless its unique key is held by an open job.
-fn insert(calls: &mut Vec<Call>, job: &JobRecord) {
+pub(crate) fn insert(calls: &mut Vec<Call>, job: &JobRecord) {
     let due_at = match job.state {
         JobState::Running => job.lease_until,
         state => state.is_open().then_some(job.run_at),

@@ -9,6 +9,7 @@ const FIXED: &[&str] = &[
     "aggregate_tables",
     "attributes",
     "consumers",
+    "copies",
     "dead_letters",
     "event_subjects",
     "events",

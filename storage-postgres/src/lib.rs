@@ -11,6 +11,7 @@ mod cluster;
 mod commit;
 mod connection;
 mod consumers;
+mod copying;
 mod errors;
 mod events;
 mod fill;

@@ -7,7 +7,11 @@ use tokio_postgres::error::SqlState;
 use ventros::kernel::{Error, ErrorCode, Result};
 
 /// Each step brings the schema from its place in this list to the next one.
-const STEPS: &[&str] = &[include_str!("migrations/001_begin.sql"), include_str!("migrations/002_consumers.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/001_begin.sql"),
+    include_str!("migrations/002_consumers.sql"),
+    include_str!("migrations/003_copies.sql"),
+];
 /// How long to wait before asking again for a lock that somebody else has.
 const PAUSE: Duration = Duration::from_millis(20);
 

@@ -9,6 +9,8 @@ use uuid::Uuid;
 use ventros::kernel::{ProjectId, Result, Subject};
 use ventros::storage::{SecretRecord, SecretRepository, SecretWrite};
 
+pub(crate) const COLUMNS: &str = "project_id, id, revision, key_id, sealed, created_at";
+
 /// The changes in their order. With an owner: a row must come back, else the batch is stale.
 pub(crate) fn write(writes: &[SecretWrite]) -> impl Iterator<Item = (Call, Option<Subject>)> {
     writes.iter().map(|write| match write {
@@ -17,7 +19,7 @@ pub(crate) fn write(writes: &[SecretWrite]) -> impl Iterator<Item = (Call, Optio
     })
 }
 
-fn put(record: &SecretRecord) -> Call {
+pub(crate) fn put(record: &SecretRecord) -> Call {
     let insert = "INSERT INTO @secrets (project_id, id, revision, key_id, sealed, created_at)
         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING 1";
     let values = vec![
@@ -37,7 +39,7 @@ fn shred(project: ProjectId, id: Uuid, revision: u32) -> Call {
     Call::new(delete, vec![sql(project.uuid()), sql(id), sql(i64::from(revision))])
 }
 
-fn record(row: &Row) -> Result<SecretRecord> {
+pub(crate) fn record(row: &Row) -> Result<SecretRecord> {
     Ok(SecretRecord {
         project_id: row.project(0)?,
         id: row.id(1)?,
@@ -52,10 +54,12 @@ fn record(row: &Row) -> Result<SecretRecord> {
 impl SecretRepository for PostgresStorage {
     async fn secret(&self, project: ProjectId, id: Uuid, revision: Option<u32>) -> Result<Option<SecretRecord>> {
         let (first, last) = revision.map_or((0, u32::MAX), |revision| (revision, revision));
-        let select = "SELECT project_id, id, revision, key_id, sealed, created_at FROM @secrets
-            WHERE project_id = $1 AND id = $2 AND revision BETWEEN $3 AND $4 ORDER BY revision DESC LIMIT 1";
+        let select = format!(
+            "SELECT {COLUMNS} FROM @secrets
+             WHERE project_id = $1 AND id = $2 AND revision BETWEEN $3 AND $4 ORDER BY revision DESC LIMIT 1"
+        );
         let values = vec![sql(project.uuid()), sql(id), sql(i64::from(first)), sql(i64::from(last))];
-        let found = self.read(Reach::Only(project.uuid()), &[Call::new(select, values)]).await?;
+        let found = self.read(Reach::Only(project.uuid()), &[Call { sql: select.into(), values }]).await?;
         found[0].first().map(record).transpose()
     }
 }

@@ -12,7 +12,7 @@ use crate::values::{Read, blob, integer, sql_value};
 use crate::writer::Transaction;
 use crate::{attributes, values};
 use rusqlite::types::{Type, Value as Sql};
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -108,7 +108,7 @@ fn added_keys(write: &SnapshotWrite) -> &[UniqueKey] {
     if write.loaded_revision == 0 { &write.index.keys } else { &write.changed.keys_added }
 }
 
-fn insert(connection: &Transaction<'_>, layout: &Layout, write: &SnapshotWrite) -> Result<(), CommitError> {
+pub(crate) fn insert(connection: &Transaction<'_>, layout: &Layout, write: &SnapshotWrite) -> Result<(), CommitError> {
     let columns: Vec<&ColumnSql> = layout.columns.iter().collect();
     let mut values = vec![
         blob(write.project_id.uuid()),
@@ -273,7 +273,7 @@ fn note_projects(connection: &Connection, batch: &Batch, committed: &Committed) 
 }
 
 /// False when the key was used before.
-fn remember(connection: &Connection, record: &IdempotencyRecord) -> Result<bool> {
+pub(crate) fn remember(connection: &Connection, record: &IdempotencyRecord) -> Result<bool> {
     let sql = "INSERT INTO idempotency_keys (scope, key, command, request_hash, result, expires_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
     let values = params![
@@ -288,20 +288,24 @@ fn remember(connection: &Connection, record: &IdempotencyRecord) -> Result<bool>
 }
 
 pub(crate) fn idempotent(connection: &Connection, scope: Uuid, key: &str) -> Result<Option<IdempotencyRecord>> {
-    let sql = "SELECT command, request_hash, result, expires_at FROM idempotency_keys WHERE scope = ?1 AND key = ?2";
-    let mut statement = connection.prepare_cached(sql).carry()?;
-    let found = statement.query_row(params![scope.as_bytes(), key], |row| {
-        let hash = row.get_ref(1)?.as_blob()?;
-        Ok(IdempotencyRecord {
-            scope,
-            key: key.to_owned(),
-            command: row.get(0)?,
-            request_hash: hash.try_into().map_err(|_| values::broken(1, Type::Blob, "a request hash has 32 bytes"))?,
-            result: row.get(2)?,
-            expires_at: row.instant(3)?,
-        })
-    });
-    found.optional().carry()
+    let sql = format!("SELECT {IDEMPOTENCY} FROM idempotency_keys WHERE scope = ?1 AND key = ?2");
+    let mut statement = connection.prepare_cached(&sql).carry()?;
+    statement.query_row(params![scope.as_bytes(), key], idempotency_record).optional().carry()
+}
+
+/// What is read of an idempotency key, in the order of [`idempotency_record`].
+pub(crate) const IDEMPOTENCY: &str = "scope, key, command, request_hash, result, expires_at";
+
+pub(crate) fn idempotency_record(row: &Row<'_>) -> rusqlite::Result<IdempotencyRecord> {
+    let hash = row.get_ref(3)?.as_blob()?;
+    Ok(IdempotencyRecord {
+        scope: row.id(0)?,
+        key: row.get(1)?,
+        command: row.get(2)?,
+        request_hash: hash.try_into().map_err(|_| values::broken(3, Type::Blob, "a request hash has 32 bytes"))?,
+        result: row.get(4)?,
+        expires_at: row.instant(5)?,
+    })
 }
 
 /// Removes an idempotency key that has expired by `now`.

@@ -14,7 +14,7 @@ use ventros::storage::{
     Scope,
 };
 
-const COLUMNS: &str = "project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at, last_error, \
+pub(crate) const COLUMNS: &str = "project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at, last_error, \
     lease_token, lease_owner, lease_until, created_at, status, generation, \
     (SELECT count(*) FROM dead_letters d \
      WHERE d.project_id = consumers.project_id AND d.name = consumers.name AND d.retrying = 1)";
@@ -22,7 +22,7 @@ const COLUMNS: &str = "project_id, name, events, max_attempts, checkpoint, attem
 /// A dead letter is found by its consumer and its event.
 const OF_CONSUMER: &str = "project_id = ?1 AND name = ?2";
 
-fn record(row: &Row<'_>) -> rusqlite::Result<ConsumerRecord> {
+pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<ConsumerRecord> {
     Ok(ConsumerRecord {
         project_id: row.project_or_nil(0)?,
         name: row.get(1)?,
@@ -41,6 +41,20 @@ fn record(row: &Row<'_>) -> rusqlite::Result<ConsumerRecord> {
             .ok_or_else(|| broken(12, Type::Text, "no status of a consumer"))?,
         generation: row.get(13)?,
         retrying: row.number(14)?,
+    })
+}
+
+/// What is read of a dead letter, in the order of [`letter`].
+pub(crate) const LETTER: &str = "event_id, seq, attempts, error, failed_at, retrying";
+
+pub(crate) fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
+    Ok(DeadLetter {
+        event_id: row.id(0)?,
+        seq: row.number(1)?,
+        attempts: row.get(2)?,
+        error: row.get(3)?,
+        failed_at: row.instant(4)?,
+        retrying: row.get(5)?,
     })
 }
 
@@ -69,22 +83,33 @@ pub(crate) fn progress(connection: &Connection, progress: &ConsumerProgress) -> 
         discard(connection, progress.project_id, &progress.name, &[id])?;
     }
     if let Some(letter) = &progress.dead_letter {
-        let sql = "INSERT OR REPLACE INTO dead_letters
-                (project_id, name, seq, event_id, attempts, error, failed_at, retrying)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let values = params![
-            project.as_bytes(),
-            progress.name,
-            integer(letter.seq),
-            letter.event_id.as_bytes(),
-            letter.attempts,
-            letter.error,
-            letter.failed_at.micros(),
-            letter.retrying,
-        ];
-        connection.prepare_cached(sql).carry()?.execute(values).carry()?;
+        insert_letter(connection, progress.project_id, &progress.name, letter)?;
     }
     Ok(true)
+}
+
+/// In place of the one of the same event, if there is one.
+pub(crate) fn insert_letter(
+    connection: &Connection,
+    project: ProjectId,
+    consumer: &str,
+    letter: &DeadLetter,
+) -> Result<()> {
+    let sql =
+        "INSERT OR REPLACE INTO dead_letters (project_id, name, seq, event_id, attempts, error, failed_at, retrying)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let project = project.uuid();
+    let values = params![
+        project.as_bytes(),
+        consumer,
+        integer(letter.seq),
+        letter.event_id.as_bytes(),
+        letter.attempts,
+        letter.error,
+        letter.failed_at.micros(),
+        letter.retrying,
+    ];
+    connection.prepare_cached(sql).carry()?.execute(values).carry().map(|_| ())
 }
 
 /// The changes from outside of workers.
@@ -147,7 +172,8 @@ fn each_letter(connection: &Connection, sql: &str, project: ProjectId, name: &st
     Ok(())
 }
 
-fn insert(connection: &Connection, consumer: &ConsumerRecord) -> Result<()> {
+/// Keeps a known one as it is. Nobody has its lease.
+pub(crate) fn insert(connection: &Connection, consumer: &ConsumerRecord) -> Result<()> {
     let sql = "INSERT INTO consumers (project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at,
             last_error, lease_token, created_at, status, generation)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
@@ -274,21 +300,11 @@ impl ConsumerRepository for SqliteStorage {
                 Some(false) => " AND retrying = 0",
             };
             let sql = format!(
-                "SELECT event_id, seq, attempts, error, failed_at, retrying FROM dead_letters
+                "SELECT {LETTER} FROM dead_letters
                  WHERE {OF_CONSUMER} AND seq > ?3{retrying} ORDER BY seq LIMIT ?4"
             );
             let mut statement = connection.prepare_cached(&sql).carry()?;
             let project = project.uuid();
-            let letter = |row: &Row<'_>| {
-                Ok(DeadLetter {
-                    event_id: row.id(0)?,
-                    seq: row.number(1)?,
-                    attempts: row.get(2)?,
-                    error: row.get(3)?,
-                    failed_at: row.instant(4)?,
-                    retrying: row.get(5)?,
-                })
-            };
             let values = params![project.as_bytes(), name, integer(query.after), integer(query.limit)];
             let rows = statement.query_map(values, letter).carry()?;
             rows.collect::<rusqlite::Result<_>>().carry()

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Subject};
 use ventros::storage::{CommitError, Committed, EventQuery, EventRecord, EventRepository, Scope};
 
-const COLUMNS: &str = "e.id, e.type, e.schema_version, e.aggregate_kind, e.aggregate_id, e.aggregate_version, e.project_id, \
+pub(crate) const COLUMNS: &str = "e.id, e.type, e.schema_version, e.aggregate_kind, e.aggregate_id, e.aggregate_version, e.project_id, \
     e.seq, e.position, e.commit_id, e.occurred_at, e.recorded_at, e.actor, e.source, e.command, e.correlation_id, \
     e.causation_id, e.subjects, e.data, e.metadata";
 
@@ -36,19 +36,26 @@ pub(crate) fn append(connection: &Connection, events: &[EventRecord]) -> Result<
     for event in events {
         let seq = next.entry(event.project_id.0).or_default();
         *seq += 1;
-        insert(connection, event, *seq)?;
+        insert(connection, event, *seq, None)?;
     }
     Ok(Committed { heads })
 }
 
-fn insert(connection: &Connection, event: &EventRecord, seq: u64) -> Result<(), CommitError> {
-    let sql = "INSERT INTO events (project_id, seq, id, type, schema_version, aggregate_kind, aggregate_id, aggregate_version,
+/// Without a position it gets the next one.
+pub(crate) fn insert(
+    connection: &Connection,
+    event: &EventRecord,
+    seq: u64,
+    position: Option<u64>,
+) -> Result<(), CommitError> {
+    let sql = "INSERT INTO events (position, project_id, seq, id, type, schema_version, aggregate_kind, aggregate_id, aggregate_version,
             commit_id, occurred_at, recorded_at, actor, source, command, correlation_id, causation_id, subjects, data, metadata)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
     let project = event.project_id.0.uuid();
     let subjects = serde_json::to_string(&event.subjects)
         .map_err(|error| Error::internal(format!("subjects do not serialise: {error}")))?;
     let values = params![
+        position.map(integer),
         project.as_bytes(),
         integer(seq),
         event.id.as_bytes(),
@@ -176,7 +183,7 @@ fn types(query: &EventQuery, is_narrow: bool, sql: &mut String, values: &mut Vec
     sql.push_str(&format!(" AND ({})", parts.join(" OR ")));
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<EventRecord> {
+pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<EventRecord> {
     let json = |column: usize| -> rusqlite::Result<Box<RawValue>> {
         RawValue::from_string(row.get(column)?).map_err(|_| broken(column, Type::Text, "no JSON"))
     };

@@ -13,10 +13,10 @@ use uuid::Uuid;
 use ventros::kernel::{Error, ProjectId, Result, Timestamp};
 use ventros::storage::{JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
 
-const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
+pub(crate) const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
     lease_until, last_error, result, created_at, finished_at";
 
-fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
+pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
     let state = JobState::parse(row.get_ref(8)?.as_str()?);
     Ok(JobRecord {
         id: row.id(0)?,
@@ -92,7 +92,7 @@ pub(crate) fn write(connection: &Connection, writes: &[JobWrite]) -> Result<()> 
 }
 
 /// Inserts unless its unique key is held by an open job.
-fn insert(connection: &Connection, job: &JobRecord) -> Result<()> {
+pub(crate) fn insert(connection: &Connection, job: &JobRecord) -> Result<()> {
     let sql = format!(
         "INSERT INTO jobs ({COLUMNS}, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (project_id, unique_key) WHERE unique_key IS NOT NULL AND finished_at IS NULL DO NOTHING"

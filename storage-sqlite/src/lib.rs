@@ -8,6 +8,7 @@ mod attributes;
 mod commit;
 mod connection;
 mod consumers;
+mod copying;
 mod errors;
 mod events;
 mod fill;

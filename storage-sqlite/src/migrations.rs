@@ -10,6 +10,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/001_begin.sql"),
     include_str!("migrations/002_secrets.sql"),
     include_str!("migrations/003_consumers.sql"),
+    include_str!("migrations/004_copies.sql"),
 ];
 
 /// Marks the file as ours, for `file` and for people.

@@ -10,6 +10,8 @@ use uuid::Uuid;
 use ventros::kernel::{ProjectId, Result};
 use ventros::storage::{CommitError, SecretRecord, SecretRepository, SecretWrite};
 
+pub(crate) const COLUMNS: &str = "project_id, id, revision, key_id, sealed, created_at";
+
 /// Makes the changes in their order; the first revision that is there already refuses them.
 pub(crate) fn write(connection: &Connection, writes: &[SecretWrite]) -> Result<(), CommitError> {
     for write in writes {
@@ -25,7 +27,8 @@ pub(crate) fn write(connection: &Connection, writes: &[SecretWrite]) -> Result<(
     Ok(())
 }
 
-fn put(connection: &Connection, record: &SecretRecord) -> Result<bool> {
+/// False when there is one already.
+pub(crate) fn put(connection: &Connection, record: &SecretRecord) -> Result<bool> {
     let sql = "INSERT INTO secrets (project_id, id, revision, key_id, sealed, created_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
     let project = record.project_id.uuid();
@@ -51,7 +54,7 @@ fn shred(connection: &Connection, project: ProjectId, id: Uuid, revision: u32) -
     deleted.map(|_| ())
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<SecretRecord> {
+pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<SecretRecord> {
     let revision = row.number(2)?;
     Ok(SecretRecord {
         project_id: row.project(0)?,
@@ -67,10 +70,12 @@ fn record(row: &Row<'_>) -> rusqlite::Result<SecretRecord> {
 impl SecretRepository for SqliteStorage {
     async fn secret(&self, project: ProjectId, id: Uuid, revision: Option<u32>) -> Result<Option<SecretRecord>> {
         let (first, last) = revision.map_or((0, u32::MAX), |revision| (revision, revision));
-        let sql = "SELECT project_id, id, revision, key_id, sealed, created_at FROM secrets
-            WHERE project_id = ?1 AND id = ?2 AND revision BETWEEN ?3 AND ?4 ORDER BY revision DESC LIMIT 1";
+        let sql = format!(
+            "SELECT {COLUMNS} FROM secrets
+             WHERE project_id = ?1 AND id = ?2 AND revision BETWEEN ?3 AND ?4 ORDER BY revision DESC LIMIT 1"
+        );
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(sql).carry()?;
+            let mut statement = connection.prepare_cached(&sql).carry()?;
             let project = project.uuid();
             statement.query_row(params![project.as_bytes(), id.as_bytes(), first, last], record).optional().carry()
         })

@@ -106,10 +106,16 @@ pub struct Crm {
 
 impl Crm {
     /// Prepares the store (tables, columns, back-fill) and seeds what every installation has.
+    ///
+    /// # Errors
+    /// `copy_unfinished` when a [`copy`](super::copy) into the store was interrupted, `schema_too_new`, and what the store fails with.
     pub async fn open(settings: Settings) -> Result<Crm> {
         let Settings { storage, clock, ids, keys } = settings;
         let tables: Vec<_> = crate::catalogue::AGGREGATES.iter().map(|aggregate| (aggregate.table)()).collect();
         storage.prepare(&tables).await?;
+        if storage.copy_note().await?.is_some() {
+            return Err(ErrorCode::CopyUnfinished.into());
+        }
         let owner = ids.uuid(clock.now());
         let crm = Crm {
             core: Arc::new(Core {

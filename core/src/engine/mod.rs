@@ -3,6 +3,7 @@
 mod aggregate;
 mod cloud_event;
 mod context;
+mod copying;
 mod crm;
 mod event;
 mod feeds;
@@ -20,6 +21,7 @@ mod worker;
 pub use aggregate::*;
 pub use cloud_event::{CloudEvent, CloudEvents};
 pub use context::Context;
+pub use copying::*;
 pub use crm::*;
 pub use event::{Event, EventSet, Meta, declared_version, read_event};
 pub use feeds::*;

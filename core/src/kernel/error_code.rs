@@ -371,6 +371,10 @@ codes! {
     // engine and bindings
     StoreLocked "store_locked" Unavailable "Store locked.";
     SchemaTooNew "schema_too_new" Unavailable "Schema too new.";
+    CopyUnfinished "copy_unfinished" InvalidState "A copy into this store was interrupted. Run it again to its end, or take another store.";
+    TargetNotEmpty "target_not_empty" InvalidState "A copy needs an empty target.";
+    SourceChanged "source_changed" Conflict "The source was written to while it was copied. Run the copy again while nobody writes.";
+    CopyMismatch "copy_mismatch" CorruptData "The target has not stored what was copied. Run the copy again.";
     Forked "forked" Internal "Forked.";
     Closed "closed" Unavailable "Closed.";
     Cancelled "cancelled" Timeout "Cancelled.";

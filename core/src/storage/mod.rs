@@ -1,9 +1,10 @@
 //! The storage port: what an adapter promises, in words that know nothing of the domain.
 //!
-//! Five small repositories and one atomic [`commit`](Storage::commit). Every read takes a [`Scope`], so that no query can
+//! Six small repositories and one atomic [`commit`](Storage::commit). Every read takes a [`Scope`], so that no query can
 //! forget the tenant. An adapter never looks into a snapshot or an event: it stores text, and the [`Index`] beside it.
 
 mod batch;
+mod copying;
 mod fields;
 mod filter;
 mod find;
@@ -19,6 +20,7 @@ pub mod testing;
 mod words;
 
 pub use batch::*;
+pub use copying::*;
 pub use fields::*;
 pub use filter::*;
 pub use find::*;
@@ -158,7 +160,7 @@ pub trait SecretRepository: Send + Sync {
 /// All of a store, with the one way to change it.
 #[async_trait]
 pub trait Storage:
-    SnapshotRepository + EventRepository + ConsumerRepository + JobRepository + SecretRepository
+    SnapshotRepository + EventRepository + ConsumerRepository + JobRepository + SecretRepository + CopyRepository
 {
     /// Makes the store ready for these aggregates: creates and migrates tables, adds and back-fills derived columns.
     /// Idempotent, and safe while other processes do the same.

@@ -2,10 +2,10 @@
 
 use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Timestamp};
 use crate::storage::{
-    Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository, DeadLetter, DeadLetterQuery,
-    EventQuery, EventRecord, EventRepository, Filter, Find, Found, Holder, IdempotencyRecord, JobQuery, JobRecord,
-    JobRepository, KeyOwner, KeyRef, Scope, SearchHit, SecretRecord, SecretRepository, Snapshot, SnapshotRepository,
-    Storage, Table,
+    Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository, CopyRepository, CopyStep,
+    DeadLetter, DeadLetterQuery, EventQuery, EventRecord, EventRepository, Filter, Find, Found, Holder,
+    IdempotencyRecord, JobQuery, JobRecord, JobRepository, KeyOwner, KeyRef, RowPage, Scope, SearchHit, SecretRecord,
+    SecretRepository, Section, Snapshot, SnapshotRepository, Storage, Table,
 };
 use async_trait::async_trait;
 use std::future::Future;
@@ -205,6 +205,25 @@ impl JobRepository for WatchedStorage {
 impl SecretRepository for WatchedStorage {
     async fn secret(&self, project: ProjectId, id: Uuid, revision: Option<u32>) -> Result<Option<SecretRecord>> {
         self.pass("secret", self.inner.secret(project, id, revision)).await
+    }
+}
+
+#[async_trait]
+impl CopyRepository for WatchedStorage {
+    async fn count_rows(&self, section: Section) -> Result<u64> {
+        self.pass("count_rows", self.inner.count_rows(section)).await
+    }
+
+    async fn rows(&self, section: Section, after: Option<&str>, limit: usize) -> Result<RowPage> {
+        self.pass("rows", self.inner.rows(section, after, limit)).await
+    }
+
+    async fn copy_note(&self) -> Result<Option<String>> {
+        self.pass("copy_note", self.inner.copy_note()).await
+    }
+
+    async fn copy_step(&self, step: CopyStep) -> Result<()> {
+        self.pass("copy_step", self.inner.copy_step(step)).await
     }
 }
 

@@ -149,7 +149,7 @@ fn expect(command: &mut Command) {
 }
 
 /// Stops the cluster and removes its folder when this program ends, however it ends: a shell waits for the end of its input.
-fn end_with_program(folder: PathBuf) {
+pub fn end_with_program(folder: PathBuf) {
     let pg_ctl = binaries().join("pg_ctl");
     let user = if is_root() { "runuser -u postgres -- " } else { "" };
     let script = format!(

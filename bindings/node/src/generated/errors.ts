@@ -37,10 +37,11 @@ export interface ErrorCodes {
     | "member_already_exists"
     | "participant_exists"
     | "project_slug_taken"
+    | "source_changed"
     | "unmerge_identifier_taken"
     | "user_email_taken"
     | "version_conflict";
-  corrupt_data: "corrupt_data" | "secret_tampered";
+  corrupt_data: "copy_mismatch" | "corrupt_data" | "secret_tampered";
   external: "external";
   forbidden:
     | "actor_suspended"
@@ -70,6 +71,7 @@ export interface ErrorCodes {
     | "contact_erased"
     | "contact_merged"
     | "contact_not_active"
+    | "copy_unfinished"
     | "custom_field_type_immutable"
     | "edit_window_closed"
     | "encryption_not_configured"
@@ -103,6 +105,7 @@ export interface ErrorCodes {
     | "session_not_escalated"
     | "stream_too_short"
     | "summary_not_applicable"
+    | "target_not_empty"
     | "unknown_event_version"
     | "unmerge_survivor_not_active"
     | "unmerge_window_closed"

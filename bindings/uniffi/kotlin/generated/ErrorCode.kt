@@ -203,6 +203,10 @@ public enum class ErrorCode(private val text: String) {
     CONTENT_TYPE_NOT_SUPPORTED("content_type_not_supported"),
     /** Latitude is -90 to 90, longitude -180 to 180. */
     COORDINATES_OUT_OF_RANGE("coordinates_out_of_range"),
+    /** The target has not stored what was copied. Run the copy again. */
+    COPY_MISMATCH("copy_mismatch"),
+    /** A copy into this store was interrupted. Run it again to its end, or take another store. */
+    COPY_UNFINISHED("copy_unfinished"),
     /** A stored row cannot be read. */
     CORRUPT_DATA("corrupt_data"),
     /** Credential not found. */
@@ -581,6 +585,8 @@ public enum class ErrorCode(private val text: String) {
     SLUG_INVALID("slug_invalid"),
     /** There is no such field to sort by. */
     SORT_FIELD_UNKNOWN("sort_field_unknown"),
+    /** The source was written to while it was copied. Run the copy again while nobody writes. */
+    SOURCE_CHANGED("source_changed"),
     /** Status not found. */
     STATUS_NOT_FOUND("status_not_found"),
     /** Store locked. */
@@ -593,6 +599,8 @@ public enum class ErrorCode(private val text: String) {
     TAG_INVALID("tag_invalid"),
     /** There are too many tags. */
     TAG_LIMIT("tag_limit"),
+    /** A copy needs an empty target. */
+    TARGET_NOT_EMPTY("target_not_empty"),
     /** The content needs the id or the name of a template. */
     TEMPLATE_REQUIRED("template_required"),
     /** A variable of the template has a name or a value that is not allowed. */

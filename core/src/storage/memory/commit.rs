@@ -42,6 +42,7 @@ impl Contents {
         }
         self.keys.extend(keys.taken);
         for write in batch.snapshots {
+            self.heads.entry(write.project_id).or_default();
             let row = Row {
                 revision: write.revision,
                 version: write.version,
@@ -134,7 +135,7 @@ impl Contents {
             let head = self.heads.entry(event.project_id.0).or_default();
             *head += 1;
             event.seq = *head;
-            event.position = self.events.len() as u64 + 1;
+            event.position = self.events.last().map_or(0, |last| last.position) + 1;
             written.insert(event.project_id.0, *head);
             self.event_ids.insert(event.id, event.position);
             let stream = Subject::new(event.aggregate_kind, event.aggregate_id);

@@ -39,6 +39,8 @@ impl EventRepository for MemoryStorage {
     }
 
     async fn heads(&self) -> Result<Vec<(ProjectId, u64)>> {
-        Ok(self.contents()?.heads.iter().map(|(project, head)| (*project, *head)).collect())
+        let contents = self.contents()?;
+        let written = contents.heads.iter().filter(|(_, head)| **head > 0);
+        Ok(written.map(|(project, head)| (*project, *head)).collect())
     }
 }

@@ -2,6 +2,7 @@
 
 mod commit;
 mod consumers;
+mod copying;
 mod events;
 mod jobs;
 mod secrets;
@@ -29,7 +30,7 @@ struct Contents {
     tables: BTreeMap<Kind, Table>,
     snapshots: BTreeMap<(Kind, ProjectId, Uuid), Row>,
     keys: BTreeMap<Key, (ProjectId, Subject)>,
-    /// In order of position: the first has position 1.
+    /// In order of position.
     events: Vec<EventRecord>,
     event_ids: BTreeMap<Uuid, u64>,
     streams: BTreeMap<(ProjectId, Subject, u64), u64>,
@@ -39,6 +40,7 @@ struct Contents {
     jobs: BTreeMap<Uuid, JobRecord>,
     idempotency: BTreeMap<(Uuid, String), IdempotencyRecord>,
     secrets: BTreeMap<secrets::SecretKey, SecretRecord>,
+    copy_note: Option<String>,
 }
 
 #[derive(Clone)]

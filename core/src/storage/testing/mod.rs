@@ -5,6 +5,7 @@
 //! ```
 
 pub mod consumers;
+pub mod copying;
 pub mod events;
 pub mod filters;
 pub mod jobs;
@@ -69,6 +70,9 @@ macro_rules! conformance_suite {
                 dead_jobs_are_released, jobs_are_cancelled_by_their_id, a_scheduled_job_is_hurried, jobs_are_listed, old_jobs_are_purged, racing_workers_share_jobs;
             secrets: a_secret_comes_back_as_it_was_put, a_secret_belongs_to_its_batch, a_revision_has_one_value,
                 shredded_revisions_are_gone, racing_writers_put_a_revision_once;
+            copying: a_copy_is_the_store, a_copy_lives_on, a_copy_goes_on_where_it_was, a_copy_twice_is_a_copy,
+                a_target_of_another_source_is_refused, a_source_that_changes_is_noticed, a_target_that_differs_is_noticed,
+                a_step_needs_the_note_it_knows;
             life: data_survives_reopening, a_new_column_is_filled, a_new_version_fills_again, a_closed_store_refuses,
                 preparing_twice_changes_nothing, idempotency_keys_hold_until_they_expire,
                 idempotency_keys_refuse_a_second_commit, two_handles_see_each_other, futures_may_be_dropped;

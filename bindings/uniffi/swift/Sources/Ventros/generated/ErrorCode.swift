@@ -201,6 +201,10 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case contentTypeNotSupported = "content_type_not_supported"
     /// Latitude is -90 to 90, longitude -180 to 180.
     case coordinatesOutOfRange = "coordinates_out_of_range"
+    /// The target has not stored what was copied. Run the copy again.
+    case copyMismatch = "copy_mismatch"
+    /// A copy into this store was interrupted. Run it again to its end, or take another store.
+    case copyUnfinished = "copy_unfinished"
     /// A stored row cannot be read.
     case corruptData = "corrupt_data"
     /// Credential not found.
@@ -579,6 +583,8 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case slugInvalid = "slug_invalid"
     /// There is no such field to sort by.
     case sortFieldUnknown = "sort_field_unknown"
+    /// The source was written to while it was copied. Run the copy again while nobody writes.
+    case sourceChanged = "source_changed"
     /// Status not found.
     case statusNotFound = "status_not_found"
     /// Store locked.
@@ -591,6 +597,8 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case tagInvalid = "tag_invalid"
     /// There are too many tags.
     case tagLimit = "tag_limit"
+    /// A copy needs an empty target.
+    case targetNotEmpty = "target_not_empty"
     /// The content needs the id or the name of a template.
     case templateRequired = "template_required"
     /// A variable of the template has a name or a value that is not allowed.
