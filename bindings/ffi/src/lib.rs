@@ -5,12 +5,15 @@
 
 mod block_on;
 mod clock;
+mod copying;
 mod inside;
+mod location;
 mod outbox;
 mod subscriptions;
 mod wire;
 
 pub use clock::ManualClock;
+pub use copying::Copying;
 pub use outbox::{Bell, Delivery};
 pub use subscriptions::Settled;
 pub use ventros_sqlite::fork::{Fork, prepare as prepare_fork};
@@ -19,6 +22,7 @@ pub use wire::Failure;
 use futures_util::future::{AbortHandle, abortable};
 use futures_util::{FutureExt, TryFutureExt};
 use inside::Inside;
+use location::Location;
 use outbox::Outbox;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -31,10 +35,8 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
 use ventros::engine::{Crm, Doorbell, RunReport, Settings};
 use ventros::kernel::{Clock, Error, ErrorCode, Result, input};
-use ventros::storage::Storage;
 use ventros::system::SystemClock;
-use ventros_postgres::PostgresStorage;
-use ventros_sqlite::{SqliteStorage, fork};
+use ventros_sqlite::fork;
 
 /// What a call allocates is many small pieces, on threads that come and go: a tenth of its time with the system's allocator.
 #[global_allocator]
@@ -96,7 +98,9 @@ impl Engine {
             Some(manual) => manual,
             None => Arc::new(SystemClock),
         };
-        let settings = async { Ok(Settings { keys, ..Settings::new(storage(location).await?, clock, ids) }) };
+        let settings = async {
+            Ok(Settings { keys, ..Settings::new(Location::read(location, "location")?.open().await?, clock, ids) })
+        };
         let crm = here(&handle, &mut || false, settings.and_then(Crm::open))?;
         let shared = Arc::new(Shared {
             crm,
@@ -249,24 +253,6 @@ impl Drop for Engine {
             std::mem::forget(self.shared.clone());
         }
     }
-}
-
-/// The store that a location names: `:memory:`, a path, `sqlite:///` before a path (a fourth slash makes it absolute), or the address of
-/// a PostgreSQL database.
-async fn storage(location: &str) -> Result<Arc<dyn Storage>> {
-    if location == ":memory:" {
-        return Ok(Arc::new(SqliteStorage::open_in_memory()?));
-    }
-    if ["postgresql://", "postgres://"].iter().any(|scheme| location.starts_with(scheme)) {
-        return Ok(Arc::new(PostgresStorage::open(location).await?));
-    }
-    let path = location.strip_prefix("sqlite:///").unwrap_or(location);
-    if path.is_empty() || path.contains("://") {
-        return Err(Error::new(ErrorCode::InputInvalid)
-            .message("expected a path, sqlite:///path, :memory: or postgresql://...")
-            .at("location"));
-    }
-    Ok(Arc::new(SqliteStorage::open(path)?))
 }
 
 /// Names that are no operations of the product but of the handle.

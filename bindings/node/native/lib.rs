@@ -7,6 +7,7 @@ use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{Env, Error, Status};
 use napi_derive::napi;
 use std::sync::Arc;
+use std::time::Duration;
 use ventros_ffi::{Delivery, Failure};
 
 /// An error whose message is the wire form.
@@ -175,4 +176,62 @@ tasks! {
         close(&task.engine);
         Ok(())
     };
+}
+
+/// A copy of an installation that is under way.
+#[napi]
+pub struct Copying(Arc<ventros_ffi::Copying>);
+
+#[napi]
+impl Copying {
+    #[napi(catch_unwind)]
+    pub fn start(source: String, target: String) -> Result<Self> {
+        ventros_ffi::Copying::start(&source, &target).map(|copying| Copying(Arc::new(copying))).map_err(raise)
+    }
+
+    /// Waits off this thread for news, or for some time: null then.
+    #[napi(catch_unwind)]
+    pub fn wait(&self) -> AsyncTask<Wait> {
+        AsyncTask::new(Wait(self.0.clone()))
+    }
+
+    /// Breaks it off and waits, off this thread, until both stores are closed.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) -> AsyncTask<BreakOff> {
+        AsyncTask::new(BreakOff(self.0.clone()))
+    }
+}
+
+/// How long one waits for news of a copy: a signal is heard of in between.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub struct Wait(Arc<ventros_ffi::Copying>);
+
+impl Task for Wait {
+    type Output = Option<String>;
+    type JsValue = Option<String>;
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        Ok(self.0.wait(LOOK))
+    }
+
+    fn resolve(&mut self, _env: Env, news: Self::Output) -> Result<Self::JsValue> {
+        Ok(news)
+    }
+}
+
+pub struct BreakOff(Arc<ventros_ffi::Copying>);
+
+impl Task for BreakOff {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> Result<()> {
+        self.0.cancel();
+        Ok(())
+    }
+
+    fn resolve(&mut self, _env: Env, (): ()) -> Result<()> {
+        Ok(())
+    }
 }

@@ -98,16 +98,20 @@ export class ManualClock {
 export async function open(location: string | URL, options: OpenOptions = {}): Promise<Crm> {
   const { clock, seed, background = true, actor, encryptionKey, keepAlive = false, onError } = options;
   const key = encryptionKey instanceof Uint8Array ? Buffer.from(encryptionKey).toString("base64") : encryptionKey;
-  const place =
-    location instanceof URL ? (location.protocol === "file:" ? fileURLToPath(location) : location.href) : location;
   try {
     const json = encode({ background, encryption_key: key, seed });
-    const handle = await native.Engine.open(place, json, clock?.native);
+    const handle = await native.Engine.open(placeOf(location), json, clock?.native);
     const scope = new Scope(null, null);
     return new Crm(new Engine(handle, onError, keepAlive), actor === undefined ? scope : scope.as(actor));
   } catch (error) {
     throw wireError(error, new Error().stack?.replace(/^.*/, ""));
   }
+}
+
+/** A location as the engine reads it. */
+export function placeOf(location: string | URL): string {
+  if (!(location instanceof URL)) return location;
+  return location.protocol === "file:" ? fileURLToPath(location) : location.href;
 }
 
 /** An open CRM. Close it, or declare it with `await using`. */

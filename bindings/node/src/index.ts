@@ -18,6 +18,8 @@ export { Command } from "./calls.js";
 export type { OnOptions, OpenOptions, Results, RunReport, SubscribeOptions } from "./client.js";
 export { Crm, ManualClock, open, Project } from "./client.js";
 export * as commands from "./commands.js";
+export type { CopyOptions, CopyProgress, CopyReport } from "./copying.js";
+export { copy } from "./copying.js";
 export type { CallbackFailure, ErrorListener } from "./engine.js";
 export type { ErrorBody, ErrorCode, ErrorKind } from "./errors.js";
 export {

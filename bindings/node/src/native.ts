@@ -26,8 +26,15 @@ export interface NativeEngine {
   closeNow(): void;
 }
 
+/** A copy of an installation that is under way. */
+export interface NativeCopying {
+  wait(): Promise<string | null>;
+  cancel(): Promise<void>;
+}
+
 /** The compiled module. */
 export interface Native {
+  Copying: { start(source: string, target: string): NativeCopying };
   Engine: { open(location: string, options: string, clock?: NativeClock): Promise<NativeEngine> };
   ManualClock: new (micros: number) => NativeClock;
 }

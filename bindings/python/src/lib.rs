@@ -122,6 +122,36 @@ impl Drop for Engine {
     }
 }
 
+/// A copy of an installation that is under way.
+#[pyclass(frozen, module = "ventros._native")]
+struct Copying(ventros_ffi::Copying);
+
+#[pymethods]
+impl Copying {
+    #[staticmethod]
+    fn start(py: Python<'_>, source: &str, target: &str) -> PyResult<Self> {
+        py.detach(|| ventros_ffi::Copying::start(source, target)).map(Copying).map_err(raise)
+    }
+
+    /// Waits for news. A signal handler that raises, such as Ctrl-C, ends the waiting.
+    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        loop {
+            if let Some(news) = py.detach(|| self.0.wait(LOOK)) {
+                return Ok(PyBytes::new(py, news.as_bytes()));
+            }
+            py.check_signals()?;
+        }
+    }
+
+    /// Breaks it off and waits until both stores are closed.
+    fn cancel(&self, py: Python<'_>) {
+        py.detach(|| self.0.cancel());
+    }
+}
+
+/// How often one who waits for a copy looks for signals.
+const LOOK: Duration = Duration::from_millis(50);
+
 thread_local! {
     static FORK: RefCell<Option<Fork>> = const { RefCell::new(None) };
 }
@@ -148,6 +178,7 @@ fn after_fork(in_child: bool) {
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Engine>()?;
+    module.add_class::<Copying>()?;
     module.add_class::<ManualClock>()?;
     module.add_function(wrap_pyfunction!(before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(after_fork, module)?)?;

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from . import aio, commands, events, types
 from ._client import Crm, ManualClock, Project, RunReport, open
+from ._copying import CopyProgress, CopyReport, copy
 from ._dispatch import Subscription
 from ._generated.errors import ErrorCode
 from ._wire import Command, Event, Page, Subject
@@ -34,6 +35,8 @@ from .errors import (
 __all__ = [
     "Command",
     "ConflictError",
+    "CopyProgress",
+    "CopyReport",
     "CorruptDataError",
     "Crm",
     "ErrorCode",
@@ -57,6 +60,7 @@ __all__ = [
     "VentrosError",
     "aio",
     "commands",
+    "copy",
     "events",
     "open",
     "types",

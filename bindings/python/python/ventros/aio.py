@@ -15,6 +15,8 @@ from msgspec import Struct
 
 from ._calls import Actor, Scope, actor_of, decode
 from ._client import EncryptionKey, Location, ManualClock, RunReport, open_engine, results, transaction
+from ._copying import CopyReport, Listener, report_of
+from ._copying import start as start_copy
 from ._events import Pattern, decode_events, durable_options, explain, live_options, log
 from ._generated.aio import ProjectCollections, SystemCollections
 from ._generated.types import ProjectId
@@ -197,6 +199,32 @@ def open(
     Takes what `ventros.open` takes.
     """
     return Opening(location, clock, background, actor, encryption_key, seed)
+
+
+async def copy(source: Location, target: Location, *, progress: Listener | None = None) -> CopyReport:
+    """Copies a whole installation into an empty store, as `ventros.copy` does.
+
+    Cancelling the task breaks the copy off; it goes on with the next one.
+
+    Args:
+        source: Where the data lives; as for `open`, but not `:memory:`.
+        target: Where it shall live; an empty store, or none yet.
+        progress: Hears how far the copy is, in the event loop. What it raises breaks the copy off.
+
+    Raises:
+        InvalidStateError: `target_not_empty`; `copy_unfinished` when the source is itself a copy that was interrupted.
+        ConflictError: `source_changed`: somebody wrote to the source. Call again when nobody does.
+        CorruptDataError: `copy_mismatch`: the target has not stored what it was given. Call again.
+        UnavailableError: `unavailable`, `store_locked`.
+    """
+    copying = start_copy(source, target)
+    try:
+        while True:
+            report = report_of(await asyncio.to_thread(copying.wait), progress)
+            if report is not None:
+                return report
+    finally:
+        await asyncio.shield(asyncio.to_thread(copying.cancel))
 
 
 class Opening:
