@@ -53,7 +53,6 @@ fun main() {
     callTests()
     eventTests()
     processTests()
-    copyingTests()
     contractTests()
     var failed = 0
     for ((name, body) in tests) {

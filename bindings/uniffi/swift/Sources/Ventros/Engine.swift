@@ -275,7 +275,7 @@ private struct Answer<Output: Decodable>: Decodable {
 }
 
 /// Runs something of the native side; what it throws becomes an error of ours.
-func guarded<Value>(_ run: () throws -> Value) throws -> Value {
+private func guarded<Value>(_ run: () throws -> Value) throws -> Value {
     do {
         return try run()
     } catch EngineError.Refused(let json) {
