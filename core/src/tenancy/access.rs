@@ -120,10 +120,12 @@ pub async fn project_rights(read: &Reader<'_>) -> Result<Rights> {
     Ok(*read.known().inside.get_or_init(|| rights))
 }
 
-/// What a user may do in the project of the call, by whatever way it comes.
+/// What a user may do in the project of the call, by whatever way it comes. Somebody else's users are told apart from nobody
+/// only where the project knows them.
 pub(crate) async fn user_rights(read: &Reader<'_>, id: UserId) -> Result<Rights> {
-    let user = acting(read, id).await?;
-    rights_in(read, &user).await
+    let user = read.find_shared::<User>(id).await?.ok_or_else(|| not_a_member(read.project()))?;
+    let rights = rights_in(read, &user).await?;
+    if user.may_act() { Ok(rights) } else { Err(suspended(id)) }
 }
 
 /// What the actor may do in the installation.
@@ -170,7 +172,15 @@ async fn known_actor(read: &Reader<'_>, actor: &ActorRef) -> Result<ActorFound> 
 
 async fn acting(read: &Reader<'_>, id: UserId) -> Result<Arc<User>> {
     let user = read.find_shared::<User>(id).await?.filter(|user| user.may_act());
-    user.ok_or_else(|| Error::new(ErrorCode::ActorSuspended).with("id", id.to_string()))
+    user.ok_or_else(|| suspended(id))
+}
+
+fn suspended(id: UserId) -> Error {
+    Error::new(ErrorCode::ActorSuspended).with("id", id.to_string())
+}
+
+fn not_a_member(project: ProjectId) -> Error {
+    Error::new(ErrorCode::NotAMember).with("project_id", project.to_string())
 }
 
 async fn rights_in(read: &Reader<'_>, user: &User) -> Result<Rights> {
@@ -182,7 +192,7 @@ async fn rights_in(read: &Reader<'_>, user: &User) -> Result<Rights> {
         None if user.platform_role == PlatformRole::Admin => {
             Rights { elevated: true, ..Rights::of(MemberRole::Admin.permissions()) }
         }
-        _ => return Err(Error::new(ErrorCode::NotAMember).with("project_id", project.id.to_string())),
+        _ => return Err(not_a_member(project.id)),
     };
     Ok(Rights {
         permissions: user.platform_role.cap(rights.permissions),

@@ -7,15 +7,18 @@
 mod codes;
 #[path = "../directory/mod.rs"]
 mod directory;
+#[path = "../furnished/mod.rs"]
+mod furnished;
 mod hostile;
 mod schema;
 mod tries;
 mod twins;
 
+use furnished::{THEIRS, place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tries::{Must, Tries, Try};
-use twins::{Answer, THEIRS, Twins, place};
+use twins::{Answer, Twins};
 use ventros::catalogue::{Catalogue, OperationDoc};
 use ventros::engine::OperationKind;
 use ventros::kernel::{Error, ErrorKind};

@@ -1,8 +1,8 @@
 //! The inputs that an operation is tried with.
 
+use crate::furnished::{Ids, OURS, THEIRS};
 use crate::hostile;
 use crate::schema::{Place, Schemas};
-use crate::twins::{Ids, OURS};
 use serde_json::Value;
 
 /// Of so many values one is tried, unless all are asked for.
@@ -66,8 +66,8 @@ impl Tries<'_> {
             object["unheard_of"] = Value::from(1);
             tries.push(one(Some(&object), Must::Fail(format!("{path}.unheard_of"))));
         }
-        if let Some(foreign) = place.schema["x-id"].as_str().and_then(|name| self.ids.foreign_id(name)) {
-            tries.push(one(Some(&foreign.into()), Must::BeOurs));
+        if let Some(foreign) = place.schema["x-id"].as_str().and_then(|name| self.ids.of(THEIRS, name).first()) {
+            tries.push(one(Some(&foreign.to_string().into()), Must::BeOurs));
         }
         let huge = if self.all { hostile::huge() } else { Vec::new() };
         // The same part in every run, another one at every place.

@@ -1,23 +1,18 @@
 //! Two installations that are told the same: one in memory, one in SQLite. What they answer must be the same text.
 
 use crate::directory::Directory;
-use serde_json::{Value, json};
+use crate::furnished::{Ids, OURS, THEIRS, furnish};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use uuid::Uuid;
-use ventros::catalogue::AGGREGATES;
-use ventros::engine::{Context, OperationScope};
-use ventros::kernel::{ActorRef, Component, Error, Kind, ProjectId, Result};
-use ventros::storage::{MemoryStorage, Scope, Storage};
+use ventros::engine::Context;
+use ventros::kernel::{ActorRef, Component, Error, ProjectId, Result};
+use ventros::storage::{MemoryStorage, Storage};
 use ventros::testing::{World, block_on};
 use ventros_sqlite::{SqliteOptions, SqliteStorage, Synchronous};
-
-/// The project that is attacked, and its neighbour.
-pub const OURS: ProjectId = ProjectId::from_uuid(Uuid::from_u128(0xA11));
-pub const THEIRS: ProjectId = ProjectId::from_uuid(Uuid::from_u128(0xB11));
 
 /// How a call ended.
 pub enum Answer {
@@ -44,17 +39,9 @@ impl Twins {
         let mut twins = Twins { worlds, original, directory, restored: 0, ids: Rc::default() };
         for (project, number) in [(THEIRS, 1), (OURS, 2)] {
             twins.worlds.iter().for_each(|world| drop(world.found(project)));
-            twins.furnish(project, number);
+            furnish(&|at, operation, input| twins.must(at, operation, input), project, number);
         }
-        let mut ids = Ids::default();
-        for project in [OURS, THEIRS, ProjectId::SYSTEM] {
-            for aggregate in AGGREGATES {
-                let storage = twins.worlds[0].crm.core().storage();
-                let found = block_on(storage.scan(Scope::Project(project), aggregate.kind, None, 100)).unwrap();
-                ids.0.insert((project, aggregate.kind), found.iter().map(|snapshot| snapshot.id).collect());
-            }
-        }
-        twins.ids = Rc::new(ids);
+        twins.ids = Rc::new(Ids::gather(&**twins.worlds[0].crm.core().storage()));
         block_on(twins.worlds[1].crm.close()).unwrap();
         std::fs::copy(twins.directory.file(), twins.template()).unwrap();
         twins.restore();
@@ -71,36 +58,6 @@ impl Twins {
 
     fn template(&self) -> PathBuf {
         self.directory.file().with_extension("template")
-    }
-
-    /// Some of everything, so that calls have something to work on.
-    fn furnish(&self, project: ProjectId, number: u32) {
-        let system = |operation: &str, input: Value| self.must(None, operation, input);
-        let ok = |operation: &str, input: Value| self.must(Some(project), operation, input);
-        let person = format!("551199999000{number}");
-        let user = system("users.create", json!({"name": "Eva", "email": format!("eva{number}@example.com")}));
-        system("users.create_api_key", json!({"id": user["id"], "name": "key"}));
-        ok("members.add", json!({"user_id": user["id"], "role": "admin"}));
-        ok("members.invite", json!({"email": format!("new{number}@example.com"), "role": "agent"}));
-        let definition = json!({"key": "plan", "type": "select", "label": "Plan", "options": ["free", "pro"]});
-        ok("projects.define_custom_field", json!({"target": "contact", "definition": definition}));
-        let line = json!({"name": "W1", "type": "whatsapp_business", "external_id": format!("line{number}")});
-        let channel = ok("channels.create", line);
-        ok("channels.activate", json!({"id": channel["id"]}));
-        ok("channels.report_connection", json!({"id": channel["id"], "connection": "connected"}));
-        ok("channels.upsert_label", json!({"id": channel["id"], "label": {"id": "L1", "name": "New"}}));
-        ok("contacts.create", json!({"name": "Bruno", "email": format!("bruno{number}@example.com"), "tags": ["vip"]}));
-        let them = json!({"wid": person, "display_name": "Ana"});
-        let item = json!({
-            "type": "message", "channel_message_id": "M1", "from_me": false, "sender": them, "peer": them,
-            "chat": {"external_id": format!("{person}@c.us"), "class": "individual", "kind_detail": "direct", "subject": null},
-            "timestamp": "2025-01-06T08:59:00Z", "content": {"type": "text", "body": "Olá"},
-        });
-        let heard = ok("inbound.ingest", json!({"channel_id": channel["id"], "item": item}));
-        let content = json!({"type": "text", "body": "Hi"});
-        ok("messages.send", json!({"chat_id": heard[0]["chat_id"], "content": content, "client_token": "c1"}));
-        let gateway = ok("channels.create", json!({"name": "W2", "type": "waha"}));
-        ok("inbound.accept", json!({"channel_id": gateway["id"], "raw": {"id": "evt_1", "event": "nonsense"}}));
     }
 
     fn must(&self, project: Option<ProjectId>, operation: &str, input: Value) -> Value {
@@ -139,47 +96,9 @@ impl Twins {
     }
 }
 
-/// Ids by project and kind, as they were at the start.
-#[derive(Default)]
-pub struct Ids(BTreeMap<(ProjectId, Kind), Vec<Uuid>>);
-
-impl Ids {
-    /// The id of an aggregate by the name of its type, `ContactId`; a made-up one where there is none.
-    pub fn id(&self, project: ProjectId, name: &str) -> String {
-        let kind = AGGREGATES.iter().map(|aggregate| aggregate.kind).find(|kind| type_name(*kind) == name);
-        let known = match (name, kind) {
-            ("ProjectId", _) => Some(project.uuid()),
-            (_, Some(kind)) => [project, ProjectId::SYSTEM]
-                .into_iter()
-                .find_map(|at| self.0.get(&(at, kind)).and_then(|ids| ids.first().copied())),
-            (_, None) => None,
-        };
-        known.unwrap_or(Uuid::from_u128(0x0190_b6f0_0000_7000_8000_0000_0000_0001)).to_string()
-    }
-
-    /// The id of an aggregate that belongs to the neighbour alone.
-    pub fn foreign_id(&self, name: &str) -> Option<String> {
-        let is_theirs = |(project, kind): &&(ProjectId, Kind)| *project == THEIRS && type_name(*kind) == name;
-        let (_, ids) = self.0.iter().find(|(key, _)| is_theirs(key))?;
-        ids.first().map(Uuid::to_string)
-    }
-}
-
 fn open(memory: MemoryStorage, file: &Path, seed: u64) -> [World; 2] {
     let options = SqliteOptions { synchronous: Synchronous::Normal, ..SqliteOptions::default() };
     let sqlite = SqliteStorage::open_with(file, options).unwrap();
     let stores: [Arc<dyn Storage>; 2] = [Arc::new(memory), Arc::new(sqlite)];
     stores.map(|store| World::resume(store, [7; 32], seed).unwrap())
-}
-
-/// `ContactId`, `MemberId` and the like.
-fn type_name(kind: Kind) -> String {
-    let word = if kind == Kind::ProjectMember { "member" } else { kind.as_str() };
-    let parts = word.split('_').map(|part| part[..1].to_uppercase() + &part[1..]);
-    parts.collect::<String>() + "Id"
-}
-
-/// Where an operation of this scope is called.
-pub fn place(scope: OperationScope) -> Option<ProjectId> {
-    (scope == OperationScope::Project).then_some(OURS)
 }

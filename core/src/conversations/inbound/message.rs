@@ -7,6 +7,7 @@ use crate::channels::gateway::{AckSignal, ChatClass, Identifiers, InboundMessage
 use crate::contacts::contact::resolution as contacts;
 use crate::conversations::chat::resolution::{self as chats, ChatFacts};
 use crate::conversations::chat::{Chat, ChatType};
+use crate::conversations::content::{Forward, Mention};
 use crate::conversations::message::{
     DeliveryReport, Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority, acknowledge,
 };
@@ -115,7 +116,9 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
     }
 
     let mut content = item.content.clone();
-    let mut mentions = item.mentions.clone();
+    // Whose id it is and what was passed on is looked up here: no gateway knows our ids.
+    let unnamed = |mention: &Mention| Mention { contact_id: None, ..mention.clone() };
+    let mut mentions: Vec<Mention> = item.mentions.iter().map(unnamed).collect();
     contacts::name_mentions(work, &mut mentions).await?;
     let mut metadata = item.metadata.clone();
     particulars(item, &mut metadata);
@@ -160,7 +163,7 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         client_token: None,
         reply_to_id,
         reply_to_channel_message_id: item.reply_to_channel_message_id.clone(),
-        forward: item.forward,
+        forward: item.forward.map(|forward| Forward { from_message_id: None, ..forward }),
         mentions,
         status,
         timestamp,

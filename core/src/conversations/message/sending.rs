@@ -3,11 +3,12 @@
 use super::line::{OutboundLine, Recipient, peer, recipient};
 use super::{Direction, Message, MessageEvent, MessageOrigin, MessageSource, MessageStatus, NewMessage};
 use super::{Priority, QueuedCause, ReleasedMessage, timers};
+use crate::contacts::contact::Contact;
 use crate::conversations::chat::{Chat, ChatType, preview};
 use crate::conversations::content::{Content, Forward, Mention};
 use crate::conversations::session::{Origin, Placed, PlacementFacts, SessionKind, TimeoutSettings, place_message};
 use crate::engine::{Root, UnitOfWork};
-use crate::kernel::{Actor, ChatId, Component, Error, ErrorCode, MessageId, Result, Timestamp, text};
+use crate::kernel::{Actor, ChatId, Component, ContactId, Error, ErrorCode, MessageId, Result, Timestamp, text};
 use crate::tenancy::project::Project;
 use serde_json::{Map, Value};
 
@@ -94,6 +95,7 @@ pub async fn send(work: &mut UnitOfWork<'_>, outbound: Outbound) -> Result<Messa
         let hours = line.channel_type.capabilities.reply_window_hours.unwrap_or_default();
         return Err(Error::new(ErrorCode::ReplyWindowClosed).with("hours", hours));
     }
+    check_mentions(work, &outbound.mentions).await?;
     let reply_to_channel_message_id = match outbound.reply_to_id {
         Some(quoted) => quoted_in(work, quoted, chat.id).await?,
         None => None,
@@ -314,6 +316,21 @@ async fn place(
         message_id,
     };
     place_message(work, &facts).await
+}
+
+/// Whoever is mentioned as a contact is one of the project.
+async fn check_mentions(work: &mut UnitOfWork<'_>, mentions: &[Mention]) -> Result<()> {
+    let named: Vec<ContactId> = mentions.iter().filter_map(|mention| mention.contact_id).collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    work.prefetch::<Contact>(&named).await?;
+    for (place, mention) in mentions.iter().enumerate() {
+        if let Some(id) = mention.contact_id {
+            work.load::<Contact>(id).await.map_err(|error| error.at(format!("mentions[{place}].contact_id")))?;
+        }
+    }
+    Ok(())
 }
 
 fn without_repeats(mentions: Vec<Mention>) -> Vec<Mention> {
