@@ -1,6 +1,7 @@
 //! Opening a connection: what an address says, and what every session is told first.
 
 use crate::PostgresOptions;
+use crate::checks::RowSecurity;
 use crate::errors::{Carry, unconnected};
 use crate::tls::{Tls, tls};
 use std::collections::HashMap;
@@ -13,8 +14,6 @@ use ventros::kernel::{Error, ErrorCode, Result};
 
 /// How many statements a connection remembers: all that the adapter writes, with room for filters.
 const STATEMENT_CACHE: usize = 512;
-/// What older servers lack: identity columns that are inherited right, `hashtextextended`, and the plans of row security.
-const OLDEST_SERVER: u32 = 130_000;
 
 /// What carries the messages of a connection.
 pub(crate) type Driver = tokio_postgres::Connection<Socket, <Tls as MakeTlsConnect<Socket>>::Stream>;
@@ -28,7 +27,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads an address. What is not of it but of the store (`schema`, `connections`, `sslrootcert`) is taken out first.
+    /// Reads an address. What is not of it but of the store (`schema`, `connections`, `sslrootcert`, `row_security`) is taken
+    /// out first.
     ///
     /// # Errors
     /// `input_invalid`, which never repeats the address.
@@ -43,8 +43,13 @@ impl Settings {
                     options.connections = number.parse().map_err(|_| invalid("connections is a whole number"))?;
                 }
                 Some(("sslrootcert", file)) => root_certificates = Some(PathBuf::from(file)),
-                // Certificates are always checked.
-                Some(("sslmode", "verify-full")) => kept.push("sslmode=require"),
+                Some(("row_security", word)) => {
+                    let wanted = RowSecurity::parse(word);
+                    options.row_security =
+                        wanted.ok_or_else(|| invalid("row_security is one of required, warn and unchecked"))?;
+                }
+                // Certificates are always checked, and so is the name in them.
+                Some(("sslmode", "verify-full" | "verify-ca")) => kept.push("sslmode=require"),
                 _ => kept.push(parameter),
             }
         }
@@ -112,20 +117,9 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Refuses servers on which the laws of the store would not hold.
-    pub(crate) async fn check_server(&self) -> Result<()> {
-        let row = self
-            .client
-            .query_one("SELECT current_setting('server_version_num')::int8, current_setting('server_encoding')", &[]);
-        let row = row.await.carry()?;
-        let (version, encoding): (i64, String) = (row.try_get(0).carry()?, row.try_get(1).carry()?);
-        if version < i64::from(OLDEST_SERVER) {
-            return Err(Error::unavailable("PostgreSQL 13 or newer is needed").with("found", version / 10_000));
-        }
-        if encoding != "UTF8" {
-            return Err(Error::unavailable("the database must be encoded in UTF8").with("found", encoding));
-        }
-        Ok(())
+    /// The name of the schema.
+    pub(crate) fn schema(&self) -> &str {
+        self.schema.trim_end_matches('.').trim_matches('"')
     }
 
     /// The text with the schema in place of its sign.

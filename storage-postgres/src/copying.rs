@@ -5,7 +5,7 @@ use crate::PostgresStorage;
 use crate::attributes::{Attributes, SearchWords};
 use crate::errors::postgres;
 use crate::events::list;
-use crate::layout::{ColumnSql, Layout};
+use crate::layout::{ColumnSql, Layout, quoted};
 use crate::session::{Access, Call, Reach, Transaction, all};
 use crate::values::{Read, Sql, instant, integer, optional_text, sql, text};
 use crate::{consumers, events, jobs, secrets};
@@ -186,6 +186,13 @@ fn exchange(known: Option<&String>, note: Option<&String>) -> Call {
         }
         (Some(known), None) => Call::new("DELETE FROM @copies WHERE note = $1 RETURNING 1", vec![value(known)]),
     }
+}
+
+/// Lets the rows of a table refer to what is not there.
+fn without_references(layout: &Layout) -> Vec<Call> {
+    let drop = |name: &str| format!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", layout.name, quoted(name));
+    let references = layout.references();
+    references.iter().map(|(name, ..)| Call { sql: drop(name).into(), values: Vec::new() }).collect()
 }
 
 /// Removes the rows of a section with all that was derived from them.
@@ -456,6 +463,10 @@ impl CopyRepository for PostgresStorage {
     async fn copy_step(&self, step: CopyStep) -> Result<()> {
         let layouts = self.all_layouts();
         let mut calls = vec![exchange(step.known.as_ref(), step.note.as_ref())];
+        // What is emptied may be what others refer to; `prepare` puts the references back.
+        if !step.emptied.is_empty() {
+            calls.extend(layouts.values().flat_map(|layout| without_references(layout)));
+        }
         for section in &step.emptied {
             calls.extend(empty(&layouts, *section)?);
         }

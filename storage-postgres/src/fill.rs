@@ -6,14 +6,15 @@ use crate::attributes::{Attributes, Keys, SearchWords};
 use crate::commit::row_values;
 use crate::connection::Connection;
 use crate::errors::{Carry, postgres};
-use crate::layout::{ColumnSql, Layout, quoted};
+use crate::layout::{ColumnSql, Layout, REFERS, quoted};
 use crate::migrations::Lock;
 use crate::session::{Access, Call, Reach, Transaction, all, is_worth_another_try};
 use crate::values::{Read, integer, sql};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
-use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Subject};
+use ventros::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Subject};
 use ventros::storage::Table;
 
 /// How many rows are filled in one transaction: others write in between.
@@ -26,6 +27,8 @@ struct Known {
     /// The names of the indexes that are ready for use, and of those that are not.
     indexes: BTreeSet<String>,
     broken: BTreeSet<String>,
+    /// The names of the constraints on references.
+    references: BTreeSet<String>,
 }
 
 /// Makes the tables ready and tells their layouts.
@@ -65,13 +68,19 @@ impl Known {
             let set = if row.read(1)? { &mut indexes } else { &mut broken };
             set.insert(row.read(0)?);
         }
-        Ok(Known { tables, indexes, broken })
+        let select = "SELECT c.conname::text FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+            WHERE n.nspname = $1 AND c.contype = 'f'";
+        let rows = connection.client.query(select, &[&schema]).await.carry()?;
+        let references = rows.iter().map(|row| row.read(0)).collect::<Result<_>>()?;
+        Ok(Known { tables, indexes, broken, references })
     }
 
     /// True when all tables are as declared.
     fn covers(&self, layouts: &[Layout]) -> Result<bool> {
         for layout in layouts {
-            if !self.is_same(layout)? || self.indexes_of(layout) != names(layout)? {
+            let wanted: BTreeSet<String> = self.references(layout, layouts).map(|(name, ..)| name).collect();
+            let is_as_declared = self.indexes_of(layout) == names(layout)? && self.references_of(layout) == wanted;
+            if !self.is_same(layout)? || !is_as_declared {
                 return Ok(false);
             }
         }
@@ -88,6 +97,25 @@ impl Known {
             return Err(error.with("found", *version).with("known", table.version));
         }
         Ok(*version == i64::from(table.version) && *shape == layout.shape())
+    }
+
+    /// The references that a table should have: to those that are there, or are made with it.
+    fn references<'k>(
+        &'k self,
+        layout: &Layout,
+        layouts: &'k [Layout],
+    ) -> impl Iterator<Item = (String, String, Kind)> + use<'k> {
+        let is_there = |kind: Kind| {
+            self.tables.contains_key(kind.as_str()) || layouts.iter().any(|layout| layout.table.kind == kind)
+        };
+        layout.references().into_iter().filter(move |(.., kind)| is_there(*kind))
+    }
+
+    /// Those that it has.
+    fn references_of(&self, layout: &Layout) -> BTreeSet<String> {
+        let ours = format!("{}_", layout.table.kind.plural());
+        let is_ours = |name: &&String| name.starts_with(&ours) && name.ends_with(REFERS);
+        self.references.iter().filter(is_ours).cloned().collect()
     }
 
     /// Our indexes on a table: one that the host made for itself is not ours to drop.
@@ -149,11 +177,44 @@ async fn define(connection: &Connection, layouts: &[Layout]) -> Result<()> {
         let (kind, version) = (layout.table.kind.as_str(), i64::from(layout.table.version));
         connection.client.execute(&upsert, &[&kind, &version, &layout.shape(), &is_empty, &is_same]).await.carry()?;
     }
+    let unchecked = refer(connection, &known, layouts).await?;
     run("COMMIT").await?;
     for index in later {
         run(&index).await?;
     }
+    for constraint in unchecked {
+        match connection.client.batch_execute(&connection.full(&constraint)).await {
+            // A row of an older program points nowhere. It may; those that come may not.
+            Err(error) if error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION) => {}
+            outcome => outcome.carry()?,
+        }
+    }
     Ok(())
+}
+
+/// Lets the tables refer to each other inside a project, and tells what is still to be run to look at the rows that are there. A
+/// reference is checked when a commit ends: what is written together may refer to each other.
+async fn refer(connection: &Connection, known: &Known, layouts: &[Layout]) -> Result<Vec<String>> {
+    let mut later = Vec::new();
+    for layout in layouts {
+        let mut script = String::new();
+        let existing = known.references_of(layout);
+        let wanted: Vec<_> = known.references(layout, layouts).collect();
+        for name in existing.iter().filter(|name| wanted.iter().all(|(other, ..)| other != *name)) {
+            script.push_str(&format!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {};", layout.name, quoted(name)));
+        }
+        for (name, column, kind) in wanted.into_iter().filter(|(name, ..)| !existing.contains(name)) {
+            let (name, table) = (quoted(&name), &layout.name);
+            script.push_str(&format!(
+                "ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY (project_id, {column})
+                     REFERENCES @{} (project_id, id) DEFERRABLE INITIALLY DEFERRED NOT VALID;",
+                quoted(kind.plural())
+            ));
+            later.push(format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}"));
+        }
+        connection.client.batch_execute(&connection.full(&script)).await.carry()?;
+    }
+    Ok(later)
 }
 
 /// The table as every aggregate has it.

@@ -1,11 +1,11 @@
 //! The table of one aggregate: its name, columns and the statements that never change. Everything in SQL text here is a declared
 //! name; values are always bound. The sign `@` stands for the schema.
 
-use ventros::kernel::{Error, Result};
+use ventros::kernel::{Error, Kind, Result};
 use ventros::storage::{BUILT_IN, FieldKind, Table};
 
 /// Tables that are not derived, whose names no aggregate can have.
-const FIXED: &[&str] = &[
+pub(crate) const FIXED: &[&str] = &[
     "aggregate_tables",
     "attributes",
     "consumers",
@@ -21,6 +21,9 @@ const FIXED: &[&str] = &[
     "secrets",
     "unique_keys",
 ];
+
+/// How the names of our constraints on references end.
+pub(crate) const REFERS: &str = "_refers";
 
 /// One declared field as SQL columns.
 #[derive(Debug, Clone)]
@@ -135,6 +138,19 @@ impl Layout {
             }
         }
         Ok(found)
+    }
+}
+
+impl Layout {
+    /// The columns that refer to other aggregates: the name of the constraint, the column, and the kind.
+    pub(crate) fn references(&self) -> Vec<(String, String, Kind)> {
+        let table = self.table.kind.plural();
+        let of = |column: &ColumnSql| {
+            let declared = self.table.columns.iter().find(|declared| declared.field == column.field)?;
+            let name = shortened(format!("{table}_{}{REFERS}", column.name.trim_matches('"')));
+            Some((name, column.name.clone(), declared.references?))
+        };
+        self.columns.iter().filter_map(of).collect()
     }
 }
 

@@ -6,6 +6,9 @@
 
 mod attributes;
 #[cfg(test)]
+mod bound;
+mod checks;
+#[cfg(test)]
 #[path = "../tests/cluster/mod.rs"]
 mod cluster;
 mod commit;
@@ -28,6 +31,8 @@ mod session;
 mod snapshots;
 mod tls;
 mod values;
+
+pub use checks::RowSecurity;
 
 use async_trait::async_trait;
 use connection::Settings;
@@ -55,11 +60,18 @@ pub struct PostgresOptions {
     pub connections: u16,
     /// How long to wait for a connection, before `unavailable`, and for what another transaction holds, before `store_locked`.
     pub timeout: Duration,
+    /// Whether the role may be one that row security does not hold.
+    pub row_security: RowSecurity,
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        PostgresOptions { schema: "ventros".to_owned(), connections: 16, timeout: Duration::from_secs(10) }
+        PostgresOptions {
+            schema: "ventros".to_owned(),
+            connections: 16,
+            timeout: Duration::from_secs(10),
+            row_security: RowSecurity::default(),
+        }
     }
 }
 
@@ -73,12 +85,13 @@ impl PostgresStorage {
     /// Opens the database at `address` (`postgresql://user:password@host:port/database`), with everything else at its default.
     ///
     /// The address may say more after a `?`: what PostgreSQL's own tools understand (`sslmode`, `connect_timeout`,
-    /// `application_name`, `host` for a socket...), and `schema`, `connections` and `sslrootcert` (a file of certificates to
-    /// trust).
+    /// `application_name`, `options`, `host` for a socket...), and `schema`, `connections`, `sslrootcert` (a file of certificates
+    /// to trust) and `row_security`: `required` refuses a role that row security does not hold, such as a superuser, `warn`
+    /// (unless told) says so once on the error output, `unchecked` does not ask.
     ///
     /// # Errors
-    /// `input_invalid` when the address cannot be read, `unavailable` when nobody answers or the server refuses,
-    /// `schema_too_new`.
+    /// `input_invalid` when the address cannot be read; `unavailable` when nobody answers (`reason` is `unreachable`), the server
+    /// refuses (`refused`), or a pooler takes sessions apart (`pooled`); `rls_not_effective`; `schema_too_new`.
     pub async fn open(address: &str) -> Result<Self> {
         Self::open_with(address, PostgresOptions::default()).await
     }
@@ -88,8 +101,10 @@ impl PostgresStorage {
         let settings = Settings::read(address, options)?;
         let pool = Pool::new(settings)?;
         let loan = pool.lend().await?;
-        loan.check_server().await?;
+        checks::sessions(&loan, &*pool.lend().await?).await?;
+        checks::server(&loan).await?;
         migrations::migrate(&loan).await?;
+        checks::row_security(&loan, pool.settings.options.row_security).await?;
         drop(loan);
         pool.listen();
         Ok(PostgresStorage { pool, layouts: RwLock::default() })

@@ -97,6 +97,7 @@ codes! {
     ReasonRequired "reason_required" Validation "A reason is required.";
     RegionInvalid "region_invalid" Validation "A region is an ISO 3166-1 code such as BR.";
     ReservedId "reserved_id" Validation "This id is reserved for a system agent.";
+    RlsNotEffective "rls_not_effective" InvalidState "The role of the connection is above row security.";
     SessionTimeoutOutOfRange "session_timeout_out_of_range" Validation "The session timeout is out of range.";
     SortFieldUnknown "sort_field_unknown" Validation "There is no such field to sort by.";
     TagInvalid "tag_invalid" Validation "A tag has 1 to 50 characters and no comma.";

@@ -35,11 +35,20 @@ pub struct Column {
     pub sortable: bool,
     /// Any number of values, in attribute rows instead of a column of the table.
     pub many: bool,
+    /// The kind of the aggregate, of the same project, whose id it holds.
+    pub references: Option<Kind>,
 }
 
 impl Column {
     pub const fn new(field: &'static str, kind: FieldKind) -> Self {
-        Column { field, kind, filterable: true, sortable: false, many: matches!(kind, FieldKind::Set) }
+        Column {
+            field,
+            kind,
+            filterable: true,
+            sortable: false,
+            many: matches!(kind, FieldKind::Set),
+            references: None,
+        }
     }
 
     /// A field with any number of values, such as `address.city`: a comparison is true when one value satisfies it.
@@ -54,6 +63,13 @@ impl Column {
     #[must_use]
     pub const fn sortable(mut self) -> Self {
         self.sortable = true;
+        self
+    }
+
+    /// It holds nothing or the id of an aggregate of this kind, of the same project. A store that can refuses anything else.
+    #[must_use]
+    pub const fn of(mut self, kind: Kind) -> Self {
+        self.references = Some(kind);
         self
     }
 

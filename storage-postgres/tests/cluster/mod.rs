@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "every test program uses its part")]
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -12,6 +13,9 @@ use std::time::{Duration, Instant};
 /// The role of the stores: no superuser, so that row security holds it.
 const ROLE: &str = "ventros_app";
 
+/// Names an address of a server to use instead.
+const GIVEN: &str = "VENTROS_TEST_POSTGRES";
+
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -19,9 +23,36 @@ struct Cluster {
     address: String,
 }
 
-/// The address of a store that nobody else has.
+/// The address of a store that nobody else has. On a server that is not ours it is removed when the test ends.
 pub fn fresh() -> String {
-    schema(&format!("t{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)))
+    let name = format!("t{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    MADE.with_borrow_mut(|made| made.0.push(name.clone()));
+    schema(&name)
+}
+
+thread_local! {
+    static MADE: RefCell<Made> = const { RefCell::new(Made(Vec::new())) };
+}
+
+/// The schemas that the test of this thread has made.
+struct Made(Vec<String>);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let Ok(address) = std::env::var(GIVEN) else { return };
+        let script: String = self.0.iter().map(|name| format!("DROP SCHEMA IF EXISTS {name} CASCADE;")).collect();
+        // A thread that ends cannot drive anything itself.
+        let cleaning = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+            runtime.block_on(async {
+                let connecting = tokio_postgres::connect(&address, tokio_postgres::NoTls).await;
+                let (client, driver) = connecting.expect("the given server answers");
+                tokio::spawn(driver);
+                client.batch_execute(&script).await.expect("what a test made can be removed");
+            });
+        });
+        cleaning.join().expect("the schemas of the test are removed");
+    }
 }
 
 /// The address of the store in a schema of this name.
@@ -33,7 +64,7 @@ pub fn schema(name: &str) -> String {
 
 impl Cluster {
     fn start() -> Cluster {
-        if let Ok(address) = std::env::var("VENTROS_TEST_POSTGRES") {
+        if let Ok(address) = std::env::var(GIVEN) {
             return Cluster { address };
         }
         let folder = std::env::temp_dir().join(format!("ventros-pg-{}", std::process::id()));
@@ -72,10 +103,13 @@ pub fn kill(folder: &Path) {
 /// Starts the cluster in a folder, as soon as nothing is left of the one before. Without `fsync` it forgets everything in a loss of
 /// power, and only then.
 pub fn start(folder: &Path, fsync: &str) {
-    let mut settings = format!(
-        "-c listen_addresses= -c unix_socket_directories={} -c fsync={fsync} -c max_connections=300 -c shared_buffers=64MB",
-        folder.display()
-    );
+    start_with(folder, &format!("-c listen_addresses= -c fsync={fsync} -c shared_buffers=64MB"));
+}
+
+/// As [`start`], with settings of its own.
+pub fn start_with(folder: &Path, settings: &str) {
+    let sockets = format!("-c unix_socket_directories={} -c max_connections=300", folder.display());
+    let mut settings = format!("{sockets} {settings}");
     if version(folder) >= 14 {
         // After a crash the whole folder is synchronised: at once, and not file by file, which takes seconds.
         settings.push_str(" -c recovery_init_sync_method=syncfs");
@@ -92,6 +126,24 @@ pub fn start(folder: &Path, fsync: &str) {
         std::thread::sleep(Duration::from_millis(20));
     }
     panic!("{start:?}\n{}", std::fs::read_to_string(log).unwrap_or_default());
+}
+
+/// A cluster of its own for this program, with files beside its data that it may read, and settings.
+pub fn own(name: &str, files: &[(&str, String)], settings: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("ventros-pg-{name}-{}", std::process::id()));
+    start_in(&folder);
+    stop(&folder);
+    for (name, text) in files {
+        let path = folder.join("data").join(name);
+        std::fs::write(&path, text).expect("the folder of the cluster can be written");
+        expect(Command::new("chmod").arg("600").arg(&path));
+        if is_root() {
+            expect(Command::new("chown").arg("postgres").arg(&path));
+        }
+    }
+    start_with(&folder, settings);
+    end_with_program(folder.clone());
+    folder
 }
 
 /// Stops it as a loss of the process would.

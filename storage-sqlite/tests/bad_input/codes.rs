@@ -38,7 +38,7 @@ fn names(source: &str, variant: &str) -> bool {
 /// The text of all tests: files of tests, and what follows `mod tests {` in the others.
 fn test_sources(root: &Path) -> Vec<String> {
     let mut files = Vec::new();
-    for folder in ["core", "storage-sqlite", "bindings", "examples"] {
+    for folder in ["core", "storage-sqlite", "storage-postgres", "bindings", "examples"] {
         gather(&root.join(folder), &mut files);
     }
     files

@@ -35,9 +35,11 @@ const UNTYPED: &[(&str, &str)] =
 /// One of our own people.
 const FOUNDER: &str = r#"{"id": "ContactId", "type": "contact"}"#;
 
-/// What an operation needs beside the place that is tried, where the schema does not say so: its path, and for each field a value
-/// or the name of the type of one of our own ids.
-const BESIDE: &[(&str, &str, &[(&str, &str)])] = &[
+/// An operation, the path of a place in its input, and for each further field a value or the name of the type of one of our own ids.
+type Beside = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// What an operation needs beside the place that is tried, where the schema does not say so.
+const BESIDE: &[Beside] = &[
     ("chats.add_participant", "participant.id contact", &[("id", "GroupId")]),
     ("chats.create", "creator.id contact", &[("chat_type", "group"), ("subject", "Us")]),
     ("chats.create", "participants[0].id contact", &[("chat_type", "group"), ("subject", "Us"), ("creator", FOUNDER)]),

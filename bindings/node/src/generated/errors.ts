@@ -99,6 +99,7 @@ export interface ErrorCodes {
     | "reply_window_closed"
     | "retention_locked"
     | "revoke_window_closed"
+    | "rls_not_effective"
     | "seq_pruned"
     | "session_active"
     | "session_not_active"

@@ -549,6 +549,8 @@ public enum class ErrorCode(private val text: String) {
     RETENTION_OUT_OF_RANGE("retention_out_of_range"),
     /** It is too late to take the message back. */
     REVOKE_WINDOW_CLOSED("revoke_window_closed"),
+    /** The role of the connection is above row security. */
+    RLS_NOT_EFFECTIVE("rls_not_effective"),
     /** Rule not found. */
     RULE_NOT_FOUND("rule_not_found"),
     /** The planned time is over. */

@@ -87,10 +87,10 @@ impl Aggregate for Chat {
     const KIND: Kind = Kind::Chat;
     const NOT_FOUND: ErrorCode = ErrorCode::ChatNotFound;
     const COLUMNS: &'static [Column] = &[
-        Column::new("channel_id", FieldKind::Id),
+        Column::new("channel_id", FieldKind::Id).of(Kind::Channel),
         Column::new("chat_type", FieldKind::Enum),
         Column::new("status", FieldKind::Enum),
-        Column::new("contact_id", FieldKind::Id),
+        Column::new("contact_id", FieldKind::Id).of(Kind::Contact),
         Column::new("subject", FieldKind::Text).sortable(),
         Column::new("unread_count", FieldKind::Number),
         Column::new("is_unread", FieldKind::Bool).unfiltered(),

@@ -2,17 +2,17 @@
 
 use super::state::{ACTIVE_IN_CHAT, ACTIVE_WITH_CONTACT};
 use super::{EndReason, Sentiment, Session, SessionKind};
-use crate::kernel::{CustomValue, ErrorCode};
+use crate::kernel::{CustomValue, ErrorCode, Kind};
 use crate::storage::{Column, FieldKind, Index};
 use serde_json::Value;
 
 /// Typed columns of the table.
 pub(super) const COLUMNS: &[Column] = &[
-    Column::new("chat_id", FieldKind::Id),
-    Column::new("channel_id", FieldKind::Id),
+    Column::new("chat_id", FieldKind::Id).of(Kind::Chat),
+    Column::new("channel_id", FieldKind::Id).of(Kind::Channel),
     Column::new("channel_type", FieldKind::Enum),
     Column::new("kind", FieldKind::Enum),
-    Column::new("contact_id", FieldKind::Id),
+    Column::new("contact_id", FieldKind::Id).of(Kind::Contact),
     Column::new("pipeline_id", FieldKind::Id),
     Column::new("origin", FieldKind::Enum),
     Column::new("status", FieldKind::Enum),

@@ -4,6 +4,7 @@ use super::*;
 use crate::kernel::{Kind, ProjectId, Subject};
 use crate::storage::{CommitError, EventQuery, Scope};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const SCOPE: Scope = Scope::Project(PROJECT);
 
@@ -29,17 +30,30 @@ pub async fn events_are_numbered_densely(place: &dyn Place) {
     assert_eq!(store.head(ProjectId::SYSTEM).await.unwrap(), 0);
 }
 
+/// One writer less, however it ends.
+struct Ended<'w>(&'w AtomicUsize);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 pub async fn case_23_racing_writers_leave_no_gap(place: &dyn Place) {
     let store = place.open().await;
     store.prepare(&[TABLE]).await.unwrap();
     let barrier = Barrier::new(9);
+    let writing = &AtomicUsize::new(8);
     std::thread::scope(|scope| {
-        // Whoever reads meanwhile and has seen a number has seen everything below it.
+        // Whoever reads meanwhile and has seen a number has seen everything below it. It reads until nobody writes any more, and
+        // once again then.
         let (reader, gate) = (&store, &barrier);
         scope.spawn(move || {
             gate.wait();
             let mut seen = 0;
-            while seen < 100 {
+            let mut is_last = false;
+            while !is_last {
+                is_last = writing.load(Ordering::SeqCst) == 0;
                 let found = block_on(reader.events(Scope::Project(PROJECT), &all())).unwrap();
                 assert!(found.iter().map(|event| event.seq).eq(1..=found.len() as u64));
                 assert!(found.len() >= seen);
@@ -50,6 +64,7 @@ pub async fn case_23_racing_writers_leave_no_gap(place: &dyn Place) {
             let (store, barrier) = (&store, &barrier);
             scope.spawn(move || {
                 barrier.wait();
+                let _ended = Ended(writing);
                 for round in 0..20u128 {
                     let number = writer * 1000 + round;
                     let project = if round % 3 == 0 { OTHER_PROJECT } else { PROJECT };

@@ -278,6 +278,7 @@ ErrorCode: TypeAlias = Literal[
     "retention_locked",
     "retention_out_of_range",
     "revoke_window_closed",
+    "rls_not_effective",
     "rule_not_found",
     "schedule_in_past",
     "schema_too_new",

@@ -547,6 +547,8 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case retentionOutOfRange = "retention_out_of_range"
     /// It is too late to take the message back.
     case revokeWindowClosed = "revoke_window_closed"
+    /// The role of the connection is above row security.
+    case rlsNotEffective = "rls_not_effective"
     /// Rule not found.
     case ruleNotFound = "rule_not_found"
     /// The planned time is over.
