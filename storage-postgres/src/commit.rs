@@ -7,20 +7,22 @@
 use crate::PostgresStorage;
 use crate::attributes::{Attributes, Keys, SearchWords};
 use crate::consumers;
-use crate::errors::postgres;
+use crate::errors::{Carry, postgres};
 use crate::events;
 use crate::jobs;
 use crate::layout::{ColumnSql, Layout};
+use crate::pool::Pool;
 use crate::secrets;
-use crate::session::{Access, Answers, Call, Reach, Transaction, is_worth_another_try};
+use crate::session::{Access, Answers, Call, Reach, Transaction, is_worth_another_try, run_within};
 use crate::values::{Read, Sql, column_value, instant, integer, sql, text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Transaction as Host};
 use uuid::Uuid;
 use ventros::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Subject, Timestamp};
 use ventros::storage::{
-    Batch, CommitError, Committed, IdempotencyRecord, Index, JobWrite, SecretWrite, SnapshotWrite, UniqueKey,
+    Batch, CommitError, Committed, EventRecord, IdempotencyRecord, Index, JobWrite, SecretWrite, SnapshotWrite,
+    UniqueKey,
 };
 
 /// How often a commit is tried that the server sends back because of others.
@@ -39,17 +41,30 @@ enum Expected {
     AllKeys,
 }
 
+/// A batch, with the layouts of what it writes.
+pub(crate) struct Work {
+    pub batch: Batch,
+    pub layouts: BTreeMap<Kind, Arc<Layout>>,
+}
+
 /// The statements of a commit, and what their answers must be.
 struct Plan {
     reach: Reach,
     calls: Vec<Call>,
-    expected: Vec<Expected>,
-    taken: Keys,
-    /// The keys that are taken, with who takes them.
+    /// Which of the works wants it, and what.
+    expected: Vec<(usize, Expected)>,
+    /// The keys that each work takes.
+    taken: Vec<Taken>,
+}
+
+/// Keys, with who takes them.
+#[derive(Default)]
+struct Taken {
+    keys: Keys,
     takers: Vec<(ProjectId, Subject, UniqueKey)>,
 }
 
-/// Why a plan was not carried out.
+/// Why a work was not carried out.
 enum Verdict {
     Refused(CommitError),
     /// Somebody holds a key: who it is has to be looked up.
@@ -59,94 +74,179 @@ enum Verdict {
     Again(Error),
 }
 
-pub(crate) async fn commit(
-    store: &PostgresStorage,
-    layouts: &BTreeMap<Kind, Arc<Layout>>,
-    batch: &Batch,
-) -> Result<Committed, CommitError> {
-    let plan = Plan::of(layouts, batch)?;
+/// The newest `seq` of each project that was written to.
+type Heads = Vec<(ProjectId, u64)>;
+
+/// Which works were not carried out, and why.
+type Verdicts = Vec<(usize, Verdict)>;
+
+/// How several works in one transaction went.
+pub(crate) enum Group {
+    /// All are written, in their order.
+    Committed(Vec<Committed>),
+    /// Nothing is written. These were made of states that are no more; any of the others may have been in the way.
+    Refused(Vec<(usize, CommitError)>),
+    /// Nobody knows whether anything is written.
+    Unknown(Error),
+}
+
+/// Writes one piece of work.
+pub(crate) async fn alone(pool: &Arc<Pool>, work: &Work) -> Result<Committed, CommitError> {
+    let plan = Plan::of(&[work])?;
     let mut last = Error::from(ErrorCode::StoreLocked);
     for _ in 0..TRIES {
-        let mut transaction = Transaction::new(&store.pool, plan.reach, Access::Write).await?;
+        let mut transaction = Transaction::new(pool, plan.reach, Access::Write).await?;
         let answers = transaction.run(&plan.calls).await;
         let verdict = match plan.judge(answers) {
             Ok(heads) => {
                 transaction.commit().await?;
-                let written = |(project, _): &(ProjectId, u64)| batch.events.iter().any(|e| e.project_id.0 == *project);
-                return Ok(Committed { heads: heads.into_iter().filter(written).collect() });
+                return Ok(committed(heads, &[work]).pop().unwrap_or_default());
             }
-            Err(verdict) => verdict,
+            Err(verdicts) => verdicts.into_iter().next().map(|(_, verdict)| verdict),
         };
         transaction.undo().await;
         match verdict {
-            Verdict::Refused(error) => return Err(error),
-            Verdict::Again(error) => last = error,
-            Verdict::Taken => {
-                if let Some(error) = plan.holder(store, batch).await? {
-                    return Err(error);
-                }
-            }
-            Verdict::Forked => return Err(events::forked(store, &batch.events).await?),
+            Some(verdict) => match plan.explain(verdict, pool, &work.batch).await? {
+                Err(error) => return Err(error),
+                Ok(again) => last = again.unwrap_or(last),
+            },
+            None => return Err(Error::internal("a commit failed without a reason").into()),
         }
     }
     Err(last.into())
 }
 
+/// Writes several, all of one project, in one transaction or not at all. No two of them write the same aggregate.
+pub(crate) async fn together(pool: &Arc<Pool>, works: &[&Work]) -> Result<Group> {
+    let plan = Plan::of(works)?;
+    let mut transaction = Transaction::new(pool, plan.reach, Access::Write).await?;
+    let answers = transaction.run(&plan.calls).await;
+    match plan.judge(answers) {
+        Ok(heads) => Ok(match transaction.commit().await {
+            Ok(()) => Group::Committed(committed(heads, works)),
+            Err(error) => Group::Unknown(error),
+        }),
+        Err(verdicts) => {
+            transaction.undo().await;
+            let is_final = |(place, verdict)| match verdict {
+                Verdict::Refused(error @ CommitError::Stale(_)) => Some((place, error)),
+                _ => None,
+            };
+            Ok(Group::Refused(verdicts.into_iter().filter_map(is_final).collect()))
+        }
+    }
+}
+
+/// Writes one piece of work in a transaction of the host, which is as it was before when the work is refused.
+pub(crate) async fn within(pool: &Arc<Pool>, transaction: &Host<'_>, work: &Work) -> Result<Committed, CommitError> {
+    let plan = Plan::of(&[work])?;
+    let answers = run_within(transaction, &pool.settings, plan.reach, &plan.calls).await;
+    let verdict = match plan.judge(answers) {
+        Ok(heads) => {
+            // Whoever listens is told when the host commits.
+            let end = format!(
+                "RELEASE SAVEPOINT ventros; SET LOCAL ventros.project_id = ''; SET LOCAL ventros.system = ''; NOTIFY \"{}\"",
+                pool.settings.channel()
+            );
+            transaction.batch_execute(&end).await.carry()?;
+            return Ok(committed(heads, &[work]).pop().unwrap_or_default());
+        }
+        Err(verdicts) => verdicts.into_iter().next().map(|(_, verdict)| verdict),
+    };
+    transaction.batch_execute("ROLLBACK TO SAVEPOINT ventros; RELEASE SAVEPOINT ventros").await.carry()?;
+    let Some(verdict) = verdict else { return Err(Error::internal("a commit failed without a reason").into()) };
+    match plan.explain(verdict, pool, &work.batch).await? {
+        Err(error) => Err(error),
+        Ok(again) => Err(again.unwrap_or_else(|| ErrorCode::StoreLocked.into()).into()),
+    }
+}
+
+/// What each work is told: the head after its own events, when its project has such of later works too.
+fn committed(heads: Heads, works: &[&Work]) -> Vec<Committed> {
+    let mut heads: BTreeMap<ProjectId, u64> = heads.into_iter().collect();
+    let mut told: Vec<Committed> = Vec::with_capacity(works.len());
+    for work in works.iter().rev() {
+        let mut own: BTreeMap<ProjectId, u64> = BTreeMap::new();
+        for event in &work.batch.events {
+            *own.entry(event.project_id.0).or_default() += 1;
+        }
+        let mut after = Vec::with_capacity(own.len());
+        for (project, count) in own {
+            if let Some(head) = heads.get_mut(&project) {
+                after.push((project, *head));
+                *head -= count;
+            }
+        }
+        told.push(Committed { heads: after });
+    }
+    told.reverse();
+    told
+}
+
 impl Plan {
-    fn of(layouts: &BTreeMap<Kind, Arc<Layout>>, batch: &Batch) -> Result<Plan> {
-        let mut plan = Plan {
-            reach: reach(batch),
-            calls: Vec::new(),
-            expected: Vec::new(),
-            taken: Keys::default(),
-            takers: Vec::new(),
-        };
-        if let Some(heads) = heads(batch) {
-            plan.push(heads, Expected::Heads);
+    fn of(works: &[&Work]) -> Result<Plan> {
+        let batches = || works.iter().map(|work| &work.batch);
+        let mut plan = Plan { reach: reach(batches()), calls: Vec::new(), expected: Vec::new(), taken: Vec::new() };
+        if let Some(heads) = heads(batches()) {
+            plan.push(0, heads, Expected::Heads);
         }
-        if let Some(progress) = &batch.consumer {
-            plan.push(consumers::progress(progress), Expected::Row(CommitError::LeaseLost));
-            plan.extend(consumers::letters(progress));
+        let (mut attributes, mut words) = (Attributes::default(), SearchWords::default());
+        for (place, Work { batch, layouts }) in works.iter().enumerate() {
+            if let Some(progress) = &batch.consumer {
+                plan.push(place, consumers::progress(progress), Expected::Row(CommitError::LeaseLost));
+                plan.extend(place, consumers::letters(progress));
+            }
+            for finish in jobs::finish(&batch.jobs) {
+                plan.push(place, finish, Expected::True(CommitError::LeaseLost));
+            }
+            if let Some(record) = &batch.idempotency {
+                plan.push(place, remember(record), Expected::Row(CommitError::KeyUsed));
+            }
+            plan.snapshots(place, layouts, &batch.snapshots, &mut attributes, &mut words)?;
+            plan.keys(place, &batch.snapshots);
+            for (call, owner) in secrets::write(&batch.secrets) {
+                let expected = owner.map_or(Expected::Anything, |owner| Expected::Row(CommitError::Stale(owner)));
+                plan.push(place, call, expected);
+            }
         }
-        for finish in jobs::finish(&batch.jobs) {
-            plan.push(finish, Expected::True(CommitError::LeaseLost));
+        plan.extend(0, attributes.calls());
+        plan.extend(0, words.calls());
+        let events: Vec<&EventRecord> = batches().flat_map(|batch| &batch.events).collect();
+        plan.extend(0, events::append(&events)?);
+        for (place, batch) in batches().enumerate() {
+            plan.extend(place, jobs::write(&batch.jobs));
+            plan.extend(place, consumers::write(&batch.consumers)?);
         }
-        if let Some(record) = &batch.idempotency {
-            plan.push(remember(record), Expected::Row(CommitError::KeyUsed));
-        }
-        plan.snapshots(layouts, &batch.snapshots)?;
-        plan.keys(&batch.snapshots);
-        for (call, owner) in secrets::write(&batch.secrets) {
-            let expected = owner.map_or(Expected::Anything, |owner| Expected::Row(CommitError::Stale(owner)));
-            plan.push(call, expected);
-        }
-        plan.extend(events::append(&batch.events)?);
-        plan.extend(jobs::write(&batch.jobs));
-        plan.extend(consumers::write(&batch.consumers)?);
         Ok(plan)
     }
 
-    fn push(&mut self, call: Call, expected: Expected) {
+    fn push(&mut self, place: usize, call: Call, expected: Expected) {
         self.calls.push(call);
-        self.expected.push(expected);
+        self.expected.push((place, expected));
     }
 
-    fn extend(&mut self, calls: impl IntoIterator<Item = Call>) {
-        calls.into_iter().for_each(|call| self.push(call, Expected::Anything));
+    fn extend(&mut self, place: usize, calls: impl IntoIterator<Item = Call>) {
+        calls.into_iter().for_each(|call| self.push(place, call, Expected::Anything));
     }
 
-    fn snapshots(&mut self, layouts: &BTreeMap<Kind, Arc<Layout>>, writes: &[SnapshotWrite]) -> Result<()> {
-        let (mut attributes, mut words) = (Attributes::default(), SearchWords::default());
+    fn snapshots(
+        &mut self,
+        place: usize,
+        layouts: &BTreeMap<Kind, Arc<Layout>>,
+        writes: &[SnapshotWrite],
+        attributes: &mut Attributes,
+        words: &mut SearchWords,
+    ) -> Result<()> {
         for write in writes {
             let layout = layouts.get(&write.kind).ok_or_else(|| Error::internal("a layout is missing"))?;
             let stale = CommitError::Stale(Subject::new(write.kind, write.id));
             let (project, kind, id, index) = (write.project_id, write.kind, write.id, &write.index);
             if write.loaded_revision == 0 {
-                self.push(insert(layout, write), Expected::Row(stale));
+                self.push(place, insert(layout, write), Expected::Row(stale));
                 attributes.add(project, kind, id, index);
                 words.add(project, kind, id, index);
             } else {
-                self.push(update(layout, write), Expected::Row(stale));
+                self.push(place, update(layout, write), Expected::Row(stale));
                 if write.changed.attributes {
                     attributes.replace(project, kind, id, index);
                 }
@@ -155,76 +255,100 @@ impl Plan {
                 }
             }
         }
-        self.extend(attributes.calls());
-        self.extend(words.calls());
         Ok(())
     }
 
     /// First all that is given up, then all that is taken: within one commit a key can change hands.
-    fn keys(&mut self, writes: &[SnapshotWrite]) {
-        let mut released = Keys::default();
+    fn keys(&mut self, place: usize, writes: &[SnapshotWrite]) {
+        let (mut released, mut taken) = (Keys::default(), Taken::default());
         for write in writes {
             let owner = Subject::new(write.kind, write.id);
             write.changed.keys_removed.iter().for_each(|key| released.push(write.project_id, owner, key));
             let added = if write.loaded_revision == 0 { &write.index.keys } else { &write.changed.keys_added };
             for key in added {
-                self.taken.push(write.project_id, owner, key);
-                self.takers.push((write.project_id, owner, key.clone()));
+                taken.keys.push(write.project_id, owner, key);
+                taken.takers.push((write.project_id, owner, key.clone()));
             }
         }
         if released.len() > 0 {
-            self.extend([released.release()]);
+            self.extend(place, [released.release()]);
         }
-        if self.taken.len() > 0 {
-            let (claim, held) = (self.taken.claim(), self.taken.held());
-            self.extend([claim]);
-            self.push(held, Expected::AllKeys);
+        if taken.keys.len() > 0 {
+            self.extend(place, [taken.keys.claim()]);
+            self.push(place, taken.keys.held(), Expected::AllKeys);
         }
+        self.taken.push(taken);
     }
 
-    /// The heads, when all answers are as they must be.
-    fn judge(&self, answers: Answers) -> Result<Vec<(ProjectId, u64)>, Verdict> {
+    /// The heads, when all answers are as they must be; else whose are not.
+    fn judge(&self, answers: Answers) -> Result<Heads, Verdicts> {
         let refused = |error: Error| Verdict::Refused(CommitError::Store(error));
-        let mut heads = Vec::new();
-        for (answer, expected) in answers.into_iter().zip(&self.expected) {
-            let rows = answer.map_err(|error| {
-                let constraint = error.as_db_error().and_then(|told| told.constraint());
-                match constraint {
-                    Some("events_id") => refused(ErrorCode::EventIdConflict.into()),
-                    Some("events_stream") => Verdict::Forked,
-                    _ if is_worth_another_try(&error) => Verdict::Again(postgres(error)),
-                    _ => refused(postgres(error)),
+        let (mut heads, mut verdicts) = (Vec::new(), Vec::new());
+        for (answer, (place, expected)) in answers.into_iter().zip(&self.expected) {
+            let rows = match answer {
+                Ok(rows) => rows,
+                Err(error) => {
+                    let constraint = error.as_db_error().and_then(|told| told.constraint());
+                    let verdict = match constraint {
+                        Some("events_id") => refused(ErrorCode::EventIdConflict.into()),
+                        Some("events_stream") => Verdict::Forked,
+                        _ if is_worth_another_try(&error) => Verdict::Again(postgres(error)),
+                        _ => refused(postgres(error)),
+                    };
+                    // What follows a failure is not answered any more, and what is missing before it may be its cause.
+                    verdicts.push((*place, verdict));
+                    return Err(verdicts);
                 }
-            })?;
+            };
             match expected {
-                Expected::Anything => {}
                 Expected::Heads => {
                     let read = |row: &Row| Ok((row.project(0)?, row.number(1)?));
-                    heads = rows.iter().map(read).collect::<Result<Vec<_>>>().map_err(refused)?;
-                    heads.sort_unstable();
-                }
-                Expected::Row(error) if rows.is_empty() => return Err(Verdict::Refused(error.clone())),
-                Expected::Row(_) => {}
-                Expected::True(error) => {
-                    let is_true = rows.first().map_or(Ok(false), |row| row.read(0)).map_err(refused)?;
-                    if !is_true {
-                        return Err(Verdict::Refused(error.clone()));
+                    match rows.iter().map(read).collect() {
+                        Ok(found) => heads = found,
+                        Err(error) => verdicts.push((*place, refused(error))),
                     }
                 }
-                Expected::AllKeys => {
-                    let held = rows.first().map_or(Ok(0), |row| row.number(0)).map_err(refused)?;
-                    if held != self.taken.len() as u64 {
-                        return Err(Verdict::Taken);
-                    }
-                }
+                expected => verdicts.extend(self.unmet(*place, expected, &rows).map(|verdict| (*place, verdict))),
             }
         }
-        Ok(heads)
+        if verdicts.is_empty() { Ok(heads) } else { Err(verdicts) }
+    }
+
+    /// What is wrong with the rows of a statement, if anything is.
+    fn unmet(&self, place: usize, expected: &Expected, rows: &[Row]) -> Option<Verdict> {
+        let first = rows.first();
+        let outcome = match expected {
+            Expected::Anything | Expected::Heads => Ok(None),
+            Expected::Row(error) => Ok(rows.is_empty().then(|| Verdict::Refused(error.clone()))),
+            Expected::True(error) => first
+                .map_or(Ok(false), |row| row.read(0))
+                .map(|is_true: bool| (!is_true).then(|| Verdict::Refused(error.clone()))),
+            Expected::AllKeys => first
+                .map_or(Ok(0), |row| row.number(0))
+                .map(|held| (held != self.taken[place].keys.len() as u64).then_some(Verdict::Taken)),
+        };
+        outcome.unwrap_or_else(|error| Some(Verdict::Refused(CommitError::Store(error))))
+    }
+
+    /// What the only work is told: an error, or that it should be tried again, and why.
+    async fn explain(
+        &self,
+        verdict: Verdict,
+        pool: &Arc<Pool>,
+        batch: &Batch,
+    ) -> Result<Result<Option<Error>, CommitError>> {
+        Ok(match verdict {
+            Verdict::Refused(error) => Err(error),
+            Verdict::Again(error) => Ok(Some(error)),
+            Verdict::Taken => self.holder(pool, batch).await?.map_or(Ok(None), Err),
+            Verdict::Forked => Err(events::forked(pool, &batch.events).await?),
+        })
     }
 
     /// Who holds a key that the batch wants; `None` when it has been given up meanwhile.
-    async fn holder(&self, store: &PostgresStorage, batch: &Batch) -> Result<Option<CommitError>> {
-        let found = store.read(Reach::System, &[self.taken.holders()]).await?;
+    async fn holder(&self, pool: &Arc<Pool>, batch: &Batch) -> Result<Option<CommitError>> {
+        let Some(taken) = self.taken.first() else { return Ok(None) };
+        let found = pool.together(Reach::System, Access::Read, &[taken.keys.holders()]).await?;
         let mut holders: BTreeMap<usize, (ProjectId, Subject)> = BTreeMap::new();
         for row in &found[0] {
             let place =
@@ -236,7 +360,7 @@ impl Plan {
             writes.any(|write| write.changed.keys_removed.contains(key))
         };
         let mut in_batch: BTreeMap<(&UniqueKey, Option<ProjectId>), Subject> = BTreeMap::new();
-        for (place, (project, owner, key)) in self.takers.iter().enumerate() {
+        for (place, (project, owner, key)) in taken.takers.iter().enumerate() {
             let stored = holders.get(&place).filter(|(_, holder)| !given_up(*holder, key));
             let first = *in_batch.entry((key, (!key.global).then_some(*project))).or_insert(*owner);
             let holder = stored.copied().unwrap_or((*project, first));
@@ -248,24 +372,44 @@ impl Plan {
     }
 }
 
-/// The one project that a batch is about, or everybody: what ends a job does not say whose it is.
-fn reach(batch: &Batch) -> Reach {
-    let mut whose: BTreeSet<Uuid> = projects(batch).map(ProjectId::uuid).collect();
-    whose.extend(batch.secrets.iter().map(|write| match write {
-        SecretWrite::Put { record, .. } => record.project_id.uuid(),
-        SecretWrite::Shred { project_id, .. } => project_id.uuid(),
-    }));
-    whose.extend(batch.consumer.iter().map(|progress| progress.project_id.uuid()));
-    whose.extend(batch.consumers.iter().map(|write| write.project().uuid()));
-    whose.extend(batch.idempotency.iter().map(|record| record.scope));
-    let is_unsaid = batch.jobs.iter().any(|job| matches!(job, JobWrite::Finish { .. } | JobWrite::Purge { .. }));
-    match (whose.first(), whose.len()) {
-        (Some(only), 1) if !is_unsaid => Reach::Only(*only),
+/// The one project that batches are about, or everybody.
+fn reach<'b>(batches: impl Iterator<Item = &'b Batch>) -> Reach {
+    let mut whose = BTreeSet::new();
+    for batch in batches {
+        match only(batch) {
+            Some(only) => whose.insert(only),
+            None => return Reach::System,
+        };
+    }
+    match (whose.pop_first(), whose.is_empty()) {
+        (Some(only), true) => Reach::Only(only),
         _ => Reach::System,
     }
 }
 
-/// The projects whose snapshots, events or jobs are written.
+/// The one project, or the one actor, that a batch is about.
+pub(crate) fn only(batch: &Batch) -> Option<Uuid> {
+    let secrets = batch.secrets.iter().map(|write| match write {
+        SecretWrite::Put { record, .. } => record.project_id.uuid(),
+        SecretWrite::Shred { project_id, .. } => project_id.uuid(),
+    });
+    let ended = batch.jobs.iter().filter_map(|job| match job {
+        JobWrite::Finish { project_id, .. } => Some(project_id.uuid()),
+        _ => None,
+    });
+    let mut whose = projects(batch)
+        .map(ProjectId::uuid)
+        .chain(ended)
+        .chain(secrets)
+        .chain(batch.consumer.iter().map(|progress| progress.project_id.uuid()))
+        .chain(batch.consumers.iter().map(|write| write.project().uuid()))
+        .chain(batch.idempotency.iter().map(|record| record.scope));
+    let first = whose.next()?;
+    let is_all = batch.jobs.iter().any(|job| matches!(job, JobWrite::Purge { .. }));
+    (!is_all && whose.all(|other| other == first)).then_some(first)
+}
+
+/// The projects whose snapshots, events or jobs are written. What only ends a job needs no head.
 fn projects(batch: &Batch) -> impl Iterator<Item = ProjectId> {
     let jobs = batch.jobs.iter().filter_map(|job| match job {
         JobWrite::Enqueue(job) | JobWrite::Schedule(job) => Some(job.project_id.0),
@@ -280,10 +424,11 @@ fn projects(batch: &Batch) -> impl Iterator<Item = ProjectId> {
 
 /// Locks the heads of all projects and moves them behind the new events. Projects with snapshots but no events yet are known all
 /// the same.
-fn heads(batch: &Batch) -> Option<Call> {
-    let mut counts: BTreeMap<ProjectId, u64> = projects(batch).map(|project| (project, 0)).collect();
-    for event in &batch.events {
-        *counts.entry(event.project_id.0).or_default() += 1;
+fn heads<'b>(batches: impl Iterator<Item = &'b Batch>) -> Option<Call> {
+    let mut counts: BTreeMap<ProjectId, u64> = BTreeMap::new();
+    for batch in batches {
+        projects(batch).for_each(|project| *counts.entry(project).or_default() += 0);
+        batch.events.iter().for_each(|event| *counts.entry(event.project_id.0).or_default() += 1);
     }
     let projects: Vec<Uuid> = counts.keys().map(|project| project.uuid()).collect();
     let counts: Vec<i64> = counts.values().map(|count| integer(*count)).collect();

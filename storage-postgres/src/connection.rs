@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Socket, Statement};
+use uuid::Uuid;
 use ventros::kernel::{Error, ErrorCode, Result};
 
 /// How many statements a connection remembers: all that the adapter writes, with room for filters.
@@ -91,12 +92,17 @@ impl Settings {
         // Statements here are short; compiling them costs more than it saves.
         let wait = self.options.timeout.as_millis();
         client.batch_execute(&format!("SET lock_timeout = {wait}; SET jit = off")).await.carry()?;
-        Ok(Connection { client, schema: self.prefix(), statements: Mutex::default() })
+        Ok(Connection { client, schema: self.prefix(), statements: Mutex::default(), project: Mutex::default() })
     }
 
     /// Where hints about this store are said and heard.
     pub(crate) fn channel(&self) -> String {
         format!("ventros_{}", self.options.schema)
+    }
+
+    /// The text of a statement with the schema in place of its sign.
+    pub(crate) fn full(&self, sql: &str) -> String {
+        sql.replace('@', &self.prefix())
     }
 
     /// What the sign `@` stands for in a statement.
@@ -114,6 +120,8 @@ pub(crate) struct Connection {
     pub client: Client,
     schema: String,
     statements: Mutex<HashMap<String, Statement>>,
+    /// The project that the session has been told of.
+    project: Mutex<Option<Uuid>>,
 }
 
 impl Connection {
@@ -139,6 +147,15 @@ impl Connection {
         }
         known.insert(sql.to_owned(), statement.clone());
         Ok(statement)
+    }
+
+    /// The project that the session has been told of. It is unknown until it is kept again.
+    pub(crate) fn take_project(&self) -> Option<Uuid> {
+        self.project.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn keep_project(&self, project: Uuid) {
+        *self.project.lock().unwrap_or_else(PoisonError::into_inner) = Some(project);
     }
 
     /// They were prepared for tables as they are no more.

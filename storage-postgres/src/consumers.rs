@@ -1,17 +1,15 @@
 //! Consumers: checkpoints, leases and dead letters.
 
 use crate::PostgresStorage;
-use crate::commit;
 use crate::session::{Call, Reach};
 use crate::values::{Read, instant, integer, optional_instant, optional_text, sql, text};
 use async_trait::async_trait;
-use std::collections::BTreeMap;
 use tokio_postgres::Row;
 use uuid::Uuid;
 use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Timestamp};
 use ventros::storage::{
     Batch, CommitError, ConsumerProgress, ConsumerRecord, ConsumerRepository, ConsumerStatus, ConsumerWrite,
-    DeadLetter, DeadLetterQuery, Scope,
+    DeadLetter, DeadLetterQuery, Scope, Storage,
 };
 
 pub(crate) const COLUMNS: &str = "project_id, name, events::text, max_attempts, checkpoint, attempts, next_attempt_at, last_error, \
@@ -227,7 +225,7 @@ impl ConsumerRepository for PostgresStorage {
 
     async fn update_consumer(&self, update: &ConsumerProgress) -> Result<()> {
         let batch = Batch { consumer: Some(update.clone()), ..Batch::default() };
-        match commit::commit(self, &BTreeMap::new(), &batch).await {
+        match self.commit(batch).await {
             Ok(_) => Ok(()),
             Err(CommitError::LeaseLost) => Err(ErrorCode::LeaseLost.into()),
             Err(CommitError::Store(error)) => Err(error),

@@ -1,11 +1,13 @@
 //! The log: appending with dense numbers, and reading it by every way that is indexed.
 
 use crate::PostgresStorage;
-use crate::session::{Call, Reach};
+use crate::pool::Pool;
+use crate::session::{Access, Call, Reach};
 use crate::values::{Read, Sql, instant, integer, optional_text, sql, text};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio_postgres::Row;
 use uuid::Uuid;
 use ventros::kernel::{Error, ProjectId, Result, Subject};
@@ -16,7 +18,7 @@ pub(crate) const COLUMNS: &str = "e.id, e.type, e.schema_version, e.aggregate_ki
     e.causation_id, e.subjects::text, e.data::text, e.metadata::text";
 
 /// Adds events behind the heads, which this transaction has moved already: a rollback gives the numbers back.
-pub(crate) fn append(events: &[EventRecord]) -> Result<Vec<Call>> {
+pub(crate) fn append(events: &[&EventRecord]) -> Result<Vec<Call>> {
     if events.is_empty() {
         return Ok(Vec::new());
     }
@@ -28,7 +30,7 @@ pub(crate) fn append(events: &[EventRecord]) -> Result<Vec<Call>> {
         behind[place] = *count;
         *count += 1;
     }
-    let subjects = |event: &EventRecord| {
+    let subjects = |event: &&EventRecord| {
         serde_json::to_string(&event.subjects)
             .map_err(|error| Error::internal(format!("subjects do not serialise: {error}")))
     };
@@ -68,6 +70,7 @@ pub(crate) fn append(events: &[EventRecord]) -> Result<Vec<Call>> {
 
     let about: Vec<(&EventRecord, i64, &Subject)> = events
         .iter()
+        .copied()
         .zip(&behind)
         .flat_map(|(event, behind)| event.subjects.iter().map(move |subject| (event, *behind, subject)))
         .collect();
@@ -93,7 +96,7 @@ where
 }
 
 /// Which of these events has a number in its stream that is taken.
-pub(crate) async fn forked(store: &PostgresStorage, events: &[EventRecord]) -> Result<CommitError> {
+pub(crate) async fn forked(pool: &Arc<Pool>, events: &[EventRecord]) -> Result<CommitError> {
     let select = "SELECT n.kind, n.id FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::int8[])
             WITH ORDINALITY AS n (project_id, kind, id, version, place)
         JOIN @events e ON e.project_id = n.project_id AND e.aggregate_kind = n.kind AND e.aggregate_id = n.id
@@ -104,7 +107,7 @@ pub(crate) async fn forked(store: &PostgresStorage, events: &[EventRecord]) -> R
         list(events, |event| event.aggregate_id),
         list(events, |event| integer(event.aggregate_version)),
     ];
-    let found = store.read(Reach::System, &[Call::new(select, values)]).await?;
+    let found = pool.together(Reach::System, Access::Read, &[Call::new(select, values)]).await?;
     match (found[0].first(), events.first()) {
         (Some(row), _) => Ok(CommitError::Stale(Subject::new(row.kind(0)?, row.id(1)?))),
         // The batch has one number twice, or the other one is gone again.

@@ -39,7 +39,7 @@ pub(crate) fn record(row: &Row) -> Result<JobRecord> {
 /// Ends or puts back claimed jobs: each answers whether its token was the current one. It comes before all other changes to jobs.
 pub(crate) fn finish(writes: &[JobWrite]) -> impl Iterator<Item = Call> {
     writes.iter().filter_map(|write| {
-        let JobWrite::Finish { id, lease_token, state, run_at, attempt, error, result, at } = write else {
+        let JobWrite::Finish { id, lease_token, state, run_at, attempt, error, result, at, .. } = write else {
             return None;
         };
         let values = vec![

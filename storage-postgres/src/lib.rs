@@ -18,6 +18,7 @@ mod copying;
 mod errors;
 mod events;
 mod fill;
+mod groups;
 mod hints;
 mod jobs;
 mod layout;
@@ -35,21 +36,20 @@ mod values;
 pub use checks::RowSecurity;
 
 use async_trait::async_trait;
+use commit::Work;
 use connection::Settings;
-use errors::postgres;
+use groups::Groups;
 use layout::Layout;
 use pool::Pool;
-use session::{Access, Call, Reach, Transaction, all, is_worth_another_try};
+use session::{Access, Call, Reach};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
-use ventros::kernel::{Error, Kind, Result, Timestamp};
-use ventros::storage::{Batch, CommitError, Committed, IdempotencyRecord, Storage, Table, check_tables};
-
-/// How often a statement is tried that the server sends back because of others, or that met a lost connection.
-const TRIES: usize = 5;
+use ventros::kernel::{Error, ErrorCode, Kind, Result, Timestamp};
+use ventros::storage::{Batch, Commit, CommitError, Committed, IdempotencyRecord, Storage, Table, check_tables};
 
 /// How a database is used.
 #[derive(Debug, Clone)]
@@ -78,6 +78,7 @@ impl Default for PostgresOptions {
 /// A store in one schema of a PostgreSQL database.
 pub struct PostgresStorage {
     pool: Arc<Pool>,
+    groups: Arc<Groups>,
     layouts: RwLock<BTreeMap<Kind, Arc<Layout>>>,
 }
 
@@ -107,34 +108,65 @@ impl PostgresStorage {
         checks::row_security(&loan, pool.settings.options.row_security).await?;
         drop(loan);
         pool.listen();
-        Ok(PostgresStorage { pool, layouts: RwLock::default() })
+        Ok(PostgresStorage { pool, groups: Arc::default(), layouts: RwLock::default() })
+    }
+
+    /// A transaction of the host on the same database, as a place for one unit of work: what the host writes and what Ventros decides
+    /// are there together, or neither is. See `work_in` of `ventros::engine::Project`.
+    ///
+    /// The role of the host's connection needs the rights of this store's own on the schema. The settings `ventros.project_id` and
+    /// `ventros.system` of the transaction are empty afterwards.
+    pub fn within<'t>(&'t self, transaction: &'t Transaction<'t>) -> Within<'t> {
+        Within { store: self, transaction, is_used: AtomicBool::new(false) }
     }
 
     /// The rows of each statement, all of one state of the data.
     async fn read(&self, reach: Reach, calls: &[Call]) -> Result<Vec<Vec<Row>>> {
-        self.together(reach, Access::Read, calls).await
+        self.pool.together(reach, Access::Read, calls).await
     }
 
     /// Runs statements that may be run twice, in a transaction of their own.
     async fn write(&self, reach: Reach, calls: &[Call]) -> Result<Vec<Vec<Row>>> {
-        self.together(reach, Access::Write, calls).await
+        self.pool.together(reach, Access::Write, calls).await
     }
 
-    async fn together(&self, reach: Reach, access: Access, calls: &[Call]) -> Result<Vec<Vec<Row>>> {
-        let mut tries = TRIES;
-        loop {
-            let transaction = Transaction::new(&self.pool, reach, access).await?;
-            match all(transaction.finish(calls).await) {
-                Ok(rows) => return Ok(rows),
-                Err(error) if tries > 1 && is_worth_another_try(&error) => tries -= 1,
-                Err(error) => return Err(postgres(error)),
-            }
+    /// The batch with the layouts of what it writes, which suit it.
+    fn work(&self, batch: Batch) -> Result<Work, CommitError> {
+        let mut layouts = BTreeMap::new();
+        for write in &batch.snapshots {
+            let layout = self.layout(write.kind)?;
+            write.index.check(&layout.table)?;
+            layouts.insert(write.kind, layout);
         }
+        Ok(Work { batch, layouts })
     }
 
     fn layout(&self, kind: Kind) -> Result<Arc<Layout>> {
         let layouts = self.layouts.read().unwrap_or_else(PoisonError::into_inner);
         layouts.get(&kind).cloned().ok_or_else(|| Error::internal(format!("the table of {kind} was not prepared")))
+    }
+}
+
+/// A transaction of the host that takes one unit of work of a store.
+pub struct Within<'t> {
+    store: &'t PostgresStorage,
+    transaction: &'t Transaction<'t>,
+    is_used: AtomicBool,
+}
+
+#[async_trait]
+impl Commit for Within<'_> {
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        // A second one would decide on what is committed, not on what the first one has just written.
+        if self.is_used.load(Ordering::Acquire) {
+            let error = Error::new(ErrorCode::InputInvalid)
+                .message("a transaction takes one unit of work: run several commands through transact_in")
+                .at("transaction");
+            return Err(error.into());
+        }
+        let committed = commit::within(&self.store.pool, self.transaction, &self.store.work(batch)?).await?;
+        self.is_used.store(true, Ordering::Release);
+        Ok(committed)
     }
 }
 
@@ -149,14 +181,9 @@ impl Storage for PostgresStorage {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
-        let mut layouts = BTreeMap::new();
-        for write in &batch.snapshots {
-            let layout = self.layout(write.kind)?;
-            write.index.check(&layout.table)?;
-            layouts.insert(write.kind, layout);
-        }
-        let committed = commit::commit(self, &layouts, &batch).await?;
-        if !batch.events.is_empty() || !batch.jobs.is_empty() {
+        let is_news = !batch.events.is_empty() || !batch.jobs.is_empty();
+        let committed = self.groups.commit(&self.pool, self.work(batch)?).await?;
+        if is_news {
             self.pool.hints.tell();
         }
         Ok(committed)

@@ -48,6 +48,11 @@ impl Pool {
         *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
     }
 
+    /// Runs something beside the callers, until it is done or the store is gone.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.handle.spawn(work);
+    }
+
     /// A connection for one caller.
     pub(crate) async fn lend(self: &Arc<Self>) -> Result<Loan> {
         self.check_open()?;

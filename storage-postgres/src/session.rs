@@ -1,22 +1,27 @@
 //! Transactions in as few round trips as can be: what does not depend on an answer is sent together, the beginning with the first
 //! statements and the end with the last ones.
 //!
-//! Every transaction names whose rows it is about; row security holds it to that.
+//! Every transaction names whose rows it is about; row security holds it to that. A read of one statement is a transaction without a
+//! beginning and an end, in a session that has been told whose rows it is about. No session is ever told that it is the system's own.
 
-use crate::errors::{Carry, is_conflict};
+use crate::connection::Settings;
+use crate::errors::{Carry, is_conflict, postgres};
 use crate::pool::{Loan, Pool};
 use crate::values::Sql;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join};
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error as PostgresError, Row};
+use tokio_postgres::{Error as PostgresError, Row, Statement, Transaction as Host};
 use uuid::Uuid;
 use ventros::kernel::Result;
 use ventros::storage::Scope;
+
+/// How often a statement is tried that the server sends back because of others, or that met a lost connection.
+const TRIES: usize = 5;
 
 /// A statement with its values. The sign `@` stands for the schema.
 pub(crate) struct Call {
@@ -28,6 +33,10 @@ impl Call {
     pub(crate) fn new(sql: &'static str, values: Vec<Sql>) -> Self {
         Call { sql: Cow::Borrowed(sql), values }
     }
+
+    fn bound(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
+    }
 }
 
 /// Whose rows a transaction is about.
@@ -37,6 +46,16 @@ pub(crate) enum Reach {
     Only(Uuid),
     /// Everybody's: for the engine itself.
     System,
+}
+
+impl Reach {
+    /// Says it, for the rest of a transaction.
+    fn say(self) -> String {
+        match self {
+            Reach::Only(id) => format!("SET LOCAL ventros.project_id = '{id}'"),
+            Reach::System => "SET LOCAL ventros.system = 'on'".to_owned(),
+        }
+    }
 }
 
 impl From<Scope> for Reach {
@@ -59,6 +78,55 @@ pub(crate) enum Access {
 /// The rows of each statement, or why it failed.
 pub(crate) type Answers = Vec<Result<Vec<Row>, PostgresError>>;
 
+impl Pool {
+    /// Runs statements that may be run twice in a transaction of their own: the rows of each.
+    pub(crate) async fn together(
+        self: &Arc<Self>,
+        reach: Reach,
+        access: Access,
+        calls: &[Call],
+    ) -> Result<Vec<Vec<Row>>> {
+        let mut tries = TRIES;
+        loop {
+            let answers = match (access, reach, calls) {
+                (Access::Read, Reach::Only(project), [call]) => vec![self.lend().await?.read(project, call).await],
+                _ => Transaction::new(self, reach, access).await?.finish(calls).await,
+            };
+            match all(answers) {
+                Ok(rows) => return Ok(rows),
+                Err(error) if tries > 1 && is_worth_another_try(&error) => tries -= 1,
+                Err(error) => return Err(postgres(error)),
+            }
+        }
+    }
+}
+
+impl Loan {
+    /// The rows of one statement that reads, which is a transaction by itself: for that the session is told whose rows it is about,
+    /// unless it knows.
+    async fn read(self, project: Uuid, call: &Call) -> Result<Vec<Row>, PostgresError> {
+        #[cfg(test)]
+        crate::plans::note(Reach::Only(project), std::slice::from_ref(call));
+        let statement = self.statement(&call.sql).await?;
+        let values = call.bound();
+        let answer = if self.take_project() == Some(project) {
+            self.client.query(&statement, &values).await
+        } else {
+            let told = format!("SET ventros.project_id = '{project}'");
+            let tell = async { self.client.batch_execute(&told).await.map(|()| Vec::new()) };
+            let answers = in_order(vec![boxed(tell), boxed(self.client.query(&statement, &values))]).await;
+            all(answers).map(|mut rows| rows.pop().unwrap_or_default())
+        };
+        match &answer {
+            // Nobody else had the session meanwhile. After a failure, or when the caller has gone, it is told again.
+            Ok(_) => self.keep_project(project),
+            Err(error) if is_outdated(error) => self.forget_statements(),
+            Err(_) => {}
+        }
+        answer
+    }
+}
+
 /// A transaction. Dropping it undoes what was not committed.
 pub(crate) struct Transaction {
     loan: Loan,
@@ -75,13 +143,9 @@ impl Transaction {
             Access::Read => "ISOLATION LEVEL REPEATABLE READ READ ONLY",
             Access::Write => "ISOLATION LEVEL READ COMMITTED READ WRITE",
         };
-        let whose = match reach {
-            Reach::Only(id) => format!("SET LOCAL ventros.project_id = '{id}'"),
-            Reach::System => "SET LOCAL ventros.system = 'on'".to_owned(),
-        };
         Ok(Transaction {
             loan,
-            begin: Some(format!("BEGIN {mode}; {whose}")),
+            begin: Some(format!("BEGIN {mode}; {}", reach.say())),
             #[cfg(test)]
             reach,
         })
@@ -129,10 +193,7 @@ impl Transaction {
                 Err(error) => return vec![Err(error)],
             }
         }
-        let values: Vec<Vec<&(dyn ToSql + Sync)>> = calls
-            .iter()
-            .map(|call| call.values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect())
-            .collect();
+        let values: Vec<Vec<&(dyn ToSql + Sync)>> = calls.iter().map(Call::bound).collect();
         self.loan.is_busy = true;
         let begin = self.begin.take();
         let has_begin = begin.is_some();
@@ -163,6 +224,23 @@ impl Transaction {
         }
         answers
     }
+}
+
+/// Runs statements in somebody else's transaction, in two round trips: they are prepared, and whose rows they are about is said; then
+/// they are run. What they did can be undone back to where they began.
+pub(crate) async fn run_within(transaction: &Host<'_>, settings: &Settings, reach: Reach, calls: &[Call]) -> Answers {
+    let texts: Vec<String> = calls.iter().map(|call| settings.full(&call.sql)).collect();
+    let begin = format!("SAVEPOINT ventros; {}", reach.say());
+    let prepared = texts.iter().map(|text| boxed(transaction.prepare(text))).collect();
+    let (begun, statements) = join(transaction.batch_execute(&begin), in_order(prepared)).await;
+    let statements: Result<Vec<Statement>, PostgresError> = statements.into_iter().collect();
+    let statements = match begun.and(statements) {
+        Ok(statements) => statements,
+        Err(error) => return vec![Err(error)],
+    };
+    let values: Vec<Vec<&(dyn ToSql + Sync)>> = calls.iter().map(Call::bound).collect();
+    let sent = statements.iter().zip(&values).map(|(statement, values)| boxed(transaction.query(statement, values)));
+    in_order(sent.collect()).await
 }
 
 /// True when the same may be tried again at once: nothing of it was done, for a reason that has gone.

@@ -63,19 +63,33 @@ fn candidates(layout: &Layout, scope: Scope, words: &[String]) -> Call {
     query.call()
 }
 
+/// So many keys are written into the statement, one by one.
+const FEW_KEYS: usize = 8;
+
 /// What is found of the owners of these keys, each of which is looked up once.
 fn by_keys(what: &str, join: &str, scope: Scope, space: &str, keys: &[KeyRef<'_>]) -> Call {
     let unique: BTreeSet<(&str, &str)> = keys.iter().map(|key| (key.scope, key.key)).collect();
-    let scopes: Vec<String> = unique.iter().map(|(scope, _)| text(scope)).collect();
-    let wanted: Vec<String> = unique.iter().map(|(_, key)| text(key)).collect();
+    let mut values = vec![sql(text(space))];
+    let wanted = if (1..=FEW_KEYS).contains(&unique.len()) {
+        // Of rows that stand in the statement the server knows the number, so that one plan is good for all of its calls. For a list
+        // it makes a new plan every time, which takes longer than looking the keys up.
+        let rows = unique.iter().map(|(scope, key)| {
+            values.extend([sql(text(scope)), sql(text(key))]);
+            format!("(${}::text, ${}::text)", values.len() - 1, values.len())
+        });
+        format!("(VALUES {})", rows.collect::<Vec<_>>().join(", "))
+    } else {
+        values.push(sql(unique.iter().map(|(scope, _)| text(scope)).collect::<Vec<_>>()));
+        values.push(sql(unique.iter().map(|(_, key)| text(key)).collect::<Vec<_>>()));
+        "unnest($2::text[], $3::text[])".to_owned()
+    };
     let mut select = format!(
-        "SELECT {what} FROM unnest($2::text[], $3::text[]) AS k (scope, key)
+        "SELECT {what} FROM {wanted} AS k (scope, key)
          JOIN @unique_keys u ON u.space = $1 AND u.scope = k.scope AND u.key = k.key{join}"
     );
-    let mut values = vec![sql(text(space)), sql(scopes), sql(wanted)];
     if let Scope::Project(project) = scope {
-        select.push_str(" WHERE u.project_id = $4");
         values.push(sql(project.uuid()));
+        select.push_str(&format!(" WHERE u.project_id = ${}", values.len()));
     }
     Call { sql: select.into(), values }
 }

@@ -11,9 +11,11 @@ use shop::fill::Filler;
 use shop::{Shop, delivery, directory, resident, size};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use ventros::conversations::message::queries::ListMessages;
 use ventros::storage::PageRequest;
 use ventros::testing::block_on;
+use ventros_sqlite::SqliteStorage;
 
 /// What a process may have in memory at its peak, in MiB.
 const BOUND: u64 = 200;
@@ -42,21 +44,21 @@ fn main() {
 
 fn ingest(path: &Path) {
     let messages = size("VENTROS_INGESTS", 2_000);
-    let shop = Shop::open(path);
+    let shop = Shop::open(Arc::new(SqliteStorage::open(path).unwrap()));
     (0..messages).for_each(|number| shop.ingest(delivery(number * 7_919 % CUSTOMERS, number)));
     report(&format!("{messages} messages came in"));
 }
 
 fn fill(path: &Path) {
     let messages = size("VENTROS_MEGABYTES", 16) * 1024 * 1024 / PER_MESSAGE;
-    let shop = Shop::open(path);
+    let shop = Shop::open(Arc::new(SqliteStorage::open(path).unwrap()));
     let filler = Filler::of(&shop);
     filler.fill("messages", messages, |number| filler.message(number, messages.div_ceil(500)));
     block_on(shop.crm.close()).unwrap();
 }
 
 fn read(path: &Path) {
-    let shop = Shop::open(path);
+    let shop = Shop::open(Arc::new(SqliteStorage::open(path).unwrap()));
     let (mut cursor, mut seen) = (None, 0);
     loop {
         let page = PageRequest { limit: Some(100), cursor, ..PageRequest::default() };

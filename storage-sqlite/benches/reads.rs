@@ -12,12 +12,14 @@ use serde_json::json;
 use shop::fill::{Filler, chat_id, contact_id};
 use shop::{Shop, directory, phone, size};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ventros::contacts::contact::queries::{FindContact, GetContact};
 use ventros::conversations::message::queries::ListMessages;
 use ventros::kernel::ContactId;
 use ventros::storage::PageRequest;
 use ventros::testing::block_on;
+use ventros_sqlite::SqliteStorage;
 
 /// Messages of one chat.
 const PER_CHAT: usize = 500;
@@ -44,7 +46,7 @@ fn main() {
     let directory = directory("reads");
     let path = kept.clone().unwrap_or_else(|| directory.join("crm.db"));
     let is_new = !path.exists();
-    let shop = Shop::open(&path);
+    let shop = Shop::open(Arc::new(SqliteStorage::open(&path).unwrap()));
     if is_new {
         let filler = Filler::of(&shop);
         filler.fill("contacts", contacts, |number| filler.contact(number));

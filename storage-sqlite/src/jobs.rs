@@ -41,12 +41,15 @@ pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
 /// Ends or puts back claimed jobs; false when a token is not the current one. It comes before all other changes to jobs.
 pub(crate) fn finish(connection: &Connection, writes: &[JobWrite]) -> Result<bool> {
     for write in writes {
-        let JobWrite::Finish { id, lease_token, state, run_at, attempt, error, result, at } = write else { continue };
+        let JobWrite::Finish { project_id, id, lease_token, state, run_at, attempt, error, result, at } = write else {
+            continue;
+        };
         let sql =
             "UPDATE jobs SET state = ?3, run_at = COALESCE(?4, run_at), attempt = ?5, last_error = ?6, result = ?7,
                 finished_at = ?8, lease_until = NULL, lease_owner = NULL,
                 due_at = CASE WHEN ?8 IS NULL THEN COALESCE(?4, run_at) END
-            WHERE id = ?1 AND lease_token = ?2 AND state = 'running' RETURNING project_id, order_key";
+            WHERE id = ?1 AND lease_token = ?2 AND state = 'running' AND project_id = ?9 RETURNING order_key";
+        let project = project_id.uuid();
         let values = params![
             id.as_bytes(),
             integer(*lease_token),
@@ -56,11 +59,12 @@ pub(crate) fn finish(connection: &Connection, writes: &[JobWrite]) -> Result<boo
             error,
             result,
             (!state.is_open()).then(|| at.micros()),
+            project.as_bytes(),
         ];
         let mut statement = connection.prepare_cached(sql).carry()?;
-        let found = statement.query_row(values, |row| Ok((row.project(0)?, row.get(1)?))).optional().carry()?;
-        let Some((project, order_key)) = found else { return Ok(false) };
-        line_up(connection, project, order_key)?;
+        let found = statement.query_row(values, |row| row.get(0)).optional().carry()?;
+        let Some(order_key) = found else { return Ok(false) };
+        line_up(connection, *project_id, order_key)?;
     }
     Ok(true)
 }

@@ -10,7 +10,7 @@ use super::work::UnitOfWork;
 use crate::kernel::{
     ActorRef, Clock, Component, Error, ErrorCode, IdGenerator, ProjectId, Result, Subject, Timestamp, parse_uuid,
 };
-use crate::storage::{Batch, CommitError, Committed, IdempotencyRecord, Storage, UniqueKey};
+use crate::storage::{Batch, Commit, CommitError, Committed, IdempotencyRecord, Storage, UniqueKey};
 use crate::tenancy::access::{Call, authorise};
 use crate::vault::KeyProvider;
 use futures_util::future::BoxFuture;
@@ -173,12 +173,7 @@ impl Crm {
 
     /// Runs a command under any circumstances.
     pub async fn execute_in<C: Command>(&self, context: Context, command: C) -> Result<C::Output> {
-        let json = self.run_command(context, command).await?;
-        match json {
-            Outcome::Fresh(output) => Ok(output),
-            Outcome::Stored(text) => serde_json::from_str(&text)
-                .map_err(|e| Error::corrupt(format!("a stored result of {} cannot be read: {e}", C::NAME))),
-        }
+        self.run_command(context, command).await?.typed(C::NAME)
     }
 
     pub(crate) async fn execute_json<C: Command>(&self, context: Context, command: C) -> Result<String> {
@@ -188,14 +183,23 @@ impl Crm {
         }
     }
 
-    async fn run_command<C: Command>(&self, mut context: Context, command: C) -> Result<Outcome<C::Output>> {
+    async fn run_command<C: Command>(&self, context: Context, command: C) -> Result<Outcome<C::Output>> {
+        self.run_command_in(None, context, command).await
+    }
+
+    async fn run_command_in<C: Command>(
+        &self,
+        place: Option<&dyn Commit>,
+        mut context: Context,
+        command: C,
+    ) -> Result<Outcome<C::Output>> {
         context.command = C::NAME.to_owned();
         check_scope(C::NAME, C::SCOPE, &context)?;
         let request_hash = match &context.idempotency_key {
             Some(_) => Some(hash(C::NAME, encode(&command)?.as_bytes())),
             None => None,
         };
-        self.transaction(context, request_hash, &Single(command)).await
+        self.transaction_in(place, context, request_hash, &Single(command)).await
     }
 
     /// Runs a query under any circumstances.
@@ -215,7 +219,27 @@ impl Crm {
     }
 
     /// Runs several commands in one commit and returns their outputs in order: all or nothing.
-    pub async fn transact(&self, mut context: Context, steps: &[Step]) -> Result<Vec<Box<RawValue>>> {
+    pub async fn transact(&self, context: Context, steps: &[Step]) -> Result<Vec<Box<RawValue>>> {
+        self.run_steps(None, context, steps).await
+    }
+
+    /// As [`transact`](Self::transact), inside a transaction of the host: what the commands decide is there when the host has
+    /// committed, and nothing of it when it has not. See [`Project::work_in`].
+    pub async fn transact_in(
+        &self,
+        transaction: &dyn Commit,
+        context: Context,
+        steps: &[Step],
+    ) -> Result<Vec<Box<RawValue>>> {
+        self.run_steps(Some(transaction), context, steps).await
+    }
+
+    async fn run_steps(
+        &self,
+        place: Option<&dyn Commit>,
+        mut context: Context,
+        steps: &[Step],
+    ) -> Result<Vec<Box<RawValue>>> {
         context.command = "transact".to_owned();
         let mut parts = Vec::with_capacity(steps.len());
         let mut hasher = Vec::new();
@@ -236,16 +260,26 @@ impl Crm {
             parts.push((operation, run_in, input));
         }
         let request_hash = context.idempotency_key.as_ref().map(|_| hash("transact", &hasher));
-        let outcome = self.transaction(context, request_hash, &Several(parts)).await?;
+        let outcome = self.transaction_in(place, context, request_hash, &Several(parts)).await?;
         match outcome {
             Outcome::Fresh(outputs) => Ok(outputs),
             Outcome::Stored(text) => serde_json::from_str(&text).map_err(|e| Error::corrupt(e.to_string())),
         }
     }
 
-    /// Decides, commits, and decides again after a lost race. The one way to change anything.
     pub(crate) async fn transaction<T: serde::Serialize>(
         &self,
+        context: Context,
+        request_hash: Option<[u8; 32]>,
+        decision: &dyn Decision<T>,
+    ) -> Result<Outcome<T>> {
+        self.transaction_in(None, context, request_hash, decision).await
+    }
+
+    /// Decides, commits, and decides again after a lost race. The one way to change anything.
+    async fn transaction_in<T: serde::Serialize>(
+        &self,
+        place: Option<&dyn Commit>,
         context: Context,
         request_hash: Option<[u8; 32]>,
         decision: &dyn Decision<T>,
@@ -286,7 +320,12 @@ impl Crm {
                 _ => None,
             };
             let batch = work.finish(idempotency, None).await?;
-            match self.commit(batch).await {
+            let written = match place {
+                // Nobody can see it yet, so nobody is told.
+                Some(place) if !batch.is_empty() => place.commit(batch).await,
+                _ => self.commit(batch).await,
+            };
+            match written {
                 Ok(_) => return output.map(Outcome::Fresh),
                 Err(CommitError::Stale(subject)) => lost = Some(subject),
                 Err(CommitError::Taken { key, holder }) => {
@@ -379,6 +418,16 @@ pub(crate) enum Outcome<T> {
     Stored(String),
 }
 
+impl<T: serde::de::DeserializeOwned> Outcome<T> {
+    fn typed(self, command: &str) -> Result<T> {
+        match self {
+            Outcome::Fresh(output) => Ok(output),
+            Outcome::Stored(text) => serde_json::from_str(&text)
+                .map_err(|e| Error::corrupt(format!("a stored result of {command} cannot be read: {e}"))),
+        }
+    }
+}
+
 /// One command of a [`transact`](Crm::transact).
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Step {
@@ -416,6 +465,20 @@ impl Project {
 
     pub async fn execute<C: Command>(&self, command: C) -> Result<C::Output> {
         self.crm.execute_in(self.context(), command).await
+    }
+
+    /// Runs a command inside a transaction of the host, made into a place to commit to by its store (`within` of
+    /// `ventros-postgres`): the host's rows and the command's changes are there together, or neither is.
+    ///
+    /// The command reads what is committed, so it does not see what the transaction has written before. Until the host commits,
+    /// everybody else who writes into this project waits: run the command last, and commit at once. Callbacks fire after that.
+    ///
+    /// # Errors
+    /// Those of the command, after which the transaction is as it was before; `input_invalid` for a second unit of work in one
+    /// transaction (several commands go together through [`Crm::transact_in`]).
+    pub async fn work_in<C: Command>(&self, transaction: &dyn Commit, command: C) -> Result<C::Output> {
+        let outcome = self.crm.run_command_in(Some(transaction), self.context(), command).await?;
+        outcome.typed(C::NAME)
     }
 
     pub async fn query<Q: Query>(&self, query: Q) -> Result<Q::Output> {

@@ -324,6 +324,7 @@ impl Crm {
             };
             let attempts = if state == JobState::Scheduled { job.attempt.saturating_sub(1) } else { job.attempt };
             work.write_job(JobWrite::Finish {
+                project_id: job.project_id.0,
                 id: job.id,
                 lease_token: job.lease_token,
                 state,
@@ -351,6 +352,7 @@ impl Crm {
         error: Option<String>,
     ) -> Result<()> {
         let finish = JobWrite::Finish {
+            project_id: job.project_id.0,
             id: job.id,
             lease_token: job.lease_token,
             state,

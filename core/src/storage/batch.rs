@@ -133,6 +133,7 @@ pub enum JobWrite {
     Cancel { project_id: ProjectId, unique_key: String, at: Timestamp },
     /// Ends or puts back a claimed job; nothing of the batch is written when the token is no longer current.
     Finish {
+        project_id: ProjectId,
         id: Uuid,
         lease_token: u64,
         state: JobState,

@@ -157,6 +157,13 @@ pub trait SecretRepository: Send + Sync {
     async fn secret(&self, project: ProjectId, id: Uuid, revision: Option<u32>) -> Result<Option<SecretRecord>>;
 }
 
+/// Where a unit of work is written: a store, or a transaction of the host on the store's database.
+#[async_trait]
+pub trait Commit: Send + Sync {
+    /// As [`Storage::commit`], and as lasting as the place is.
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
+}
+
 /// All of a store, with the one way to change it.
 #[async_trait]
 pub trait Storage:

@@ -1,15 +1,15 @@
-//! A shop with one WhatsApp line and known customers, for the measurements: the product on a file, and its deliveries as the
+//! A shop with one WhatsApp line and known customers, for the measurements: the product on a store, and its deliveries as the
 //! provider sends them.
 
-#![expect(clippy::unwrap_used, reason = "a measurement is a program")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement is a program")]
 #![allow(dead_code, reason = "each measurement uses its part")]
 
 pub mod fill;
-pub mod hand;
+pub mod taken;
 
 use serde_json::json;
 use serde_json::value::RawValue;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use ventros::channels::channel::commands::CreateChannel;
@@ -17,12 +17,12 @@ use ventros::channels::channel::queries::ListChannels;
 use ventros::conversations::inbound::{Ingest, Outcome, RawBody};
 use ventros::engine::{Crm, Project, Settings, Step};
 use ventros::kernel::ChannelId;
+use ventros::storage::Storage;
 use ventros::system::{SystemClock, SystemIds};
 use ventros::tenancy::project::Slug;
 use ventros::tenancy::project::commands::CreateProject;
 use ventros::tenancy::project::queries::FindProject;
 use ventros::testing::block_on;
-use ventros_sqlite::SqliteStorage;
 
 /// A number from the environment, for sizes.
 pub fn size(name: &str, default: usize) -> usize {
@@ -60,13 +60,11 @@ pub struct Shop {
     pub crm: Crm,
     pub project: Project,
     pub channel: ChannelId,
-    pub path: PathBuf,
 }
 
 impl Shop {
-    /// The shop of a file, which is founded when there is none.
-    pub fn open(path: &Path) -> Shop {
-        let storage = Arc::new(SqliteStorage::open(path).unwrap());
+    /// The shop of a store, which is founded when there is none.
+    pub fn open(storage: Arc<dyn Storage>) -> Shop {
         let crm = block_on(Crm::open(Settings::new(storage, Arc::new(SystemClock), SystemIds::shared())));
         let crm = crm.unwrap();
         let known = block_on(crm.query(FindProject { slug: Slug::parse("acme").unwrap() })).unwrap();
@@ -86,7 +84,7 @@ impl Shop {
             },
             |known| known.id,
         );
-        Shop { crm, project, channel, path: path.to_owned() }
+        Shop { crm, project, channel }
     }
 
     /// One delivery as one call.
@@ -112,6 +110,11 @@ impl Shop {
 /// The telephone number of a customer, as WhatsApp writes it.
 pub fn phone(customer: usize) -> String {
     format!("55119{:08}", 90_000_000 + customer)
+}
+
+/// Who writes a message: anybody of so many, in no order.
+pub fn customer(number: usize, of: usize) -> usize {
+    (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33) % of
 }
 
 /// A text message as the gateway delivers it.

@@ -10,9 +10,9 @@ impl Contents {
     /// True when `write` may be done: its lease is current and its id is new.
     pub(super) fn lease_is_current(&self, write: &JobWrite) -> bool {
         match write {
-            JobWrite::Finish { id, lease_token, .. } => {
-                self.jobs.get(id).is_some_and(|job| job.lease_token == *lease_token && job.state == JobState::Running)
-            }
+            JobWrite::Finish { project_id, id, lease_token, .. } => self.jobs.get(id).is_some_and(|job| {
+                job.project_id.0 == *project_id && job.lease_token == *lease_token && job.state == JobState::Running
+            }),
             _ => true,
         }
     }

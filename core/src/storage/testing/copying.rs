@@ -166,6 +166,7 @@ async fn work(store: &dyn Storage) {
     let finish = |number: u128, state: JobState| {
         let job = claimed.iter().find(|job| job.id == id(number)).unwrap();
         JobWrite::Finish {
+            project_id: PROJECT,
             id: job.id,
             lease_token: job.lease_token,
             state,

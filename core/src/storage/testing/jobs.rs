@@ -62,6 +62,12 @@ pub async fn a_token_fences_out_the_slow(place: &dyn Place) {
     assert_eq!((fast.lease_token, fast.attempt), (2, 2));
     let end = |token: u64| Batch { jobs: vec![finish(1, token, JobState::Succeeded)], ..Batch::default() };
     assert_eq!(store.commit(end(slow.lease_token)).await, Err(CommitError::LeaseLost));
+    let mut of_another = finish(1, fast.lease_token, JobState::Succeeded);
+    if let JobWrite::Finish { project_id, .. } = &mut of_another {
+        *project_id = OTHER_PROJECT;
+    }
+    let of_another = Batch { jobs: vec![of_another], ..Batch::default() };
+    assert_eq!(store.commit(of_another).await, Err(CommitError::LeaseLost));
     committed(store.commit(end(fast.lease_token)).await);
     assert_eq!(store.commit(end(fast.lease_token)).await, Err(CommitError::LeaseLost));
     let done = get(&*store, 1).await;

@@ -213,6 +213,7 @@ pub(super) fn finish(number: u128, token: u64, state: JobState) -> JobWrite {
 
 pub(super) fn finish_at(number: u128, token: u64, state: JobState, run_at: Option<Timestamp>) -> JobWrite {
     JobWrite::Finish {
+        project_id: PROJECT,
         id: id(number),
         lease_token: token,
         state,

@@ -1,7 +1,9 @@
 //! The same rows by a program without the product: it knows the tables, keeps its statements ready and computes nothing. Every
 //! message is one row of `messages` with its unique key and its search words, three updated parents, one event with four subjects.
 
-use super::phone;
+#![expect(clippy::unwrap_used, reason = "a measurement is a program")]
+
+use crate::shop::phone;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ToSql, params, params_from_iter};
 use std::path::Path;
