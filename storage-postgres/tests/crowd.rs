@@ -17,7 +17,7 @@ use ventros::storage::Storage;
 use ventros::testing::block_on;
 use ventros_postgres::PostgresStorage;
 
-const CROWD: Crowd = Crowd { processes: 8, threads: 8 };
+const CROWD: Crowd = Crowd { processes: 8, threads: 8, people: 8 };
 
 fn store(place: &str) -> Result<Arc<dyn Storage>> {
     Ok(Arc::new(block_on(PostgresStorage::open(place))?))
@@ -31,4 +31,9 @@ fn child() {
 #[test]
 fn the_same_people_arrive_everywhere_at_once() {
     arrive(CROWD, &cluster::fresh());
+}
+
+#[test]
+fn everybody_hears_from_one_person_at_once() {
+    arrive(Crowd { people: 1, ..CROWD }, &cluster::fresh());
 }

@@ -14,7 +14,7 @@ use ventros::kernel::Result;
 use ventros::storage::Storage;
 use ventros_sqlite::SqliteStorage;
 
-const CROWD: Crowd = Crowd { processes: 4, threads: 64 };
+const CROWD: Crowd = Crowd { processes: 4, threads: 64, people: 8 };
 
 fn store(place: &str) -> Result<Arc<dyn Storage>> {
     Ok(Arc::new(SqliteStorage::open(place)?))

@@ -15,14 +15,13 @@ use ventros::conversations::message::Message;
 use ventros::conversations::session::Session;
 use ventros::testing::ManualClock;
 
-/// New people in every round; each is heard by every process at once, through several threads.
-const PEOPLE: usize = 8;
-
 /// How many arrive at once.
 #[derive(Clone, Copy)]
 pub struct Crowd {
     pub processes: usize,
     pub threads: usize,
+    /// New people in every round; each is heard by every process at once.
+    pub people: usize,
 }
 
 fn clock() -> std::sync::Arc<ManualClock> {
@@ -48,11 +47,11 @@ struct Tally {
 }
 
 /// One thread: its own message, then one that another process delivers too.
-fn deliver(shop: &Shop, processes: usize, process: usize, thread: usize, round: usize) -> Tally {
+fn deliver(shop: &Shop, crowd: Crowd, process: usize, thread: usize, round: usize) -> Tally {
     let mut tally = Tally::default();
-    for process in [process, (process + 1) % processes] {
+    for process in [process, (process + 1) % crowd.processes] {
         let at = format!("2025-01-06T10:00:{:02}Z", thread % 60);
-        let item = message(&id(round, process, thread), round * PEOPLE + thread % PEOPLE, &at);
+        let item = message(&id(round, process, thread), round * crowd.people + thread % crowd.people, &at);
         let mut outcome = shop.ingest(&item);
         while lost_the_race(&outcome) {
             tally.lost += 1;
@@ -72,6 +71,7 @@ pub fn child(crowd: Crowd) {
     let Some(place) = told("PLACE") else { return };
     let process: usize = told("NUMBER").unwrap().parse().unwrap();
     let rounds: usize = told("ROUNDS").unwrap().parse().unwrap();
+    let crowd = Crowd { people: told("PEOPLE").unwrap().parse().unwrap(), ..crowd };
     let shop = Shop::visit(&place, clock(), 10 + process as u64, &told("SHOP").unwrap());
     for round in 0..rounds {
         let start = Barrier::new(crowd.threads + 1);
@@ -81,7 +81,7 @@ pub fn child(crowd: Crowd) {
                     let (shop, start) = (&shop, &start);
                     scope.spawn(move || {
                         start.wait();
-                        deliver(shop, crowd.processes, process, thread, round)
+                        deliver(shop, crowd, process, thread, round)
                     })
                 })
                 .collect();
@@ -115,6 +115,7 @@ pub fn arrive(crowd: Crowd, place: &str) {
                 ("PLACE", place.to_owned()),
                 ("NUMBER", number.to_string()),
                 ("ROUNDS", rounds.to_string()),
+                ("PEOPLE", crowd.people.to_string()),
                 ("SHOP", shop.address()),
             ];
             let mut child = spawn(&told);
@@ -140,11 +141,12 @@ pub fn arrive(crowd: Crowd, place: &str) {
     check(&shop, crowd, rounds);
     let calls = rounds * crowd.processes * crowd.threads * 2;
     eprintln!("{calls} calls in {took:?}, {lost} of them lost too many races");
+    assert!(lost * 33 <= calls, "callers were sent away");
 }
 
 /// One contact per person, one chat and one active session each, every message once.
 fn check(shop: &Shop, crowd: Crowd, rounds: usize) {
-    let people = rounds * PEOPLE;
+    let people = rounds * crowd.people;
     let phones: BTreeMap<_, _> =
         shop.all::<Contact>().into_iter().map(|c| (c.phone.unwrap().to_string(), c.id)).collect();
     assert_eq!((shop.all::<Contact>().len(), phones.len()), (people, people));
@@ -164,7 +166,7 @@ fn check(shop: &Shop, crowd: Crowd, rounds: usize) {
     assert_eq!((messages.len(), ids), (expected.len(), expected));
     let received = shop.log().iter().filter(|event| event.event_type == "message.received").count();
     assert_eq!(received, messages.len());
-    let per_person = crowd.processes * crowd.threads / PEOPLE;
+    let per_person = crowd.processes * crowd.threads / crowd.people;
     for session in &sessions {
         assert_eq!(session.metrics.message_count as usize, per_person);
     }
