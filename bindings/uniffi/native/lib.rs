@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 use ventros_ffi::Failure;
 
 uniffi::setup_scaffolding!();
@@ -148,5 +149,30 @@ impl NativeEngine {
     pub fn shutdown(&self) {
         self.0.close();
         self.0.set_bell(Arc::new(|| ()));
+    }
+}
+
+/// How long one waits for news of a copy before the client looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A copy of an installation that is under way. Its methods block their thread.
+#[derive(uniffi::Object)]
+pub struct NativeCopying(ventros_ffi::Copying);
+
+#[uniffi::export]
+impl NativeCopying {
+    #[uniffi::constructor]
+    pub fn start(source: String, target: String) -> Result<Self> {
+        Ok(NativeCopying(ventros_ffi::Copying::start(&source, &target)?))
+    }
+
+    /// Waits for news, or for some time. The text is JSON.
+    pub fn news(&self) -> Option<String> {
+        self.0.wait(LOOK)
+    }
+
+    /// Breaks it off and waits until both stores are closed.
+    pub fn cancel(&self) {
+        self.0.cancel();
     }
 }

@@ -189,7 +189,7 @@ private class Bell(private val rung: () -> Unit) : Doorbell {
 }
 
 /** What waits for the store, on a thread that may wait. It is not left half done. */
-private suspend fun <T> blocking(run: () -> T): T = withContext(NonCancellable + Dispatchers.IO) { run() }
+internal suspend fun <T> blocking(run: () -> T): T = withContext(NonCancellable + Dispatchers.IO) { run() }
 
 /** Whether the code runs in a callback that has not returned yet: it must not wait for callbacks, nor for itself. */
 internal suspend fun insideCallback(): Boolean = currentCoroutineContext()[Inside] != null

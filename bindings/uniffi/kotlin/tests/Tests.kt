@@ -53,6 +53,7 @@ fun main() {
     callTests()
     eventTests()
     processTests()
+    copyingTests()
     contractTests()
     var failed = 0
     for ((name, body) in tests) {

@@ -275,7 +275,7 @@ private struct Answer<Output: Decodable>: Decodable {
 }
 
 /// Runs something of the native side; what it throws becomes an error of ours.
-private func guarded<Value>(_ run: () throws -> Value) throws -> Value {
+func guarded<Value>(_ run: () throws -> Value) throws -> Value {
     do {
         return try run()
     } catch EngineError.Refused(let json) {
