@@ -31,9 +31,18 @@ fn child() {
 #[test]
 fn the_same_people_arrive_everywhere_at_once() {
     arrive(CROWD, &cluster::fresh());
+    nobody_met_a_deadlock();
 }
 
 #[test]
 fn everybody_hears_from_one_person_at_once() {
     arrive(Crowd { people: 1, ..CROWD }, &cluster::fresh());
+    nobody_met_a_deadlock();
+}
+
+/// One that the server breaks is tried again and shows nowhere but in its log.
+fn nobody_met_a_deadlock() {
+    let log = cluster::log();
+    let met: Vec<&str> = log.lines().filter(|line| line.contains("deadlock detected")).collect();
+    assert!(met.is_empty(), "{met:?}");
 }

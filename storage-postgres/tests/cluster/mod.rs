@@ -62,6 +62,15 @@ pub fn schema(name: &str) -> String {
     format!("{address}{mark}schema={name}")
 }
 
+/// What the server of this program has logged; nothing of a server that is not ours.
+pub fn log() -> String {
+    let folder = std::env::temp_dir().join(format!("ventros-pg-{}", std::process::id()));
+    match std::env::var_os(GIVEN) {
+        Some(_) => String::new(),
+        None => std::fs::read_to_string(folder.join("log")).expect("the server has a log"),
+    }
+}
+
 impl Cluster {
     fn start() -> Cluster {
         if let Ok(address) = std::env::var(GIVEN) {
