@@ -5,6 +5,7 @@ pub mod channels;
 pub mod contacts;
 pub mod conversations;
 pub mod engine;
+pub mod http;
 pub mod infrastructure;
 pub mod kernel;
 pub mod operations;

@@ -1,11 +1,14 @@
 //! For tests of hosts and adapters: a clock moved by hand, ids from a seed, and a store in memory. Feature `testing`.
 
+mod outside;
 mod watched;
 
 pub use crate::seeded::SeededIds;
+pub use outside::FakeOutside;
 pub use watched::{Fault, WatchedStorage};
 
 use crate::engine::{Crm, Decision, Project, Reaction, RunReport, Settings, UnitOfWork};
+use crate::http::HttpTransport;
 use crate::kernel::{ActorRef, Clock, Component, ProjectId, Result, Timestamp};
 use crate::storage::Storage;
 use crate::tenancy::project::commands::{CreateProject, found_as};
@@ -92,6 +95,16 @@ impl World {
     /// On any store, with a vault of one key.
     pub fn with_keys(storage: Arc<dyn Storage>, key: [u8; 32]) -> Result<World> {
         World::resume(storage, key, 1)
+    }
+
+    /// With a vault as [`with_vault`](World::with_vault), and a way to the outside.
+    #[track_caller]
+    pub fn with_http(storage: Arc<dyn Storage>, http: Arc<dyn HttpTransport>) -> World {
+        let clock = ManualClock::at("2025-01-06T09:00:00Z");
+        let keys = StaticKey::new([7; 32]).expect("a key has 32 bytes");
+        let settings =
+            Settings::new(storage, clock.clone(), SeededIds::new(1)).with_keys(Arc::new(keys)).with_http(http);
+        World { crm: block_on(Crm::open(settings)).expect("the store opens"), clock }
     }
 
     /// As [`with_keys`](World::with_keys), with a seed of its own: for a store that has something in it already.

@@ -394,7 +394,7 @@ pub(crate) fn only(batch: &Batch) -> Option<Uuid> {
         SecretWrite::Shred { project_id, .. } => project_id.uuid(),
     });
     let ended = batch.jobs.iter().filter_map(|job| match job {
-        JobWrite::Finish { project_id, .. } => Some(project_id.uuid()),
+        JobWrite::Finish { project_id, .. } | JobWrite::Extend { project_id, .. } => Some(project_id.uuid()),
         _ => None,
     });
     let mut whose = projects(batch)
@@ -416,7 +416,7 @@ fn projects(batch: &Batch) -> impl Iterator<Item = ProjectId> {
         JobWrite::Cancel { project_id, .. }
         | JobWrite::CancelJob { project_id, .. }
         | JobWrite::Release { project_id, .. } => Some(*project_id),
-        JobWrite::Finish { .. } | JobWrite::Purge { .. } => None,
+        JobWrite::Finish { .. } | JobWrite::Extend { .. } | JobWrite::Purge { .. } => None,
     });
     let snapshots = batch.snapshots.iter().map(|write| write.project_id);
     snapshots.chain(batch.events.iter().map(|event| event.project_id.0)).chain(jobs)

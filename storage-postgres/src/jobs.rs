@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use tokio_postgres::Row;
 use uuid::Uuid;
 use ventros::kernel::{Error, Result, Timestamp};
-use ventros::storage::{JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
+use ventros::storage::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
 
 pub(crate) const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
-    lease_until, last_error, result, created_at, finished_at";
+    lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id";
 
 pub(crate) fn record(row: &Row) -> Result<JobRecord> {
     let state = JobState::parse(row.read(8)?);
@@ -33,12 +33,19 @@ pub(crate) fn record(row: &Row) -> Result<JobRecord> {
         result: row.read(13)?,
         created_at: row.instant(14)?,
         finished_at: row.optional_instant(15)?,
+        max_attempts: row.read::<Option<i64>>(16)?.and_then(|most| u32::try_from(most).ok()),
+        correlation_id: row.read(17)?,
+        causation_id: row.read(18)?,
     })
 }
 
-/// Ends or puts back claimed jobs: each answers whether its token was the current one. It comes before all other changes to jobs.
+/// Ends, puts back or keeps claimed jobs: each answers whether its token was the current one. It comes before all other changes to jobs.
 pub(crate) fn finish(writes: &[JobWrite]) -> impl Iterator<Item = Call> {
     writes.iter().filter_map(|write| {
+        if let JobWrite::Extend { project_id, id, lease_token, until } = write {
+            let values = vec![sql(project_id.uuid()), sql(*id), sql(integer(*lease_token)), sql(instant(*until))];
+            return Some(Call::new("SELECT @extend_job($1, $2, $3, $4)", values));
+        }
         let JobWrite::Finish { id, lease_token, state, run_at, attempt, error, result, at, .. } = write else {
             return None;
         };
@@ -61,7 +68,7 @@ pub(crate) fn write(writes: &[JobWrite]) -> Vec<Call> {
     let mut calls = Vec::new();
     for write in writes {
         match write {
-            JobWrite::Finish { .. } => {}
+            JobWrite::Finish { .. } | JobWrite::Extend { .. } => {}
             JobWrite::Enqueue(job) => insert(&mut calls, job),
             JobWrite::Schedule(job) => {
                 if let Some(key) = &job.unique_key {
@@ -114,12 +121,16 @@ pub(crate) fn insert(calls: &mut Vec<Call>, job: &JobRecord) {
         sql(optional_text(job.result.as_ref())),
         sql(instant(job.created_at)),
         sql(optional_instant(job.finished_at)),
+        sql(job.max_attempts.map(i64::from)),
+        sql(job.correlation_id),
+        sql(job.causation_id),
         sql(optional_instant(due_at)),
     ];
     let insert =
         "INSERT INTO @jobs (id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt,
-            lease_token, lease_until, last_error, result, created_at, finished_at, due_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+            lease_token, lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id,
+            due_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
         ON CONFLICT (project_id, unique_key) WHERE unique_key IS NOT NULL AND finished_at IS NULL DO NOTHING";
     let insert = Call::new(insert, values);
     let Some(line) = &job.order_key else { return calls.push(insert) };
@@ -174,20 +185,21 @@ fn select(scope: Scope, query: &JobQuery) -> Call {
 
 #[async_trait]
 impl JobRepository for PostgresStorage {
-    async fn claim_jobs(
-        &self,
-        queue: &str,
-        owner: Uuid,
-        now: Timestamp,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<JobRecord>> {
+    async fn claim_jobs(&self, wanted: JobClaim<'_>) -> Result<Vec<JobRecord>> {
         // Workers ask far more often than there is work; asking must not wait for other claims.
-        if self.next_due(queue).await?.is_none_or(|at| at > now) {
+        if self.next_due(wanted.queue).await?.is_none_or(|at| at > wanted.now) {
             return Ok(Vec::new());
         }
-        let claim = format!("SELECT {COLUMNS} FROM @claim_jobs($1, $2, $3, $4, $5)");
-        let values = vec![sql(text(queue)), sql(owner), sql(instant(now)), sql(instant(until)), sql(integer(limit))];
+        let claim = format!("SELECT {COLUMNS} FROM @claim_jobs($1, $2, $3, $4, $5, $6, $7)");
+        let values = vec![
+            sql(text(wanted.queue)),
+            sql(wanted.project.map(|project| project.uuid())),
+            sql(wanted.is_fair),
+            sql(wanted.owner),
+            sql(instant(wanted.now)),
+            sql(instant(wanted.until)),
+            sql(integer(wanted.limit)),
+        ];
         let claimed = self.write(Reach::System, &[Call { sql: claim.into(), values }]).await?;
         claimed[0].iter().map(record).collect()
     }

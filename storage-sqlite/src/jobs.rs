@@ -11,10 +11,10 @@ use rusqlite::types::{Type, Value as Sql};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use uuid::Uuid;
 use ventros::kernel::{Error, ProjectId, Result, Timestamp};
-use ventros::storage::{JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
+use ventros::storage::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
 
 pub(crate) const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
-    lease_until, last_error, result, created_at, finished_at";
+    lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id";
 
 pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
     let state = JobState::parse(row.get_ref(8)?.as_str()?);
@@ -35,12 +35,24 @@ pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
         result: row.get(13)?,
         created_at: row.instant(14)?,
         finished_at: row.optional_instant(15)?,
+        max_attempts: row.get(16)?,
+        correlation_id: row.optional_id(17)?,
+        causation_id: row.optional_id(18)?,
     })
 }
 
-/// Ends or puts back claimed jobs; false when a token is not the current one. It comes before all other changes to jobs.
+/// Ends, puts back or keeps claimed jobs; false when a token is not the current one. It comes before all other changes to jobs.
 pub(crate) fn finish(connection: &Connection, writes: &[JobWrite]) -> Result<bool> {
     for write in writes {
+        if let JobWrite::Extend { project_id, id, lease_token, until } = write {
+            let sql = "UPDATE jobs SET lease_until = ?4, due_at = ?4
+                WHERE project_id = ?1 AND id = ?2 AND lease_token = ?3 AND state = 'running'";
+            let project = project_id.uuid();
+            let values = params![project.as_bytes(), id.as_bytes(), integer(*lease_token), until.micros()];
+            if connection.prepare_cached(sql).carry()?.execute(values).carry()? == 0 {
+                return Ok(false);
+            }
+        }
         let JobWrite::Finish { project_id, id, lease_token, state, run_at, attempt, error, result, at } = write else {
             continue;
         };
@@ -73,7 +85,7 @@ pub(crate) fn finish(connection: &Connection, writes: &[JobWrite]) -> Result<boo
 pub(crate) fn write(connection: &Connection, writes: &[JobWrite]) -> Result<()> {
     for write in writes {
         match write {
-            JobWrite::Finish { .. } => {}
+            JobWrite::Finish { .. } | JobWrite::Extend { .. } => {}
             JobWrite::Enqueue(job) => {
                 insert(connection, job)?;
             }
@@ -98,7 +110,7 @@ pub(crate) fn write(connection: &Connection, writes: &[JobWrite]) -> Result<()> 
 /// Inserts unless its unique key is held by an open job.
 pub(crate) fn insert(connection: &Connection, job: &JobRecord) -> Result<()> {
     let sql = format!(
-        "INSERT INTO jobs ({COLUMNS}, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO jobs ({COLUMNS}, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (project_id, unique_key) WHERE unique_key IS NOT NULL AND finished_at IS NULL DO NOTHING"
     );
     let project = job.project_id.0.uuid();
@@ -123,6 +135,9 @@ pub(crate) fn insert(connection: &Connection, job: &JobRecord) -> Result<()> {
         job.result,
         job.created_at.micros(),
         job.finished_at.map(Timestamp::micros),
+        job.max_attempts,
+        job.correlation_id.as_ref().map(Uuid::as_bytes),
+        job.causation_id.as_ref().map(Uuid::as_bytes),
         due_at.map(Timestamp::micros),
     ];
     if connection.prepare_cached(&sql).carry()?.execute(values).carry()? == 1 {
@@ -226,18 +241,18 @@ fn line_up(connection: &Connection, project: ProjectId, order_key: Option<String
 }
 
 /// Takes due jobs one by one, because each one changes what is due in its line.
-fn claim(
-    connection: &Connection,
-    queue: &str,
-    owner: Uuid,
-    now: Timestamp,
-    until: Timestamp,
-    limit: usize,
-) -> Result<Vec<JobRecord>> {
-    let sql = "SELECT row FROM jobs WHERE queue = ?1 AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3";
-    let mut statement = connection.prepare_cached(sql).carry()?;
-    let rows = statement.query_map(params![queue, now.micros(), integer(limit)], |row| row.get(0)).carry()?;
-    let rows: Vec<i64> = rows.collect::<rusqlite::Result<_>>().carry()?;
+fn claim(connection: &Connection, claim: &JobClaim<'_>) -> Result<Vec<JobRecord>> {
+    let rows = match claim.project {
+        Some(project) => due_of(connection, claim, project)?,
+        None if claim.is_fair => due_in_turn(connection, claim)?,
+        None => {
+            let sql = "SELECT row FROM jobs WHERE queue = ?1 AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3";
+            let mut statement = connection.prepare_cached(sql).carry()?;
+            let values = params![claim.queue, claim.now.micros(), integer(claim.limit)];
+            let rows = statement.query_map(values, |row| row.get(0)).carry()?;
+            rows.collect::<rusqlite::Result<_>>().carry()?
+        }
+    };
     let sql = format!(
         "UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_token = lease_token + 1, lease_owner = ?2,
              lease_until = ?3, due_at = ?3 WHERE row = ?1 AND due_at <= ?4 RETURNING {COLUMNS}"
@@ -245,13 +260,40 @@ fn claim(
     let mut statement = connection.prepare_cached(&sql).carry()?;
     let mut claimed = Vec::with_capacity(rows.len());
     for row in rows {
-        let values = params![row, owner.as_bytes(), until.micros(), now.micros()];
+        let values = params![row, claim.owner.as_bytes(), claim.until.micros(), claim.now.micros()];
         if let Some(job) = statement.query_row(values, record).optional().carry()? {
             line_up(connection, job.project_id.0, job.order_key.clone())?;
             claimed.push(job);
         }
     }
     Ok(claimed)
+}
+
+/// The due jobs of one project.
+fn due_of(connection: &Connection, claim: &JobClaim<'_>, project: ProjectId) -> Result<Vec<i64>> {
+    let sql = "SELECT row FROM jobs WHERE queue = ?1 AND project_id = ?2 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4";
+    let mut statement = connection.prepare_cached(sql).carry()?;
+    let project = project.uuid();
+    let values = params![claim.queue, project.as_bytes(), claim.now.micros(), integer(claim.limit)];
+    let rows = statement.query_map(values, |row| row.get(0)).carry()?;
+    rows.collect::<rusqlite::Result<_>>().carry()
+}
+
+/// The first due job of every project, then the second of every one, and so on.
+fn due_in_turn(connection: &Connection, claim: &JobClaim<'_>) -> Result<Vec<i64>> {
+    let sql = "SELECT project_id FROM jobs WHERE queue = ?1 AND due_at IS NOT NULL AND project_id > ?2
+        ORDER BY project_id LIMIT 1";
+    let mut next = connection.prepare_cached(sql).carry()?;
+    // Below the nil id, which is the system's own.
+    let mut after: Vec<u8> = Vec::new();
+    let mut lines = Vec::new();
+    while let Some(project) = next.query_row(params![claim.queue, after], |row| row.id(0)).optional().carry()? {
+        after = project.as_bytes().to_vec();
+        lines.push(due_of(connection, claim, ProjectId::from_uuid(project))?);
+    }
+    let longest = lines.iter().map(Vec::len).max().unwrap_or_default();
+    let in_turn = (0..longest).flat_map(|place| lines.iter().filter_map(move |line| line.get(place).copied()));
+    Ok(in_turn.take(claim.limit).collect())
 }
 
 fn next_due(connection: &Connection, queue: &str) -> Result<Option<Timestamp>> {
@@ -299,20 +341,16 @@ pub(crate) fn select(scope: Scope, query: &JobQuery) -> (String, Vec<Sql>) {
 
 #[async_trait]
 impl JobRepository for SqliteStorage {
-    async fn claim_jobs(
-        &self,
-        queue: &str,
-        owner: Uuid,
-        now: Timestamp,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<JobRecord>> {
+    async fn claim_jobs(&self, wanted: JobClaim<'_>) -> Result<Vec<JobRecord>> {
         // Workers ask far more often than there is work; asking must not wait for the writer.
-        if self.read(|connection| next_due(connection, queue))?.is_none_or(|at| at > now) {
+        if self.read(|connection| next_due(connection, wanted.queue))?.is_none_or(|at| at > wanted.now) {
             return Ok(Vec::new());
         }
-        let queue = queue.to_owned();
-        let take = move |connection: &Transaction<'_>| claim(connection, &queue, owner, now, until, limit);
+        let queue = wanted.queue.to_owned();
+        let JobClaim { project, is_fair, owner, now, until, limit, .. } = wanted;
+        let take = move |connection: &Transaction<'_>| {
+            claim(connection, &JobClaim { queue: &queue, project, is_fair, owner, now, until, limit })
+        };
         self.writer.write::<_, Error>(take).await
     }
 

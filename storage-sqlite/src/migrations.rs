@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/002_secrets.sql"),
     include_str!("migrations/003_consumers.sql"),
     include_str!("migrations/004_copies.sql"),
+    include_str!("migrations/005_jobs.sql"),
 ];
 
 /// Marks the file as ours, for `file` and for people.

@@ -189,7 +189,10 @@ fn jobs_seek() {
     for plan in plans(&store, store.jobs(SCOPE, &keyed)) {
         assert!(plan.contains("jobs_key") || plan.starts_with("USE TEMP B-TREE"), "{plan}");
     }
-    seeks(&store, store.claim_jobs("timer", id(1), at(0), at(60), 5));
+    let claim = due("timer", at(0), at(60), 5);
+    seeks(&store, store.claim_jobs(claim));
+    seeks(&store, store.claim_jobs(ventros::storage::JobClaim { project: Some(PROJECT), ..claim }));
+    seeks(&store, store.claim_jobs(ventros::storage::JobClaim { is_fair: true, ..claim }));
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn check(file: &Path, acks: &BTreeMap<u128, u128>) {
         test: ventros::storage::Test::Equal("crash".into()),
     });
     assert_eq!(block_on(store.count(SCOPE, Kind::Contact, &tagged, true)).unwrap(), total);
-    assert_eq!(block_on(store.claim_jobs("timer", id(1), at(0), at(1), 1)).unwrap().len(), 1);
+    assert_eq!(block_on(store.claim_jobs(ventros::storage::testing::due("timer", at(0), at(1), 1))).unwrap().len(), 1);
     let jobs = JobQuery { limit: 1, ..JobQuery::default() };
     assert_eq!(block_on(store.jobs(SCOPE, &jobs)).unwrap().len(), 1);
     block_on(store.close()).unwrap();

@@ -19,7 +19,8 @@ pub use subscriptions::Settled;
 pub use ventros_sqlite::fork::{Fork, prepare as prepare_fork};
 pub use wire::Failure;
 
-use futures_util::future::{AbortHandle, abortable};
+use futures_util::future::{AbortHandle, abortable, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, TryFutureExt};
 use inside::Inside;
 use location::Location;
@@ -27,13 +28,14 @@ use outbox::Outbox;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use subscriptions::Subscriptions;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
-use ventros::engine::{Crm, Doorbell, RunReport, Settings};
+use ventros::engine::{CALLS, Crm, Doorbell, RunReport, Settings};
 use ventros::kernel::{Clock, Error, ErrorCode, Result, input};
 use ventros::system::SystemClock;
 use ventros_sqlite::fork;
@@ -67,10 +69,14 @@ struct Shared {
     work: Notify,
     /// Rings for the courier.
     mail: Notify,
+    /// Rings for the caller.
+    calls: Notify,
     /// Whoever works, one after the other, so that `run_pending` sees the end of it.
     turn: tokio::sync::Mutex<()>,
     /// Whoever delivers, one after the other. Taken after `turn` where both are.
     round: tokio::sync::Mutex<()>,
+    /// Held by the caller until its calls have ended.
+    outside: tokio::sync::Mutex<()>,
     closed: AtomicBool,
     process: u32,
 }
@@ -108,8 +114,10 @@ impl Engine {
             subscriptions: Subscriptions::default(),
             work: Notify::new(),
             mail: Notify::new(),
+            calls: Notify::new(),
             turn: tokio::sync::Mutex::new(()),
             round: tokio::sync::Mutex::new(()),
+            outside: tokio::sync::Mutex::new(()),
             closed: AtomicBool::new(false),
             process: std::process::id(),
         });
@@ -118,11 +126,13 @@ impl Engine {
             if let Some(shared) = weak.upgrade() {
                 shared.mail.notify_one();
                 shared.work.notify_one();
+                shared.calls.notify_one();
             }
         }));
         if options.background {
             handle.spawn(Inside::new(worker(shared.clone())));
             handle.spawn(Inside::new(courier(shared.clone())));
+            handle.spawn(Inside::new(caller(shared.clone())));
         }
         let calls = Arc::default();
         Ok(Engine { shared, runtime: Mutex::new(Some(runtime)), handle, calls, _doorbell: doorbell })
@@ -217,7 +227,9 @@ impl Engine {
             self.shared.outbox.push(Delivery::Completed { token, result: wire::answer(Err(ErrorCode::Closed.into())) });
         }
         let shared = self.shared.clone();
+        shared.calls.notify_one();
         let goodbye = async move {
+            let _outside = shared.outside.lock().await;
             let _turn = shared.turn.lock().await;
             let _round = shared.round.lock().await;
             shared.subscriptions.pump(&shared.outbox).await;
@@ -283,14 +295,18 @@ struct Report {
 }
 
 impl Shared {
-    /// Does what is due.
+    /// Does what is due inside.
     async fn work_off(&self) -> Result<RunReport> {
         let _turn = self.turn.lock().await;
-        self.crm.run_pending().await
+        self.crm.run_reactions_and_jobs().await
     }
 
+    /// Does everything that is due.
     async fn run_pending(&self) -> Result<Report> {
-        let work = self.work_off().await?;
+        let work = {
+            let _turn = self.turn.lock().await;
+            self.crm.run_pending().await?
+        };
         Ok(Report { work, delivered: self.deliver().await })
     }
 
@@ -309,6 +325,26 @@ async fn worker(shared: Arc<Shared>) {
         let naps = tokio::time::timeout(NAP, shared.work.notified());
         naps.await.ok();
     }
+}
+
+/// Makes the calls to the outside, side by side, and takes up new ones while others are under way: whoever is slow to answer
+/// keeps nobody waiting but those who wait for it.
+async fn caller(shared: Arc<Shared>) {
+    let _outside = shared.outside.lock().await;
+    let mut under_way = FuturesUnordered::new();
+    while !shared.closed.load(Ordering::SeqCst) {
+        let free = CALLS.saturating_sub(under_way.len());
+        // As in `worker`.
+        let claimed = AssertUnwindSafe(shared.crm.claim_calls(free)).catch_unwind().await;
+        let claimed = claimed.ok().and_then(Result::ok).unwrap_or_default();
+        under_way.extend(claimed.into_iter().map(|call| AssertUnwindSafe(call.run()).catch_unwind()));
+        let rung = pin!(tokio::time::timeout(NAP, shared.calls.notified()));
+        match under_way.is_empty() {
+            true => drop(rung.await),
+            false => drop(select(under_way.next(), rung).await),
+        }
+    }
+    while under_way.next().await.is_some() {}
 }
 
 /// Delivers whenever it is rung, beside the worker: who listens does not wait for reactions and jobs, of which a busy store

@@ -10,7 +10,7 @@ pub use aggregates::{AGGREGATES, AggregateType, CustomEvent, Event, JOURNALS, Jo
 pub use export::*;
 pub use sample::{EventSample, event_samples};
 
-use crate::engine::{Crm, JobType, Operation, Reaction, Sweep};
+use crate::engine::{Crm, JobType, Operation, OutsideJob, Reaction, Sweep};
 use crate::kernel::Result;
 
 /// The operation tables of all rooms.
@@ -70,8 +70,19 @@ pub const JOBS: &[&[JobType]] = &[
     crate::conversations::message::JOBS,
 ];
 
+/// Kinds of jobs that call the outside.
+pub const OUTSIDE_JOBS: &[&[OutsideJob]] = &[
+    #[cfg(test)]
+    crate::engine::tests::outside::JOBS,
+];
+
 /// What is looked for once when a process starts to work.
 pub const SWEEPS: &[&[Sweep]] = &[crate::conversations::session::SWEEPS];
+
+/// The kind of outside job of a name.
+pub fn outside_job(kind: &str) -> Option<&'static OutsideJob> {
+    OUTSIDE_JOBS.iter().flat_map(|table| table.iter()).find(|job| job.kind == kind)
+}
 
 /// The kind of job of a name.
 pub fn job_type(kind: &str) -> Option<&'static JobType> {

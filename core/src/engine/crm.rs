@@ -7,6 +7,7 @@ use super::memo::Memo;
 use super::operation::{Command, Operation, OperationKind, OperationScope, Query};
 use super::reader::Reader;
 use super::work::UnitOfWork;
+use crate::http::HttpTransport;
 use crate::kernel::{
     ActorRef, Clock, Component, Error, ErrorCode, IdGenerator, ProjectId, Result, Subject, Timestamp, parse_uuid,
 };
@@ -37,12 +38,20 @@ pub struct Settings {
     /// Seals secrets. Without it everything works except what needs to keep one, which fails with
     /// `encryption_not_configured`.
     pub keys: Option<Arc<dyn KeyProvider>>,
+    /// Takes calls to the outside. Without it, work that needs one waits.
+    pub http: Option<Arc<dyn HttpTransport>>,
 }
 
 impl Settings {
-    /// Without a vault.
+    /// Without a vault, and without a way to the outside.
     pub fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, ids: Arc<dyn IdGenerator>) -> Self {
-        Settings { storage, clock, ids, keys: None }
+        Settings { storage, clock, ids, keys: None, http: None }
+    }
+
+    /// With a way to the outside.
+    #[must_use]
+    pub fn with_http(self, http: Arc<dyn HttpTransport>) -> Self {
+        Settings { http: Some(http), ..self }
     }
 
     /// With a vault whose master keys come from here, such as a [`StaticKey`](crate::vault::StaticKey).
@@ -62,6 +71,7 @@ pub struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGenerator>,
     pub(crate) keys: Option<Arc<dyn KeyProvider>>,
+    pub(crate) http: Option<Arc<dyn HttpTransport>>,
     /// Names this process to leases.
     pub(crate) owner: Uuid,
     pub(crate) memo: Memo,
@@ -111,7 +121,7 @@ impl Crm {
     /// # Errors
     /// `copy_unfinished` when a [`copy`](super::copy) into the store was interrupted, `schema_too_new`, and what the store fails with.
     pub async fn open(settings: Settings) -> Result<Crm> {
-        let Settings { storage, clock, ids, keys } = settings;
+        let Settings { storage, clock, ids, keys, http } = settings;
         let tables: Vec<_> = crate::catalogue::AGGREGATES.iter().map(|aggregate| (aggregate.table)()).collect();
         storage.prepare(&tables).await?;
         if storage.copy_note().await?.is_some() {
@@ -124,6 +134,7 @@ impl Crm {
                 clock,
                 ids,
                 keys,
+                http,
                 owner,
                 memo: Memo::default(),
                 doorbells: Mutex::new(Vec::new()),

@@ -9,12 +9,13 @@ mod event;
 mod feeds;
 mod memo;
 mod operation;
+mod outside;
 mod reader;
 mod rebuild;
 mod secrets;
 mod sweep;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod work;
 mod worker;
 
@@ -27,6 +28,7 @@ pub use event::{Event, EventSet, Meta, declared_version, read_event};
 pub use feeds::*;
 pub(crate) use feeds::{check_attempts, check_name, check_patterns, is_built_in, new_consumer};
 pub use operation::*;
+pub use outside::*;
 pub use reader::Reader;
 pub use rebuild::Difference;
 pub(crate) use rebuild::{fold_into, meta_of, read};

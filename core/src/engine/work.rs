@@ -441,10 +441,14 @@ impl<'e> UnitOfWork<'e> {
             run_at: request.run_at,
             state: if request.parked { JobState::Parked } else { JobState::Scheduled },
             attempt: 0,
+            max_attempts: None,
             lease_token: 0,
             lease_until: None,
             last_error: None,
             result: None,
+            // The commit's own, which is known in the end.
+            correlation_id: None,
+            causation_id: self.context().causation_id.map(|id| id.uuid()),
             created_at: self.recorder.now,
             finished_at: None,
         }
@@ -538,6 +542,11 @@ impl<'e> UnitOfWork<'e> {
         let actor = raw(&self.recorder.actor)?;
         let metadata = context.metadata.as_ref().map(raw).transpose()?;
         let correlation_id = context.correlation_id.unwrap_or_else(|| CorrelationId::from_uuid(commit_id.uuid()));
+        for write in &mut self.jobs {
+            if let JobWrite::Enqueue(job) | JobWrite::Schedule(job) = write {
+                job.correlation_id = Some(correlation_id.uuid());
+            }
+        }
         let mut events = Vec::with_capacity(self.log.len());
         for event in &self.log {
             let data = raw(&event.event)?;

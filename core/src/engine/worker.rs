@@ -6,12 +6,15 @@ use super::event::Event;
 use super::feeds::{
     LEASE_SECONDS, backoff_micros, failed_again, given_up, hand_back, new_consumer, next_retried, park, progress,
 };
+use super::outside::{Answer, OUTSIDE, OutsideJob, Plan, hold};
 use super::work::UnitOfWork;
+use crate::http::HttpRequest;
 use crate::kernel::{
     ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp,
 };
 use crate::storage::{
-    Batch, CommitError, ConsumerProgress, ConsumerRecord, EventQuery, EventRecord, JobRecord, JobState, JobWrite, Scope,
+    Batch, CommitError, ConsumerProgress, ConsumerRecord, EventQuery, EventRecord, JobClaim, JobRecord, JobState,
+    JobWrite, Scope,
 };
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -45,6 +48,11 @@ pub enum JobOutcome {
     },
     /// Not yet: come again then. Does not count as a failure.
     Again(Timestamp),
+    /// It failed: come again then. Counts as a failure.
+    Retry {
+        at: Timestamp,
+        error: String,
+    },
     /// Waits for something else to happen, at most until then.
     Parked {
         until: Timestamp,
@@ -54,6 +62,51 @@ pub enum JobOutcome {
     Dead {
         error: String,
     },
+}
+
+/// One commit of a job's life.
+pub(super) enum JobStep<'s> {
+    Run(&'s JobType),
+    /// Leaves the request behind that is to be sent.
+    Plan(&'s OutsideJob, Option<HttpRequest>),
+    Settle(&'s OutsideJob, &'s Answer),
+}
+
+impl JobStep<'_> {
+    /// The outcome with which the job ends or is put back, if it does.
+    async fn take(&mut self, work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<Option<JobOutcome>> {
+        match self {
+            JobStep::Run(kind) => (kind.run)(work, job).await.map(Some),
+            JobStep::Settle(kind, answer) => (kind.settle)(work, job, answer).await.map(Some),
+            JobStep::Plan(kind, request) => match (kind.plan)(work, job).await? {
+                Plan::Settled(outcome) => {
+                    *request = None;
+                    Ok(Some(outcome))
+                }
+                Plan::Call(call) => {
+                    hold(work, job, &call);
+                    *request = Some(call);
+                    Ok(None)
+                }
+            },
+        }
+    }
+}
+
+impl JobOutcome {
+    /// What is written of it.
+    pub(crate) fn of(self, job: &JobRecord, at: Timestamp) -> JobWrite {
+        let tried = job.attempt;
+        let (state, run_at, attempt, error, result) = match self {
+            JobOutcome::Done { result } => (JobState::Succeeded, None, tried, None, result),
+            JobOutcome::Again(at) => (JobState::Scheduled, Some(at), tried.saturating_sub(1), None, None),
+            JobOutcome::Retry { at, error } => (JobState::Scheduled, Some(at), tried, Some(error), None),
+            JobOutcome::Parked { until, reason } => (JobState::Parked, Some(until), tried, Some(reason), None),
+            JobOutcome::Dead { error } => (JobState::Dead, None, tried, Some(error), None),
+        };
+        let (project_id, id, lease_token) = (job.project_id.0, job.id, job.lease_token);
+        JobWrite::Finish { project_id, id, lease_token, state, run_at, attempt, error, result, at }
+    }
 }
 
 /// What one [`run_pending`](Crm::run_pending) did.
@@ -77,19 +130,39 @@ const KEEP_DEAD_SECONDS: i64 = 90 * 24 * 3600;
 const PURGE_EVERY_SECONDS: i64 = 3600;
 
 impl Crm {
-    /// Runs everything that is due now: reactions to new events, timers, jobs. Returns when nothing is left to do.
+    /// Runs everything that is due now: reactions to new events, timers, jobs, calls to the outside. Returns when nothing is left to
+    /// do.
     pub async fn run_pending(&self) -> Result<RunReport> {
         let mut report = RunReport::default();
+        loop {
+            let before = report.clone();
+            self.run_inside(&mut report).await?;
+            self.run_calls(&mut report).await?;
+            if report == before {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// Runs everything that is due now and waits for nobody outside: for hosts that make the calls in a task of their own, with
+    /// [`claim_calls`](Crm::claim_calls).
+    pub async fn run_reactions_and_jobs(&self) -> Result<RunReport> {
+        let mut report = RunReport::default();
+        self.run_inside(&mut report).await?;
+        Ok(report)
+    }
+
+    async fn run_inside(&self, report: &mut RunReport) -> Result<()> {
         self.purge().await?;
         loop {
             let before = report.clone();
             let reactions = crate::catalogue::REACTIONS.iter().flat_map(|table| table.iter());
-            self.run_reactions(reactions, &mut report).await?;
+            self.run_reactions(reactions, report).await?;
             for queue in QUEUES {
-                self.run_queue(queue, &mut report).await?;
+                self.run_queue(queue, report).await?;
             }
-            if report == before && !self.sweep_once().await? {
-                return Ok(report);
+            if *report == before && !self.sweep_once().await? {
+                return Ok(());
             }
         }
     }
@@ -114,7 +187,8 @@ impl Crm {
     /// The next moment at which something becomes due, if it is known.
     pub async fn next_due(&self) -> Result<Option<Timestamp>> {
         let mut next: Option<Timestamp> = None;
-        for queue in QUEUES {
+        let outside = self.core.http.as_ref().map(|_| OUTSIDE);
+        for queue in QUEUES.iter().copied().chain(outside) {
             let due = self.core.storage.next_due(queue).await?;
             next = match (next, due) {
                 (Some(a), Some(b)) => Some(a.min(b)),
@@ -267,7 +341,9 @@ impl Crm {
         loop {
             let now = self.core.now();
             let until = now.plus_seconds(LEASE_SECONDS);
-            let jobs = self.core.storage.claim_jobs(queue, self.core.owner, now, until, BATCH).await?;
+            let owner = self.core.owner;
+            let claim = JobClaim { queue, project: None, is_fair: false, owner, now, until, limit: BATCH };
+            let jobs = self.core.storage.claim_jobs(claim).await?;
             if jobs.is_empty() {
                 return Ok(());
             }
@@ -290,50 +366,40 @@ impl Crm {
         match self.try_job(kind, job).await {
             Ok(()) => Ok(true),
             Err(error) if error.code() == ErrorCode::LeaseLost => Ok(true),
-            Err(error) => {
-                let text = told(&error);
-                if job.attempt >= kind.max_attempts {
-                    self.end_job(job, JobState::Dead, None, Some(text)).await?;
-                } else {
-                    let delay = backoff_micros(&self.core, job.attempt.max(1), 1, 300);
-                    let at = self.core.now().plus_micros(delay);
-                    self.end_job(job, JobState::Scheduled, Some(at), Some(text)).await?;
-                }
-                Ok(false)
-            }
+            Err(error) => self.job_failed(job, kind.max_attempts, told(&error)).await.map(|()| false),
         }
     }
 
+    /// Puts back a job that failed, or gives it up.
+    pub(super) async fn job_failed(&self, job: &JobRecord, max_attempts: u32, error: String) -> Result<()> {
+        if job.attempt >= job.max_attempts.unwrap_or(max_attempts) {
+            return self.end_job(job, JobState::Dead, None, Some(error)).await;
+        }
+        let delay = backoff_micros(&self.core, job.attempt.max(1), 1, 300);
+        let at = self.core.now().plus_micros(delay);
+        self.end_job(job, JobState::Scheduled, Some(at), Some(error)).await
+    }
+
     async fn try_job(&self, kind: &JobType, job: &JobRecord) -> Result<()> {
+        self.decide(job, kind.component, &mut JobStep::Run(kind)).await
+    }
+
+    /// Decides and commits a step of a job, again after a lost race: with an outcome the job ends or is put back in the same commit.
+    pub(super) async fn decide(&self, job: &JobRecord, component: Component, step: &mut JobStep<'_>) -> Result<()> {
         let project = Some(job.project_id.0).filter(|project| !project.is_system());
-        let mut context = Context::new(project, ActorRef::system(kind.component));
+        let mut context = Context::new(project, ActorRef::system(component));
         context.source = Source::Workflow;
-        context.command = kind.kind.to_owned();
-        context.correlation_id = Some(CorrelationId::from_uuid(job.id));
+        context.command = job.kind.clone();
+        context.correlation_id = Some(CorrelationId::from_uuid(job.correlation_id.unwrap_or(job.id)));
+        context.causation_id = job.causation_id.map(EventId::from_uuid);
         let context = Arc::new(context);
         let mut attempt = 0;
         loop {
             let mut work = UnitOfWork::new(&self.core, context.clone(), self.core.now());
-            let outcome = (kind.run)(&mut work, job).await?;
-            let now = work.now();
-            let (state, run_at, error, result) = match outcome {
-                JobOutcome::Done { result } => (JobState::Succeeded, None, None, result),
-                JobOutcome::Again(at) => (JobState::Scheduled, Some(at), None, None),
-                JobOutcome::Parked { until, reason } => (JobState::Parked, Some(until), Some(reason), None),
-                JobOutcome::Dead { error } => (JobState::Dead, None, Some(error), None),
-            };
-            let attempts = if state == JobState::Scheduled { job.attempt.saturating_sub(1) } else { job.attempt };
-            work.write_job(JobWrite::Finish {
-                project_id: job.project_id.0,
-                id: job.id,
-                lease_token: job.lease_token,
-                state,
-                run_at,
-                attempt: attempts,
-                error,
-                result,
-                at: now,
-            });
+            if let Some(outcome) = step.take(&mut work, job).await? {
+                let at = work.now();
+                work.write_job(outcome.of(job, at));
+            }
             match self.commit(work.finish(None, None).await?).await {
                 Ok(_) => return Ok(()),
                 Err(error) => {
@@ -344,7 +410,7 @@ impl Crm {
         }
     }
 
-    async fn end_job(
+    pub(super) async fn end_job(
         &self,
         job: &JobRecord,
         state: JobState,
@@ -371,7 +437,7 @@ impl Crm {
 }
 
 /// An error as those see it who look after the installation.
-fn told(error: &Error) -> String {
+pub(super) fn told(error: &Error) -> String {
     format!("{error:?}").chars().take(2_000).collect()
 }
 

@@ -143,6 +143,8 @@ pub enum JobWrite {
         result: Option<String>,
         at: Timestamp,
     },
+    /// Leaves a claimed job to its worker until then; nothing of the batch is written when the token is no longer current.
+    Extend { project_id: ProjectId, id: Uuid, lease_token: u64, until: Timestamp },
     /// Cancels a job that is open or dead; the token of a running one is void from then on.
     CancelJob { project_id: ProjectId, id: Uuid, at: Timestamp },
     /// Puts scheduled, parked or dead jobs to work; dead ones start with attempt 0. A dead job whose unique key has been taken by

@@ -127,19 +127,13 @@ pub trait ConsumerRepository: Send + Sync {
 /// Durable jobs and timers.
 #[async_trait]
 pub trait JobRepository: Send + Sync {
-    /// Claims up to `limit` due jobs of `queue`: earliest first, one running job per order key, fenced by a token.
+    /// Claims due jobs of a queue: earliest first, one running job per order key, fenced by a token. A fair claim takes the
+    /// first of every project, then the second of every one, and so on.
     ///
     /// Due are scheduled and parked jobs whose time has come, and running ones whose lease expired. Every claim counts as an
     /// attempt. The scheduled jobs of one order key and project run in id order: the first one holds back the others,
     /// even while it waits for its next attempt. Parked jobs hold nobody back.
-    async fn claim_jobs(
-        &self,
-        queue: &str,
-        owner: Uuid,
-        now: Timestamp,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<JobRecord>>;
+    async fn claim_jobs(&self, claim: JobClaim<'_>) -> Result<Vec<JobRecord>>;
 
     async fn job(&self, scope: Scope, id: Uuid) -> Result<Option<JobRecord>>;
 

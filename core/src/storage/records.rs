@@ -255,12 +255,33 @@ pub struct JobRecord {
     pub run_at: Timestamp,
     pub state: JobState,
     pub attempt: u32,
+    /// After so many tries it is given up; as its kind says unless told.
+    pub max_attempts: Option<u32>,
     pub lease_token: u64,
     pub lease_until: Option<Timestamp>,
     pub last_error: Option<String>,
     pub result: Option<String>,
+    /// The flow that it belongs to.
+    pub correlation_id: Option<Uuid>,
+    /// The event whose reaction enqueued it.
+    pub causation_id: Option<Uuid>,
     pub created_at: Timestamp,
     pub finished_at: Option<Timestamp>,
+}
+
+/// Which due jobs to take.
+#[derive(Debug, Clone, Copy)]
+pub struct JobClaim<'a> {
+    pub queue: &'a str,
+    /// Only of this project.
+    pub project: Option<ProjectId>,
+    /// Takes the projects in turn, so that nobody waits for the thousand jobs of another; earliest first alone otherwise.
+    pub is_fair: bool,
+    pub owner: Uuid,
+    pub now: Timestamp,
+    /// When the lease ends.
+    pub until: Timestamp,
+    pub limit: usize,
 }
 
 /// Which jobs to show.

@@ -4,8 +4,8 @@ use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Timestamp};
 use crate::storage::{
     Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository, CopyRepository, CopyStep,
     DeadLetter, DeadLetterQuery, EventQuery, EventRecord, EventRepository, Filter, Find, Found, Holder,
-    IdempotencyRecord, JobQuery, JobRecord, JobRepository, KeyOwner, KeyRef, RowPage, Scope, SearchHit, SecretRecord,
-    SecretRepository, Section, Snapshot, SnapshotRepository, Storage, Table,
+    IdempotencyRecord, JobClaim, JobQuery, JobRecord, JobRepository, KeyOwner, KeyRef, RowPage, Scope, SearchHit,
+    SecretRecord, SecretRepository, Section, Snapshot, SnapshotRepository, Storage, Table,
 };
 use async_trait::async_trait;
 use std::future::Future;
@@ -177,15 +177,8 @@ impl ConsumerRepository for WatchedStorage {
 
 #[async_trait]
 impl JobRepository for WatchedStorage {
-    async fn claim_jobs(
-        &self,
-        queue: &str,
-        owner: Uuid,
-        now: Timestamp,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<JobRecord>> {
-        self.pass("claim_jobs", self.inner.claim_jobs(queue, owner, now, until, limit)).await
+    async fn claim_jobs(&self, claim: JobClaim<'_>) -> Result<Vec<JobRecord>> {
+        self.pass("claim_jobs", self.inner.claim_jobs(claim)).await
     }
 
     async fn job(&self, scope: Scope, id: Uuid) -> Result<Option<JobRecord>> {

@@ -202,10 +202,13 @@ fn add_job(fields: &mut Fields, job: &JobRecord) {
         run_at,
         state,
         attempt,
+        max_attempts,
         lease_token,
         lease_until,
         last_error,
         result,
+        correlation_id,
+        causation_id,
         created_at,
         finished_at,
     } = job;
@@ -213,5 +216,6 @@ fn add_job(fields: &mut Fields, job: &JobRecord) {
     fields.optional_text(order_key.as_ref()).text(payload).instant(*run_at).text(state.as_str());
     fields.number((*attempt).into()).number(*lease_token).optional_instant(*lease_until);
     fields.optional_text(last_error.as_ref()).optional_text(result.as_ref()).instant(*created_at);
-    fields.optional_instant(*finished_at);
+    fields.optional_instant(*finished_at).number(max_attempts.map_or(0, |most| u64::from(most) + 1));
+    fields.optional(*correlation_id, Fields::id).optional(*causation_id, Fields::id);
 }

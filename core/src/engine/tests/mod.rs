@@ -3,6 +3,7 @@
 mod commands;
 mod limits;
 mod log;
+pub(crate) mod outside;
 
 use super::{Context, Project};
 use crate::kernel::{ErrorCode, ProjectId, Result};

@@ -1,16 +1,18 @@
 //! Jobs in memory.
 
-use super::super::{JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
+use super::super::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
 use super::{Contents, MemoryStorage};
 use crate::kernel::{Error, ProjectId, Result, Timestamp};
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 impl Contents {
     /// True when `write` may be done: its lease is current and its id is new.
     pub(super) fn lease_is_current(&self, write: &JobWrite) -> bool {
         match write {
-            JobWrite::Finish { project_id, id, lease_token, .. } => self.jobs.get(id).is_some_and(|job| {
+            JobWrite::Finish { project_id, id, lease_token, .. }
+            | JobWrite::Extend { project_id, id, lease_token, .. } => self.jobs.get(id).is_some_and(|job| {
                 job.project_id.0 == *project_id && job.lease_token == *lease_token && job.state == JobState::Running
             }),
             _ => true,
@@ -42,6 +44,11 @@ impl Contents {
     pub(super) fn write_job(&mut self, write: JobWrite) {
         match write {
             JobWrite::Finish { .. } => {}
+            JobWrite::Extend { id, until, .. } => {
+                if let Some(job) = self.jobs.get_mut(&id) {
+                    job.lease_until = Some(until);
+                }
+            }
             JobWrite::Enqueue(job) => {
                 if self.open_job(job.project_id.0, job.unique_key.as_deref()).is_none() {
                     self.jobs.insert(job.id, job);
@@ -143,28 +150,40 @@ fn revoke(job: &mut JobRecord) {
 
 #[async_trait]
 impl JobRepository for MemoryStorage {
-    async fn claim_jobs(
-        &self,
-        queue: &str,
-        _owner: Uuid,
-        now: Timestamp,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<JobRecord>> {
+    async fn claim_jobs(&self, claim: JobClaim<'_>) -> Result<Vec<JobRecord>> {
         let mut contents = self.contents()?;
-        let queued = contents.jobs.values().filter(|job| job.queue == queue);
-        let due = queued.filter_map(|job| Some((contents.due_at(job)?, job.id)));
-        let mut due: Vec<(Timestamp, Uuid)> = due.filter(|(at, _)| *at <= now).collect();
+        let wanted = |job: &&JobRecord| {
+            job.queue == claim.queue && claim.project.is_none_or(|project| job.project_id.0 == project)
+        };
+        let due = contents.jobs.values().filter(wanted).filter_map(|job| {
+            let at = contents.due_at(job).filter(|at| *at <= claim.now)?;
+            Some((at, job.id, job.project_id))
+        });
+        let mut due: Vec<_> = due.collect();
         due.sort();
+        if claim.is_fair {
+            let mut places = BTreeMap::new();
+            let mut in_turn: Vec<_> = due
+                .into_iter()
+                .map(|(at, id, project)| {
+                    let place: &mut usize = places.entry(project).or_default();
+                    *place += 1;
+                    (*place, at, id, project)
+                })
+                .collect();
+            in_turn.sort();
+            due = in_turn.into_iter().map(|(_, at, id, project)| (at, id, project)).collect();
+        }
         let mut claimed = Vec::new();
-        for (_, id) in due {
-            // A claim before this one may have taken the turn of its order key.
-            let is_due = contents.jobs.get(&id).and_then(|job| contents.due_at(job)).is_some_and(|at| at <= now);
-            let Some(job) = contents.jobs.get_mut(&id).filter(|_| is_due && claimed.len() < limit) else { continue };
+        for (_, id, _) in due {
+            let is_due = contents.jobs.get(&id).and_then(|job| contents.due_at(job)).is_some_and(|at| at <= claim.now);
+            let Some(job) = contents.jobs.get_mut(&id).filter(|_| is_due && claimed.len() < claim.limit) else {
+                continue;
+            };
             job.attempt += 1;
             job.state = JobState::Running;
             job.lease_token += 1;
-            job.lease_until = Some(until);
+            job.lease_until = Some(claim.until);
             claimed.push(job.clone());
         }
         Ok(claimed)

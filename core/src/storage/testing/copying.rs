@@ -61,6 +61,9 @@ fn ordered(number: u128, line: &str, state: JobState) -> JobRecord {
         order_key: Some(line.to_owned()),
         unique_key: Some(format!("key \u{e9} {number}")),
         state,
+        max_attempts: Some(3),
+        correlation_id: Some(id(number)),
+        causation_id: Some(id(number + 1)),
         ..job(number, i64::try_from(number).unwrap())
     }
 }
@@ -162,7 +165,7 @@ async fn work(store: &dyn Storage) {
     ];
     let writes = jobs.into_iter().map(JobWrite::Enqueue).collect();
     committed(store.commit(Batch { jobs: writes, ..Batch::default() }).await);
-    let claimed = store.claim_jobs("timer", id(77), at(20), at(60), 10).await.unwrap();
+    let claimed = store.claim_jobs(due("timer", at(20), at(60), 10)).await.unwrap();
     let finish = |number: u128, state: JobState| {
         let job = claimed.iter().find(|job| job.id == id(number)).unwrap();
         JobWrite::Finish {
@@ -324,8 +327,8 @@ pub async fn a_copy_lives_on(place: &dyn Place) {
     committed(store.commit(snapshots([free])).await);
 
     let ids = |jobs: Vec<JobRecord>| jobs.into_iter().map(|job| job.id.as_u128()).collect::<Vec<_>>();
-    assert_eq!(ids(store.claim_jobs("timer", id(1), at(59), at(90), 10).await.unwrap()), [8]);
-    assert_eq!(ids(store.claim_jobs("timer", id(1), at(60), at(90), 10).await.unwrap()), [1, 3]);
+    assert_eq!(ids(store.claim_jobs(due("timer", at(59), at(90), 10)).await.unwrap()), [8]);
+    assert_eq!(ids(store.claim_jobs(due("timer", at(60), at(90), 10)).await.unwrap()), [1, 3]);
     assert!(store.claim_consumer(PROJECT, "c3", id(1), at(0), at(9)).await.unwrap().is_some());
     assert!(store.claim_consumer(PROJECT, "c2", id(1), at(0), at(9)).await.unwrap().is_none());
     assert!(store.claim_consumer(PROJECT, "c1", id(1), at(0), at(9)).await.unwrap().is_some());

@@ -2,7 +2,7 @@
 
 use super::snapshots::{finish, finish_at};
 use super::*;
-use crate::storage::{Batch, CommitError, JobQuery, JobRecord, JobState, JobWrite, Scope};
+use crate::storage::{Batch, CommitError, JobClaim, JobQuery, JobRecord, JobState, JobWrite, ProjectIdOrNil, Scope};
 use std::sync::Barrier;
 
 const SCOPE: Scope = Scope::Project(PROJECT);
@@ -12,7 +12,7 @@ async fn write(store: &dyn Storage, jobs: impl IntoIterator<Item = JobWrite>) {
 }
 
 async fn claim(store: &dyn Storage, now: i64) -> Vec<JobRecord> {
-    store.claim_jobs("timer", id(1), at(now), at(now + 60), 10).await.unwrap()
+    store.claim_jobs(due("timer", at(now), at(now + 60), 10)).await.unwrap()
 }
 
 fn ids(jobs: &[JobRecord]) -> Vec<u128> {
@@ -43,7 +43,7 @@ pub async fn due_jobs_are_claimed_in_order(place: &dyn Place) {
     assert_eq!(get(&*store, 1).await, job(1, 30));
     assert_eq!(store.next_due("timer").await.unwrap(), Some(at(10)));
     assert!(claim(&*store, 9).await.is_empty());
-    let first = store.claim_jobs("timer", id(1), at(50), at(110), 2).await.unwrap();
+    let first = store.claim_jobs(due("timer", at(50), at(110), 2)).await.unwrap();
     assert_eq!(ids(&first), [2, 3]);
     assert_eq!((first[0].state, first[0].attempt, first[0].lease_token), (JobState::Running, 1, 1));
     assert_eq!(first[0].lease_until, Some(at(110)));
@@ -73,6 +73,43 @@ pub async fn a_token_fences_out_the_slow(place: &dyn Place) {
     let done = get(&*store, 1).await;
     assert_eq!((done.state, done.finished_at, done.lease_until), (JobState::Succeeded, Some(at(100)), None));
     assert_eq!(store.next_due("timer").await.unwrap(), None);
+}
+
+pub async fn projects_take_turns(place: &dyn Place) {
+    let store = place.open().await;
+    let of_another = |number, due| JobRecord { project_id: ProjectIdOrNil(OTHER_PROJECT), ..job(number, due) };
+    write(&*store, enqueue([job(1, 10), job(2, 11), job(3, 12), of_another(4, 20), of_another(5, 21), job(6, 99)]))
+        .await;
+    let claim = |limit| JobClaim { is_fair: true, ..due("timer", at(50), at(60), limit) };
+    assert_eq!(ids(&store.claim_jobs(claim(3)).await.unwrap()), [1, 4, 2]);
+    assert_eq!(ids(&store.claim_jobs(claim(9)).await.unwrap()), [3, 5]);
+    assert!(store.claim_jobs(claim(9)).await.unwrap().is_empty());
+}
+
+pub async fn a_claim_may_be_of_one_project(place: &dyn Place) {
+    let store = place.open().await;
+    let of_another = |number, due| JobRecord { project_id: ProjectIdOrNil(OTHER_PROJECT), ..job(number, due) };
+    write(&*store, enqueue([job(1, 10), of_another(2, 20), of_another(3, 19), of_another(4, 99)])).await;
+    let claim = JobClaim { project: Some(OTHER_PROJECT), ..due("timer", at(50), at(60), 9) };
+    assert_eq!(ids(&store.claim_jobs(claim).await.unwrap()), [3, 2]);
+    assert_eq!(ids(&self::claim(&*store, 50).await), [1]);
+}
+
+pub async fn a_worker_keeps_its_job_for_longer(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, enqueue([job(1, 0)])).await;
+    let held = claim(&*store, 0).await.remove(0);
+    let extend = |project_id, lease_token| JobWrite::Extend { project_id, id: id(1), lease_token, until: at(500) };
+    for wrong in [extend(PROJECT, held.lease_token + 1), extend(OTHER_PROJECT, held.lease_token)] {
+        let batch = Batch { jobs: vec![wrong], ..Batch::default() };
+        assert_eq!(store.commit(batch).await, Err(CommitError::LeaseLost));
+    }
+    write(&*store, [extend(PROJECT, held.lease_token)]).await;
+    assert!(claim(&*store, 499).await.is_empty());
+    assert_eq!(get(&*store, 1).await, JobRecord { lease_until: Some(at(500)), ..held.clone() });
+    assert_eq!(claim(&*store, 500).await.remove(0).lease_token, held.lease_token + 1);
+    let late = Batch { jobs: vec![extend(PROJECT, held.lease_token)], ..Batch::default() };
+    assert_eq!(store.commit(late).await, Err(CommitError::LeaseLost));
 }
 
 pub async fn a_unique_key_holds_while_open(place: &dyn Place) {

@@ -2,8 +2,8 @@
 
 use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Subject, Timestamp, fold};
 use crate::storage::{
-    Batch, Column, Committed, EventRecord, FieldKind, Fields, Index, IndexChange, JobRecord, JobState, ProjectIdOrNil,
-    SnapshotWrite, Storage, Table, Value,
+    Batch, Column, Committed, EventRecord, FieldKind, Fields, Index, IndexChange, JobClaim, JobRecord, JobState,
+    ProjectIdOrNil, SnapshotWrite, Storage, Table, Value,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -216,13 +216,21 @@ pub fn job(number: u128, due: i64) -> JobRecord {
         run_at: at(due),
         state: JobState::Scheduled,
         attempt: 0,
+        max_attempts: None,
         lease_token: 0,
         lease_until: None,
         last_error: None,
         result: None,
+        correlation_id: None,
+        causation_id: None,
         created_at: at(0),
         finished_at: None,
     }
+}
+
+/// A claim of jobs, earliest first.
+pub fn due(queue: &str, now: Timestamp, until: Timestamp, limit: usize) -> JobClaim<'_> {
+    JobClaim { queue, project: None, is_fair: false, owner: id(1), now, until, limit }
 }
 
 /// A sort value as a test writes it.

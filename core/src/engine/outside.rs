@@ -1,0 +1,113 @@
+//! Jobs whose work is a call to the outside. Each is planned in one commit, called without any lock or transaction, and settled in
+//! another: when the process dies between, the lease ends and the call is made again with the same idempotency key, the job's id.
+
+use super::crm::Crm;
+use super::work::UnitOfWork;
+use super::worker::{JobOutcome, JobStep, RunReport, told};
+use crate::http::{HttpFailure, HttpRequest, HttpResponse, HttpTransport};
+use crate::kernel::{Component, ErrorCode, Result};
+use crate::storage::{JobClaim, JobRecord, JobState, JobWrite};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::sync::Arc;
+
+/// The queue of jobs that call the outside.
+pub const OUTSIDE: &str = "outside";
+/// How many calls of one process are under way at most.
+pub const CALLS: usize = 16;
+/// How long a job is held until its call is planned, and after the call has ended, in seconds.
+const GRACE_SECONDS: i64 = 30;
+
+/// What came of a call.
+pub type Answer = std::result::Result<HttpResponse, HttpFailure>;
+
+/// A kind of job whose work is a call to the outside. Its jobs are in the queue [`OUTSIDE`].
+pub struct OutsideJob {
+    pub kind: &'static str,
+    pub component: Component,
+    /// Tries that fail with an error of ours; what the other side answers is for `settle` to judge.
+    pub max_attempts: u32,
+    /// Decides what to call. What it writes commits before the call is made.
+    pub plan: for<'a> fn(&'a mut UnitOfWork<'_>, &'a JobRecord) -> BoxFuture<'a, Result<Plan>>,
+    /// Takes in what came of it. What it writes commits with the end of the job.
+    pub settle: for<'a> fn(&'a mut UnitOfWork<'_>, &'a JobRecord, &'a Answer) -> BoxFuture<'a, Result<JobOutcome>>,
+}
+
+/// What a job is about to do.
+#[derive(Debug)]
+pub enum Plan {
+    Call(HttpRequest),
+    /// Nothing needs to be called.
+    Settled(JobOutcome),
+}
+
+/// One piece of work that waits for the outside. It does nothing before it is run.
+pub struct OutsideCall {
+    crm: Crm,
+    http: Arc<dyn HttpTransport>,
+    job: JobRecord,
+}
+
+impl OutsideCall {
+    /// Makes the call; false when it failed and was put back or given up.
+    ///
+    /// # Errors
+    /// What the store fails with; the job comes again when its lease ends.
+    pub async fn run(self) -> Result<bool> {
+        let OutsideCall { crm, http, job } = self;
+        let Some(kind) = crate::catalogue::outside_job(&job.kind) else {
+            crm.end_job(&job, JobState::Dead, None, Some(ErrorCode::JobKindUnknown.as_str().to_owned())).await?;
+            return Ok(false);
+        };
+        match crm.make_call(kind, &*http, &job).await {
+            Ok(()) => Ok(true),
+            // It is somebody else's now.
+            Err(error) if error.code() == ErrorCode::LeaseLost => Ok(true),
+            Err(error) => crm.job_failed(&job, kind.max_attempts, told(&error)).await.map(|()| false),
+        }
+    }
+}
+
+impl Crm {
+    /// Takes jobs that are due to call the outside, the projects in turn; none without a transport. Whoever takes some runs them at
+    /// once, side by side.
+    pub async fn claim_calls(&self, limit: usize) -> Result<Vec<OutsideCall>> {
+        let Some(http) = self.core.http.clone() else { return Ok(Vec::new()) };
+        let now = self.core.now();
+        let (owner, until) = (self.core.owner, now.plus_seconds(GRACE_SECONDS));
+        let claim = JobClaim { queue: OUTSIDE, project: None, is_fair: true, owner, now, until, limit };
+        let jobs = self.core.storage.claim_jobs(claim).await?;
+        Ok(jobs.into_iter().map(|job| OutsideCall { crm: self.clone(), http: http.clone(), job }).collect())
+    }
+
+    /// Makes all calls that are due, [`CALLS`] at a time.
+    pub(super) async fn run_calls(&self, report: &mut RunReport) -> Result<()> {
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            for call in self.claim_calls(CALLS - under_way.len()).await? {
+                under_way.push(call.run());
+            }
+            let Some(ended) = under_way.next().await else { return Ok(()) };
+            report.jobs += 1;
+            if !ended? {
+                report.failures += 1;
+            }
+        }
+    }
+
+    async fn make_call(&self, kind: &OutsideJob, http: &dyn HttpTransport, job: &JobRecord) -> Result<()> {
+        let mut plan = JobStep::Plan(kind, None);
+        self.decide(job, kind.component, &mut plan).await?;
+        let JobStep::Plan(_, Some(request)) = plan else { return Ok(()) };
+        let answer = http.send(request).await;
+        self.decide(job, kind.component, &mut JobStep::Settle(kind, &answer)).await
+    }
+}
+
+/// Keeps the job for as long as its call may take.
+pub(super) fn hold(work: &mut UnitOfWork<'_>, job: &JobRecord, call: &HttpRequest) {
+    let seconds = i64::try_from(call.timeout.as_secs()).unwrap_or(i64::MAX / 2);
+    let until = work.now().plus_seconds(seconds.saturating_add(GRACE_SECONDS));
+    let (project_id, id, lease_token) = (job.project_id.0, job.id, job.lease_token);
+    work.write_job(JobWrite::Extend { project_id, id, lease_token, until });
+}
