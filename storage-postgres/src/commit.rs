@@ -389,10 +389,6 @@ fn reach<'b>(batches: impl Iterator<Item = &'b Batch>) -> Reach {
 
 /// The one project, or the one actor, that a batch is about.
 pub(crate) fn only(batch: &Batch) -> Option<Uuid> {
-    let secrets = batch.secrets.iter().map(|write| match write {
-        SecretWrite::Put { record, .. } => record.project_id.uuid(),
-        SecretWrite::Shred { project_id, .. } => project_id.uuid(),
-    });
     let ended = batch.jobs.iter().filter_map(|job| match job {
         JobWrite::Finish { project_id, .. } | JobWrite::Extend { project_id, .. } => Some(project_id.uuid()),
         _ => None,
@@ -400,7 +396,6 @@ pub(crate) fn only(batch: &Batch) -> Option<Uuid> {
     let mut whose = projects(batch)
         .map(ProjectId::uuid)
         .chain(ended)
-        .chain(secrets)
         .chain(batch.consumer.iter().map(|progress| progress.project_id.uuid()))
         .chain(batch.consumers.iter().map(|write| write.project().uuid()))
         .chain(batch.idempotency.iter().map(|record| record.scope));
@@ -409,7 +404,7 @@ pub(crate) fn only(batch: &Batch) -> Option<Uuid> {
     (!is_all && whose.all(|other| other == first)).then_some(first)
 }
 
-/// The projects whose snapshots, events or jobs are written. What only ends a job needs no head.
+/// The projects whose snapshots, events, jobs or secrets are written. What only ends a job needs no head.
 fn projects(batch: &Batch) -> impl Iterator<Item = ProjectId> {
     let jobs = batch.jobs.iter().filter_map(|job| match job {
         JobWrite::Enqueue(job) | JobWrite::Schedule(job) => Some(job.project_id.0),
@@ -419,7 +414,8 @@ fn projects(batch: &Batch) -> impl Iterator<Item = ProjectId> {
         JobWrite::Finish { .. } | JobWrite::Extend { .. } | JobWrite::Purge { .. } => None,
     });
     let snapshots = batch.snapshots.iter().map(|write| write.project_id);
-    snapshots.chain(batch.events.iter().map(|event| event.project_id.0)).chain(jobs)
+    let secrets = batch.secrets.iter().map(SecretWrite::project);
+    snapshots.chain(batch.events.iter().map(|event| event.project_id.0)).chain(jobs).chain(secrets)
 }
 
 /// Locks the heads of all projects and moves them behind the new events. Projects with snapshots but no events yet are known all

@@ -9,8 +9,8 @@ use ventros::kernel::{Kind, Result};
 use ventros::storage::testing::*;
 use ventros::storage::{
     Batch, ConsumerRepository, ConsumerStatus, DeadLetterQuery, EventQuery, EventRepository, FieldKind, Filter,
-    FilterExpression, Find, JobQuery, JobRecord, JobRepository, JobWrite, KeyRef, ProjectIdOrNil, Scope,
-    SecretRepository, SecretWrite, SnapshotRepository, Sort, Storage,
+    FilterExpression, Find, JobQuery, JobRecord, JobRepository, JobWrite, KeyRef, ProjectIdOrNil, Scope, SecretQuery,
+    SecretRecord, SecretRepository, SecretWrite, SnapshotRepository, Sort, Storage,
 };
 use ventros::testing::block_on;
 
@@ -135,9 +135,29 @@ fn a_batch() -> Batch {
             JobWrite::Cancel { project_id: PROJECT, unique_key: "k".into(), at: at(0) },
             JobWrite::Release { project_id: PROJECT, ids: vec![id(1)], run_at: at(0) },
         ],
-        secrets: vec![SecretWrite::Shred { project_id: PROJECT, id: id(1), revision: 1 }],
+        secrets: secret_writes(),
         ..Batch::default()
     }
+}
+
+fn secret_writes() -> Vec<SecretWrite> {
+    let record = SecretRecord {
+        project_id: PROJECT,
+        id: id(2),
+        revision: 1,
+        owner: contact(1),
+        field: "a".into(),
+        key_id: "k".into(),
+        sealed: "s".into(),
+        created_at: at(0),
+    };
+    vec![
+        SecretWrite::Put(record.clone()),
+        SecretWrite::Newest { project_id: PROJECT, id: id(2), revision: 1, owner: contact(1) },
+        SecretWrite::Reseal { record, replaces: "k".into() },
+        SecretWrite::Shred { project_id: PROJECT, id: id(1), revision: 1 },
+        SecretWrite::ShredAll { project_id: PROJECT },
+    ]
 }
 
 async fn commit(store: &PostgresStorage, batch: Batch) -> Result<()> {
@@ -156,6 +176,9 @@ fn lookups_seek() {
     seeks(&store, store.idempotent(id(1), "k", at(0)));
     seeks(&store, store.head(PROJECT));
     seeks(&store, store.secret(PROJECT, id(1), None));
+    let secrets = SecretQuery { key_id: "k".into(), after: Some((PROJECT, id(1), 1)), limit: 10 };
+    seeks(&store, store.secrets_under(SCOPE, &secrets));
+    seeks(&store, store.secrets_under(Scope::Installation, &secrets));
     seeks(&store, store.search(SCOPE, Kind::Contact, "n1", 10));
     seeks(&store, store.consumers(SCOPE));
 }
@@ -269,6 +292,7 @@ fn statements_of_a_project_are_its_own() {
         store.job(SCOPE, id(1)).await?;
         store.jobs(SCOPE, &JobQuery { limit: 5, ..JobQuery::default() }).await?;
         store.secret(PROJECT, id(1), None).await?;
+        store.secrets_under(SCOPE, &SecretQuery { key_id: "k".into(), after: None, limit: 5 }).await?;
         commit(&store, a_batch()).await
     };
     for (reach, sql, _) in statements(run) {

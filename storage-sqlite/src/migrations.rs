@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/003_consumers.sql"),
     include_str!("migrations/004_copies.sql"),
     include_str!("migrations/005_jobs.sql"),
+    include_str!("migrations/006_secret_places.sql"),
 ];
 
 /// Marks the file as ours, for `file` and for people.

@@ -9,7 +9,7 @@ use ventros::kernel::{Kind, Result};
 use ventros::storage::testing::*;
 use ventros::storage::{
     ConsumerWrite, EventQuery, EventRepository, FieldKind, Filter, Find, JobQuery, JobRepository, JobWrite, KeyRef,
-    Scope, SecretRepository, SecretWrite, SnapshotRepository, Sort, Storage,
+    Scope, SecretQuery, SecretRecord, SecretRepository, SecretWrite, SnapshotRepository, Sort, Storage,
 };
 use ventros::testing::block_on;
 
@@ -109,6 +109,9 @@ fn lookups_seek() {
     seeks(&store, store.idempotent(id(1), "k", at(0)));
     seeks(&store, store.head(PROJECT));
     seeks(&store, store.secret(PROJECT, id(1), None));
+    let query = SecretQuery { key_id: "k".into(), after: Some((PROJECT, id(1), 1)), limit: 10 };
+    seeks(&store, store.secrets_under(SCOPE, &query));
+    seeks(&store, store.secrets_under(Scope::Installation, &query));
 }
 
 #[test]
@@ -215,7 +218,23 @@ fn writes_seek() {
         ConsumerWrite::DiscardDeadLetters { project_id, name: name.clone(), event_ids },
         ConsumerWrite::Delete { project_id, name },
     ];
-    batch.secrets = vec![SecretWrite::Shred { project_id: PROJECT, id: id(1), revision: 1 }];
+    let record = SecretRecord {
+        project_id: PROJECT,
+        id: id(2),
+        revision: 1,
+        owner: contact(1),
+        field: "a".into(),
+        key_id: "k".into(),
+        sealed: "s".into(),
+        created_at: at(0),
+    };
+    batch.secrets = vec![
+        SecretWrite::Put(record.clone()),
+        SecretWrite::Newest { project_id: PROJECT, id: id(2), revision: 1, owner: contact(1) },
+        SecretWrite::Reseal { record, replaces: "k".into() },
+        SecretWrite::Shred { project_id: PROJECT, id: id(1), revision: 1 },
+        SecretWrite::ShredAll { project_id: OTHER_PROJECT },
+    ];
     let commit = async {
         committed(store.commit(batch).await);
         Ok(())

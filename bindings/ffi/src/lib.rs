@@ -86,8 +86,8 @@ impl Engine {
     /// it if there is none.
     ///
     /// `options` is JSON: `background` (default true) runs reactions, timers and deliveries on the runtime;
-    /// `encryption_key` (32 bytes in base64) opens the vault; `seed`, beside a manual clock, makes ids that repeat
-    /// themselves, for tests.
+    /// `encryption_key` (32 bytes in base64) opens the vault, with `old_encryption_keys` for what is still sealed under
+    /// them; `seed`, beside a manual clock, makes ids that repeat themselves, for tests.
     pub fn open(location: &str, options: &[u8], clock: Option<Arc<ManualClock>>) -> Result<Engine, Failure> {
         if fork::is_torn() {
             let error = Error::new(ErrorCode::Forked).message("this process was forked in the middle of a call");

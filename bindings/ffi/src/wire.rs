@@ -11,7 +11,7 @@ use ventros::kernel::{
 };
 use ventros::seeded::SeededIds;
 use ventros::system::SystemIds;
-use ventros::vault::{KeyProvider, StaticKey};
+use ventros::vault::{KeyProvider, KeyRing, MasterKey, StaticKey};
 
 /// An error that a method raises instead of answering.
 #[derive(Debug, Clone)]
@@ -87,17 +87,26 @@ pub(crate) struct OpenOptions {
     pub background: bool,
     /// 32 bytes in base64; without it nothing that needs a vault works.
     pub encryption_key: Option<SecretText>,
+    /// Keys that were in use before, in base64: what is still sealed under them opens.
+    pub old_encryption_keys: Vec<SecretText>,
     /// For tests: ids and secrets that depend on it alone.
     pub seed: Option<u64>,
 }
 
 impl OpenOptions {
     /// # Errors
-    /// `input_invalid` and `key_length_invalid` at `encryption_key`.
+    /// `input_invalid` and `key_length_invalid` at the key; `field_required` at `encryption_key` for old keys without a new one.
     pub(crate) fn keys(&self) -> Result<Option<Arc<dyn KeyProvider>>> {
-        let Some(text) = &self.encryption_key else { return Ok(None) };
+        let Some(text) = &self.encryption_key else {
+            let missing = || Error::new(ErrorCode::FieldRequired).at("encryption_key");
+            return if self.old_encryption_keys.is_empty() { Ok(None) } else { Err(missing()) };
+        };
         let key = StaticKey::from_base64(text.expose()).map_err(|e| e.at("encryption_key"))?;
-        Ok(Some(Arc::new(key)))
+        let older = self.old_encryption_keys.iter().enumerate().map(|(number, text)| {
+            let key = StaticKey::from_base64(text.expose());
+            key.map(MasterKey::from).map_err(|e| e.at(format!("[{number}]")).at("old_encryption_keys"))
+        });
+        Ok(Some(Arc::new(KeyRing::new(key, older.collect::<Result<Vec<_>>>()?))))
     }
 
     /// # Errors
@@ -113,7 +122,7 @@ impl OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { background: true, encryption_key: None, seed: None }
+        OpenOptions { background: true, encryption_key: None, old_encryption_keys: Vec::new(), seed: None }
     }
 }
 

@@ -28,11 +28,23 @@ export interface OpenOptions {
    * Seals secrets such as the API key of a channel: 32 random bytes, or the same in base64. Keep it apart from the store;
    * without it nothing that needs a secret can be kept.
    */
-  encryptionKey?: Uint8Array | string | undefined;
+  encryptionKey?: EncryptionKey | undefined;
+  /**
+   * Keys that were in use before: what is still sealed under them opens, until `credentials.rotateKeys` has sealed everything
+   * under `encryptionKey`.
+   */
+  oldEncryptionKeys?: readonly EncryptionKey[] | undefined;
   /** Keeps the process running until the CRM is closed. Without it a process that only listens ends. */
   keepAlive?: boolean | undefined;
   /** Hears of failing callbacks and subscriptions; without it each is a warning of the process. */
   onError?: ErrorListener | undefined;
+}
+
+/** 32 random bytes, or the same in base64. */
+export type EncryptionKey = Uint8Array | string;
+
+function keyText(key: EncryptionKey): string {
+  return key instanceof Uint8Array ? Buffer.from(key).toString("base64") : key;
 }
 
 /** What a subscription may be told. */
@@ -96,10 +108,23 @@ export class ManualClock {
  * @param location A path, a URL such as `sqlite:///crm.db`, `file:` or `postgresql://user@host/database`, or `:memory:`.
  */
 export async function open(location: string | URL, options: OpenOptions = {}): Promise<Crm> {
-  const { clock, seed, background = true, actor, encryptionKey, keepAlive = false, onError } = options;
-  const key = encryptionKey instanceof Uint8Array ? Buffer.from(encryptionKey).toString("base64") : encryptionKey;
+  const {
+    clock,
+    seed,
+    background = true,
+    actor,
+    encryptionKey,
+    oldEncryptionKeys,
+    keepAlive = false,
+    onError,
+  } = options;
   try {
-    const json = encode({ background, encryption_key: key, seed });
+    const json = encode({
+      background,
+      encryption_key: encryptionKey === undefined ? undefined : keyText(encryptionKey),
+      old_encryption_keys: oldEncryptionKeys?.map(keyText),
+      seed,
+    });
     const handle = await native.Engine.open(placeOf(location), json, clock?.native);
     const scope = new Scope(null, null);
     return new Crm(new Engine(handle, onError, keepAlive), actor === undefined ? scope : scope.as(actor));

@@ -15,7 +15,7 @@
 
 export type { Actor, CallOptions, CommandOptions, Pager } from "./calls.js";
 export { Command } from "./calls.js";
-export type { OnOptions, OpenOptions, Results, RunReport, SubscribeOptions } from "./client.js";
+export type { EncryptionKey, OnOptions, OpenOptions, Results, RunReport, SubscribeOptions } from "./client.js";
 export { Crm, ManualClock, open, Project } from "./client.js";
 export * as commands from "./commands.js";
 export type { CopyOptions, CopyProgress, CopyReport } from "./copying.js";

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,22 @@ def test_a_key_is_bytes_or_base64() -> None:
     key = os.urandom(32)
     ventros.open(":memory:", background=False, encryption_key=key).close()
     ventros.open(":memory:", background=False, encryption_key=base64.b64encode(key).decode()).close()
+
+
+def test_a_key_is_changed(tmp_path: Path) -> None:
+    old, new = os.urandom(32), os.urandom(32)
+    store = tmp_path / "crm.db"
+    with ventros.open(store, background=False, encryption_key=old) as crm:
+        project = crm.projects.create(name="Acme").id
+        made = crm.project(project).credentials.create(credential_type="api_key", name="Main", value="a-secret")
+    with pytest.raises(ventros.ValidationError) as caught:
+        ventros.open(store, background=False, old_encryption_keys=[old])
+    assert (caught.value.code, caught.value.field) == ("field_required", "encryption_key")
+    with ventros.open(store, background=False, encryption_key=new, old_encryption_keys=[old]) as crm:
+        crm.credentials.rotate_keys()
+        crm.run_pending()
+    with ventros.open(store, background=False, encryption_key=new) as crm:
+        assert crm.project(project).credentials.open(made.id, purpose="test").text == "a-secret"
 
 
 def test_a_channel_keeps_its_secrets_in_the_vault() -> None:

@@ -169,11 +169,13 @@ aggregates! {
         User: crate::tenancy::user::User, crate::tenancy::user::UserEvent;
         Project: crate::tenancy::project::Project, crate::tenancy::project::ProjectEvent;
         ProjectMember: crate::tenancy::project_member::ProjectMember, crate::tenancy::project_member::ProjectMemberEvent;
+        Credential: crate::tenancy::credential::Credential, crate::tenancy::credential::CredentialEvent;
         Chat: crate::conversations::chat::Chat, crate::conversations::chat::ChatEvent;
         Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
         Session: crate::conversations::session::Session, crate::conversations::session::SessionEvent;
     }
     journals {
+        Audit: crate::infrastructure::audit::AuditEvent;
         Consumer: crate::infrastructure::consumer::ConsumerEvent;
     }
 }

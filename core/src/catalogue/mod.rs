@@ -19,6 +19,8 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::tenancy::project::queries::QUERIES,
     crate::tenancy::project_member::commands::COMMANDS,
     crate::tenancy::project_member::queries::QUERIES,
+    crate::tenancy::credential::commands::COMMANDS,
+    crate::tenancy::credential::queries::QUERIES,
     crate::tenancy::user::commands::COMMANDS,
     #[cfg(feature = "local_auth")]
     crate::tenancy::user::commands::PASSWORD_COMMANDS,
@@ -55,6 +57,7 @@ pub const REACTIONS: &[&[Reaction]] = &[
     crate::channels::channel::reactions::REACTIONS,
     crate::tenancy::project_member::reactions::REACTIONS,
     crate::tenancy::user::reactions::REACTIONS,
+    crate::tenancy::credential::reactions::REACTIONS,
     crate::conversations::chat::reactions::REACTIONS,
     crate::conversations::inbound::reactions::REACTIONS,
     crate::conversations::session::REACTIONS,
@@ -64,6 +67,7 @@ pub const REACTIONS: &[&[Reaction]] = &[
 /// Kinds of durable jobs.
 pub const JOBS: &[&[JobType]] = &[
     crate::tenancy::project_member::reactions::JOBS,
+    crate::tenancy::credential::JOBS,
     crate::conversations::chat::reactions::JOBS,
     crate::conversations::inbound::JOBS,
     crate::conversations::session::JOBS,
@@ -72,6 +76,7 @@ pub const JOBS: &[&[JobType]] = &[
 
 /// Kinds of jobs that call the outside.
 pub const OUTSIDE_JOBS: &[&[OutsideJob]] = &[
+    crate::tenancy::credential::OUTSIDE_JOBS,
     #[cfg(test)]
     crate::engine::tests::outside::JOBS,
 ];

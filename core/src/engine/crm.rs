@@ -80,6 +80,8 @@ pub struct Core {
     turns: [Turn; TURNS],
     /// When finished jobs were removed last, in microseconds.
     pub(crate) purged_at: AtomicI64,
+    /// Openings of secrets that are counted and not recorded yet.
+    pub(crate) uses: crate::tenancy::credential::Uses,
     /// What timers may have missed has been looked for.
     pub(crate) swept: AtomicBool,
 }
@@ -140,6 +142,7 @@ impl Crm {
                 doorbells: Mutex::new(Vec::new()),
                 turns: std::array::from_fn(|_| Turn::default()),
                 purged_at: AtomicI64::new(0),
+                uses: crate::tenancy::credential::Uses::default(),
                 swept: AtomicBool::new(false),
             }),
         };

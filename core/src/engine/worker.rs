@@ -154,6 +154,7 @@ impl Crm {
 
     async fn run_inside(&self, report: &mut RunReport) -> Result<()> {
         self.purge().await?;
+        report.jobs += crate::tenancy::credential::flush_uses(self).await?;
         loop {
             let before = report.clone();
             let reactions = crate::catalogue::REACTIONS.iter().flat_map(|table| table.iter());
@@ -186,7 +187,7 @@ impl Crm {
 
     /// The next moment at which something becomes due, if it is known.
     pub async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let mut next: Option<Timestamp> = None;
+        let mut next: Option<Timestamp> = crate::tenancy::credential::next_flush(&self.core.uses);
         let outside = self.core.http.as_ref().map(|_| OUTSIDE);
         for queue in QUEUES.iter().copied().chain(outside) {
             let due = self.core.storage.next_due(queue).await?;

@@ -368,6 +368,23 @@ codes! {
     SecretEmpty "secret_empty" Validation "A secret is not empty.";
     SecretTooLarge "secret_too_large" Validation "A secret has at most 16384 bytes.";
     SecretTampered "secret_tampered" CorruptData "A sealed secret was changed, moved to another place, or sealed under another key.";
+    CredentialExpired "credential_expired" InvalidState "The time of the credential is over.";
+    CredentialExpiryInPast "credential_expiry_in_past" Validation "A credential ends in the future.";
+    CredentialInUse "credential_in_use" InvalidState "A channel that is on needs the credential.";
+    CredentialInactive "credential_inactive" InvalidState "The credential is switched off.";
+    CredentialLimit "credential_limit" LimitExceeded "A project has at most 200 credentials.";
+    CredentialNameTaken "credential_name_taken" Conflict "Another credential of the project has this name.";
+    CredentialNeedsReauth "credential_needs_reauth" InvalidState "Somebody has to authorise at the provider, perhaps again.";
+    CredentialValueMalformed "credential_value_malformed" Validation "The value is not what credentials of this type have.";
+    CredentialValueRequired "credential_value_required" Validation "The credential has no value, and needs one.";
+    KeyInUse "key_in_use" InvalidState "Secrets are sealed under this key, or will be.";
+    MetadataLooksSecret "metadata_looks_secret" Validation "Notes are shown to everybody who sees the credential; a secret belongs into its value.";
+    NotAnOauthCredential "not_an_oauth_credential" InvalidState "Nobody grants tokens for credentials of this type.";
+    OauthExpiresInInvalid "oauth_expires_in_invalid" Validation "A token lives for at least a second.";
+    OauthNoRefreshToken "oauth_no_refresh_token" InvalidState "The provider gave no token to renew with.";
+    OauthNotAuthorized "oauth_not_authorized" InvalidState "Nobody has granted any tokens yet.";
+    RefreshInProgress "refresh_in_progress" Conflict "Somebody else is renewing the tokens.";
+    SecretUnchanged "secret_unchanged" Validation "This is the value that the credential has already.";
     // security
     // engine and bindings
     StoreLocked "store_locked" Unavailable "Store locked.";

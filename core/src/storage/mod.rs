@@ -149,6 +149,9 @@ pub trait JobRepository: Send + Sync {
 pub trait SecretRepository: Send + Sync {
     /// A revision of a sealed value, or the newest one.
     async fn secret(&self, project: ProjectId, id: Uuid, revision: Option<u32>) -> Result<Option<SecretRecord>>;
+
+    /// The sealed values under one key, so that they can be sealed anew under another.
+    async fn secrets_under(&self, scope: Scope, query: &SecretQuery) -> Result<Vec<SecretRecord>>;
 }
 
 /// Where a unit of work is written: a store, or a transaction of the host on the store's database.

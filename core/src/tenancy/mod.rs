@@ -1,6 +1,7 @@
-//! Who may do what: users, projects, members, and the rules that decide.
+//! Who may do what: users, projects, members, and the rules that decide; and the secrets that a project needs elsewhere.
 
 pub mod access;
+pub mod credential;
 mod json_patch;
 pub mod project;
 pub mod project_member;

@@ -5,7 +5,7 @@ use crate::storage::{
     Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository, CopyRepository, CopyStep,
     DeadLetter, DeadLetterQuery, EventQuery, EventRecord, EventRepository, Filter, Find, Found, Holder,
     IdempotencyRecord, JobClaim, JobQuery, JobRecord, JobRepository, KeyOwner, KeyRef, RowPage, Scope, SearchHit,
-    SecretRecord, SecretRepository, Section, Snapshot, SnapshotRepository, Storage, Table,
+    SecretQuery, SecretRecord, SecretRepository, Section, Snapshot, SnapshotRepository, Storage, Table,
 };
 use async_trait::async_trait;
 use std::future::Future;
@@ -198,6 +198,10 @@ impl JobRepository for WatchedStorage {
 impl SecretRepository for WatchedStorage {
     async fn secret(&self, project: ProjectId, id: Uuid, revision: Option<u32>) -> Result<Option<SecretRecord>> {
         self.pass("secret", self.inner.secret(project, id, revision)).await
+    }
+
+    async fn secrets_under(&self, scope: Scope, query: &SecretQuery) -> Result<Vec<SecretRecord>> {
+        self.pass("secrets_under", self.inner.secrets_under(scope, query)).await
     }
 }
 

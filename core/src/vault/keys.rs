@@ -80,6 +80,38 @@ impl StaticKey {
     }
 }
 
+impl From<StaticKey> for MasterKey {
+    fn from(key: StaticKey) -> MasterKey {
+        key.0
+    }
+}
+
+/// Several keys, given at opening: new data keys are sealed under the first, and the older ones open what is still sealed under
+/// them. After `credentials.rotate_keys` nothing is, and they can be left out.
+#[derive(Debug, Clone)]
+pub struct KeyRing {
+    current: MasterKey,
+    older: Vec<MasterKey>,
+}
+
+impl KeyRing {
+    /// The key in use, and those that were in use before.
+    pub fn new(current: impl Into<MasterKey>, older: impl IntoIterator<Item = MasterKey>) -> KeyRing {
+        KeyRing { current: current.into(), older: older.into_iter().collect() }
+    }
+}
+
+#[async_trait]
+impl KeyProvider for KeyRing {
+    async fn current(&self) -> Result<MasterKey> {
+        Ok(self.current.clone())
+    }
+
+    async fn key(&self, id: &str) -> Result<Option<MasterKey>> {
+        Ok(std::iter::once(&self.current).chain(&self.older).find(|key| key.id == id).cloned())
+    }
+}
+
 #[async_trait]
 impl KeyProvider for StaticKey {
     async fn current(&self) -> Result<MasterKey> {

@@ -7,15 +7,18 @@
 mod keys;
 mod sealing;
 
-pub use keys::{KeyProvider, MasterKey, StaticKey};
+pub use keys::{KeyProvider, KeyRing, MasterKey, StaticKey};
 pub(crate) use sealing::{KEY_BYTES, NONCE_BYTES, open, seal};
 
 use crate::kernel::{Kind, ProjectId, SecretId, SecretRef, Subject};
+use crate::storage::SecretRecord;
 use std::borrow::Cow;
 use uuid::Uuid;
 
 /// The id, the same in every project, under which its data keys are kept. Their revisions are the versions of the key.
 pub(crate) const DATA_KEY: SecretId = SecretId::from_uuid(Uuid::from_u128(1));
+/// The id, the same in every project, of the key that fingerprints of its secrets are made with.
+pub(crate) const FINGERPRINT_KEY: SecretId = SecretId::from_uuid(Uuid::from_u128(2));
 /// The most bytes of a secret.
 pub const MAX_SECRET_BYTES: usize = 16_384;
 
@@ -38,6 +41,16 @@ impl SecretPlace {
     /// Where the data keys of a project belong.
     pub(crate) fn of_data_key(project: ProjectId) -> Self {
         SecretPlace::new(project, Kind::Project, project, "data_key")
+    }
+
+    /// Where the key of a project's fingerprints belongs.
+    pub(crate) fn of_fingerprint_key(project: ProjectId) -> Self {
+        SecretPlace::new(project, Kind::Project, project, "fingerprint_key")
+    }
+
+    /// Where a sealed value says that it belongs.
+    pub(crate) fn of(record: &SecretRecord) -> Self {
+        SecretPlace { project_id: record.project_id, owner: record.owner, field: record.field.clone().into() }
     }
 
     /// What a sealed value is bound to. The parts of varying length are the kind, which is ended by a zero, and the last.

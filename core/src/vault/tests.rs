@@ -116,8 +116,7 @@ fn a_sealed_value_cannot_be_moved_or_changed() {
 }
 
 fn put(crm: &Crm, record: SecretRecord) {
-    let owner = Subject::new(Kind::Channel, record.id);
-    let secrets = vec![SecretWrite::Put { record, owner }];
+    let secrets = vec![SecretWrite::Put(record)];
     let batch = crate::storage::Batch { secrets, ..Default::default() };
     block_on(crm.core().storage().commit(batch)).unwrap();
 }

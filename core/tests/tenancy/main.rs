@@ -2,6 +2,7 @@
 #![cfg(feature = "testing")]
 #![expect(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
 
+mod credentials;
 mod members;
 mod passwords;
 mod projects;

@@ -55,7 +55,12 @@ pub fn fill(call: &dyn Fn(Option<ProjectId>, &str, Value) -> Value, project: Pro
     let group = json!({"chat_type": "group", "channel_id": channel["id"], "subject": format!("Team {number}"),
         "external_id": format!("g{number}@g.us"), "creator": founder});
     ok("chats.create", group);
-    let gateway = ok("channels.create", json!({"name": format!("Gate {number}"), "type": "waha"}));
+    let key = ok(
+        "credentials.create",
+        json!({"name": format!("Key {number}"), "credential_type": "waha_instance", "value": "k"}),
+    );
+    let gate = json!({"name": format!("Gate {number}"), "type": "waha", "credential_id": key["id"]});
+    let gateway = ok("channels.create", gate);
     let delivery = json!({"id": format!("evt_{number}"), "event": "nonsense"});
     ok("inbound.accept", json!({"channel_id": gateway["id"], "raw": delivery}));
 }

@@ -23,7 +23,6 @@ const NOBODY_HAS: &[(&str, &str)] = &[
     ("AddressId", "a part of a contact, given by the caller"),
     ("AgentId", "agents are of the host, and their ids are its own"),
     ("ChannelTypeId", "types of channels belong to the installation"),
-    ("CredentialId", "there are no credentials"),
     ("PipelineId", "there are no pipelines"),
     ("ReassignmentRuleId", "a part of a project, given by the caller"),
 ];

@@ -102,6 +102,51 @@ export class SystemChannelTypes extends Collection {
   }
 }
 
+/**
+ * The collection `credentials`.
+ *
+ * Filterable: `name`, `credential_type`, `status`, `expires_at`, `last_used_at`, `created_at`, `updated_at`,
+ * `metadata.*`.
+ *
+ * Sortable: `name`, `expires_at`, `last_used_at`, `created_at`, `updated_at`.
+ */
+export class SystemCredentials extends Collection {
+  /**
+   * Puts a key out of use for good. A data key is destroyed with those before it. A master key is the host's: when this
+   * has succeeded, nothing is sealed under it and the host may destroy it.
+   *
+   * Permission: `platform.operate`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `encryption_not_configured`, `key_in_use`.
+   * @throws NotFoundError: `encryption_key_not_found`, `project_not_found`.
+   */
+  retireKey(input: i.CredentialsRetireKeyInput, options?: CommandOptions): Promise<t.RetiredKey> {
+    return this._call<t.RetiredKey>("credentials.retire_key", input, options);
+  }
+
+  /**
+   * Has everything sealed under another key. It happens in the background, some at a time, and ends with
+   * `encryption_key.rotated`; meanwhile everything opens.
+   *
+   * With a project its data key is replaced, and its secrets are sealed under the new one. Without one, all data keys
+   * are sealed under the master key that the installation was opened with as the current one; no secret itself is
+   * touched. The result of the job (`keys.rewrap`, in `jobs.list`) names the keys that they were under: those can be
+   * given to `credentials.retire_key`.
+   *
+   * Permission: `platform.operate`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `encryption_not_configured`.
+   * @throws NotFoundError: `encryption_key_not_found`, `project_not_found`.
+   */
+  rotateKeys(input: i.CredentialsRotateKeysInput = {}, options?: CommandOptions): Promise<t.KeyRotation> {
+    return this._call<t.KeyRotation>("credentials.rotate_keys", input, options);
+  }
+}
+
 /** The collection `events`. */
 export class SystemEventLog extends Collection {
   /**
@@ -702,8 +747,8 @@ export class ChannelTypes extends Collection {
 /**
  * The collection `channels`.
  *
- * Filterable: `name`, `type`, `status`, `connection_mode`, `external_id`, `pipeline_id`, `default_agent_id`, `health`,
- * `ai_enabled`, `last_error_at`, `created_at`, `updated_at`.
+ * Filterable: `name`, `type`, `status`, `connection_mode`, `external_id`, `pipeline_id`, `default_agent_id`,
+ * `credential_id`, `health`, `ai_enabled`, `last_error_at`, `created_at`, `updated_at`.
  *
  * Sortable: `name`, `created_at`, `updated_at`.
  */
@@ -834,8 +879,8 @@ export class Channels extends Collection {
   }
 
   /**
-   * Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id, health,
-   * ai_enabled, last_error_at. Sort: name, created_at, updated_at.
+   * Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id, credential_id,
+   * health, ai_enabled, last_error_at. Sort: name, created_at, updated_at.
    *
    * Permission: `channels.view`.
    *
@@ -1773,6 +1818,281 @@ export class Contacts extends Collection {
    */
   upsert(input: i.ContactsUpsertInput = {}, options?: CommandOptions): Promise<t.Upserted> {
     return this._call<t.Upserted>("contacts.upsert", input, options);
+  }
+}
+
+/**
+ * The collection `credentials`.
+ *
+ * Filterable: `name`, `credential_type`, `status`, `expires_at`, `last_used_at`, `created_at`, `updated_at`,
+ * `metadata.*`.
+ *
+ * Sortable: `name`, `expires_at`, `last_used_at`, `created_at`, `updated_at`.
+ */
+export class Credentials extends Collection {
+  /**
+   * Switches a credential on: it is active, or `expired` or `needs_reauth` where that has come meanwhile. Twice changes
+   * nothing.
+   *
+   * Permission: `credentials.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `credential_not_found`, `project_not_found`.
+   * @throws ValidationError: `text_too_long`.
+   */
+  activate(
+    id: t.CredentialId,
+    input: i.CredentialsActivateInput = {},
+    options?: CommandOptions,
+  ): Promise<t.Credential> {
+    return this._call<t.Credential>("credentials.activate", { ...input, id }, options);
+  }
+
+  /**
+   * Takes in what a person has granted at the provider, for the first time or again. Earlier tokens are destroyed.
+   *
+   * Permission: `credentials.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `credential_inactive`, `encryption_not_configured`, `not_an_oauth_credential`,
+   * `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+   * @throws ValidationError: `input_invalid`, `oauth_expires_in_invalid`, `secret_empty`, `secret_too_large`,
+   * `text_required`, `text_too_long`.
+   */
+  authorizeOauth(
+    id: t.CredentialId,
+    input: i.CredentialsAuthorizeOauthInput,
+    options?: CommandOptions,
+  ): Promise<t.Credential> {
+    return this._call<t.Credential>("credentials.authorize_oauth", { ...input, id }, options);
+  }
+
+  /**
+   * Takes the right to renew the tokens of a credential, for a minute: nobody else begins meanwhile. The provider's
+   * answer is handed in with `credentials.complete_refresh`.
+   *
+   * Permission: `credentials.use`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `refresh_in_progress`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `credential_inactive`, `credential_needs_reauth`, `encryption_not_configured`,
+   * `not_an_oauth_credential`, `oauth_no_refresh_token`, `oauth_not_authorized`, `project_inactive`,
+   * `project_suspended`.
+   * @throws NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+   * @throws ValidationError: `input_invalid`.
+   */
+  beginRefresh(id: t.CredentialId, options?: CommandOptions): Promise<t.RefreshLease> {
+    return this._call<t.RefreshLease>("credentials.begin_refresh", { id }, options);
+  }
+
+  /**
+   * Hands in what the provider said to a renewal: tokens or a failure, one of the two.
+   *
+   * A failure that may pass is tried again after 1, 2, 4, ... minutes, at most an hour; after the tenth one a token
+   * that is over is given up.
+   *
+   * Permission: `credentials.use`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `credential_needs_reauth`, `encryption_not_configured`, `not_an_oauth_credential`,
+   * `oauth_no_refresh_token`, `oauth_not_authorized`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+   * @throws ValidationError: `field_required`, `input_invalid`, `oauth_expires_in_invalid`, `secret_empty`,
+   * `secret_too_large`, `text_required`, `text_too_long`.
+   */
+  completeRefresh(
+    id: t.CredentialId,
+    input: i.CredentialsCompleteRefreshInput = {},
+    options?: CommandOptions,
+  ): Promise<t.Credential> {
+    return this._call<t.Credential>("credentials.complete_refresh", { ...input, id }, options);
+  }
+
+  /**
+   * Makes a credential. Its secrets are sealed in the vault and never shown again, only opened with `credentials.open`.
+   *
+   * A type whose tokens a person grants may start without any: it is `needs_reauth` until
+   * `credentials.authorize_oauth`.
+   *
+   * Permission: `credentials.manage`.
+   *
+   * @throws ConflictError: `credential_name_taken`, `idempotency_key_reused`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `encryption_not_configured`, `not_an_oauth_credential`, `project_inactive`,
+   * `project_suspended`.
+   * @throws LimitExceededError: `credential_limit`.
+   * @throws NotFoundError: `encryption_key_not_found`, `project_not_found`.
+   * @throws ValidationError: `credential_expiry_in_past`, `credential_value_malformed`, `credential_value_required`,
+   * `json_key_invalid`, `json_too_deep`, `json_too_large`, `metadata_looks_secret`, `name_required`, `name_too_long`,
+   * `oauth_expires_in_invalid`, `secret_empty`, `secret_too_large`, `text_required`, `text_too_long`,
+   * `url_credentials`, `url_invalid`, `url_scheme_unsupported`.
+   */
+  create(input: i.CredentialsCreateInput, options?: CommandOptions): Promise<t.Credential> {
+    return this._call<t.Credential>("credentials.create", input, options);
+  }
+
+  /**
+   * Switches a credential off: nothing opens it, and its tokens are not refreshed. Twice changes nothing.
+   *
+   * Permission: `credentials.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `credential_not_found`, `project_not_found`.
+   * @throws ValidationError: `text_too_long`.
+   */
+  deactivate(
+    id: t.CredentialId,
+    input: i.CredentialsDeactivateInput = {},
+    options?: CommandOptions,
+  ): Promise<t.Credential> {
+    return this._call<t.Credential>("credentials.deactivate", { ...input, id }, options);
+  }
+
+  /**
+   * Deletes a credential; its secrets are destroyed at once and for good.
+   *
+   * Permission: `credentials.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `credential_in_use`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `credential_not_found`, `project_not_found`.
+   */
+  delete(id: t.CredentialId, input: i.CredentialsDeleteInput = {}, options?: CommandOptions): Promise<t.Credential> {
+    return this._call<t.Credential>("credentials.delete", { ...input, id }, options);
+  }
+
+  /**
+   * The credential of a name, whatever its case; null when there is none.
+   *
+   * Permission: `credentials.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
+   */
+  find(input: i.CredentialsFindInput, options?: CallOptions): Promise<t.Credential | null> {
+    return this._call<t.Credential | null>("credentials.find", input, options);
+  }
+
+  /**
+   * A credential by its id, without its secrets.
+   *
+   * Permission: `credentials.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `credential_not_found`, `project_not_found`.
+   */
+  get(id: t.CredentialId, options?: CallOptions): Promise<t.Credential> {
+    return this._call<t.Credential>("credentials.get", { id }, options);
+  }
+
+  /**
+   * Credentials, without their secrets. Filter: name, credential_type, status, expires_at, last_used_at,
+   * metadata.<key>. Sort: name, created_at, expires_at, last_used_at.
+   *
+   * Permission: `credentials.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
+   */
+  list(input: i.CredentialsListInput = {}, options?: CallOptions): Pager<t.Credential> {
+    return this._list<t.Credential>("credentials.list", input, options);
+  }
+
+  /**
+   * Opens one of the secrets of a credential. That it was opened, by whom and what for, is in the log:
+   * `credential.used`.
+   *
+   * A host that needs a secret often may keep it in memory for at most 5 minutes, under its `secret_id` and `revision`.
+   *
+   * Permission: `credentials.use`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `credential_expired`, `credential_inactive`, `credential_needs_reauth`,
+   * `encryption_not_configured`, `not_an_oauth_credential`, `oauth_not_authorized`, `project_inactive`,
+   * `project_suspended`.
+   * @throws NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+   * @throws ValidationError: `credential_value_required`, `input_invalid`, `text_required`, `text_too_long`.
+   */
+  open(id: t.CredentialId, input: i.CredentialsOpenInput, options?: CommandOptions): Promise<t.OpenedCredential> {
+    return this._call<t.OpenedCredential>("credentials.open", { ...input, id }, options);
+  }
+
+  /**
+   * Takes in what the provider said to a test call.
+   *
+   * Permission: `credentials.use`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `credential_not_found`, `project_not_found`.
+   * @throws ValidationError: `text_too_long`.
+   */
+  recordVerification(
+    id: t.CredentialId,
+    input: i.CredentialsRecordVerificationInput,
+    options?: CommandOptions,
+  ): Promise<t.Credential> {
+    return this._call<t.Credential>("credentials.record_verification", { ...input, id }, options);
+  }
+
+  /**
+   * Puts another value in the place of the present one, which opens for work under way until its grace is over. A
+   * credential whose time is over is active again.
+   *
+   * Permission: `credentials.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `credential_inactive`, `credential_needs_reauth`, `encryption_not_configured`,
+   * `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+   * @throws ValidationError: `credential_expiry_in_past`, `credential_value_malformed`, `input_invalid`,
+   * `secret_empty`, `secret_too_large`, `secret_unchanged`, `value_out_of_range`.
+   */
+  rotateValue(
+    id: t.CredentialId,
+    input: i.CredentialsRotateValueInput,
+    options?: CommandOptions,
+  ): Promise<t.Credential> {
+    return this._call<t.Credential>("credentials.rotate_value", { ...input, id }, options);
+  }
+
+  /**
+   * Changes what is given and differs: absent = unchanged, null = cleared. Its value is replaced with
+   * `credentials.rotate_value`.
+   *
+   * Permission: `credentials.manage`.
+   *
+   * @throws ConflictError: `credential_name_taken`, `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `credential_not_found`, `project_not_found`.
+   * @throws ValidationError: `credential_expiry_in_past`, `input_invalid`, `json_key_invalid`, `json_too_deep`,
+   * `json_too_large`, `metadata_looks_secret`, `name_required`, `name_too_long`, `text_required`, `text_too_long`,
+   * `url_credentials`, `url_invalid`, `url_scheme_unsupported`.
+   */
+  update(id: t.CredentialId, input: i.CredentialsUpdateInput = {}, options?: CommandOptions): Promise<t.Credential> {
+    return this._call<t.Credential>("credentials.update", { ...input, id }, options);
   }
 }
 
@@ -3204,6 +3524,7 @@ export class Sessions extends Collection {
 /** What belongs to no project. */
 export class SystemCollections extends Collection {
   readonly channelTypes = new SystemChannelTypes(this._engine, this._scope);
+  readonly credentials = new SystemCredentials(this._engine, this._scope);
   readonly events = new SystemEventLog(this._engine, this._scope);
   readonly inbound = new SystemInbound(this._engine, this._scope);
   readonly members = new SystemMembers(this._engine, this._scope);
@@ -3218,6 +3539,7 @@ export class ProjectCollections extends Collection {
   readonly chats = new Chats(this._engine, this._scope);
   readonly consumers = new Consumers(this._engine, this._scope);
   readonly contacts = new Contacts(this._engine, this._scope);
+  readonly credentials = new Credentials(this._engine, this._scope);
   readonly events = new EventLog(this._engine, this._scope);
   readonly inbound = new Inbound(this._engine, this._scope);
   readonly jobs = new Jobs(this._engine, this._scope);

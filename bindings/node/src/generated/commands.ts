@@ -370,6 +370,103 @@ export const contacts = {
   },
 };
 
+/** Commands of the collection `credentials`. */
+export const credentials = {
+  /**
+   * Switches a credential on: it is active, or `expired` or `needs_reauth` where that has come meanwhile. Twice changes
+   * nothing.
+   *
+   * As the method `Credentials.activate`.
+   */
+  activate(id: t.CredentialId, input: i.CredentialsActivateInput = {}): Command<t.Credential> {
+    return new Command("credentials.activate", { ...input, id });
+  },
+  /**
+   * Takes in what a person has granted at the provider, for the first time or again. Earlier tokens are destroyed.
+   *
+   * As the method `Credentials.authorizeOauth`.
+   */
+  authorizeOauth(id: t.CredentialId, input: i.CredentialsAuthorizeOauthInput): Command<t.Credential> {
+    return new Command("credentials.authorize_oauth", { ...input, id });
+  },
+  /**
+   * Takes the right to renew the tokens of a credential, for a minute: nobody else begins meanwhile. The provider's
+   * answer is handed in with `credentials.complete_refresh`.
+   *
+   * As the method `Credentials.beginRefresh`.
+   */
+  beginRefresh(id: t.CredentialId): Command<t.RefreshLease> {
+    return new Command("credentials.begin_refresh", { id });
+  },
+  /**
+   * Hands in what the provider said to a renewal: tokens or a failure, one of the two.
+   *
+   * As the method `Credentials.completeRefresh`.
+   */
+  completeRefresh(id: t.CredentialId, input: i.CredentialsCompleteRefreshInput = {}): Command<t.Credential> {
+    return new Command("credentials.complete_refresh", { ...input, id });
+  },
+  /**
+   * Makes a credential. Its secrets are sealed in the vault and never shown again, only opened with `credentials.open`.
+   *
+   * As the method `Credentials.create`.
+   */
+  create(input: i.CredentialsCreateInput): Command<t.Credential> {
+    return new Command("credentials.create", input);
+  },
+  /**
+   * Switches a credential off: nothing opens it, and its tokens are not refreshed. Twice changes nothing.
+   *
+   * As the method `Credentials.deactivate`.
+   */
+  deactivate(id: t.CredentialId, input: i.CredentialsDeactivateInput = {}): Command<t.Credential> {
+    return new Command("credentials.deactivate", { ...input, id });
+  },
+  /**
+   * Deletes a credential; its secrets are destroyed at once and for good.
+   *
+   * As the method `Credentials.delete`.
+   */
+  delete(id: t.CredentialId, input: i.CredentialsDeleteInput = {}): Command<t.Credential> {
+    return new Command("credentials.delete", { ...input, id });
+  },
+  /**
+   * Opens one of the secrets of a credential. That it was opened, by whom and what for, is in the log:
+   * `credential.used`.
+   *
+   * As the method `Credentials.open`.
+   */
+  open(id: t.CredentialId, input: i.CredentialsOpenInput): Command<t.OpenedCredential> {
+    return new Command("credentials.open", { ...input, id });
+  },
+  /**
+   * Takes in what the provider said to a test call.
+   *
+   * As the method `Credentials.recordVerification`.
+   */
+  recordVerification(id: t.CredentialId, input: i.CredentialsRecordVerificationInput): Command<t.Credential> {
+    return new Command("credentials.record_verification", { ...input, id });
+  },
+  /**
+   * Puts another value in the place of the present one, which opens for work under way until its grace is over. A
+   * credential whose time is over is active again.
+   *
+   * As the method `Credentials.rotateValue`.
+   */
+  rotateValue(id: t.CredentialId, input: i.CredentialsRotateValueInput): Command<t.Credential> {
+    return new Command("credentials.rotate_value", { ...input, id });
+  },
+  /**
+   * Changes what is given and differs: absent = unchanged, null = cleared. Its value is replaced with
+   * `credentials.rotate_value`.
+   *
+   * As the method `Credentials.update`.
+   */
+  update(id: t.CredentialId, input: i.CredentialsUpdateInput = {}): Command<t.Credential> {
+    return new Command("credentials.update", { ...input, id });
+  },
+};
+
 /** Commands of the collection `events`. */
 export const events = {
   /**
@@ -876,6 +973,28 @@ export const systemChannelTypes = {
    */
   update(id: t.ChannelTypeId, input: i.ChannelTypesUpdateInput = {}): Command<t.ChannelType> {
     return new Command("channel_types.update", { ...input, id });
+  },
+};
+
+/** Commands of the collection `credentials`. */
+export const systemCredentials = {
+  /**
+   * Puts a key out of use for good. A data key is destroyed with those before it. A master key is the host's: when this
+   * has succeeded, nothing is sealed under it and the host may destroy it.
+   *
+   * As the method `SystemCredentials.retireKey`.
+   */
+  retireKey(input: i.CredentialsRetireKeyInput): Command<t.RetiredKey> {
+    return new Command("credentials.retire_key", input);
+  },
+  /**
+   * Has everything sealed under another key. It happens in the background, some at a time, and ends with
+   * `encryption_key.rotated`; meanwhile everything opens.
+   *
+   * As the method `SystemCredentials.rotateKeys`.
+   */
+  rotateKeys(input: i.CredentialsRotateKeysInput = {}): Command<t.KeyRotation> {
+    return new Command("credentials.rotate_keys", input);
   },
 };
 

@@ -1163,6 +1163,208 @@ export interface ContactWhatsappIdentifiersSet {
 }
 
 /**
+ * A person switched it on.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialActivated {
+  type: "credential.activated";
+  reason?: string | null;
+  status: t.CredentialStatus;
+}
+
+/**
+ * It was made.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialCreated {
+  type: "credential.created";
+  credential_type: t.CredentialType;
+  description: string;
+  expires_at?: t.Timestamp | null;
+  fingerprint?: string | null;
+  hint?: string | null;
+  metadata: Record<string, unknown>;
+  name: string;
+  oauth?: t.OAuthGrant | null;
+  provider_account?: t.ProviderAccount | null;
+  status: t.CredentialStatus;
+  value?: t.SecretRef | null;
+}
+
+/**
+ * Somebody switched it off.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialDeactivated {
+  type: "credential.deactivated";
+  reason?: string | null;
+  status: t.CredentialStatus;
+}
+
+/**
+ * It is gone, and so are its secrets.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialDeleted {
+  type: "credential.deleted";
+  deleted_at: t.Timestamp;
+  shredded: boolean;
+}
+
+/**
+ * Its time is over.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialExpired {
+  type: "credential.expired";
+  cause: t.ExpiryCause;
+  expired_at: t.Timestamp;
+}
+
+/**
+ * It ends soon.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialExpiring {
+  type: "credential.expiring";
+  days_left: number;
+  expires_at: t.Timestamp;
+}
+
+/**
+ * It ends at another time.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialExpiryChanged {
+  type: "credential.expiry_changed";
+  new?: t.Timestamp | null;
+  old?: t.Timestamp | null;
+}
+
+/**
+ * A person granted access at the provider, for the first time or again.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialOauthAuthorized {
+  type: "credential.oauth_authorized";
+  access: t.SecretRef;
+  expires_at?: t.Timestamp | null;
+  issued_at: t.Timestamp;
+  /** Scopes that the type asks for and that were not granted. */
+  missing_scopes: string[];
+  provider_account?: t.ProviderAccount | null;
+  refresh?: t.SecretRef | null;
+  scopes: string[];
+  token_type: string;
+}
+
+/**
+ * The provider gave none.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialOauthRefreshFailed {
+  type: "credential.oauth_refresh_failed";
+  error_code: string;
+  next_refresh_at?: t.Timestamp | null;
+  permanent: boolean;
+  /** In a row. */
+  refresh_failures: number;
+  status: t.CredentialStatus;
+}
+
+/**
+ * Somebody is refreshing its tokens.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialOauthRefreshStarted {
+  type: "credential.oauth_refresh_started";
+  lease_until: t.Timestamp;
+}
+
+/**
+ * The provider gave new tokens.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialOauthRefreshed {
+  type: "credential.oauth_refreshed";
+  access: t.SecretRef;
+  expires_at?: t.Timestamp | null;
+  issued_at: t.Timestamp;
+  /** How long the access token before opens; null when it was over already. */
+  old_access_until?: t.Timestamp | null;
+  /** How long the refresh token before opens; null when it is still the same. */
+  old_refresh_until?: t.Timestamp | null;
+  refresh?: t.SecretRef | null;
+  /** The provider gave another refresh token. */
+  refresh_rotated: boolean;
+  scopes: string[];
+}
+
+/**
+ * Its description changed.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialUpdated {
+  type: "credential.updated";
+  description?: string | null;
+  metadata_set?: Record<string, unknown>;
+  metadata_unset?: string[];
+  name?: string | null;
+  provider_account?: t.ProviderAccount | null;
+}
+
+/**
+ * A secret of it was opened, this often since the last such event of the purpose.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialUsed {
+  type: "credential.used";
+  purpose: string;
+  used_at: t.Timestamp;
+  uses: number;
+}
+
+/**
+ * It has another value; the old one opens until its time.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialValueRotated {
+  type: "credential.value_rotated";
+  expires_at?: t.Timestamp | null;
+  fingerprint: string;
+  hint?: string | null;
+  new_value: t.SecretRef;
+  old_valid_until?: t.Timestamp | null;
+  old_value?: t.SecretRef | null;
+}
+
+/**
+ * A provider was asked whether it takes it.
+ *
+ * Of credential, version 1.
+ */
+export interface CredentialVerified {
+  type: "credential.verified";
+  code?: string | null;
+  ok: boolean;
+  verified_at: t.Timestamp;
+}
+
+/**
  * These events are left unhandled for good.
  *
  * Of consumer, version 1.
@@ -1196,6 +1398,35 @@ export interface DeadLetterRetried {
   type: "dead_letter.retried";
   event_ids: t.EventId[];
   name: string;
+}
+
+/**
+ * An encryption key is out of use for good.
+ *
+ * Of audit, version 1.
+ */
+export interface EncryptionKeyRetired {
+  type: "encryption_key.retired";
+  key_id: string;
+  /** Whose data key it was; null for a master key. */
+  project_id?: t.ProjectId | null;
+  /** How many versions of the data key were destroyed; 0 for a master key, which is the host's to destroy. */
+  rows: number;
+}
+
+/**
+ * Another encryption key is in use, and everything that was sealed under older ones has been sealed anew.
+ *
+ * Of audit, version 1.
+ */
+export interface EncryptionKeyRotated {
+  type: "encryption_key.rotated";
+  /** The new key. */
+  key_id: string;
+  /** Whose data key it is; null for the master key. */
+  project_id?: t.ProjectId | null;
+  /** How many sealed values were moved to it. */
+  rows: number;
 }
 
 /**
@@ -2892,9 +3123,56 @@ export interface EventMap {
     t.ContactId,
     ContactWhatsappIdentifiersSet
   >;
+  "credential.activated": Recorded<"credential.activated", "credential", t.CredentialId, CredentialActivated>;
+  "credential.created": Recorded<"credential.created", "credential", t.CredentialId, CredentialCreated>;
+  "credential.deactivated": Recorded<"credential.deactivated", "credential", t.CredentialId, CredentialDeactivated>;
+  "credential.deleted": Recorded<"credential.deleted", "credential", t.CredentialId, CredentialDeleted>;
+  "credential.expired": Recorded<"credential.expired", "credential", t.CredentialId, CredentialExpired>;
+  "credential.expiring": Recorded<"credential.expiring", "credential", t.CredentialId, CredentialExpiring>;
+  "credential.expiry_changed": Recorded<
+    "credential.expiry_changed",
+    "credential",
+    t.CredentialId,
+    CredentialExpiryChanged
+  >;
+  "credential.oauth_authorized": Recorded<
+    "credential.oauth_authorized",
+    "credential",
+    t.CredentialId,
+    CredentialOauthAuthorized
+  >;
+  "credential.oauth_refresh_failed": Recorded<
+    "credential.oauth_refresh_failed",
+    "credential",
+    t.CredentialId,
+    CredentialOauthRefreshFailed
+  >;
+  "credential.oauth_refresh_started": Recorded<
+    "credential.oauth_refresh_started",
+    "credential",
+    t.CredentialId,
+    CredentialOauthRefreshStarted
+  >;
+  "credential.oauth_refreshed": Recorded<
+    "credential.oauth_refreshed",
+    "credential",
+    t.CredentialId,
+    CredentialOauthRefreshed
+  >;
+  "credential.updated": Recorded<"credential.updated", "credential", t.CredentialId, CredentialUpdated>;
+  "credential.used": Recorded<"credential.used", "credential", t.CredentialId, CredentialUsed>;
+  "credential.value_rotated": Recorded<
+    "credential.value_rotated",
+    "credential",
+    t.CredentialId,
+    CredentialValueRotated
+  >;
+  "credential.verified": Recorded<"credential.verified", "credential", t.CredentialId, CredentialVerified>;
   "dead_letter.discarded": Recorded<"dead_letter.discarded", "consumer", t.ConsumerId, DeadLetterDiscarded>;
   "dead_letter.parked": Recorded<"dead_letter.parked", "consumer", t.ConsumerId, DeadLetterParked>;
   "dead_letter.retried": Recorded<"dead_letter.retried", "consumer", t.ConsumerId, DeadLetterRetried>;
+  "encryption_key.retired": Recorded<"encryption_key.retired", "audit", string, EncryptionKeyRetired>;
+  "encryption_key.rotated": Recorded<"encryption_key.rotated", "audit", string, EncryptionKeyRotated>;
   "message.ai.process_audio_requested": Recorded<
     "message.ai.process_audio_requested",
     "message",

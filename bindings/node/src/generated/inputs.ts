@@ -661,6 +661,126 @@ export interface ContactsUpsertInput {
   whatsapp?: t.WhatsAppIdentifiers | null | undefined;
 }
 
+/** What `credentials.activate` is given. */
+export interface CredentialsActivateInput {
+  /** At most 500 characters. */
+  reason?: string | null | undefined;
+}
+
+/** What `credentials.authorize_oauth` is given. */
+export interface CredentialsAuthorizeOauthInput {
+  access_token: string;
+  /** How many seconds the access token lives from now on; null = it does not end. */
+  expires_in?: number | null | undefined;
+  /** The account at the provider; as before unless told. */
+  provider_account?: t.ProviderAccount | null | undefined;
+  refresh_token?: string | null | undefined;
+  /** As granted, which may be fewer than asked for. */
+  scopes?: readonly string[] | undefined;
+  /** `Bearer` unless told; at most 20 characters. */
+  token_type?: string | null | undefined;
+}
+
+/** What `credentials.complete_refresh` is given. */
+export interface CredentialsCompleteRefreshInput {
+  failure?: t.RefreshFailure | null | undefined;
+  tokens?: t.RefreshedTokens | null | undefined;
+}
+
+/** What `credentials.create` is given. */
+export interface CredentialsCreateInput {
+  /** It can never change. */
+  credential_type: t.CredentialType;
+  /** At most 2 000 characters. */
+  description?: string | undefined;
+  /** When it ends; not together with `oauth`, whose tokens say so themselves. */
+  expires_at?: t.Timestamp | Date | null | undefined;
+  /**
+   * Notes that are no secrets: `base_url` of a WhatsApp HTTP instance, `client_id` and `oauth_url` of an OAuth client.
+   */
+  metadata?: Readonly<Record<string, unknown>> | undefined;
+  /** 1 to 255 characters, unique in the project whatever its case. */
+  name: string;
+  /** Tokens that a person has granted already. */
+  oauth?: t.OAuthTokens | null | undefined;
+  provider_account?: t.ProviderAccount | null | undefined;
+  /**
+   * 1 to 16 384 bytes. For `basic_auth`, `twilio`, `wechat` and `smtp` it is a JSON object; for types whose tokens are
+   * granted it is the secret of the OAuth client, and for `meta_whatsapp_cloud` a permanent token.
+   */
+  value?: string | null | undefined;
+}
+
+/** What `credentials.deactivate` is given. */
+export interface CredentialsDeactivateInput {
+  /** At most 500 characters. */
+  reason?: string | null | undefined;
+}
+
+/** What `credentials.delete` is given. */
+export interface CredentialsDeleteInput {
+  /** Also when a channel that is on needs it; the channel goes to error. */
+  force?: boolean | undefined;
+}
+
+/** What `credentials.find` is given. */
+export interface CredentialsFindInput {
+  name: string;
+}
+
+/** What `credentials.list` is given. */
+export interface CredentialsListInput {
+  /** Only what satisfies this condition. */
+  filter?: t.FilterExpression | null | undefined;
+  /** Shows deleted, merged and archived-away ones too. */
+  include_deleted?: boolean | undefined;
+  /** 1 to 100; 20 unless told. */
+  limit?: number | null | undefined;
+  /** At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions. */
+  sort?: readonly t.SortKey[] | undefined;
+  /** Counts all that satisfies the filter; costs a count. */
+  with_total?: boolean | undefined;
+}
+
+/** What `credentials.open` is given. */
+export interface CredentialsOpenInput {
+  /** The access token where there is one, else the value, unless told. */
+  field?: t.CredentialSecret | null | undefined;
+  /** What for: 1 to 100 characters, such as `send_message`. */
+  purpose: string;
+  /** An earlier revision, while its grace lasts; the newest unless told. */
+  revision?: number | null | undefined;
+}
+
+/** What `credentials.record_verification` is given. */
+export interface CredentialsRecordVerificationInput {
+  /** The provider's word for what was wrong; at most 100 characters. */
+  code?: string | null | undefined;
+  ok: boolean;
+}
+
+/** What `credentials.rotate_value` is given. */
+export interface CredentialsRotateValueInput {
+  /** When it ends: absent = as before, or never when that is over; null = never. */
+  expires_at?: t.Timestamp | Date | null | undefined;
+  /** How long the old value opens when it is asked for by its revision: 0 to 604 800; 86 400 unless told. */
+  grace_seconds?: number | null | undefined;
+  /** As the type has it; 1 to 16 384 bytes. */
+  value: string;
+}
+
+/** What `credentials.update` is given. */
+export interface CredentialsUpdateInput {
+  /** At most 2 000 characters. */
+  description?: string | null | undefined;
+  /** When it ends; not for one with granted tokens, which say so themselves. */
+  expires_at?: t.Timestamp | Date | null | undefined;
+  /** Keys to set and keys to remove. */
+  metadata?: t.JsonPatch | null | undefined;
+  name?: string | null | undefined;
+  provider_account?: t.ProviderAccount | null | undefined;
+}
+
 /** What `events.catalogue` is given. */
 export interface EventsCatalogueInput {
   /** Adds an AsyncAPI 3.0 document of the same types. */
@@ -1283,6 +1403,20 @@ export interface ChannelTypesUpdateInput {
   external_id_rule?: t.ExternalIdRule | null | undefined;
   modes?: readonly t.ConnectionMode[] | null | undefined;
   settings?: Readonly<Record<string, unknown>> | null | undefined;
+}
+
+/** What `credentials.retire_key` is given. */
+export interface CredentialsRetireKeyInput {
+  /** A master key, or with a project one of its data keys, such as `p1`. */
+  key_id: string;
+  /** Whose data key it is; the nil id for secrets of users. A master key unless told. */
+  project_id?: t.ProjectId | null | undefined;
+}
+
+/** What `credentials.rotate_keys` is given. */
+export interface CredentialsRotateKeysInput {
+  /** Whose data key is replaced; the nil id for secrets of users. The master key unless told. */
+  project_id?: t.ProjectId | null | undefined;
 }
 
 /** What `events.read_all` is given. */

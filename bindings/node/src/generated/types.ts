@@ -1158,6 +1158,49 @@ export interface CreatedChannelAiProcessing {
   voice?: AiProcessingConfig;
 }
 
+/** A secret that the project needs at an outside service. The secret itself is in the vault. */
+export interface Credential {
+  created_at: Timestamp;
+  credential_type: CredentialType;
+  deleted_at: Timestamp | null;
+  /** At most 2 000 characters. */
+  description: string;
+  /** When it ends; null = never, or when its tokens are renewed by themselves. */
+  expires_at: Timestamp | null;
+  /** The same for equal values of the project, and nothing else can be told from it. */
+  fingerprint: string | null;
+  /** The last 4 characters of a value that has at least 16. */
+  hint: string | null;
+  id: CredentialId;
+  last_used_at: Timestamp | null;
+  last_verification: Verification | null;
+  last_verified_at: Timestamp | null;
+  /** Notes that are no secrets, such as `base_url`. */
+  metadata: Record<string, unknown>;
+  /** 1 to 255 characters, unique in the project whatever its case. */
+  name: string;
+  /** Tokens that a person granted; only where the type has such. */
+  oauth: OAuthState | null;
+  project_id: ProjectId;
+  /** The account at the provider. */
+  provider_account: ProviderAccount | null;
+  /** When openings were last recorded, by purpose; the newest 50. */
+  recorded_uses: Record<string, Timestamp>;
+  /** Earlier secrets that open for work under way. */
+  retiring: RetiringSecret[];
+  revision: number;
+  status: CredentialStatus;
+  /** Why it is not active. */
+  status_reason: string | null;
+  updated_at: Timestamp;
+  use_count: number;
+  /** The value, where the type has one. */
+  value: SecretRef | null;
+  version: number;
+  /** The least days of which a warning was given before this end. */
+  warned_days: number | null;
+}
+
 /** The event that was recorded. */
 export interface CustomEventRecorded {
   id: EventId;
@@ -1896,6 +1939,12 @@ export interface JsonPatch {
   unset?: readonly string[] | undefined;
 }
 
+/** A change of keys that has begun. */
+export interface KeyRotation {
+  /** The key that everything will be under. */
+  key_id: string;
+}
+
 /** An address with its id. */
 export interface KnownAddress {
   address: Address;
@@ -2182,6 +2231,47 @@ export interface NewParticipant {
   type: ParticipantType;
 }
 
+/** Granted tokens. */
+export interface OAuthGrant {
+  access: SecretRef;
+  expires_at?: Timestamp | null;
+  issued_at: Timestamp;
+  refresh?: SecretRef | null;
+  scopes: string[];
+  token_type: string;
+}
+
+/** Tokens that a person granted. */
+export interface OAuthState {
+  access: SecretRef;
+  /** When the access token ends; null = never. */
+  expires_at: Timestamp | null;
+  issued_at: Timestamp;
+  /** When the next refresh is due. */
+  next_refresh_at: Timestamp | null;
+  /** Some providers give none. */
+  refresh: SecretRef | null;
+  /** Refreshes that failed since the last one that did not. */
+  refresh_failures: number;
+  /** Until then somebody is refreshing. */
+  refresh_lease_until: Timestamp | null;
+  /** As granted: perhaps fewer than asked for. */
+  scopes: string[];
+  token_type: string;
+}
+
+/** What a provider gave after a person had granted access. */
+export interface OAuthTokens {
+  access_token: string;
+  /** How many seconds the access token lives from now on; null = it does not end. */
+  expires_in?: number | null | undefined;
+  refresh_token?: string | null | undefined;
+  /** As granted, which may be fewer than asked for. */
+  scopes?: readonly string[] | undefined;
+  /** `Bearer` unless told; at most 20 characters. */
+  token_type?: string | null | undefined;
+}
+
 /** The project of somebody who is onboarded. */
 export interface OnboardProject {
   default_currency?: Currency | null | undefined;
@@ -2213,6 +2303,16 @@ export interface OpenInterval {
 export interface OpenedChat {
   chat: Chat;
   created: boolean;
+}
+
+/** An opened secret. */
+export interface OpenedCredential {
+  /** When it ends; null = it does not, or nobody knows. */
+  expires_at: Timestamp | null;
+  field: CredentialSecret;
+  secret: SecretRef;
+  /** A secret that is handed to a caller once. It is serialised, because that is its way out, and never printed. */
+  text: string;
 }
 
 /** What brought a contact into being; never changes. */
@@ -2455,6 +2555,14 @@ export interface ProjectMember {
   version: number;
 }
 
+/** The account at the provider. */
+export interface ProviderAccount {
+  /** 1 to 255 characters. */
+  id: string;
+  /** At most 255 characters. */
+  name?: string | null | undefined;
+}
+
 /** Where an item comes from. */
 export interface ProviderEvent {
   /** When it happened at the provider. */
@@ -2531,6 +2639,40 @@ export interface ReassignmentRuleInput {
   trigger: ReassignmentTrigger;
 }
 
+/** Why a provider gave no tokens. */
+export interface RefreshFailure {
+  /**
+   * The provider's word, such as `invalid_grant`, or one for what went wrong on the way, such as `http_503`; 1 to 100
+   * characters.
+   */
+  error_code: string;
+  /**
+   * It cannot pass by itself, so a person has to authorise again. `invalid_grant`, `invalid_client` and their kin
+   * always are.
+   */
+  permanent?: boolean | undefined;
+}
+
+/** The right to renew tokens. */
+export interface RefreshLease {
+  /** Until then nobody else may begin. */
+  lease_until: Timestamp;
+  /** What the provider is asked with. It is told to the caller alone. */
+  refresh_token: string;
+  secret: SecretRef;
+}
+
+/** New tokens of a provider. */
+export interface RefreshedTokens {
+  access_token: string;
+  /** How many seconds the access token lives from now on; null = it does not end. */
+  expires_in?: number | null | undefined;
+  /** Another refresh token, where the provider gives one with every renewal; the old one stays unless told. */
+  refresh_token?: string | null | undefined;
+  /** As before unless told. */
+  scopes?: readonly string[] | undefined;
+}
+
 /** A field that an enrichment could not set. */
 export interface RejectedField {
   code: string;
@@ -2578,6 +2720,19 @@ export interface RetentionPolicy {
   messages_days?: number | null | undefined;
   /** Events that only say that something was touched. */
   noise_days?: number | null | undefined;
+}
+
+/** A key that is out of use. */
+export interface RetiredKey {
+  key_id: string;
+  /** How many versions of the data key were destroyed. */
+  rows: number;
+}
+
+/** An earlier value that is kept for work under way. */
+export interface RetiringSecret {
+  secret: SecretRef;
+  valid_until: Timestamp;
 }
 
 /** Whose role changed, in a sync. */
@@ -2930,6 +3085,13 @@ export interface UserMembership {
   status: MemberStatus;
 }
 
+/** What a provider said to the last test call. */
+export interface Verification {
+  /** The provider's word for what was wrong. */
+  code: string | null;
+  ok: boolean;
+}
+
 /** What a check has found. */
 export interface VerifyReport {
   /** Aggregates that were looked at. */
@@ -3279,6 +3441,62 @@ export type ContentType =
   | "interactive"
   | "unsupported";
 
+/**
+ * One of the secrets of a credential.
+ *
+ * - `value`: What was given when it was made, or in its place since.
+ * - `access`: The access token.
+ */
+export type CredentialSecret = "value" | "access";
+
+/**
+ * Whether a credential can be used.
+ *
+ * - `active`: It can.
+ * - `inactive`: A person switched it off.
+ * - `expired`: Its time is over, and nothing can renew it by itself.
+ * - `needs_reauth`: The provider takes it no longer, or never did: a person has to authorise again.
+ */
+export type CredentialStatus = "active" | "inactive" | "expired" | "needs_reauth";
+
+/**
+ * What a credential is for.
+ *
+ * - `meta_whatsapp_cloud`: WhatsApp Business. Its value, if it has one, is a permanent token of a system user.
+ * - `meta_ads`: Ads of Meta.
+ * - `meta_conversions_api`: Conversions reported to Meta.
+ * - `meta_messenger`: Messenger of Meta.
+ * - `meta_instagram`: Instagram of Meta.
+ * - `google_ads`: Google Ads.
+ * - `google_analytics`: Google Analytics.
+ * - `webhook_auth`: What a webhook is signed with, or what it sends or expects.
+ * - `api_key`: An opaque key.
+ * - `basic_auth`: `{"username", "password"}`.
+ * - `waha_instance`: The key of a WhatsApp HTTP instance; its address is `metadata.base_url`.
+ * - `telegram_bot`: The token of a Telegram bot.
+ * - `twilio`: `{"account_sid", "auth_token"}`.
+ * - `wechat`: `{"app_id", "app_secret"}`.
+ * - `smtp`: `{"host", "port", "user", "password"}`.
+ * - `ai_provider`: The key of a provider of AI, named by `metadata.provider`.
+ */
+export type CredentialType =
+  | "meta_whatsapp_cloud"
+  | "meta_ads"
+  | "meta_conversions_api"
+  | "meta_messenger"
+  | "meta_instagram"
+  | "google_ads"
+  | "google_analytics"
+  | "webhook_auth"
+  | "api_key"
+  | "basic_auth"
+  | "waha_instance"
+  | "telegram_bot"
+  | "twilio"
+  | "wechat"
+  | "smtp"
+  | "ai_provider";
+
 /** A currency, for example USD. */
 export type Currency = string;
 
@@ -3362,6 +3580,14 @@ export type EndReason =
  * - `day`: The day in UTC on which it was recorded.
  */
 export type EventGrouping = "type" | "source" | "day";
+
+/**
+ * Why the time of a credential is over.
+ *
+ * - `time`: Its end came.
+ * - `refresh_exhausted`: Its token is over, and no refresh worked.
+ */
+export type ExpiryCause = "time" | "refresh_exhausted";
 
 /**
  * Why a send failed.

@@ -78,18 +78,24 @@ def open_engine(
     clock: ManualClock | None,
     background: bool,
     encryption_key: EncryptionKey | None,
+    old_encryption_keys: Sequence[EncryptionKey],
     seed: int | None,
 ) -> Engine:
     """Opens the engine, or raises."""
     native = None if clock is None else clock.native
     options: dict[str, Any] = {"background": background, "seed": seed}
     if encryption_key is not None:
-        key = encryption_key if isinstance(encryption_key, str) else base64.b64encode(encryption_key).decode()
-        options["encryption_key"] = key
+        options["encryption_key"] = _key_text(encryption_key)
+    if old_encryption_keys:
+        options["old_encryption_keys"] = [_key_text(key) for key in old_encryption_keys]
     try:
         return Engine.open(os.fspath(location), encode(options), native)
     except EngineError as error:
         raise wire_error(error) from None
+
+
+def _key_text(key: EncryptionKey) -> str:
+    return key if isinstance(key, str) else base64.b64encode(key).decode()
 
 
 def transaction(commands: Iterable[Command[Any]]) -> tuple[list[Any], bytes]:
@@ -116,6 +122,7 @@ def open(
     background: bool = True,
     actor: Actor | None = None,
     encryption_key: EncryptionKey | None = None,
+    old_encryption_keys: Sequence[EncryptionKey] = (),
     seed: int | None = None,
 ) -> Crm:
     """Opens a CRM, creating its store if there is none.
@@ -127,13 +134,15 @@ def open(
         actor: Who calls by default; without it the host itself, which may do everything.
         encryption_key: Seals secrets such as the API key of a channel: 32 random bytes, or the same in base64. Keep it
             apart from the store; without it nothing that needs a secret can be kept.
+        old_encryption_keys: Keys that were in use before: what is still sealed under them opens, until
+            `credentials.rotate_keys` has sealed everything under `encryption_key`.
         seed: For tests, beside a manual clock: ids and secrets depend on it alone, so that the same calls give the same
             results. Whoever knows it can guess every secret.
 
     Raises:
         ValidationError: `key_length_invalid` or `input_invalid`, of the key or the seed.
     """
-    return Crm(open_engine(location, clock, background, encryption_key, seed), background, actor)
+    return Crm(open_engine(location, clock, background, encryption_key, old_encryption_keys, seed), background, actor)
 
 
 class Crm(SystemCollections):

@@ -192,13 +192,14 @@ def open(
     background: bool = True,
     actor: Actor | None = None,
     encryption_key: EncryptionKey | None = None,
+    old_encryption_keys: Sequence[EncryptionKey] = (),
     seed: int | None = None,
 ) -> Opening:
     """Opens a CRM for the running event loop: `crm = await open(...)` or `async with open(...) as crm`.
 
     Takes what `ventros.open` takes.
     """
-    return Opening(location, clock, background, actor, encryption_key, seed)
+    return Opening(location, clock, background, actor, encryption_key, old_encryption_keys, seed)
 
 
 async def copy(source: Location, target: Location, *, progress: Listener | None = None) -> CopyReport:
@@ -237,9 +238,10 @@ class Opening:
         background: bool,
         actor: Actor | None,
         encryption_key: EncryptionKey | None,
+        old_encryption_keys: Sequence[EncryptionKey],
         seed: int | None,
     ) -> None:
-        self._arguments = (location, clock, background, encryption_key, seed)
+        self._arguments = (location, clock, background, encryption_key, old_encryption_keys, seed)
         self._actor = actor
         self._crm: Crm | None = None
 

@@ -127,8 +127,8 @@ public class ChannelTypes internal constructor(engine: Engine, scope: Scope) : C
 /**
  * The collection `channels`.
  *
- * Filterable: `name`, `type`, `status`, `connection_mode`, `external_id`, `pipeline_id`, `default_agent_id`, `health`,
- * `ai_enabled`, `last_error_at`, `created_at`, `updated_at`.
+ * Filterable: `name`, `type`, `status`, `connection_mode`, `external_id`, `pipeline_id`, `default_agent_id`,
+ * `credential_id`, `health`, `ai_enabled`, `last_error_at`, `created_at`, `updated_at`.
  *
  * Sortable: `name`, `created_at`, `updated_at`.
  */
@@ -325,8 +325,8 @@ public class Channels internal constructor(engine: Engine, scope: Scope) : Colle
     ))
 
     /**
-     * Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id, health,
-     * ai_enabled, last_error_at. Sort: name, created_at, updated_at.
+     * Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id, credential_id,
+     * health, ai_enabled, last_error_at. Sort: name, created_at, updated_at.
      *
      * Permission: `channels.view`.
      *
@@ -1719,6 +1719,345 @@ public class Contacts internal constructor(engine: Engine, scope: Scope) : Colle
             timezone,
             whatsapp,
         ),
+            idempotencyKey,
+            expectedVersion,
+        )
+}
+
+/**
+ * The collection `credentials`.
+ *
+ * Filterable: `name`, `credential_type`, `status`, `expires_at`, `last_used_at`, `created_at`, `updated_at`,
+ * `metadata.*`.
+ *
+ * Sortable: `name`, `expires_at`, `last_used_at`, `created_at`, `updated_at`.
+ */
+public class Credentials internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * Switches a credential on: it is active, or `expired` or `needs_reauth` where that has come meanwhile. Twice
+     * changes nothing.
+     *
+     * Permission: `credentials.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `credential_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `text_too_long`.
+     */
+    public suspend fun activate(
+        id: CredentialId,
+        reason: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Credential = run(CredentialsActivate(id, reason), idempotencyKey, expectedVersion)
+
+    /**
+     * Takes in what a person has granted at the provider, for the first time or again. Earlier tokens are destroyed.
+     *
+     * Permission: `credentials.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.CorruptDataError: `secret_tampered`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `credential_inactive`, `encryption_not_configured`, `not_an_oauth_credential`,
+     * `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `input_invalid`, `oauth_expires_in_invalid`, `secret_empty`, `secret_too_large`,
+     * `text_required`, `text_too_long`.
+     */
+    public suspend fun authorizeOauth(
+        id: CredentialId,
+        accessToken: String,
+        expiresIn: Long? = null,
+        providerAccount: ProviderAccount? = null,
+        refreshToken: String? = null,
+        scopes: List<String>? = null,
+        tokenType: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Credential = run(
+            CredentialsAuthorizeOauth(id, accessToken, expiresIn, providerAccount, refreshToken, scopes, tokenType),
+            idempotencyKey,
+            expectedVersion,
+        )
+
+    /**
+     * Takes the right to renew the tokens of a credential, for a minute: nobody else begins meanwhile. The provider's
+     * answer is handed in with `credentials.complete_refresh`.
+     *
+     * Permission: `credentials.use`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `refresh_in_progress`, `version_conflict`.
+     * @throws ventros.CorruptDataError: `secret_tampered`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `credential_inactive`, `credential_needs_reauth`, `encryption_not_configured`,
+     * `not_an_oauth_credential`, `oauth_no_refresh_token`, `oauth_not_authorized`, `project_inactive`,
+     * `project_suspended`.
+     * @throws ventros.NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `input_invalid`.
+     */
+    public suspend fun beginRefresh(
+        id: CredentialId,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): RefreshLease = run(CredentialsBeginRefresh(id), idempotencyKey, expectedVersion)
+
+    /**
+     * Hands in what the provider said to a renewal: tokens or a failure, one of the two.
+     *
+     * A failure that may pass is tried again after 1, 2, 4, ... minutes, at most an hour; after the tenth one a token
+     * that is over is given up.
+     *
+     * Permission: `credentials.use`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.CorruptDataError: `secret_tampered`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `credential_needs_reauth`, `encryption_not_configured`,
+     * `not_an_oauth_credential`, `oauth_no_refresh_token`, `oauth_not_authorized`, `project_inactive`,
+     * `project_suspended`.
+     * @throws ventros.NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `field_required`, `input_invalid`, `oauth_expires_in_invalid`, `secret_empty`,
+     * `secret_too_large`, `text_required`, `text_too_long`.
+     */
+    public suspend fun completeRefresh(
+        id: CredentialId,
+        failure: RefreshFailure? = null,
+        tokens: RefreshedTokens? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Credential = run(CredentialsCompleteRefresh(id, failure, tokens), idempotencyKey, expectedVersion)
+
+    /**
+     * Makes a credential. Its secrets are sealed in the vault and never shown again, only opened with
+     * `credentials.open`.
+     *
+     * A type whose tokens a person grants may start without any: it is `needs_reauth` until
+     * `credentials.authorize_oauth`.
+     *
+     * Permission: `credentials.manage`.
+     *
+     * @throws ventros.ConflictError: `credential_name_taken`, `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.CorruptDataError: `secret_tampered`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `encryption_not_configured`, `not_an_oauth_credential`, `project_inactive`,
+     * `project_suspended`.
+     * @throws ventros.LimitExceededError: `credential_limit`.
+     * @throws ventros.NotFoundError: `encryption_key_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `credential_expiry_in_past`, `credential_value_malformed`,
+     * `credential_value_required`, `json_key_invalid`, `json_too_deep`, `json_too_large`, `metadata_looks_secret`,
+     * `name_required`, `name_too_long`, `oauth_expires_in_invalid`, `secret_empty`, `secret_too_large`,
+     * `text_required`, `text_too_long`, `url_credentials`, `url_invalid`, `url_scheme_unsupported`.
+     */
+    public suspend fun create(
+        credentialType: CredentialType,
+        name: String,
+        description: String? = null,
+        expiresAt: Timestamp? = null,
+        metadata: Map<String, Any?>? = null,
+        oauth: OAuthTokens? = null,
+        providerAccount: ProviderAccount? = null,
+        value: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Credential = run(
+            CredentialsCreate(credentialType, name, description, expiresAt, metadata, oauth, providerAccount, value),
+            idempotencyKey,
+            expectedVersion,
+        )
+
+    /**
+     * Switches a credential off: nothing opens it, and its tokens are not refreshed. Twice changes nothing.
+     *
+     * Permission: `credentials.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `credential_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `text_too_long`.
+     */
+    public suspend fun deactivate(
+        id: CredentialId,
+        reason: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Credential = run(CredentialsDeactivate(id, reason), idempotencyKey, expectedVersion)
+
+    /**
+     * Deletes a credential; its secrets are destroyed at once and for good.
+     *
+     * Permission: `credentials.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `credential_in_use`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `credential_not_found`, `project_not_found`.
+     */
+    public suspend fun delete(
+        id: CredentialId,
+        force: Boolean? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Credential = run(CredentialsDelete(id, force), idempotencyKey, expectedVersion)
+
+    /**
+     * The credential of a name, whatever its case; null when there is none.
+     *
+     * Permission: `credentials.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     */
+    public suspend fun find(name: String): Credential? = ask(
+        "credentials.find",
+        fields {
+            put("name", name)
+        },
+    )?.let { decodeCredential(it) }
+
+    /**
+     * A credential by its id, without its secrets.
+     *
+     * Permission: `credentials.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `credential_not_found`, `project_not_found`.
+     */
+    public suspend fun get(id: CredentialId): Credential = decodeCredential(ask(
+        "credentials.get",
+        fields {
+            put("id", id)
+        },
+    ))
+
+    /**
+     * Credentials, without their secrets. Filter: name, credential_type, status, expires_at, last_used_at,
+     * metadata.<key>. Sort: name, created_at, expires_at, last_used_at.
+     *
+     * Permission: `credentials.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`,
+     * `filter_op_unsupported`, `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`,
+     * `filter_value_required`, `limit_out_of_range`, `sort_field_unknown`.
+     */
+    public fun list(
+        filter: FilterExpression? = null,
+        includeDeleted: Boolean? = null,
+        limit: Long? = null,
+        sort: List<SortKey>? = null,
+        withTotal: Boolean? = null,
+    ): Pager<Credential> = pages(
+        "credentials.list",
+        fields {
+            given("filter", filter)
+            given("include_deleted", includeDeleted)
+            given("limit", limit)
+            given("sort", sort)
+            given("with_total", withTotal)
+        },
+    ) { decodeCredential(it) }
+
+    /**
+     * Opens one of the secrets of a credential. That it was opened, by whom and what for, is in the log:
+     * `credential.used`.
+     *
+     * A host that needs a secret often may keep it in memory for at most 5 minutes, under its `secret_id` and
+     * `revision`.
+     *
+     * Permission: `credentials.use`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.CorruptDataError: `secret_tampered`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `credential_expired`, `credential_inactive`, `credential_needs_reauth`,
+     * `encryption_not_configured`, `not_an_oauth_credential`, `oauth_not_authorized`, `project_inactive`,
+     * `project_suspended`.
+     * @throws ventros.NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `credential_value_required`, `input_invalid`, `text_required`, `text_too_long`.
+     */
+    public suspend fun open(
+        id: CredentialId,
+        purpose: String,
+        field: CredentialSecret? = null,
+        revision: Long? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): OpenedCredential = run(CredentialsOpen(id, purpose, field, revision), idempotencyKey, expectedVersion)
+
+    /**
+     * Takes in what the provider said to a test call.
+     *
+     * Permission: `credentials.use`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `credential_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `text_too_long`.
+     */
+    public suspend fun recordVerification(
+        id: CredentialId,
+        ok: Boolean,
+        code: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Credential = run(CredentialsRecordVerification(id, ok, code), idempotencyKey, expectedVersion)
+
+    /**
+     * Puts another value in the place of the present one, which opens for work under way until its grace is over. A
+     * credential whose time is over is active again.
+     *
+     * Permission: `credentials.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.CorruptDataError: `secret_tampered`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `credential_inactive`, `credential_needs_reauth`, `encryption_not_configured`,
+     * `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `credential_expiry_in_past`, `credential_value_malformed`, `input_invalid`,
+     * `secret_empty`, `secret_too_large`, `secret_unchanged`, `value_out_of_range`.
+     */
+    public suspend fun rotateValue(
+        id: CredentialId,
+        value: String,
+        expiresAt: Patch<Timestamp?> = Patch.Keep,
+        graceSeconds: Long? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Credential = run(CredentialsRotateValue(id, value, expiresAt, graceSeconds), idempotencyKey, expectedVersion)
+
+    /**
+     * Changes what is given and differs: absent = unchanged, null = cleared. Its value is replaced with
+     * `credentials.rotate_value`.
+     *
+     * Permission: `credentials.manage`.
+     *
+     * @throws ventros.ConflictError: `credential_name_taken`, `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `credential_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `credential_expiry_in_past`, `input_invalid`, `json_key_invalid`,
+     * `json_too_deep`, `json_too_large`, `metadata_looks_secret`, `name_required`, `name_too_long`, `text_required`,
+     * `text_too_long`, `url_credentials`, `url_invalid`, `url_scheme_unsupported`.
+     */
+    public suspend fun update(
+        id: CredentialId,
+        description: String? = null,
+        expiresAt: Patch<Timestamp?> = Patch.Keep,
+        metadata: JsonPatch? = null,
+        name: String? = null,
+        providerAccount: Patch<ProviderAccount?> = Patch.Keep,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Credential = run(
+            CredentialsUpdate(id, description, expiresAt, metadata, name, providerAccount),
             idempotencyKey,
             expectedVersion,
         )
@@ -3768,6 +4107,57 @@ public class SystemChannelTypes internal constructor(engine: Engine, scope: Scop
         )
 }
 
+/**
+ * The collection `credentials`.
+ *
+ * Filterable: `name`, `credential_type`, `status`, `expires_at`, `last_used_at`, `created_at`, `updated_at`,
+ * `metadata.*`.
+ *
+ * Sortable: `name`, `expires_at`, `last_used_at`, `created_at`, `updated_at`.
+ */
+public class SystemCredentials internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * Puts a key out of use for good. A data key is destroyed with those before it. A master key is the host's: when
+     * this has succeeded, nothing is sealed under it and the host may destroy it.
+     *
+     * Permission: `platform.operate`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `encryption_not_configured`, `key_in_use`.
+     * @throws ventros.NotFoundError: `encryption_key_not_found`, `project_not_found`.
+     */
+    public suspend fun retireKey(
+        keyId: String,
+        projectId: ProjectId? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): RetiredKey = run(CredentialsRetireKey(keyId, projectId), idempotencyKey, expectedVersion)
+
+    /**
+     * Has everything sealed under another key. It happens in the background, some at a time, and ends with
+     * `encryption_key.rotated`; meanwhile everything opens.
+     *
+     * With a project its data key is replaced, and its secrets are sealed under the new one. Without one, all data keys
+     * are sealed under the master key that the installation was opened with as the current one; no secret itself is
+     * touched. The result of the job (`keys.rewrap`, in `jobs.list`) names the keys that they were under: those can be
+     * given to `credentials.retire_key`.
+     *
+     * Permission: `platform.operate`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `encryption_not_configured`.
+     * @throws ventros.NotFoundError: `encryption_key_not_found`, `project_not_found`.
+     */
+    public suspend fun rotateKeys(
+        projectId: ProjectId? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): KeyRotation = run(CredentialsRotateKeys(projectId), idempotencyKey, expectedVersion)
+}
+
 /** The collection `events`. */
 public class SystemEventLog internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
 
@@ -4510,6 +4900,7 @@ public class SystemUsers internal constructor(engine: Engine, scope: Scope) : Co
 /** What belongs to no project. */
 public open class SystemCollections internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
     public val channelTypes: SystemChannelTypes get() = SystemChannelTypes(engine, scope)
+    public val credentials: SystemCredentials get() = SystemCredentials(engine, scope)
     public val events: SystemEventLog get() = SystemEventLog(engine, scope)
     public val inbound: SystemInbound get() = SystemInbound(engine, scope)
     public val members: SystemMembers get() = SystemMembers(engine, scope)
@@ -4524,6 +4915,7 @@ public open class ProjectCollections internal constructor(engine: Engine, scope:
     public val chats: Chats get() = Chats(engine, scope)
     public val consumers: Consumers get() = Consumers(engine, scope)
     public val contacts: Contacts get() = Contacts(engine, scope)
+    public val credentials: Credentials get() = Credentials(engine, scope)
     public val events: EventLog get() = EventLog(engine, scope)
     public val inbound: Inbound get() = Inbound(engine, scope)
     public val jobs: Jobs get() = Jobs(engine, scope)

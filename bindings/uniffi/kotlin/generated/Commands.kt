@@ -1229,6 +1229,289 @@ public data class ContactsUpsert(
 }
 
 /**
+ * Switches a credential on: it is active, or `expired` or `needs_reauth` where that has come meanwhile. Twice changes
+ * nothing.
+ *
+ * As the method `Credentials.activate`.
+ */
+public data class CredentialsActivate(
+    val id: CredentialId,
+    /** At most 500 characters. */
+    val reason: String? = null,
+) : Command<Credential>() {
+    override val operation: String get() = "credentials.activate"
+
+    override fun decode(json: Any?): Credential = decodeCredential(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        given("reason", reason)
+    }
+}
+
+/**
+ * Takes in what a person has granted at the provider, for the first time or again. Earlier tokens are destroyed.
+ *
+ * As the method `Credentials.authorizeOauth`.
+ */
+public data class CredentialsAuthorizeOauth(
+    val id: CredentialId,
+    val accessToken: String,
+    /** How many seconds the access token lives from now on; null = it does not end. */
+    val expiresIn: Long? = null,
+    /** The account at the provider; as before unless told. */
+    val providerAccount: ProviderAccount? = null,
+    val refreshToken: String? = null,
+    /** As granted, which may be fewer than asked for. */
+    val scopes: List<String>? = null,
+    /** `Bearer` unless told; at most 20 characters. */
+    val tokenType: String? = null,
+) : Command<Credential>() {
+    override val operation: String get() = "credentials.authorize_oauth"
+
+    override fun decode(json: Any?): Credential = decodeCredential(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        put("access_token", accessToken)
+        given("expires_in", expiresIn)
+        given("provider_account", providerAccount)
+        given("refresh_token", refreshToken)
+        given("scopes", scopes)
+        given("token_type", tokenType)
+    }
+}
+
+/**
+ * Takes the right to renew the tokens of a credential, for a minute: nobody else begins meanwhile. The provider's
+ * answer is handed in with `credentials.complete_refresh`.
+ *
+ * As the method `Credentials.beginRefresh`.
+ */
+public data class CredentialsBeginRefresh(
+    val id: CredentialId,
+) : Command<RefreshLease>() {
+    override val operation: String get() = "credentials.begin_refresh"
+
+    override fun decode(json: Any?): RefreshLease = decodeRefreshLease(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Hands in what the provider said to a renewal: tokens or a failure, one of the two.
+ *
+ * As the method `Credentials.completeRefresh`.
+ */
+public data class CredentialsCompleteRefresh(
+    val id: CredentialId,
+    val failure: RefreshFailure? = null,
+    val tokens: RefreshedTokens? = null,
+) : Command<Credential>() {
+    override val operation: String get() = "credentials.complete_refresh"
+
+    override fun decode(json: Any?): Credential = decodeCredential(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        given("failure", failure)
+        given("tokens", tokens)
+    }
+}
+
+/**
+ * Makes a credential. Its secrets are sealed in the vault and never shown again, only opened with `credentials.open`.
+ *
+ * As the method `Credentials.create`.
+ */
+public data class CredentialsCreate(
+    /** It can never change. */
+    val credentialType: CredentialType,
+    /** 1 to 255 characters, unique in the project whatever its case. */
+    val name: String,
+    /** At most 2 000 characters. */
+    val description: String? = null,
+    /** When it ends; not together with `oauth`, whose tokens say so themselves. */
+    val expiresAt: Timestamp? = null,
+    /**
+     * Notes that are no secrets: `base_url` of a WhatsApp HTTP instance, `client_id` and `oauth_url` of an OAuth
+     * client.
+     */
+    val metadata: Map<String, Any?>? = null,
+    /** Tokens that a person has granted already. */
+    val oauth: OAuthTokens? = null,
+    val providerAccount: ProviderAccount? = null,
+    /**
+     * 1 to 16 384 bytes. For `basic_auth`, `twilio`, `wechat` and `smtp` it is a JSON object; for types whose tokens
+     * are granted it is the secret of the OAuth client, and for `meta_whatsapp_cloud` a permanent token.
+     */
+    val value: String? = null,
+) : Command<Credential>() {
+    override val operation: String get() = "credentials.create"
+
+    override fun decode(json: Any?): Credential = decodeCredential(json)
+
+    override fun toJson(): Any? = fields {
+        put("credential_type", credentialType)
+        put("name", name)
+        given("description", description)
+        given("expires_at", expiresAt)
+        given("metadata", metadata)
+        given("oauth", oauth)
+        given("provider_account", providerAccount)
+        given("value", value)
+    }
+}
+
+/**
+ * Switches a credential off: nothing opens it, and its tokens are not refreshed. Twice changes nothing.
+ *
+ * As the method `Credentials.deactivate`.
+ */
+public data class CredentialsDeactivate(
+    val id: CredentialId,
+    /** At most 500 characters. */
+    val reason: String? = null,
+) : Command<Credential>() {
+    override val operation: String get() = "credentials.deactivate"
+
+    override fun decode(json: Any?): Credential = decodeCredential(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        given("reason", reason)
+    }
+}
+
+/**
+ * Deletes a credential; its secrets are destroyed at once and for good.
+ *
+ * As the method `Credentials.delete`.
+ */
+public data class CredentialsDelete(
+    val id: CredentialId,
+    /** Also when a channel that is on needs it; the channel goes to error. */
+    val force: Boolean? = null,
+) : Command<Credential>() {
+    override val operation: String get() = "credentials.delete"
+
+    override fun decode(json: Any?): Credential = decodeCredential(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        given("force", force)
+    }
+}
+
+/**
+ * Opens one of the secrets of a credential. That it was opened, by whom and what for, is in the log: `credential.used`.
+ *
+ * As the method `Credentials.open`.
+ */
+public data class CredentialsOpen(
+    val id: CredentialId,
+    /** What for: 1 to 100 characters, such as `send_message`. */
+    val purpose: String,
+    /** The access token where there is one, else the value, unless told. */
+    val field: CredentialSecret? = null,
+    /** An earlier revision, while its grace lasts; the newest unless told. */
+    val revision: Long? = null,
+) : Command<OpenedCredential>() {
+    override val operation: String get() = "credentials.open"
+
+    override fun decode(json: Any?): OpenedCredential = decodeOpenedCredential(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        put("purpose", purpose)
+        given("field", field)
+        given("revision", revision)
+    }
+}
+
+/**
+ * Takes in what the provider said to a test call.
+ *
+ * As the method `Credentials.recordVerification`.
+ */
+public data class CredentialsRecordVerification(
+    val id: CredentialId,
+    val ok: Boolean,
+    /** The provider's word for what was wrong; at most 100 characters. */
+    val code: String? = null,
+) : Command<Credential>() {
+    override val operation: String get() = "credentials.record_verification"
+
+    override fun decode(json: Any?): Credential = decodeCredential(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        put("ok", ok)
+        given("code", code)
+    }
+}
+
+/**
+ * Puts another value in the place of the present one, which opens for work under way until its grace is over. A
+ * credential whose time is over is active again.
+ *
+ * As the method `Credentials.rotateValue`.
+ */
+public data class CredentialsRotateValue(
+    val id: CredentialId,
+    /** As the type has it; 1 to 16 384 bytes. */
+    val value: String,
+    /** When it ends: absent = as before, or never when that is over; null = never. */
+    val expiresAt: Patch<Timestamp?> = Patch.Keep,
+    /** How long the old value opens when it is asked for by its revision: 0 to 604 800; 86 400 unless told. */
+    val graceSeconds: Long? = null,
+) : Command<Credential>() {
+    override val operation: String get() = "credentials.rotate_value"
+
+    override fun decode(json: Any?): Credential = decodeCredential(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        put("value", value)
+        patch("expires_at", expiresAt)
+        given("grace_seconds", graceSeconds)
+    }
+}
+
+/**
+ * Changes what is given and differs: absent = unchanged, null = cleared. Its value is replaced with
+ * `credentials.rotate_value`.
+ *
+ * As the method `Credentials.update`.
+ */
+public data class CredentialsUpdate(
+    val id: CredentialId,
+    /** At most 2 000 characters. */
+    val description: String? = null,
+    /** When it ends; not for one with granted tokens, which say so themselves. */
+    val expiresAt: Patch<Timestamp?> = Patch.Keep,
+    /** Keys to set and keys to remove. */
+    val metadata: JsonPatch? = null,
+    val name: String? = null,
+    val providerAccount: Patch<ProviderAccount?> = Patch.Keep,
+) : Command<Credential>() {
+    override val operation: String get() = "credentials.update"
+
+    override fun decode(json: Any?): Credential = decodeCredential(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        given("description", description)
+        patch("expires_at", expiresAt)
+        given("metadata", metadata)
+        given("name", name)
+        patch("provider_account", providerAccount)
+    }
+}
+
+/**
  * Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and changes
  * no state.
  *
@@ -2585,6 +2868,47 @@ public data class ChannelTypesUpdate(
         given("external_id_rule", externalIdRule)
         given("modes", modes)
         given("settings", settings)
+    }
+}
+
+/**
+ * Puts a key out of use for good. A data key is destroyed with those before it. A master key is the host's: when this
+ * has succeeded, nothing is sealed under it and the host may destroy it.
+ *
+ * As the method `SystemCredentials.retireKey`.
+ */
+public data class CredentialsRetireKey(
+    /** A master key, or with a project one of its data keys, such as `p1`. */
+    val keyId: String,
+    /** Whose data key it is; the nil id for secrets of users. A master key unless told. */
+    val projectId: ProjectId? = null,
+) : Command<RetiredKey>() {
+    override val operation: String get() = "credentials.retire_key"
+
+    override fun decode(json: Any?): RetiredKey = decodeRetiredKey(json)
+
+    override fun toJson(): Any? = fields {
+        put("key_id", keyId)
+        given("project_id", projectId)
+    }
+}
+
+/**
+ * Has everything sealed under another key. It happens in the background, some at a time, and ends with
+ * `encryption_key.rotated`; meanwhile everything opens.
+ *
+ * As the method `SystemCredentials.rotateKeys`.
+ */
+public data class CredentialsRotateKeys(
+    /** Whose data key is replaced; the nil id for secrets of users. The master key unless told. */
+    val projectId: ProjectId? = null,
+) : Command<KeyRotation>() {
+    override val operation: String get() = "credentials.rotate_keys"
+
+    override fun decode(json: Any?): KeyRotation = decodeKeyRotation(json)
+
+    override fun toJson(): Any? = fields {
+        given("project_id", projectId)
     }
 }
 

@@ -209,8 +209,26 @@ public enum class ErrorCode(private val text: String) {
     COPY_UNFINISHED("copy_unfinished"),
     /** A stored row cannot be read. */
     CORRUPT_DATA("corrupt_data"),
+    /** The time of the credential is over. */
+    CREDENTIAL_EXPIRED("credential_expired"),
+    /** A credential ends in the future. */
+    CREDENTIAL_EXPIRY_IN_PAST("credential_expiry_in_past"),
+    /** A channel that is on needs the credential. */
+    CREDENTIAL_IN_USE("credential_in_use"),
+    /** The credential is switched off. */
+    CREDENTIAL_INACTIVE("credential_inactive"),
+    /** A project has at most 200 credentials. */
+    CREDENTIAL_LIMIT("credential_limit"),
+    /** Another credential of the project has this name. */
+    CREDENTIAL_NAME_TAKEN("credential_name_taken"),
+    /** Somebody has to authorise at the provider, perhaps again. */
+    CREDENTIAL_NEEDS_REAUTH("credential_needs_reauth"),
     /** Credential not found. */
     CREDENTIAL_NOT_FOUND("credential_not_found"),
+    /** The value is not what credentials of this type have. */
+    CREDENTIAL_VALUE_MALFORMED("credential_value_malformed"),
+    /** The credential has no value, and needs one. */
+    CREDENTIAL_VALUE_REQUIRED("credential_value_required"),
     /** A currency is an active ISO 4217 code such as USD. */
     CURRENCY_INVALID("currency_invalid"),
     /** The amounts are of different currencies. */
@@ -399,6 +417,8 @@ public enum class ErrorCode(private val text: String) {
     JSON_TOO_DEEP("json_too_deep"),
     /** The JSON value is too large. */
     JSON_TOO_LARGE("json_too_large"),
+    /** Secrets are sealed under this key, or will be. */
+    KEY_IN_USE("key_in_use"),
     /** An encryption key has exactly 32 bytes. */
     KEY_LENGTH_INVALID("key_length_invalid"),
     /** Channels of this type have no labels. */
@@ -445,6 +465,8 @@ public enum class ErrorCode(private val text: String) {
     MESSAGE_NOT_FORWARDABLE("message_not_forwardable"),
     /** There is no such message. */
     MESSAGE_NOT_FOUND("message_not_found"),
+    /** Notes are shown to everybody who sees the credential; a secret belongs into its value. */
+    METADATA_LOOKS_SECRET("metadata_looks_secret"),
     /** A media type is type/subtype, such as image/png. */
     MIME_INVALID("mime_invalid"),
     /** A media type is required. */
@@ -475,6 +497,14 @@ public enum class ErrorCode(private val text: String) {
     NOT_A_GROUP("not_a_group"),
     /** The actor is not a member of the project. */
     NOT_A_MEMBER("not_a_member"),
+    /** Nobody grants tokens for credentials of this type. */
+    NOT_AN_OAUTH_CREDENTIAL("not_an_oauth_credential"),
+    /** A token lives for at least a second. */
+    OAUTH_EXPIRES_IN_INVALID("oauth_expires_in_invalid"),
+    /** The provider gave no token to renew with. */
+    OAUTH_NO_REFRESH_TOKEN("oauth_no_refresh_token"),
+    /** Nobody has granted any tokens yet. */
+    OAUTH_NOT_AUTHORIZED("oauth_not_authorized"),
     /** Operation unknown. */
     OPERATION_UNKNOWN("operation_unknown"),
     /** A session has at most 20 outcome tags. */
@@ -533,6 +563,8 @@ public enum class ErrorCode(private val text: String) {
     REASSIGNMENT_TIMEOUT_INVALID("reassignment_timeout_invalid"),
     /** The channel has no way to the contact: an id or a phone is missing. */
     RECIPIENT_UNREACHABLE("recipient_unreachable"),
+    /** Somebody else is renewing the tokens. */
+    REFRESH_IN_PROGRESS("refresh_in_progress"),
     /** A region is an ISO 3166-1 code such as BR. */
     REGION_INVALID("region_invalid"),
     /** The host's policy refuses the message. */
@@ -565,6 +597,8 @@ public enum class ErrorCode(private val text: String) {
     SECRET_TAMPERED("secret_tampered"),
     /** A secret has at most 16384 bytes. */
     SECRET_TOO_LARGE("secret_too_large"),
+    /** This is the value that the credential has already. */
+    SECRET_UNCHANGED("secret_unchanged"),
     /** A sentiment score lies between 0 and 1. */
     SENTIMENT_SCORE_OUT_OF_RANGE("sentiment_score_out_of_range"),
     /** Seq pruned. */

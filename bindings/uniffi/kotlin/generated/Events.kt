@@ -2127,6 +2127,375 @@ internal fun decodeContactWhatsappIdentifiersSet(json: Any?): ContactWhatsappIde
 }
 
 /**
+ * A person switched it on.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialActivated(
+    val reason: String? = null,
+    val status: CredentialStatus,
+) : EventData {
+    public companion object : EventType<CredentialActivated>("credential.activated")
+}
+
+internal fun decodeCredentialActivated(json: Any?): CredentialActivated {
+    val from = record(json)
+    return CredentialActivated(
+        reason = from["reason"]?.let { text(it) },
+        status = decodeCredentialStatus(from["status"]),
+    )
+}
+
+/**
+ * It was made.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialCreated(
+    val credentialType: CredentialType,
+    val description: String,
+    val expiresAt: Timestamp? = null,
+    val fingerprint: String? = null,
+    val hint: String? = null,
+    val metadata: Map<String, Any?>,
+    val name: String,
+    val oauth: OAuthGrant? = null,
+    val providerAccount: ProviderAccount? = null,
+    val status: CredentialStatus,
+    val value: SecretRef? = null,
+) : EventData {
+    public companion object : EventType<CredentialCreated>("credential.created")
+}
+
+internal fun decodeCredentialCreated(json: Any?): CredentialCreated {
+    val from = record(json)
+    return CredentialCreated(
+        credentialType = decodeCredentialType(from["credential_type"]),
+        description = text(from["description"]),
+        expiresAt = from["expires_at"]?.let { instant(it) },
+        fingerprint = from["fingerprint"]?.let { text(it) },
+        hint = from["hint"]?.let { text(it) },
+        metadata = record(from["metadata"]),
+        name = text(from["name"]),
+        oauth = from["oauth"]?.let { decodeOAuthGrant(it) },
+        providerAccount = from["provider_account"]?.let { decodeProviderAccount(it) },
+        status = decodeCredentialStatus(from["status"]),
+        value = from["value"]?.let { decodeSecretRef(it) },
+    )
+}
+
+/**
+ * Somebody switched it off.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialDeactivated(
+    val reason: String? = null,
+    val status: CredentialStatus,
+) : EventData {
+    public companion object : EventType<CredentialDeactivated>("credential.deactivated")
+}
+
+internal fun decodeCredentialDeactivated(json: Any?): CredentialDeactivated {
+    val from = record(json)
+    return CredentialDeactivated(
+        reason = from["reason"]?.let { text(it) },
+        status = decodeCredentialStatus(from["status"]),
+    )
+}
+
+/**
+ * It is gone, and so are its secrets.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialDeleted(
+    val deletedAt: Timestamp,
+    val shredded: Boolean,
+) : EventData {
+    public companion object : EventType<CredentialDeleted>("credential.deleted")
+}
+
+internal fun decodeCredentialDeleted(json: Any?): CredentialDeleted {
+    val from = record(json)
+    return CredentialDeleted(
+        deletedAt = instant(from["deleted_at"]),
+        shredded = boolean(from["shredded"]),
+    )
+}
+
+/**
+ * Its time is over.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialExpired(
+    val cause: ExpiryCause,
+    val expiredAt: Timestamp,
+) : EventData {
+    public companion object : EventType<CredentialExpired>("credential.expired")
+}
+
+internal fun decodeCredentialExpired(json: Any?): CredentialExpired {
+    val from = record(json)
+    return CredentialExpired(
+        cause = decodeExpiryCause(from["cause"]),
+        expiredAt = instant(from["expired_at"]),
+    )
+}
+
+/**
+ * It ends soon.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialExpiring(
+    val daysLeft: Long,
+    val expiresAt: Timestamp,
+) : EventData {
+    public companion object : EventType<CredentialExpiring>("credential.expiring")
+}
+
+internal fun decodeCredentialExpiring(json: Any?): CredentialExpiring {
+    val from = record(json)
+    return CredentialExpiring(
+        daysLeft = long(from["days_left"]),
+        expiresAt = instant(from["expires_at"]),
+    )
+}
+
+/**
+ * It ends at another time.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialExpiryChanged(
+    val new: Timestamp? = null,
+    val old: Timestamp? = null,
+) : EventData {
+    public companion object : EventType<CredentialExpiryChanged>("credential.expiry_changed")
+}
+
+internal fun decodeCredentialExpiryChanged(json: Any?): CredentialExpiryChanged {
+    val from = record(json)
+    return CredentialExpiryChanged(
+        new = from["new"]?.let { instant(it) },
+        old = from["old"]?.let { instant(it) },
+    )
+}
+
+/**
+ * A person granted access at the provider, for the first time or again.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialOauthAuthorized(
+    val access: SecretRef,
+    val expiresAt: Timestamp? = null,
+    val issuedAt: Timestamp,
+    /** Scopes that the type asks for and that were not granted. */
+    val missingScopes: List<String>,
+    val providerAccount: ProviderAccount? = null,
+    val refresh: SecretRef? = null,
+    val scopes: List<String>,
+    val tokenType: String,
+) : EventData {
+    public companion object : EventType<CredentialOauthAuthorized>("credential.oauth_authorized")
+}
+
+internal fun decodeCredentialOauthAuthorized(json: Any?): CredentialOauthAuthorized {
+    val from = record(json)
+    return CredentialOauthAuthorized(
+        access = decodeSecretRef(from["access"]),
+        expiresAt = from["expires_at"]?.let { instant(it) },
+        issuedAt = instant(from["issued_at"]),
+        missingScopes = list(from["missing_scopes"]) { text(it) },
+        providerAccount = from["provider_account"]?.let { decodeProviderAccount(it) },
+        refresh = from["refresh"]?.let { decodeSecretRef(it) },
+        scopes = list(from["scopes"]) { text(it) },
+        tokenType = text(from["token_type"]),
+    )
+}
+
+/**
+ * The provider gave none.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialOauthRefreshFailed(
+    val errorCode: String,
+    val nextRefreshAt: Timestamp? = null,
+    val permanent: Boolean,
+    /** In a row. */
+    val refreshFailures: Long,
+    val status: CredentialStatus,
+) : EventData {
+    public companion object : EventType<CredentialOauthRefreshFailed>("credential.oauth_refresh_failed")
+}
+
+internal fun decodeCredentialOauthRefreshFailed(json: Any?): CredentialOauthRefreshFailed {
+    val from = record(json)
+    return CredentialOauthRefreshFailed(
+        errorCode = text(from["error_code"]),
+        nextRefreshAt = from["next_refresh_at"]?.let { instant(it) },
+        permanent = boolean(from["permanent"]),
+        refreshFailures = long(from["refresh_failures"]),
+        status = decodeCredentialStatus(from["status"]),
+    )
+}
+
+/**
+ * Somebody is refreshing its tokens.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialOauthRefreshStarted(
+    val leaseUntil: Timestamp,
+) : EventData {
+    public companion object : EventType<CredentialOauthRefreshStarted>("credential.oauth_refresh_started")
+}
+
+internal fun decodeCredentialOauthRefreshStarted(json: Any?): CredentialOauthRefreshStarted {
+    val from = record(json)
+    return CredentialOauthRefreshStarted(
+        leaseUntil = instant(from["lease_until"]),
+    )
+}
+
+/**
+ * The provider gave new tokens.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialOauthRefreshed(
+    val access: SecretRef,
+    val expiresAt: Timestamp? = null,
+    val issuedAt: Timestamp,
+    /** How long the access token before opens; null when it was over already. */
+    val oldAccessUntil: Timestamp? = null,
+    /** How long the refresh token before opens; null when it is still the same. */
+    val oldRefreshUntil: Timestamp? = null,
+    val refresh: SecretRef? = null,
+    /** The provider gave another refresh token. */
+    val refreshRotated: Boolean,
+    val scopes: List<String>,
+) : EventData {
+    public companion object : EventType<CredentialOauthRefreshed>("credential.oauth_refreshed")
+}
+
+internal fun decodeCredentialOauthRefreshed(json: Any?): CredentialOauthRefreshed {
+    val from = record(json)
+    return CredentialOauthRefreshed(
+        access = decodeSecretRef(from["access"]),
+        expiresAt = from["expires_at"]?.let { instant(it) },
+        issuedAt = instant(from["issued_at"]),
+        oldAccessUntil = from["old_access_until"]?.let { instant(it) },
+        oldRefreshUntil = from["old_refresh_until"]?.let { instant(it) },
+        refresh = from["refresh"]?.let { decodeSecretRef(it) },
+        refreshRotated = boolean(from["refresh_rotated"]),
+        scopes = list(from["scopes"]) { text(it) },
+    )
+}
+
+/**
+ * Its description changed.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialUpdated(
+    val description: String? = null,
+    val metadataSet: Map<String, Any?>? = null,
+    val metadataUnset: List<String>? = null,
+    val name: String? = null,
+    val providerAccount: Patch<ProviderAccount?> = Patch.Keep,
+) : EventData {
+    public companion object : EventType<CredentialUpdated>("credential.updated")
+}
+
+internal fun decodeCredentialUpdated(json: Any?): CredentialUpdated {
+    val from = record(json)
+    return CredentialUpdated(
+        description = from["description"]?.let { text(it) },
+        metadataSet = from["metadata_set"]?.let { record(it) },
+        metadataUnset = from["metadata_unset"]?.let { list(it) { text(it) } },
+        name = from["name"]?.let { text(it) },
+        providerAccount = patch(from, "provider_account") { it?.let { decodeProviderAccount(it) } },
+    )
+}
+
+/**
+ * A secret of it was opened, this often since the last such event of the purpose.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialUsed(
+    val purpose: String,
+    val usedAt: Timestamp,
+    val uses: Long,
+) : EventData {
+    public companion object : EventType<CredentialUsed>("credential.used")
+}
+
+internal fun decodeCredentialUsed(json: Any?): CredentialUsed {
+    val from = record(json)
+    return CredentialUsed(
+        purpose = text(from["purpose"]),
+        usedAt = instant(from["used_at"]),
+        uses = long(from["uses"]),
+    )
+}
+
+/**
+ * It has another value; the old one opens until its time.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialValueRotated(
+    val expiresAt: Timestamp? = null,
+    val fingerprint: String,
+    val hint: String? = null,
+    val newValue: SecretRef,
+    val oldValidUntil: Timestamp? = null,
+    val oldValue: SecretRef? = null,
+) : EventData {
+    public companion object : EventType<CredentialValueRotated>("credential.value_rotated")
+}
+
+internal fun decodeCredentialValueRotated(json: Any?): CredentialValueRotated {
+    val from = record(json)
+    return CredentialValueRotated(
+        expiresAt = from["expires_at"]?.let { instant(it) },
+        fingerprint = text(from["fingerprint"]),
+        hint = from["hint"]?.let { text(it) },
+        newValue = decodeSecretRef(from["new_value"]),
+        oldValidUntil = from["old_valid_until"]?.let { instant(it) },
+        oldValue = from["old_value"]?.let { decodeSecretRef(it) },
+    )
+}
+
+/**
+ * A provider was asked whether it takes it.
+ *
+ * Of credential, version 1.
+ */
+public data class CredentialVerified(
+    val code: String? = null,
+    val ok: Boolean,
+    val verifiedAt: Timestamp,
+) : EventData {
+    public companion object : EventType<CredentialVerified>("credential.verified")
+}
+
+internal fun decodeCredentialVerified(json: Any?): CredentialVerified {
+    val from = record(json)
+    return CredentialVerified(
+        code = from["code"]?.let { text(it) },
+        ok = boolean(from["ok"]),
+        verifiedAt = instant(from["verified_at"]),
+    )
+}
+
+/**
  * These events are left unhandled for good.
  *
  * Of consumer, version 1.
@@ -2189,6 +2558,55 @@ internal fun decodeDeadLetterRetried(json: Any?): DeadLetterRetried {
     return DeadLetterRetried(
         eventIds = list(from["event_ids"]) { EventId(text(it)) },
         name = text(from["name"]),
+    )
+}
+
+/**
+ * An encryption key is out of use for good.
+ *
+ * Of audit, version 1.
+ */
+public data class EncryptionKeyRetired(
+    val keyId: String,
+    /** Whose data key it was; null for a master key. */
+    val projectId: ProjectId? = null,
+    /** How many versions of the data key were destroyed; 0 for a master key, which is the host's to destroy. */
+    val rows: Long,
+) : EventData {
+    public companion object : EventType<EncryptionKeyRetired>("encryption_key.retired")
+}
+
+internal fun decodeEncryptionKeyRetired(json: Any?): EncryptionKeyRetired {
+    val from = record(json)
+    return EncryptionKeyRetired(
+        keyId = text(from["key_id"]),
+        projectId = from["project_id"]?.let { ProjectId(text(it)) },
+        rows = long(from["rows"]),
+    )
+}
+
+/**
+ * Another encryption key is in use, and everything that was sealed under older ones has been sealed anew.
+ *
+ * Of audit, version 1.
+ */
+public data class EncryptionKeyRotated(
+    /** The new key. */
+    val keyId: String,
+    /** Whose data key it is; null for the master key. */
+    val projectId: ProjectId? = null,
+    /** How many sealed values were moved to it. */
+    val rows: Long,
+) : EventData {
+    public companion object : EventType<EncryptionKeyRotated>("encryption_key.rotated")
+}
+
+internal fun decodeEncryptionKeyRotated(json: Any?): EncryptionKeyRotated {
+    val from = record(json)
+    return EncryptionKeyRotated(
+        keyId = text(from["key_id"]),
+        projectId = from["project_id"]?.let { ProjectId(text(it)) },
+        rows = long(from["rows"]),
     )
 }
 
@@ -5048,9 +5466,26 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "contact.unblocked" -> decodeContactUnblocked(json)
     "contact.updated" -> decodeContactUpdated(json)
     "contact.whatsapp_identifiers_set" -> decodeContactWhatsappIdentifiersSet(json)
+    "credential.activated" -> decodeCredentialActivated(json)
+    "credential.created" -> decodeCredentialCreated(json)
+    "credential.deactivated" -> decodeCredentialDeactivated(json)
+    "credential.deleted" -> decodeCredentialDeleted(json)
+    "credential.expired" -> decodeCredentialExpired(json)
+    "credential.expiring" -> decodeCredentialExpiring(json)
+    "credential.expiry_changed" -> decodeCredentialExpiryChanged(json)
+    "credential.oauth_authorized" -> decodeCredentialOauthAuthorized(json)
+    "credential.oauth_refresh_failed" -> decodeCredentialOauthRefreshFailed(json)
+    "credential.oauth_refresh_started" -> decodeCredentialOauthRefreshStarted(json)
+    "credential.oauth_refreshed" -> decodeCredentialOauthRefreshed(json)
+    "credential.updated" -> decodeCredentialUpdated(json)
+    "credential.used" -> decodeCredentialUsed(json)
+    "credential.value_rotated" -> decodeCredentialValueRotated(json)
+    "credential.verified" -> decodeCredentialVerified(json)
     "dead_letter.discarded" -> decodeDeadLetterDiscarded(json)
     "dead_letter.parked" -> decodeDeadLetterParked(json)
     "dead_letter.retried" -> decodeDeadLetterRetried(json)
+    "encryption_key.retired" -> decodeEncryptionKeyRetired(json)
+    "encryption_key.rotated" -> decodeEncryptionKeyRotated(json)
     "message.ai.process_audio_requested" -> decodeMessageAiProcessAudioRequested(json)
     "message.ai.process_document_requested" -> decodeMessageAiProcessDocumentRequested(json)
     "message.ai.process_image_requested" -> decodeMessageAiProcessImageRequested(json)

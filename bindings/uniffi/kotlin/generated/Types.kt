@@ -815,6 +815,89 @@ public enum class ContentType(private val text: String) : Wire {
 internal fun decodeContentType(json: Any?): ContentType =
     ContentType.entries.find { it.toString() == json } ?: unexpected("ContentType", json)
 
+/** One of the secrets of a credential. */
+public enum class CredentialSecret(private val text: String) : Wire {
+    /** What was given when it was made, or in its place since. */
+    VALUE("value"),
+    /** The access token. */
+    ACCESS("access"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeCredentialSecret(json: Any?): CredentialSecret =
+    CredentialSecret.entries.find { it.toString() == json } ?: unexpected("CredentialSecret", json)
+
+/** Whether a credential can be used. */
+public enum class CredentialStatus(private val text: String) : Wire {
+    /** It can. */
+    ACTIVE("active"),
+    /** A person switched it off. */
+    INACTIVE("inactive"),
+    /** Its time is over, and nothing can renew it by itself. */
+    EXPIRED("expired"),
+    /** The provider takes it no longer, or never did: a person has to authorise again. */
+    NEEDS_REAUTH("needs_reauth"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeCredentialStatus(json: Any?): CredentialStatus =
+    CredentialStatus.entries.find { it.toString() == json } ?: unexpected("CredentialStatus", json)
+
+/** What a credential is for. */
+public enum class CredentialType(private val text: String) : Wire {
+    /** WhatsApp Business. Its value, if it has one, is a permanent token of a system user. */
+    META_WHATSAPP_CLOUD("meta_whatsapp_cloud"),
+    /** Ads of Meta. */
+    META_ADS("meta_ads"),
+    /** Conversions reported to Meta. */
+    META_CONVERSIONS_API("meta_conversions_api"),
+    /** Messenger of Meta. */
+    META_MESSENGER("meta_messenger"),
+    /** Instagram of Meta. */
+    META_INSTAGRAM("meta_instagram"),
+    /** Google Ads. */
+    GOOGLE_ADS("google_ads"),
+    /** Google Analytics. */
+    GOOGLE_ANALYTICS("google_analytics"),
+    /** What a webhook is signed with, or what it sends or expects. */
+    WEBHOOK_AUTH("webhook_auth"),
+    /** An opaque key. */
+    API_KEY("api_key"),
+    /** `{"username", "password"}`. */
+    BASIC_AUTH("basic_auth"),
+    /** The key of a WhatsApp HTTP instance; its address is `metadata.base_url`. */
+    WAHA_INSTANCE("waha_instance"),
+    /** The token of a Telegram bot. */
+    TELEGRAM_BOT("telegram_bot"),
+    /** `{"account_sid", "auth_token"}`. */
+    TWILIO("twilio"),
+    /** `{"app_id", "app_secret"}`. */
+    WECHAT("wechat"),
+    /** `{"host", "port", "user", "password"}`. */
+    SMTP("smtp"),
+    /** The key of a provider of AI, named by `metadata.provider`. */
+    AI_PROVIDER("ai_provider"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeCredentialType(json: Any?): CredentialType =
+    CredentialType.entries.find { it.toString() == json } ?: unexpected("CredentialType", json)
+
 /** What has the custom fields of a definition. */
 public enum class CustomFieldTarget(private val text: String) : Wire {
     CONTACT("contact"),
@@ -967,6 +1050,23 @@ public enum class EventGrouping(private val text: String) : Wire {
 
 internal fun decodeEventGrouping(json: Any?): EventGrouping =
     EventGrouping.entries.find { it.toString() == json } ?: unexpected("EventGrouping", json)
+
+/** Why the time of a credential is over. */
+public enum class ExpiryCause(private val text: String) : Wire {
+    /** Its end came. */
+    TIME("time"),
+    /** Its token is over, and no refresh worked. */
+    REFRESH_EXHAUSTED("refresh_exhausted"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeExpiryCause(json: Any?): ExpiryCause =
+    ExpiryCause.entries.find { it.toString() == json } ?: unexpected("ExpiryCause", json)
 
 /** Why a send failed. */
 public enum class FailureCode(private val text: String) : Wire {
@@ -4677,6 +4777,80 @@ internal fun decodeCreatedChannelAiProcessing(json: Any?): CreatedChannelAiProce
     )
 }
 
+/** A secret that the project needs at an outside service. The secret itself is in the vault. */
+public data class Credential(
+    val createdAt: Timestamp,
+    val credentialType: CredentialType,
+    val deletedAt: Timestamp?,
+    /** At most 2 000 characters. */
+    val description: String,
+    /** When it ends; null = never, or when its tokens are renewed by themselves. */
+    val expiresAt: Timestamp?,
+    /** The same for equal values of the project, and nothing else can be told from it. */
+    val fingerprint: String?,
+    /** The last 4 characters of a value that has at least 16. */
+    val hint: String?,
+    val id: CredentialId,
+    val lastUsedAt: Timestamp?,
+    val lastVerification: Verification?,
+    val lastVerifiedAt: Timestamp?,
+    /** Notes that are no secrets, such as `base_url`. */
+    val metadata: Map<String, Any?>,
+    /** 1 to 255 characters, unique in the project whatever its case. */
+    val name: String,
+    /** Tokens that a person granted; only where the type has such. */
+    val oauth: OAuthState?,
+    val projectId: ProjectId,
+    /** The account at the provider. */
+    val providerAccount: ProviderAccount?,
+    /** When openings were last recorded, by purpose; the newest 50. */
+    val recordedUses: Map<String, Timestamp>,
+    /** Earlier secrets that open for work under way. */
+    val retiring: List<RetiringSecret>,
+    val revision: Long,
+    val status: CredentialStatus,
+    /** Why it is not active. */
+    val statusReason: String?,
+    val updatedAt: Timestamp,
+    val useCount: Long,
+    /** The value, where the type has one. */
+    val value: SecretRef?,
+    val version: Long,
+    /** The least days of which a warning was given before this end. */
+    val warnedDays: Long?,
+)
+internal fun decodeCredential(json: Any?): Credential {
+    val from = record(json)
+    return Credential(
+        createdAt = instant(from["created_at"]),
+        credentialType = decodeCredentialType(from["credential_type"]),
+        deletedAt = from["deleted_at"]?.let { instant(it) },
+        description = text(from["description"]),
+        expiresAt = from["expires_at"]?.let { instant(it) },
+        fingerprint = from["fingerprint"]?.let { text(it) },
+        hint = from["hint"]?.let { text(it) },
+        id = CredentialId(text(from["id"])),
+        lastUsedAt = from["last_used_at"]?.let { instant(it) },
+        lastVerification = from["last_verification"]?.let { decodeVerification(it) },
+        lastVerifiedAt = from["last_verified_at"]?.let { instant(it) },
+        metadata = record(from["metadata"]),
+        name = text(from["name"]),
+        oauth = from["oauth"]?.let { decodeOAuthState(it) },
+        projectId = ProjectId(text(from["project_id"])),
+        providerAccount = from["provider_account"]?.let { decodeProviderAccount(it) },
+        recordedUses = map(from["recorded_uses"]) { instant(it) },
+        retiring = list(from["retiring"]) { decodeRetiringSecret(it) },
+        revision = long(from["revision"]),
+        status = decodeCredentialStatus(from["status"]),
+        statusReason = from["status_reason"]?.let { text(it) },
+        updatedAt = instant(from["updated_at"]),
+        useCount = long(from["use_count"]),
+        value = from["value"]?.let { decodeSecretRef(it) },
+        version = long(from["version"]),
+        warnedDays = from["warned_days"]?.let { long(it) },
+    )
+}
+
 /** The event that was recorded. */
 public data class CustomEventRecorded(
     val id: EventId,
@@ -6071,6 +6245,18 @@ public data class JsonPatch(
     }
 }
 
+/** A change of keys that has begun. */
+public data class KeyRotation(
+    /** The key that everything will be under. */
+    val keyId: String,
+)
+internal fun decodeKeyRotation(json: Any?): KeyRotation {
+    val from = record(json)
+    return KeyRotation(
+        keyId = text(from["key_id"]),
+    )
+}
+
 /** An address with its id. */
 public data class KnownAddress(
     val address: Address,
@@ -6639,6 +6825,80 @@ public data class NewParticipant(
     }
 }
 
+/** Granted tokens. */
+public data class OAuthGrant(
+    val access: SecretRef,
+    val expiresAt: Timestamp? = null,
+    val issuedAt: Timestamp,
+    val refresh: SecretRef? = null,
+    val scopes: List<String>,
+    val tokenType: String,
+)
+internal fun decodeOAuthGrant(json: Any?): OAuthGrant {
+    val from = record(json)
+    return OAuthGrant(
+        access = decodeSecretRef(from["access"]),
+        expiresAt = from["expires_at"]?.let { instant(it) },
+        issuedAt = instant(from["issued_at"]),
+        refresh = from["refresh"]?.let { decodeSecretRef(it) },
+        scopes = list(from["scopes"]) { text(it) },
+        tokenType = text(from["token_type"]),
+    )
+}
+
+/** Tokens that a person granted. */
+public data class OAuthState(
+    val access: SecretRef,
+    /** When the access token ends; null = never. */
+    val expiresAt: Timestamp?,
+    val issuedAt: Timestamp,
+    /** When the next refresh is due. */
+    val nextRefreshAt: Timestamp?,
+    /** Some providers give none. */
+    val refresh: SecretRef?,
+    /** Refreshes that failed since the last one that did not. */
+    val refreshFailures: Long,
+    /** Until then somebody is refreshing. */
+    val refreshLeaseUntil: Timestamp?,
+    /** As granted: perhaps fewer than asked for. */
+    val scopes: List<String>,
+    val tokenType: String,
+)
+internal fun decodeOAuthState(json: Any?): OAuthState {
+    val from = record(json)
+    return OAuthState(
+        access = decodeSecretRef(from["access"]),
+        expiresAt = from["expires_at"]?.let { instant(it) },
+        issuedAt = instant(from["issued_at"]),
+        nextRefreshAt = from["next_refresh_at"]?.let { instant(it) },
+        refresh = from["refresh"]?.let { decodeSecretRef(it) },
+        refreshFailures = long(from["refresh_failures"]),
+        refreshLeaseUntil = from["refresh_lease_until"]?.let { instant(it) },
+        scopes = list(from["scopes"]) { text(it) },
+        tokenType = text(from["token_type"]),
+    )
+}
+
+/** What a provider gave after a person had granted access. */
+public data class OAuthTokens(
+    val accessToken: String,
+    /** How many seconds the access token lives from now on; null = it does not end. */
+    val expiresIn: Long? = null,
+    val refreshToken: String? = null,
+    /** As granted, which may be fewer than asked for. */
+    val scopes: List<String>? = null,
+    /** `Bearer` unless told; at most 20 characters. */
+    val tokenType: String? = null,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        put("access_token", accessToken)
+        given("expires_in", expiresIn)
+        given("refresh_token", refreshToken)
+        given("scopes", scopes)
+        given("token_type", tokenType)
+    }
+}
+
 /** The project of somebody who is onboarded. */
 public data class OnboardProject(
     val defaultCurrency: Currency? = null,
@@ -6707,6 +6967,25 @@ internal fun decodeOpenedChat(json: Any?): OpenedChat {
     return OpenedChat(
         chat = decodeChat(from["chat"]),
         created = boolean(from["created"]),
+    )
+}
+
+/** An opened secret. */
+public data class OpenedCredential(
+    /** When it ends; null = it does not, or nobody knows. */
+    val expiresAt: Timestamp?,
+    val field: CredentialSecret,
+    val secret: SecretRef,
+    /** A secret that is handed to a caller once. It is serialised, because that is its way out, and never printed. */
+    val text: String,
+)
+internal fun decodeOpenedCredential(json: Any?): OpenedCredential {
+    val from = record(json)
+    return OpenedCredential(
+        expiresAt = from["expires_at"]?.let { instant(it) },
+        field = decodeCredentialSecret(from["field"]),
+        secret = decodeSecretRef(from["secret"]),
+        text = text(from["text"]),
     )
 }
 
@@ -7155,6 +7434,27 @@ internal fun decodeProjectMember(json: Any?): ProjectMember {
     )
 }
 
+/** The account at the provider. */
+public data class ProviderAccount(
+    /** 1 to 255 characters. */
+    val id: String,
+    /** At most 255 characters. */
+    val name: String? = null,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        given("name", name)
+    }
+}
+
+internal fun decodeProviderAccount(json: Any?): ProviderAccount {
+    val from = record(json)
+    return ProviderAccount(
+        id = text(from["id"]),
+        name = from["name"]?.let { text(it) },
+    )
+}
+
 /** Where an item comes from. */
 public data class ProviderEvent(
     /** When it happened at the provider. */
@@ -7300,6 +7600,60 @@ public data class ReassignmentRuleInput(
     }
 }
 
+/** Why a provider gave no tokens. */
+public data class RefreshFailure(
+    /**
+     * The provider's word, such as `invalid_grant`, or one for what went wrong on the way, such as `http_503`; 1 to 100
+     * characters.
+     */
+    val errorCode: String,
+    /**
+     * It cannot pass by itself, so a person has to authorise again. `invalid_grant`, `invalid_client` and their kin
+     * always are.
+     */
+    val permanent: Boolean? = null,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        put("error_code", errorCode)
+        given("permanent", permanent)
+    }
+}
+
+/** The right to renew tokens. */
+public data class RefreshLease(
+    /** Until then nobody else may begin. */
+    val leaseUntil: Timestamp,
+    /** What the provider is asked with. It is told to the caller alone. */
+    val refreshToken: String,
+    val secret: SecretRef,
+)
+internal fun decodeRefreshLease(json: Any?): RefreshLease {
+    val from = record(json)
+    return RefreshLease(
+        leaseUntil = instant(from["lease_until"]),
+        refreshToken = text(from["refresh_token"]),
+        secret = decodeSecretRef(from["secret"]),
+    )
+}
+
+/** New tokens of a provider. */
+public data class RefreshedTokens(
+    val accessToken: String,
+    /** How many seconds the access token lives from now on; null = it does not end. */
+    val expiresIn: Long? = null,
+    /** Another refresh token, where the provider gives one with every renewal; the old one stays unless told. */
+    val refreshToken: String? = null,
+    /** As before unless told. */
+    val scopes: List<String>? = null,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        put("access_token", accessToken)
+        given("expires_in", expiresIn)
+        given("refresh_token", refreshToken)
+        given("scopes", scopes)
+    }
+}
+
 /** A field that an enrichment could not set. */
 public data class RejectedField(
     val code: String,
@@ -7399,6 +7753,33 @@ internal fun decodeRetentionPolicy(json: Any?): RetentionPolicy {
         mediaDays = from["media_days"]?.let { long(it) },
         messagesDays = from["messages_days"]?.let { long(it) },
         noiseDays = from["noise_days"]?.let { long(it) },
+    )
+}
+
+/** A key that is out of use. */
+public data class RetiredKey(
+    val keyId: String,
+    /** How many versions of the data key were destroyed. */
+    val rows: Long,
+)
+internal fun decodeRetiredKey(json: Any?): RetiredKey {
+    val from = record(json)
+    return RetiredKey(
+        keyId = text(from["key_id"]),
+        rows = long(from["rows"]),
+    )
+}
+
+/** An earlier value that is kept for work under way. */
+public data class RetiringSecret(
+    val secret: SecretRef,
+    val validUntil: Timestamp,
+)
+internal fun decodeRetiringSecret(json: Any?): RetiringSecret {
+    val from = record(json)
+    return RetiringSecret(
+        secret = decodeSecretRef(from["secret"]),
+        validUntil = instant(from["valid_until"]),
     )
 }
 
@@ -8068,6 +8449,20 @@ internal fun decodeUserMembership(json: Any?): UserMembership {
         projectStatus = decodeProjectStatus(from["project_status"]),
         role = decodeMemberRole(from["role"]),
         status = decodeMemberStatus(from["status"]),
+    )
+}
+
+/** What a provider said to the last test call. */
+public data class Verification(
+    /** The provider's word for what was wrong. */
+    val code: String?,
+    val ok: Boolean,
+)
+internal fun decodeVerification(json: Any?): Verification {
+    val from = record(json)
+    return Verification(
+        code = from["code"]?.let { text(it) },
+        ok = boolean(from["ok"]),
     )
 }
 

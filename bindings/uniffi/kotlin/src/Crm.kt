@@ -67,6 +67,8 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
          * @param actor Who calls by default; without it the host itself, which may do everything.
          * @param encryptionKey Seals secrets such as the API key of a channel: 32 random bytes. Keep it apart from the
          * store; without it nothing that needs a secret can be kept.
+         * @param oldEncryptionKeys Keys that were in use before: what is still sealed under them opens, until
+         * `credentials.rotateKeys` has sealed everything under [encryptionKey].
          * @param seed For tests, beside a manual clock: ids and secrets depend on it alone, so that the same calls give the
          * same results. Whoever knows it can guess every secret.
          * @param callbacks Where handlers run.
@@ -78,6 +80,7 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
             background: Boolean = true,
             actor: ActorRef? = null,
             encryptionKey: ByteArray? = null,
+            oldEncryptionKeys: List<ByteArray> = emptyList(),
             seed: Long? = null,
             callbacks: CoroutineContext = Dispatchers.Default,
             onError: ((Throwable, CallbackFailure) -> Unit)? = null,
@@ -86,6 +89,9 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
                 fields {
                     put("background", background)
                     given("encryption_key", encryptionKey?.let { Base64.getEncoder().encodeToString(it) })
+                    if (oldEncryptionKeys.isNotEmpty()) {
+                        given("old_encryption_keys", oldEncryptionKeys.map { Base64.getEncoder().encodeToString(it) })
+                    }
                     given("seed", seed)
                 },
             )

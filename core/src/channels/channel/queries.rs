@@ -5,11 +5,14 @@ use super::{Channel, EffectiveSettings, WebhookToken};
 use crate::channels::channel_type::queries::by_code;
 use crate::channels::channel_type::{Capabilities, ChannelType};
 use crate::engine::{Query, Reader};
-use crate::kernel::{ChannelId, Error, ErrorCode, Permission, Result, RevealedText, Timestamp};
-use crate::storage::{Filter, FilterExpression, Page, PageRequest, Scope};
+use crate::kernel::{ChannelId, CredentialId, Error, ErrorCode, Permission, Result, RevealedText, Timestamp};
+use crate::storage::{FieldKind, Filter, FilterExpression, Find, Page, PageRequest, Scope, id_value};
 use crate::tenancy::project::Project;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// More channels than any project has: one read and one commit hold them with room to spare.
+pub(super) const MAX_CHANNELS: usize = 1_000;
 
 /// A channel with what it can do and what is in force for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,8 +68,8 @@ impl Query for FindChannel {
     }
 }
 
-/// Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id, health, ai_enabled,
-/// last_error_at. Sort: name, created_at, updated_at.
+/// Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id, credential_id, health,
+/// ai_enabled, last_error_at. Sort: name, created_at, updated_at.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListChannels {
@@ -155,6 +158,20 @@ impl Query for GetWebhookUrl {
 /// The live channel of a kind that the provider knows by this id.
 pub async fn by_external_id(read: &Reader<'_>, of: &ChannelType, external_id: &str) -> Result<Option<Channel>> {
     read.by_key::<Channel>(Channel::EXTERNAL_ID_SPACE, &of.code, external_id).await
+}
+
+/// The channels of the project that a credential connects.
+pub async fn connected_through(read: &Reader<'_>, credential: CredentialId) -> Result<Vec<Channel>> {
+    let find = Find {
+        filter: Filter::eq("credential_id", FieldKind::Id, id_value(credential)),
+        sort: Vec::new(),
+        after: None,
+        backward: false,
+        limit: MAX_CHANNELS,
+        include_hidden: false,
+        with_total: false,
+    };
+    read.find_states(&find).await
 }
 
 /// The live channel of any project that a webhook token opens now: the current one, or the previous one while it is valid.

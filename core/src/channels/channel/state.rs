@@ -117,6 +117,16 @@ impl Channel {
         self.deleted_at.is_none() && matches!(self.status, Activating | Active | Connecting | Disconnected)
     }
 
+    /// Whether it works, or is about to: it needs its credential.
+    pub fn is_on(&self) -> bool {
+        self.accepts_outbound()
+    }
+
+    /// Whether it is in error because its credentials were refused.
+    pub fn is_refused(&self) -> bool {
+        self.status == ChannelStatus::Error && self.connection == ConnectionState::Unauthorized
+    }
+
     /// Whether a delivery for this provider's session is meant for the channel: any is when it names none itself.
     pub fn is_session(&self, external_id: &str) -> bool {
         self.external_id.as_deref().is_none_or(|own| own == external_id)
@@ -155,13 +165,14 @@ impl Aggregate for Channel {
         Column::new("external_id", FieldKind::Text),
         Column::new("pipeline_id", FieldKind::Id),
         Column::new("default_agent_id", FieldKind::Id),
+        Column::new("credential_id", FieldKind::Id).of(Kind::Credential),
         Column::new("health", FieldKind::Enum),
         Column::new("ai_enabled", FieldKind::Bool),
         Column::new("last_error_at", FieldKind::Instant),
         Column::new("created_at", FieldKind::Instant).sortable(),
         Column::new("updated_at", FieldKind::Instant).sortable(),
     ];
-    const INDEXES: &'static [&'static [&'static str]] = &[&["type", "status"], &["name"]];
+    const INDEXES: &'static [&'static [&'static str]] = &[&["type", "status"], &["name"], &["credential_id"]];
     const OFTEN_READ: bool = true;
     type Id = ChannelId;
 
@@ -345,6 +356,7 @@ impl Aggregate for Channel {
         index.column("external_id", self.external_id.as_deref());
         index.id("pipeline_id", self.pipeline_id);
         index.id("default_agent_id", self.default_agent_id);
+        index.id("credential_id", self.credential_id);
         index.column("health", self.health.state.as_str());
         index.column("ai_enabled", self.ai_enabled);
         index.column("last_error_at", self.last_error_at);

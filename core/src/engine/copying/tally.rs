@@ -110,8 +110,9 @@ fn hash(row: &StoredRow) -> Result<[u8; 32]> {
             fields.id(*scope).text(key).text(command).bytes(request_hash).text(result).instant(*expires_at);
         }
         StoredRow::Secret(record) => {
-            let SecretRecord { project_id, id, revision, key_id, sealed, created_at } = record;
-            fields.project(*project_id).id(*id).number((*revision).into()).text(key_id).text(sealed);
+            let SecretRecord { project_id, id, revision, owner, field, key_id, sealed, created_at } = record;
+            fields.project(*project_id).id(*id).number((*revision).into()).text(owner.kind.as_str()).id(owner.id);
+            fields.text(field).text(key_id).text(sealed);
             fields.instant(*created_at);
         }
     }

@@ -49,11 +49,13 @@ fn secret(project: ProjectId, number: u128, revision: u32) -> SecretWrite {
         project_id: project,
         id: id(number),
         revision,
+        owner: Subject::new(Kind::Contact, id(number)),
+        field: "api_key".to_owned(),
         key_id: "k1".to_owned(),
         sealed: format!("sealed {number} {revision}"),
         created_at: at(4),
     };
-    SecretWrite::Put { record, owner: Subject::new(Kind::Contact, id(number)) }
+    SecretWrite::Put(record)
 }
 
 fn ordered(number: u128, line: &str, state: JobState) -> JobRecord {

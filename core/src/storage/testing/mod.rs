@@ -70,7 +70,9 @@ macro_rules! conformance_suite {
                 jobs_of_one_order_key_run_in_turn, a_retry_keeps_its_place, parked_jobs_hold_nobody_back,
                 dead_jobs_are_released, jobs_are_cancelled_by_their_id, a_scheduled_job_is_hurried, jobs_are_listed, old_jobs_are_purged, racing_workers_share_jobs;
             secrets: a_secret_comes_back_as_it_was_put, a_secret_belongs_to_its_batch, a_revision_has_one_value,
-                shredded_revisions_are_gone, racing_writers_put_a_revision_once;
+                shredded_revisions_are_gone, racing_writers_put_a_revision_once, secrets_are_walked_by_their_key,
+                a_secret_is_sealed_anew_once, a_batch_may_rely_on_the_newest_revision,
+                racing_writers_rely_on_one_newest_revision, everything_of_a_project_is_shredded;
             copying: a_copy_is_the_store, a_copy_lives_on, a_copy_goes_on_where_it_was, a_copy_twice_is_a_copy,
                 a_target_of_another_source_is_refused, a_source_that_changes_is_noticed, a_target_that_differs_is_noticed,
                 a_step_needs_the_note_it_knows;

@@ -196,6 +196,69 @@ class SystemChannelTypes(Collection):
         )
 
 
+class SystemCredentials(Collection):
+    """The collection `credentials`."""
+
+    def retire_key(
+        self,
+        *,
+        key_id: str,
+        project_id: t.ProjectId | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.RetiredKey:
+        """Puts a key out of use for good. A data key is destroyed with those before it. A master key is the host's: when this has
+        succeeded, nothing is sealed under it and the host may destroy it.
+
+        Args:
+            key_id: A master key, or with a project one of its data keys, such as `p1`.
+            project_id: Whose data key it is; the nil id for secrets of users. A master key unless told.
+
+        Permission: platform.operate.
+        Errors: encryption_key_not_found, encryption_not_configured, idempotency_key_reused, key_in_use, permission_denied, project_not_found, version_conflict.
+        """
+        return self._call(
+            "credentials.retire_key",
+            {
+                "key_id": key_id,
+                "project_id": given(project_id),
+            },
+            t.RetiredKey,
+            idempotency_key,
+            expected_version,
+        )
+
+    def rotate_keys(
+        self,
+        *,
+        project_id: t.ProjectId | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.KeyRotation:
+        """Has everything sealed under another key. It happens in the background, some at a time, and ends with
+        `encryption_key.rotated`; meanwhile everything opens.
+
+        With a project its data key is replaced, and its secrets are sealed under the new one. Without one, all data keys are sealed
+        under the master key that the installation was opened with as the current one; no secret itself is touched. The result of the
+        job (`keys.rewrap`, in `jobs.list`) names the keys that they were under: those can be given to `credentials.retire_key`.
+
+        Args:
+            project_id: Whose data key is replaced; the nil id for secrets of users. The master key unless told.
+
+        Permission: platform.operate.
+        Errors: encryption_key_not_found, encryption_not_configured, idempotency_key_reused, permission_denied, project_not_found, version_conflict.
+        """
+        return self._call(
+            "credentials.rotate_keys",
+            {
+                "project_id": given(project_id),
+            },
+            t.KeyRotation,
+            idempotency_key,
+            expected_version,
+        )
+
+
 class SystemEventLog(Collection):
     """The collection `events`."""
 
@@ -1567,8 +1630,8 @@ class Channels(Collection):
         sort: Sequence[t.SortKey] | None = None,
         with_total: bool | None = None,
     ) -> Pager[t.Channel]:
-        """Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id, health, ai_enabled,
-        last_error_at. Sort: name, created_at, updated_at.
+        """Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id, credential_id, health,
+        ai_enabled, last_error_at. Sort: name, created_at, updated_at.
 
         Args:
             cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
@@ -3342,6 +3405,436 @@ class Contacts(Collection):
                 "whatsapp": given(whatsapp),
             },
             t.Upserted,
+            idempotency_key,
+            expected_version,
+        )
+
+
+class Credentials(Collection):
+    """The collection `credentials`."""
+
+    def activate(
+        self,
+        id: t.CredentialId,
+        *,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Credential:
+        """Switches a credential on: it is active, or `expired` or `needs_reauth` where that has come meanwhile. Twice changes nothing.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: credentials.manage.
+        Errors: credential_not_found, idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
+        """
+        return self._call(
+            "credentials.activate",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Credential,
+            idempotency_key,
+            expected_version,
+        )
+
+    def authorize_oauth(
+        self,
+        id: t.CredentialId,
+        *,
+        access_token: str,
+        expires_in: int | None = None,
+        provider_account: t.ProviderAccount | None = None,
+        refresh_token: str | None = None,
+        scopes: Sequence[str] | None = None,
+        token_type: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Credential:
+        """Takes in what a person has granted at the provider, for the first time or again. Earlier tokens are destroyed.
+
+        Args:
+            expires_in: How many seconds the access token lives from now on; null = it does not end.
+            provider_account: The account at the provider; as before unless told.
+            scopes: As granted, which may be fewer than asked for.
+            token_type: `Bearer` unless told; at most 20 characters.
+
+        Permission: credentials.manage.
+        Errors: credential_inactive, credential_not_found, encryption_key_not_found, encryption_not_configured, idempotency_key_reused, input_invalid, not_an_oauth_credential, oauth_expires_in_invalid, permission_denied, project_inactive, project_not_found, project_suspended, secret_empty, secret_tampered, secret_too_large, text_required, text_too_long, version_conflict.
+        """
+        return self._call(
+            "credentials.authorize_oauth",
+            {
+                "id": id,
+                "access_token": access_token,
+                "expires_in": given(expires_in),
+                "provider_account": given(provider_account),
+                "refresh_token": given(refresh_token),
+                "scopes": given(scopes),
+                "token_type": given(token_type),
+            },
+            t.Credential,
+            idempotency_key,
+            expected_version,
+        )
+
+    def begin_refresh(
+        self,
+        id: t.CredentialId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.RefreshLease:
+        """Takes the right to renew the tokens of a credential, for a minute: nobody else begins meanwhile. The provider's answer is
+        handed in with `credentials.complete_refresh`.
+
+        Permission: credentials.use.
+        Errors: credential_inactive, credential_needs_reauth, credential_not_found, encryption_key_not_found, encryption_not_configured, idempotency_key_reused, input_invalid, not_an_oauth_credential, oauth_no_refresh_token, oauth_not_authorized, permission_denied, project_inactive, project_not_found, project_suspended, refresh_in_progress, secret_tampered, version_conflict.
+        """
+        return self._call(
+            "credentials.begin_refresh",
+            {
+                "id": id,
+            },
+            t.RefreshLease,
+            idempotency_key,
+            expected_version,
+        )
+
+    def complete_refresh(
+        self,
+        id: t.CredentialId,
+        *,
+        failure: t.RefreshFailure | None = None,
+        tokens: t.RefreshedTokens | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Credential:
+        """Hands in what the provider said to a renewal: tokens or a failure, one of the two.
+
+        A failure that may pass is tried again after 1, 2, 4, ... minutes, at most an hour; after the tenth one a token that is over
+        is given up.
+
+        Permission: credentials.use.
+        Errors: credential_needs_reauth, credential_not_found, encryption_key_not_found, encryption_not_configured, field_required, idempotency_key_reused, input_invalid, not_an_oauth_credential, oauth_expires_in_invalid, oauth_no_refresh_token, oauth_not_authorized, permission_denied, project_inactive, project_not_found, project_suspended, secret_empty, secret_tampered, secret_too_large, text_required, text_too_long, version_conflict.
+        """
+        return self._call(
+            "credentials.complete_refresh",
+            {
+                "id": id,
+                "failure": given(failure),
+                "tokens": given(tokens),
+            },
+            t.Credential,
+            idempotency_key,
+            expected_version,
+        )
+
+    def create(
+        self,
+        *,
+        credential_type: t.CredentialType,
+        name: str,
+        description: str | None = None,
+        expires_at: t.Timestamp | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        oauth: t.OAuthTokens | None = None,
+        provider_account: t.ProviderAccount | None = None,
+        value: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Credential:
+        """Makes a credential. Its secrets are sealed in the vault and never shown again, only opened with `credentials.open`.
+
+        A type whose tokens a person grants may start without any: it is `needs_reauth` until `credentials.authorize_oauth`.
+
+        Args:
+            credential_type: It can never change.
+            description: At most 2 000 characters.
+            expires_at: When it ends; not together with `oauth`, whose tokens say so themselves.
+            metadata: Notes that are no secrets: `base_url` of a WhatsApp HTTP instance, `client_id` and `oauth_url` of an OAuth client.
+            name: 1 to 255 characters, unique in the project whatever its case.
+            oauth: Tokens that a person has granted already.
+            value: 1 to 16 384 bytes. For `basic_auth`, `twilio`, `wechat` and `smtp` it is a JSON object; for types whose tokens are granted
+                it is the secret of the OAuth client, and for `meta_whatsapp_cloud` a permanent token.
+
+        Permission: credentials.manage.
+        Errors: credential_expiry_in_past, credential_limit, credential_name_taken, credential_value_malformed, credential_value_required, encryption_key_not_found, encryption_not_configured, idempotency_key_reused, json_key_invalid, json_too_deep, json_too_large, metadata_looks_secret, name_required, name_too_long, not_an_oauth_credential, oauth_expires_in_invalid, permission_denied, project_inactive, project_not_found, project_suspended, secret_empty, secret_tampered, secret_too_large, text_required, text_too_long, url_credentials, url_invalid, url_scheme_unsupported, version_conflict.
+        """
+        return self._call(
+            "credentials.create",
+            {
+                "credential_type": credential_type,
+                "name": name,
+                "description": given(description),
+                "expires_at": given(expires_at),
+                "metadata": given(metadata),
+                "oauth": given(oauth),
+                "provider_account": given(provider_account),
+                "value": given(value),
+            },
+            t.Credential,
+            idempotency_key,
+            expected_version,
+        )
+
+    def deactivate(
+        self,
+        id: t.CredentialId,
+        *,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Credential:
+        """Switches a credential off: nothing opens it, and its tokens are not refreshed. Twice changes nothing.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: credentials.manage.
+        Errors: credential_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
+        """
+        return self._call(
+            "credentials.deactivate",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Credential,
+            idempotency_key,
+            expected_version,
+        )
+
+    def delete(
+        self,
+        id: t.CredentialId,
+        *,
+        force: bool | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Credential:
+        """Deletes a credential; its secrets are destroyed at once and for good.
+
+        Args:
+            force: Also when a channel that is on needs it; the channel goes to error.
+
+        Permission: credentials.manage.
+        Errors: credential_in_use, credential_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return self._call(
+            "credentials.delete",
+            {
+                "id": id,
+                "force": given(force),
+            },
+            t.Credential,
+            idempotency_key,
+            expected_version,
+        )
+
+    def find(
+        self,
+        *,
+        name: str,
+    ) -> t.Credential | None:
+        """The credential of a name, whatever its case; null when there is none.
+
+        Permission: credentials.view.
+        Errors: permission_denied, project_not_found.
+        """
+        return self._call(
+            "credentials.find",
+            {
+                "name": name,
+            },
+            t.Credential | None,
+        )
+
+    def get(
+        self,
+        id: t.CredentialId,
+    ) -> t.Credential:
+        """A credential by its id, without its secrets.
+
+        Permission: credentials.view.
+        Errors: credential_not_found, permission_denied, project_not_found.
+        """
+        return self._call(
+            "credentials.get",
+            {
+                "id": id,
+            },
+            t.Credential,
+        )
+
+    def list(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        include_deleted: bool | None = None,
+        limit: int | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+        with_total: bool | None = None,
+    ) -> Pager[t.Credential]:
+        """Credentials, without their secrets. Filter: name, credential_type, status, expires_at, last_used_at, metadata.<key>. Sort:
+        name, created_at, expires_at, last_used_at.
+
+        Args:
+            cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
+            filter: Only what satisfies this condition.
+            include_deleted: Shows deleted, merged and archived-away ones too.
+            limit: 1 to 100; 20 unless told.
+            sort: At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+            with_total: Counts all that satisfies the filter; costs a count.
+
+        Permission: credentials.view.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
+        """
+        return self._list(
+            "credentials.list",
+            {
+                "filter": given(filter),
+                "include_deleted": given(include_deleted),
+                "limit": given(limit),
+                "sort": given(sort),
+                "with_total": given(with_total),
+            },
+            Page[t.Credential],
+        )
+
+    def open(
+        self,
+        id: t.CredentialId,
+        *,
+        purpose: str,
+        field: t.CredentialSecret | None = None,
+        revision: int | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.OpenedCredential:
+        """Opens one of the secrets of a credential. That it was opened, by whom and what for, is in the log: `credential.used`.
+
+        A host that needs a secret often may keep it in memory for at most 5 minutes, under its `secret_id` and `revision`.
+
+        Args:
+            field: The access token where there is one, else the value, unless told.
+            purpose: What for: 1 to 100 characters, such as `send_message`.
+            revision: An earlier revision, while its grace lasts; the newest unless told.
+
+        Permission: credentials.use.
+        Errors: credential_expired, credential_inactive, credential_needs_reauth, credential_not_found, credential_value_required, encryption_key_not_found, encryption_not_configured, idempotency_key_reused, input_invalid, not_an_oauth_credential, oauth_not_authorized, permission_denied, project_inactive, project_not_found, project_suspended, secret_tampered, text_required, text_too_long, version_conflict.
+        """
+        return self._call(
+            "credentials.open",
+            {
+                "id": id,
+                "purpose": purpose,
+                "field": given(field),
+                "revision": given(revision),
+            },
+            t.OpenedCredential,
+            idempotency_key,
+            expected_version,
+        )
+
+    def record_verification(
+        self,
+        id: t.CredentialId,
+        *,
+        ok: bool,
+        code: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Credential:
+        """Takes in what the provider said to a test call.
+
+        Args:
+            code: The provider's word for what was wrong; at most 100 characters.
+
+        Permission: credentials.use.
+        Errors: credential_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
+        """
+        return self._call(
+            "credentials.record_verification",
+            {
+                "id": id,
+                "ok": ok,
+                "code": given(code),
+            },
+            t.Credential,
+            idempotency_key,
+            expected_version,
+        )
+
+    def rotate_value(
+        self,
+        id: t.CredentialId,
+        *,
+        value: str,
+        expires_at: t.Timestamp | None | UnsetType = UNSET,
+        grace_seconds: int | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Credential:
+        """Puts another value in the place of the present one, which opens for work under way until its grace is over. A credential whose
+        time is over is active again.
+
+        Args:
+            expires_at: When it ends: absent = as before, or never when that is over; null = never.
+            grace_seconds: How long the old value opens when it is asked for by its revision: 0 to 604 800; 86 400 unless told.
+            value: As the type has it; 1 to 16 384 bytes.
+
+        Permission: credentials.manage.
+        Errors: credential_expiry_in_past, credential_inactive, credential_needs_reauth, credential_not_found, credential_value_malformed, encryption_key_not_found, encryption_not_configured, idempotency_key_reused, input_invalid, permission_denied, project_inactive, project_not_found, project_suspended, secret_empty, secret_tampered, secret_too_large, secret_unchanged, value_out_of_range, version_conflict.
+        """
+        return self._call(
+            "credentials.rotate_value",
+            {
+                "id": id,
+                "value": value,
+                "expires_at": expires_at,
+                "grace_seconds": given(grace_seconds),
+            },
+            t.Credential,
+            idempotency_key,
+            expected_version,
+        )
+
+    def update(
+        self,
+        id: t.CredentialId,
+        *,
+        description: str | None = None,
+        expires_at: t.Timestamp | None | UnsetType = UNSET,
+        metadata: t.JsonPatch | None = None,
+        name: str | None = None,
+        provider_account: t.ProviderAccount | None | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Credential:
+        """Changes what is given and differs: absent = unchanged, null = cleared. Its value is replaced with `credentials.rotate_value`.
+
+        Args:
+            description: At most 2 000 characters.
+            expires_at: When it ends; not for one with granted tokens, which say so themselves.
+            metadata: Keys to set and keys to remove.
+
+        Permission: credentials.manage.
+        Errors: credential_expiry_in_past, credential_name_taken, credential_not_found, idempotency_key_reused, input_invalid, json_key_invalid, json_too_deep, json_too_large, metadata_looks_secret, name_required, name_too_long, permission_denied, project_inactive, project_not_found, project_suspended, text_required, text_too_long, url_credentials, url_invalid, url_scheme_unsupported, version_conflict.
+        """
+        return self._call(
+            "credentials.update",
+            {
+                "id": id,
+                "description": given(description),
+                "expires_at": expires_at,
+                "metadata": given(metadata),
+                "name": given(name),
+                "provider_account": provider_account,
+            },
+            t.Credential,
             idempotency_key,
             expected_version,
         )
@@ -5749,6 +6242,10 @@ class SystemCollections(Collection):
         return SystemChannelTypes(self._engine, self._scope)
 
     @cached_property
+    def credentials(self) -> SystemCredentials:
+        return SystemCredentials(self._engine, self._scope)
+
+    @cached_property
     def events(self) -> SystemEventLog:
         return SystemEventLog(self._engine, self._scope)
 
@@ -5791,6 +6288,10 @@ class ProjectCollections(Collection):
     @cached_property
     def contacts(self) -> Contacts:
         return Contacts(self._engine, self._scope)
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        return Credentials(self._engine, self._scope)
 
     @cached_property
     def events(self) -> EventLog:

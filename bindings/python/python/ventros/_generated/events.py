@@ -1166,6 +1166,208 @@ class ContactWhatsappIdentifiersSet(Struct, frozen=True, kw_only=True):
     wid: str | None = None
 
 
+class CredentialActivated(Struct, frozen=True, kw_only=True):
+    """A person switched it on.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.activated"]] = "credential.activated"
+    reason: str | None = None
+    status: t.CredentialStatus
+
+
+class CredentialCreated(Struct, frozen=True, kw_only=True):
+    """It was made.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.created"]] = "credential.created"
+    credential_type: t.CredentialType
+    description: str
+    expires_at: t.Timestamp | None = None
+    fingerprint: str | None = None
+    hint: str | None = None
+    metadata: dict[str, Any]
+    name: str
+    oauth: t.OAuthGrant | None = None
+    provider_account: t.ProviderAccount | None = None
+    status: t.CredentialStatus
+    value: t.SecretRef | None = None
+
+
+class CredentialDeactivated(Struct, frozen=True, kw_only=True):
+    """Somebody switched it off.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.deactivated"]] = "credential.deactivated"
+    reason: str | None = None
+    status: t.CredentialStatus
+
+
+class CredentialDeleted(Struct, frozen=True, kw_only=True):
+    """It is gone, and so are its secrets.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.deleted"]] = "credential.deleted"
+    deleted_at: t.Timestamp
+    shredded: bool
+
+
+class CredentialExpired(Struct, frozen=True, kw_only=True):
+    """Its time is over.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.expired"]] = "credential.expired"
+    cause: t.ExpiryCause
+    expired_at: t.Timestamp
+
+
+class CredentialExpiring(Struct, frozen=True, kw_only=True):
+    """It ends soon.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.expiring"]] = "credential.expiring"
+    days_left: int
+    expires_at: t.Timestamp
+
+
+class CredentialExpiryChanged(Struct, frozen=True, kw_only=True):
+    """It ends at another time.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.expiry_changed"]] = "credential.expiry_changed"
+    new: t.Timestamp | None = None
+    old: t.Timestamp | None = None
+
+
+class CredentialOauthAuthorized(Struct, frozen=True, kw_only=True):
+    """A person granted access at the provider, for the first time or again.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.oauth_authorized"]] = "credential.oauth_authorized"
+    access: t.SecretRef
+    expires_at: t.Timestamp | None = None
+    issued_at: t.Timestamp
+    missing_scopes: List[str]
+    """Scopes that the type asks for and that were not granted."""
+    provider_account: t.ProviderAccount | None = None
+    refresh: t.SecretRef | None = None
+    scopes: List[str]
+    token_type: str
+
+
+class CredentialOauthRefreshFailed(Struct, frozen=True, kw_only=True):
+    """The provider gave none.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.oauth_refresh_failed"]] = "credential.oauth_refresh_failed"
+    error_code: str
+    next_refresh_at: t.Timestamp | None = None
+    permanent: bool
+    refresh_failures: int
+    """In a row."""
+    status: t.CredentialStatus
+
+
+class CredentialOauthRefreshStarted(Struct, frozen=True, kw_only=True):
+    """Somebody is refreshing its tokens.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.oauth_refresh_started"]] = "credential.oauth_refresh_started"
+    lease_until: t.Timestamp
+
+
+class CredentialOauthRefreshed(Struct, frozen=True, kw_only=True):
+    """The provider gave new tokens.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.oauth_refreshed"]] = "credential.oauth_refreshed"
+    access: t.SecretRef
+    expires_at: t.Timestamp | None = None
+    issued_at: t.Timestamp
+    old_access_until: t.Timestamp | None = None
+    """How long the access token before opens; null when it was over already."""
+    old_refresh_until: t.Timestamp | None = None
+    """How long the refresh token before opens; null when it is still the same."""
+    refresh: t.SecretRef | None = None
+    refresh_rotated: bool
+    """The provider gave another refresh token."""
+    scopes: List[str]
+
+
+class CredentialUpdated(Struct, frozen=True, kw_only=True):
+    """Its description changed.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.updated"]] = "credential.updated"
+    description: str | None = None
+    metadata_set: dict[str, Any] = {}
+    metadata_unset: List[str] = []
+    name: str | None = None
+    provider_account: t.ProviderAccount | None | UnsetType = UNSET
+
+
+class CredentialUsed(Struct, frozen=True, kw_only=True):
+    """A secret of it was opened, this often since the last such event of the purpose.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.used"]] = "credential.used"
+    purpose: str
+    used_at: t.Timestamp
+    uses: int
+
+
+class CredentialValueRotated(Struct, frozen=True, kw_only=True):
+    """It has another value; the old one opens until its time.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.value_rotated"]] = "credential.value_rotated"
+    expires_at: t.Timestamp | None = None
+    fingerprint: str
+    hint: str | None = None
+    new_value: t.SecretRef
+    old_valid_until: t.Timestamp | None = None
+    old_value: t.SecretRef | None = None
+
+
+class CredentialVerified(Struct, frozen=True, kw_only=True):
+    """A provider was asked whether it takes it.
+
+    Of credential, version 1.
+    """
+
+    type: ClassVar[Literal["credential.verified"]] = "credential.verified"
+    code: str | None = None
+    ok: bool
+    verified_at: t.Timestamp
+
+
 class DeadLetterDiscarded(Struct, frozen=True, kw_only=True):
     """These events are left unhandled for good.
 
@@ -1200,6 +1402,35 @@ class DeadLetterRetried(Struct, frozen=True, kw_only=True):
     type: ClassVar[Literal["dead_letter.retried"]] = "dead_letter.retried"
     event_ids: List[t.EventId]
     name: str
+
+
+class EncryptionKeyRetired(Struct, frozen=True, kw_only=True):
+    """An encryption key is out of use for good.
+
+    Of audit, version 1.
+    """
+
+    type: ClassVar[Literal["encryption_key.retired"]] = "encryption_key.retired"
+    key_id: str
+    project_id: t.ProjectId | None = None
+    """Whose data key it was; null for a master key."""
+    rows: int
+    """How many versions of the data key were destroyed; 0 for a master key, which is the host's to destroy."""
+
+
+class EncryptionKeyRotated(Struct, frozen=True, kw_only=True):
+    """Another encryption key is in use, and everything that was sealed under older ones has been sealed anew.
+
+    Of audit, version 1.
+    """
+
+    type: ClassVar[Literal["encryption_key.rotated"]] = "encryption_key.rotated"
+    key_id: str
+    """The new key."""
+    project_id: t.ProjectId | None = None
+    """Whose data key it is; null for the master key."""
+    rows: int
+    """How many sealed values were moved to it."""
 
 
 class MessageAiProcessAudioRequested(Struct, frozen=True, kw_only=True):
@@ -2790,9 +3021,26 @@ EventType: TypeAlias = Literal[
     "contact.unblocked",
     "contact.updated",
     "contact.whatsapp_identifiers_set",
+    "credential.activated",
+    "credential.created",
+    "credential.deactivated",
+    "credential.deleted",
+    "credential.expired",
+    "credential.expiring",
+    "credential.expiry_changed",
+    "credential.oauth_authorized",
+    "credential.oauth_refresh_failed",
+    "credential.oauth_refresh_started",
+    "credential.oauth_refreshed",
+    "credential.updated",
+    "credential.used",
+    "credential.value_rotated",
+    "credential.verified",
     "dead_letter.discarded",
     "dead_letter.parked",
     "dead_letter.retried",
+    "encryption_key.retired",
+    "encryption_key.rotated",
     "message.ai.process_audio_requested",
     "message.ai.process_document_requested",
     "message.ai.process_image_requested",
@@ -2986,9 +3234,26 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "contact.unblocked": ContactUnblocked,
     "contact.updated": ContactUpdated,
     "contact.whatsapp_identifiers_set": ContactWhatsappIdentifiersSet,
+    "credential.activated": CredentialActivated,
+    "credential.created": CredentialCreated,
+    "credential.deactivated": CredentialDeactivated,
+    "credential.deleted": CredentialDeleted,
+    "credential.expired": CredentialExpired,
+    "credential.expiring": CredentialExpiring,
+    "credential.expiry_changed": CredentialExpiryChanged,
+    "credential.oauth_authorized": CredentialOauthAuthorized,
+    "credential.oauth_refresh_failed": CredentialOauthRefreshFailed,
+    "credential.oauth_refresh_started": CredentialOauthRefreshStarted,
+    "credential.oauth_refreshed": CredentialOauthRefreshed,
+    "credential.updated": CredentialUpdated,
+    "credential.used": CredentialUsed,
+    "credential.value_rotated": CredentialValueRotated,
+    "credential.verified": CredentialVerified,
     "dead_letter.discarded": DeadLetterDiscarded,
     "dead_letter.parked": DeadLetterParked,
     "dead_letter.retried": DeadLetterRetried,
+    "encryption_key.retired": EncryptionKeyRetired,
+    "encryption_key.rotated": EncryptionKeyRotated,
     "message.ai.process_audio_requested": MessageAiProcessAudioRequested,
     "message.ai.process_document_requested": MessageAiProcessDocumentRequested,
     "message.ai.process_image_requested": MessageAiProcessImageRequested,
@@ -3182,9 +3447,26 @@ __all__ = [
     "ContactUnblocked",
     "ContactUpdated",
     "ContactWhatsappIdentifiersSet",
+    "CredentialActivated",
+    "CredentialCreated",
+    "CredentialDeactivated",
+    "CredentialDeleted",
+    "CredentialExpired",
+    "CredentialExpiring",
+    "CredentialExpiryChanged",
+    "CredentialOauthAuthorized",
+    "CredentialOauthRefreshFailed",
+    "CredentialOauthRefreshStarted",
+    "CredentialOauthRefreshed",
+    "CredentialUpdated",
+    "CredentialUsed",
+    "CredentialValueRotated",
+    "CredentialVerified",
     "DeadLetterDiscarded",
     "DeadLetterParked",
     "DeadLetterRetried",
+    "EncryptionKeyRetired",
+    "EncryptionKeyRotated",
     "MessageAiProcessAudioRequested",
     "MessageAiProcessDocumentRequested",
     "MessageAiProcessImageRequested",

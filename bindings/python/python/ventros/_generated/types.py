@@ -1172,6 +1172,60 @@ class CreatedChannelAiProcessing(Struct, frozen=True, kw_only=True):
     voice: AiProcessingConfig | UnsetType = UNSET
 
 
+class Credential(Struct, frozen=True, kw_only=True):
+    """A secret that the project needs at an outside service. The secret itself is in the vault."""
+
+    created_at: Timestamp
+    credential_type: CredentialType
+    deleted_at: Timestamp | None = None
+    description: str
+    """At most 2 000 characters."""
+    expires_at: Timestamp | None = None
+    """When it ends; null = never, or when its tokens are renewed by themselves."""
+    fingerprint: str | None = None
+    """The same for equal values of the project, and nothing else can be told from it."""
+    hint: str | None = None
+    """The last 4 characters of a value that has at least 16."""
+    id: CredentialId
+    last_used_at: Timestamp | None = None
+    last_verification: Verification | None = None
+    last_verified_at: Timestamp | None = None
+    metadata: dict[str, Any]
+    """Notes that are no secrets, such as `base_url`."""
+    name: str
+    """1 to 255 characters, unique in the project whatever its case."""
+    oauth: OAuthState | None = None
+    """Tokens that a person granted; only where the type has such."""
+    project_id: ProjectId
+    provider_account: ProviderAccount | None = None
+    """The account at the provider."""
+    recorded_uses: dict[str, Timestamp]
+    """When openings were last recorded, by purpose; the newest 50."""
+    retiring: List[RetiringSecret]
+    """Earlier secrets that open for work under way."""
+    revision: int
+    status: CredentialStatus
+    status_reason: str | None = None
+    """Why it is not active."""
+    updated_at: Timestamp
+    use_count: int
+    value: SecretRef | None = None
+    """The value, where the type has one."""
+    version: int
+    warned_days: int | None = None
+    """The least days of which a warning was given before this end."""
+
+
+class CredentialPatch(Struct, frozen=True, kw_only=True):
+    """What of a credential's description changed."""
+
+    description: str | None = None
+    metadata_set: dict[str, Any] = {}
+    metadata_unset: List[str] = []
+    name: str | None = None
+    provider_account: ProviderAccount | None | UnsetType = UNSET
+
+
 class CustomEventRecorded(Struct, frozen=True, kw_only=True):
     """The event that was recorded."""
 
@@ -1952,6 +2006,13 @@ class JsonPatch(Struct, frozen=True, kw_only=True):
     unset: List[str] = []
 
 
+class KeyRotation(Struct, frozen=True, kw_only=True):
+    """A change of keys that has begun."""
+
+    key_id: str
+    """The key that everything will be under."""
+
+
 class KnownAddress(Struct, frozen=True, kw_only=True):
     """An address with its id."""
 
@@ -2352,6 +2413,22 @@ class NewContactConsents(Struct, frozen=True, kw_only=True):
     whatsapp: Consent | UnsetType = UNSET
 
 
+class NewCredential(Struct, frozen=True, kw_only=True):
+    """A credential as it starts."""
+
+    credential_type: CredentialType
+    description: str
+    expires_at: Timestamp | None = None
+    fingerprint: str | None = None
+    hint: str | None = None
+    metadata: dict[str, Any]
+    name: str
+    oauth: OAuthGrant | None = None
+    provider_account: ProviderAccount | None = None
+    status: CredentialStatus
+    value: SecretRef | None = None
+
+
 class NewMember(Struct, frozen=True, kw_only=True):
     """A membership as it starts."""
 
@@ -2467,6 +2544,50 @@ class NewUser(Struct, frozen=True, kw_only=True):
     timezone: Timezone
 
 
+class OAuthGrant(Struct, frozen=True, kw_only=True):
+    """Granted tokens."""
+
+    access: SecretRef
+    expires_at: Timestamp | None = None
+    issued_at: Timestamp
+    refresh: SecretRef | None = None
+    scopes: List[str]
+    token_type: str
+
+
+class OAuthState(Struct, frozen=True, kw_only=True):
+    """Tokens that a person granted."""
+
+    access: SecretRef
+    expires_at: Timestamp | None = None
+    """When the access token ends; null = never."""
+    issued_at: Timestamp
+    next_refresh_at: Timestamp | None = None
+    """When the next refresh is due."""
+    refresh: SecretRef | None = None
+    """Some providers give none."""
+    refresh_failures: int
+    """Refreshes that failed since the last one that did not."""
+    refresh_lease_until: Timestamp | None = None
+    """Until then somebody is refreshing."""
+    scopes: List[str]
+    """As granted: perhaps fewer than asked for."""
+    token_type: str
+
+
+class OAuthTokens(Struct, frozen=True, kw_only=True):
+    """What a provider gave after a person had granted access."""
+
+    access_token: str
+    expires_in: int | None = None
+    """How many seconds the access token lives from now on; null = it does not end."""
+    refresh_token: str | None = None
+    scopes: List[str] = []
+    """As granted, which may be fewer than asked for."""
+    token_type: str | None = None
+    """`Bearer` unless told; at most 20 characters."""
+
+
 class OnboardProject(Struct, frozen=True, kw_only=True):
     """The project of somebody who is onboarded."""
 
@@ -2502,6 +2623,17 @@ class OpenedChat(Struct, frozen=True, kw_only=True):
 
     chat: Chat
     created: bool
+
+
+class OpenedCredential(Struct, frozen=True, kw_only=True):
+    """An opened secret."""
+
+    expires_at: Timestamp | None = None
+    """When it ends; null = it does not, or nobody knows."""
+    field: CredentialSecret
+    secret: SecretRef
+    text: str
+    """A secret that is handed to a caller once. It is serialised, because that is its way out, and never printed."""
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -2776,6 +2908,15 @@ class ProjectMember(Struct, frozen=True, kw_only=True):
     version: int
 
 
+class ProviderAccount(Struct, frozen=True, kw_only=True):
+    """The account at the provider."""
+
+    id: str
+    """1 to 255 characters."""
+    name: str | None = None
+    """At most 255 characters."""
+
+
 class ProviderEvent(Struct, frozen=True, kw_only=True):
     """Where an item comes from."""
 
@@ -2859,6 +3000,39 @@ class ReassignmentRuleInput(Struct, frozen=True, kw_only=True):
     trigger: ReassignmentTrigger
 
 
+class RefreshFailure(Struct, frozen=True, kw_only=True):
+    """Why a provider gave no tokens."""
+
+    error_code: str
+    """The provider's word, such as `invalid_grant`, or one for what went wrong on the way, such as `http_503`; 1 to 100
+    characters.
+    """
+    permanent: bool = False
+    """It cannot pass by itself, so a person has to authorise again. `invalid_grant`, `invalid_client` and their kin always are."""
+
+
+class RefreshLease(Struct, frozen=True, kw_only=True):
+    """The right to renew tokens."""
+
+    lease_until: Timestamp
+    """Until then nobody else may begin."""
+    refresh_token: str
+    """What the provider is asked with. It is told to the caller alone."""
+    secret: SecretRef
+
+
+class RefreshedTokens(Struct, frozen=True, kw_only=True):
+    """New tokens of a provider."""
+
+    access_token: str
+    expires_in: int | None = None
+    """How many seconds the access token lives from now on; null = it does not end."""
+    refresh_token: str | None = None
+    """Another refresh token, where the provider gives one with every renewal; the old one stays unless told."""
+    scopes: List[str] = []
+    """As before unless told."""
+
+
 class RejectedField(Struct, frozen=True, kw_only=True):
     """A field that an enrichment could not set."""
 
@@ -2912,6 +3086,21 @@ class RetentionPolicy(Struct, frozen=True, kw_only=True):
     """Contents of messages."""
     noise_days: int | None = None
     """Events that only say that something was touched."""
+
+
+class RetiredKey(Struct, frozen=True, kw_only=True):
+    """A key that is out of use."""
+
+    key_id: str
+    rows: int
+    """How many versions of the data key were destroyed."""
+
+
+class RetiringSecret(Struct, frozen=True, kw_only=True):
+    """An earlier value that is kept for work under way."""
+
+    secret: SecretRef
+    valid_until: Timestamp
 
 
 class RoleChange(Struct, frozen=True, kw_only=True):
@@ -3382,6 +3571,14 @@ class UserMembership(Struct, frozen=True, kw_only=True):
     status: MemberStatus
 
 
+class Verification(Struct, frozen=True, kw_only=True):
+    """What a provider said to the last test call."""
+
+    code: str | None = None
+    """The provider's word for what was wrong."""
+    ok: bool
+
+
 class VerifyReport(Struct, frozen=True, kw_only=True):
     """What a check has found."""
 
@@ -3684,6 +3881,60 @@ ContentType: TypeAlias = Literal[
 - `unsupported`: A kind that no adapter maps yet; recorded, never refused.
 """
 
+CredentialSecret: TypeAlias = Literal["value", "access"]
+"""One of the secrets of a credential.
+
+- `value`: What was given when it was made, or in its place since.
+- `access`: The access token.
+"""
+
+CredentialStatus: TypeAlias = Literal["active", "inactive", "expired", "needs_reauth"]
+"""Whether a credential can be used.
+
+- `active`: It can.
+- `inactive`: A person switched it off.
+- `expired`: Its time is over, and nothing can renew it by itself.
+- `needs_reauth`: The provider takes it no longer, or never did: a person has to authorise again.
+"""
+
+CredentialType: TypeAlias = Literal[
+    "meta_whatsapp_cloud",
+    "meta_ads",
+    "meta_conversions_api",
+    "meta_messenger",
+    "meta_instagram",
+    "google_ads",
+    "google_analytics",
+    "webhook_auth",
+    "api_key",
+    "basic_auth",
+    "waha_instance",
+    "telegram_bot",
+    "twilio",
+    "wechat",
+    "smtp",
+    "ai_provider",
+]
+"""What a credential is for.
+
+- `meta_whatsapp_cloud`: WhatsApp Business. Its value, if it has one, is a permanent token of a system user.
+- `meta_ads`: Ads of Meta.
+- `meta_conversions_api`: Conversions reported to Meta.
+- `meta_messenger`: Messenger of Meta.
+- `meta_instagram`: Instagram of Meta.
+- `google_ads`: Google Ads.
+- `google_analytics`: Google Analytics.
+- `webhook_auth`: What a webhook is signed with, or what it sends or expects.
+- `api_key`: An opaque key.
+- `basic_auth`: `{"username", "password"}`.
+- `waha_instance`: The key of a WhatsApp HTTP instance; its address is `metadata.base_url`.
+- `telegram_bot`: The token of a Telegram bot.
+- `twilio`: `{"account_sid", "auth_token"}`.
+- `wechat`: `{"app_id", "app_secret"}`.
+- `smtp`: `{"host", "port", "user", "password"}`.
+- `ai_provider`: The key of a provider of AI, named by `metadata.provider`.
+"""
+
 Currency: TypeAlias = str
 """A currency, for example USD."""
 
@@ -3754,6 +4005,13 @@ EventGrouping: TypeAlias = Literal["type", "source", "day"]
 """What events are counted by.
 
 - `day`: The day in UTC on which it was recorded.
+"""
+
+ExpiryCause: TypeAlias = Literal["time", "refresh_exhausted"]
+"""Why the time of a credential is over.
+
+- `time`: Its end came.
+- `refresh_exhausted`: Its token is over, and no refresh worked.
 """
 
 FailureCode: TypeAlias = Literal[
@@ -4648,7 +4906,12 @@ __all__ = [
     "CreatedChannel",
     "CreatedChannelAiProcessing",
     "CreateUser",
+    "Credential",
     "CredentialId",
+    "CredentialPatch",
+    "CredentialSecret",
+    "CredentialStatus",
+    "CredentialType",
     "Currency",
     "CustomEventRecorded",
     "CustomFieldDefinition",
@@ -4682,6 +4945,7 @@ __all__ = [
     "EventId",
     "EventRecord",
     "EventTypeInfo",
+    "ExpiryCause",
     "ExternalIdentity",
     "ExternalIdRule",
     "Failure",
@@ -4751,6 +5015,7 @@ __all__ = [
     "JobStats",
     "JoinVia",
     "JsonPatch",
+    "KeyRotation",
     "Kind",
     "KnownAddress",
     "LabelAssignment",
@@ -4790,15 +5055,20 @@ __all__ = [
     "NewChannelType",
     "NewContact",
     "NewContactConsents",
+    "NewCredential",
     "NewMember",
     "NewMessage",
     "NewParticipant",
     "NewProject",
     "NewUser",
     "NoticeKind",
+    "OAuthGrant",
+    "OAuthState",
+    "OAuthTokens",
     "Onboarded",
     "OnboardProject",
     "OpenedChat",
+    "OpenedCredential",
     "OpenInterval",
     "Operator",
     "Origin",
@@ -4841,6 +5111,7 @@ __all__ = [
     "ProjectId",
     "ProjectMember",
     "ProjectStatus",
+    "ProviderAccount",
     "ProviderEvent",
     "ProviderLabel",
     "QueuedCause",
@@ -4852,6 +5123,9 @@ __all__ = [
     "ReassignmentRuleId",
     "ReassignmentRuleInput",
     "ReassignmentTrigger",
+    "RefreshedTokens",
+    "RefreshFailure",
+    "RefreshLease",
     "Region",
     "RejectedField",
     "ReleasedMessage",
@@ -4865,6 +5139,8 @@ __all__ = [
     "RequiredOn",
     "RestoreReason",
     "RetentionPolicy",
+    "RetiredKey",
+    "RetiringSecret",
     "RevokeReach",
     "RoleChange",
     "RotatedApiKey",
@@ -4916,6 +5192,7 @@ __all__ = [
     "UserId",
     "UserMembership",
     "UserStatus",
+    "Verification",
     "VerifyReport",
     "Via",
     "WebhookReply",

@@ -29,6 +29,8 @@ public struct Crm: Sendable {
     ///   - clock: A clock for tests; the system's without it.
     ///   - background: Whether reactions, timers and callbacks run by themselves. Otherwise call `runPending`.
     ///   - encryptionKey: Seals secrets such as the API key of a channel: 32 random bytes.
+    ///   - oldEncryptionKeys: Keys that were in use before: what is still sealed under them opens, until `credentials.rotateKeys`
+    ///     has sealed everything under `encryptionKey`.
     ///   - seed: For tests, beside a manual clock: ids and secrets depend on it alone, so that the same calls give the same
     ///     results. Whoever knows it can guess every secret.
     ///   - onError: Hears of failing callbacks and subscriptions; without it each is written to the log of the system.
@@ -37,11 +39,15 @@ public struct Crm: Sendable {
         clock: ManualClock? = nil,
         background: Bool = true,
         encryptionKey: Data? = nil,
+        oldEncryptionKeys: [Data] = [],
         seed: Int? = nil,
         onError: ErrorListener? = nil
     ) async throws -> Crm {
         var options: [String: JSON] = ["background": .bool(background)]
         if let encryptionKey { options["encryption_key"] = .text(encryptionKey.base64EncodedString()) }
+        if !oldEncryptionKeys.isEmpty {
+            options["old_encryption_keys"] = .list(oldEncryptionKeys.map { .text($0.base64EncodedString()) })
+        }
         if let seed { options["seed"] = .integer(seed) }
         let json = try encode(options)
         let native = clock?.native

@@ -82,8 +82,8 @@ public struct ChannelTypes: Collection {
 
 /// The collection `channels`.
 ///
-/// Filterable: `name`, `type`, `status`, `connection_mode`, `external_id`, `pipeline_id`, `default_agent_id`, `health`,
-/// `ai_enabled`, `last_error_at`, `created_at`, `updated_at`.
+/// Filterable: `name`, `type`, `status`, `connection_mode`, `external_id`, `pipeline_id`, `default_agent_id`,
+/// `credential_id`, `health`, `ai_enabled`, `last_error_at`, `created_at`, `updated_at`.
 ///
 /// Sortable: `name`, `created_at`, `updated_at`.
 public struct Channels: Collection {
@@ -279,8 +279,8 @@ public struct Channels: Collection {
         try await run(ChannelsGet(id: id))
     }
 
-    /// Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id, health,
-    /// ai_enabled, last_error_at. Sort: name, created_at, updated_at.
+    /// Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id,
+    /// credential_id, health, ai_enabled, last_error_at. Sort: name, created_at, updated_at.
     ///
     /// Permission: `channels.view`.
     ///
@@ -1709,6 +1709,384 @@ public struct Contacts: Collection {
             tags: tags,
             timezone: timezone,
             whatsapp: whatsapp
+        ),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+}
+
+/// The collection `credentials`.
+///
+/// Filterable: `name`, `credential_type`, `status`, `expires_at`, `last_used_at`, `created_at`, `updated_at`,
+/// `metadata.*`.
+///
+/// Sortable: `name`, `expires_at`, `last_used_at`, `created_at`, `updated_at`.
+public struct Credentials: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// Switches a credential on: it is active, or `expired` or `needs_reauth` where that has come meanwhile. Twice
+    /// changes nothing.
+    ///
+    /// Permission: `credentials.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `credential_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `text_too_long`.
+    public func activate(
+        _ id: CredentialId,
+        reason: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Credential {
+        try await run(
+            CredentialsActivate(id: id, reason: reason),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Takes in what a person has granted at the provider, for the first time or again. Earlier tokens are destroyed.
+    ///
+    /// Permission: `credentials.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: CorruptDataError: `secret_tampered`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `credential_inactive`, `encryption_not_configured`, `not_an_oauth_credential`,
+    /// `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `input_invalid`, `oauth_expires_in_invalid`, `secret_empty`, `secret_too_large`,
+    /// `text_required`, `text_too_long`.
+    public func authorizeOauth(
+        _ id: CredentialId,
+        accessToken: String,
+        expiresIn: Int? = nil,
+        providerAccount: ProviderAccount? = nil,
+        refreshToken: String? = nil,
+        scopes: [String]? = nil,
+        tokenType: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Credential {
+        try await run(
+            CredentialsAuthorizeOauth(
+            id: id,
+            accessToken: accessToken,
+            expiresIn: expiresIn,
+            providerAccount: providerAccount,
+            refreshToken: refreshToken,
+            scopes: scopes,
+            tokenType: tokenType
+        ),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Takes the right to renew the tokens of a credential, for a minute: nobody else begins meanwhile. The provider's
+    /// answer is handed in with `credentials.complete_refresh`.
+    ///
+    /// Permission: `credentials.use`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `refresh_in_progress`, `version_conflict`.
+    /// - Throws: CorruptDataError: `secret_tampered`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `credential_inactive`, `credential_needs_reauth`, `encryption_not_configured`,
+    /// `not_an_oauth_credential`, `oauth_no_refresh_token`, `oauth_not_authorized`, `project_inactive`,
+    /// `project_suspended`.
+    /// - Throws: NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `input_invalid`.
+    public func beginRefresh(
+        _ id: CredentialId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> RefreshLease {
+        try await run(CredentialsBeginRefresh(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// Hands in what the provider said to a renewal: tokens or a failure, one of the two.
+    ///
+    /// A failure that may pass is tried again after 1, 2, 4, ... minutes, at most an hour; after the tenth one a token
+    /// that is over is given up.
+    ///
+    /// Permission: `credentials.use`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: CorruptDataError: `secret_tampered`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `credential_needs_reauth`, `encryption_not_configured`, `not_an_oauth_credential`,
+    /// `oauth_no_refresh_token`, `oauth_not_authorized`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `field_required`, `input_invalid`, `oauth_expires_in_invalid`, `secret_empty`,
+    /// `secret_too_large`, `text_required`, `text_too_long`.
+    public func completeRefresh(
+        _ id: CredentialId,
+        failure: RefreshFailure? = nil,
+        tokens: RefreshedTokens? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Credential {
+        try await run(
+            CredentialsCompleteRefresh(id: id, failure: failure, tokens: tokens),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Makes a credential. Its secrets are sealed in the vault and never shown again, only opened with
+    /// `credentials.open`.
+    ///
+    /// A type whose tokens a person grants may start without any: it is `needs_reauth` until
+    /// `credentials.authorize_oauth`.
+    ///
+    /// Permission: `credentials.manage`.
+    ///
+    /// - Throws: ConflictError: `credential_name_taken`, `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: CorruptDataError: `secret_tampered`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `encryption_not_configured`, `not_an_oauth_credential`, `project_inactive`,
+    /// `project_suspended`.
+    /// - Throws: LimitExceededError: `credential_limit`.
+    /// - Throws: NotFoundError: `encryption_key_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `credential_expiry_in_past`, `credential_value_malformed`,
+    /// `credential_value_required`, `json_key_invalid`, `json_too_deep`, `json_too_large`, `metadata_looks_secret`,
+    /// `name_required`, `name_too_long`, `oauth_expires_in_invalid`, `secret_empty`, `secret_too_large`,
+    /// `text_required`, `text_too_long`, `url_credentials`, `url_invalid`, `url_scheme_unsupported`.
+    public func create(
+        credentialType: CredentialType,
+        name: String,
+        description: String? = nil,
+        expiresAt: Timestamp? = nil,
+        metadata: [String: JSON]? = nil,
+        oauth: OAuthTokens? = nil,
+        providerAccount: ProviderAccount? = nil,
+        value: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Credential {
+        try await run(
+            CredentialsCreate(
+            credentialType: credentialType,
+            name: name,
+            description: description,
+            expiresAt: expiresAt,
+            metadata: metadata,
+            oauth: oauth,
+            providerAccount: providerAccount,
+            value: value
+        ),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Switches a credential off: nothing opens it, and its tokens are not refreshed. Twice changes nothing.
+    ///
+    /// Permission: `credentials.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `credential_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `text_too_long`.
+    public func deactivate(
+        _ id: CredentialId,
+        reason: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Credential {
+        try await run(
+            CredentialsDeactivate(id: id, reason: reason),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Deletes a credential; its secrets are destroyed at once and for good.
+    ///
+    /// Permission: `credentials.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `credential_in_use`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `credential_not_found`, `project_not_found`.
+    public func delete(
+        _ id: CredentialId,
+        force: Bool? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Credential {
+        try await run(
+            CredentialsDelete(id: id, force: force),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// The credential of a name, whatever its case; null when there is none.
+    ///
+    /// Permission: `credentials.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    public func find(name: String) async throws -> Credential? {
+        try await run(CredentialsFind(name: name))
+    }
+
+    /// A credential by its id, without its secrets.
+    ///
+    /// Permission: `credentials.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `credential_not_found`, `project_not_found`.
+    public func get(_ id: CredentialId) async throws -> Credential {
+        try await run(CredentialsGet(id: id))
+    }
+
+    /// Credentials, without their secrets. Filter: name, credential_type, status, expires_at, last_used_at,
+    /// metadata.<key>. Sort: name, created_at, expires_at, last_used_at.
+    ///
+    /// Permission: `credentials.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+    /// `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+    /// `limit_out_of_range`, `sort_field_unknown`.
+    public func list(
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil
+    ) -> Pager<Credential> {
+        list { cursor in CredentialsList(
+            filter: filter,
+            includeDeleted: includeDeleted,
+            limit: limit,
+            sort: sort,
+            withTotal: withTotal,
+            cursor: cursor
+        ) }
+    }
+
+    /// Opens one of the secrets of a credential. That it was opened, by whom and what for, is in the log:
+    /// `credential.used`.
+    ///
+    /// A host that needs a secret often may keep it in memory for at most 5 minutes, under its `secret_id` and
+    /// `revision`.
+    ///
+    /// Permission: `credentials.use`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: CorruptDataError: `secret_tampered`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `credential_expired`, `credential_inactive`, `credential_needs_reauth`,
+    /// `encryption_not_configured`, `not_an_oauth_credential`, `oauth_not_authorized`, `project_inactive`,
+    /// `project_suspended`.
+    /// - Throws: NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `credential_value_required`, `input_invalid`, `text_required`, `text_too_long`.
+    public func open(
+        _ id: CredentialId,
+        purpose: String,
+        field: CredentialSecret? = nil,
+        revision: Int? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> OpenedCredential {
+        try await run(
+            CredentialsOpen(id: id, purpose: purpose, field: field, revision: revision),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Takes in what the provider said to a test call.
+    ///
+    /// Permission: `credentials.use`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `credential_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `text_too_long`.
+    public func recordVerification(
+        _ id: CredentialId,
+        ok: Bool,
+        code: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Credential {
+        try await run(
+            CredentialsRecordVerification(id: id, ok: ok, code: code),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Puts another value in the place of the present one, which opens for work under way until its grace is over. A
+    /// credential whose time is over is active again.
+    ///
+    /// Permission: `credentials.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: CorruptDataError: `secret_tampered`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `credential_inactive`, `credential_needs_reauth`, `encryption_not_configured`,
+    /// `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `credential_not_found`, `encryption_key_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `credential_expiry_in_past`, `credential_value_malformed`, `input_invalid`,
+    /// `secret_empty`, `secret_too_large`, `secret_unchanged`, `value_out_of_range`.
+    public func rotateValue(
+        _ id: CredentialId,
+        value: String,
+        expiresAt: Patch<Timestamp?> = .keep,
+        graceSeconds: Int? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Credential {
+        try await run(
+            CredentialsRotateValue(id: id, value: value, expiresAt: expiresAt, graceSeconds: graceSeconds),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Changes what is given and differs: absent = unchanged, null = cleared. Its value is replaced with
+    /// `credentials.rotate_value`.
+    ///
+    /// Permission: `credentials.manage`.
+    ///
+    /// - Throws: ConflictError: `credential_name_taken`, `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `credential_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `credential_expiry_in_past`, `input_invalid`, `json_key_invalid`, `json_too_deep`,
+    /// `json_too_large`, `metadata_looks_secret`, `name_required`, `name_too_long`, `text_required`, `text_too_long`,
+    /// `url_credentials`, `url_invalid`, `url_scheme_unsupported`.
+    public func update(
+        _ id: CredentialId,
+        description: String? = nil,
+        expiresAt: Patch<Timestamp?> = .keep,
+        metadata: JsonPatch? = nil,
+        name: String? = nil,
+        providerAccount: Patch<ProviderAccount?> = .keep,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Credential {
+        try await run(
+            CredentialsUpdate(
+            id: id,
+            description: description,
+            expiresAt: expiresAt,
+            metadata: metadata,
+            name: name,
+            providerAccount: providerAccount
         ),
             idempotencyKey: idempotencyKey,
             expectedVersion: expectedVersion
@@ -3798,6 +4176,65 @@ public struct SystemChannelTypes: Collection {
     }
 }
 
+/// The collection `credentials`.
+///
+/// Filterable: `name`, `credential_type`, `status`, `expires_at`, `last_used_at`, `created_at`, `updated_at`,
+/// `metadata.*`.
+///
+/// Sortable: `name`, `expires_at`, `last_used_at`, `created_at`, `updated_at`.
+public struct SystemCredentials: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// Puts a key out of use for good. A data key is destroyed with those before it. A master key is the host's: when
+    /// this has succeeded, nothing is sealed under it and the host may destroy it.
+    ///
+    /// Permission: `platform.operate`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `encryption_not_configured`, `key_in_use`.
+    /// - Throws: NotFoundError: `encryption_key_not_found`, `project_not_found`.
+    public func retireKey(
+        keyId: String,
+        projectId: ProjectId? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> RetiredKey {
+        try await run(
+            CredentialsRetireKey(keyId: keyId, projectId: projectId),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Has everything sealed under another key. It happens in the background, some at a time, and ends with
+    /// `encryption_key.rotated`; meanwhile everything opens.
+    ///
+    /// With a project its data key is replaced, and its secrets are sealed under the new one. Without one, all data
+    /// keys are sealed under the master key that the installation was opened with as the current one; no secret itself
+    /// is touched. The result of the job (`keys.rewrap`, in `jobs.list`) names the keys that they were under: those can
+    /// be given to `credentials.retire_key`.
+    ///
+    /// Permission: `platform.operate`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `encryption_not_configured`.
+    /// - Throws: NotFoundError: `encryption_key_not_found`, `project_not_found`.
+    public func rotateKeys(
+        projectId: ProjectId? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> KeyRotation {
+        try await run(
+            CredentialsRotateKeys(projectId: projectId),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+}
+
 /// The collection `events`.
 public struct SystemEventLog: Collection {
     let engine: Engine
@@ -4588,6 +5025,7 @@ public struct SystemUsers: Collection {
 /// What belongs to no project.
 extension Crm {
     public var channelTypes: SystemChannelTypes { SystemChannelTypes(engine: engine, scope: scope) }
+    public var credentials: SystemCredentials { SystemCredentials(engine: engine, scope: scope) }
     public var events: SystemEventLog { SystemEventLog(engine: engine, scope: scope) }
     public var inbound: SystemInbound { SystemInbound(engine: engine, scope: scope) }
     public var members: SystemMembers { SystemMembers(engine: engine, scope: scope) }
@@ -4602,6 +5040,7 @@ extension ProjectHandle {
     public var chats: Chats { Chats(engine: engine, scope: scope) }
     public var consumers: Consumers { Consumers(engine: engine, scope: scope) }
     public var contacts: Contacts { Contacts(engine: engine, scope: scope) }
+    public var credentials: Credentials { Credentials(engine: engine, scope: scope) }
     public var events: EventLog { EventLog(engine: engine, scope: scope) }
     public var inbound: Inbound { Inbound(engine: engine, scope: scope) }
     public var jobs: Jobs { Jobs(engine: engine, scope: scope) }

@@ -207,8 +207,26 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case copyUnfinished = "copy_unfinished"
     /// A stored row cannot be read.
     case corruptData = "corrupt_data"
+    /// The time of the credential is over.
+    case credentialExpired = "credential_expired"
+    /// A credential ends in the future.
+    case credentialExpiryInPast = "credential_expiry_in_past"
+    /// A channel that is on needs the credential.
+    case credentialInUse = "credential_in_use"
+    /// The credential is switched off.
+    case credentialInactive = "credential_inactive"
+    /// A project has at most 200 credentials.
+    case credentialLimit = "credential_limit"
+    /// Another credential of the project has this name.
+    case credentialNameTaken = "credential_name_taken"
+    /// Somebody has to authorise at the provider, perhaps again.
+    case credentialNeedsReauth = "credential_needs_reauth"
     /// Credential not found.
     case credentialNotFound = "credential_not_found"
+    /// The value is not what credentials of this type have.
+    case credentialValueMalformed = "credential_value_malformed"
+    /// The credential has no value, and needs one.
+    case credentialValueRequired = "credential_value_required"
     /// A currency is an active ISO 4217 code such as USD.
     case currencyInvalid = "currency_invalid"
     /// The amounts are of different currencies.
@@ -397,6 +415,8 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case jsonTooDeep = "json_too_deep"
     /// The JSON value is too large.
     case jsonTooLarge = "json_too_large"
+    /// Secrets are sealed under this key, or will be.
+    case keyInUse = "key_in_use"
     /// An encryption key has exactly 32 bytes.
     case keyLengthInvalid = "key_length_invalid"
     /// Channels of this type have no labels.
@@ -443,6 +463,8 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case messageNotForwardable = "message_not_forwardable"
     /// There is no such message.
     case messageNotFound = "message_not_found"
+    /// Notes are shown to everybody who sees the credential; a secret belongs into its value.
+    case metadataLooksSecret = "metadata_looks_secret"
     /// A media type is type/subtype, such as image/png.
     case mimeInvalid = "mime_invalid"
     /// A media type is required.
@@ -473,6 +495,14 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case notAGroup = "not_a_group"
     /// The actor is not a member of the project.
     case notAMember = "not_a_member"
+    /// Nobody grants tokens for credentials of this type.
+    case notAnOauthCredential = "not_an_oauth_credential"
+    /// A token lives for at least a second.
+    case oauthExpiresInInvalid = "oauth_expires_in_invalid"
+    /// The provider gave no token to renew with.
+    case oauthNoRefreshToken = "oauth_no_refresh_token"
+    /// Nobody has granted any tokens yet.
+    case oauthNotAuthorized = "oauth_not_authorized"
     /// Operation unknown.
     case operationUnknown = "operation_unknown"
     /// A session has at most 20 outcome tags.
@@ -531,6 +561,8 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case reassignmentTimeoutInvalid = "reassignment_timeout_invalid"
     /// The channel has no way to the contact: an id or a phone is missing.
     case recipientUnreachable = "recipient_unreachable"
+    /// Somebody else is renewing the tokens.
+    case refreshInProgress = "refresh_in_progress"
     /// A region is an ISO 3166-1 code such as BR.
     case regionInvalid = "region_invalid"
     /// The host's policy refuses the message.
@@ -563,6 +595,8 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case secretTampered = "secret_tampered"
     /// A secret has at most 16384 bytes.
     case secretTooLarge = "secret_too_large"
+    /// This is the value that the credential has already.
+    case secretUnchanged = "secret_unchanged"
     /// A sentiment score lies between 0 and 1.
     case sentimentScoreOutOfRange = "sentiment_score_out_of_range"
     /// Seq pruned.

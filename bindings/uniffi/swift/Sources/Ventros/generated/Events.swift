@@ -92,9 +92,26 @@ public indirect enum EventData: Sendable, Equatable {
     case contactUnblocked(ContactUnblocked)
     case contactUpdated(ContactUpdated)
     case contactWhatsappIdentifiersSet(ContactWhatsappIdentifiersSet)
+    case credentialActivated(CredentialActivated)
+    case credentialCreated(CredentialCreated)
+    case credentialDeactivated(CredentialDeactivated)
+    case credentialDeleted(CredentialDeleted)
+    case credentialExpired(CredentialExpired)
+    case credentialExpiring(CredentialExpiring)
+    case credentialExpiryChanged(CredentialExpiryChanged)
+    case credentialOauthAuthorized(CredentialOauthAuthorized)
+    case credentialOauthRefreshFailed(CredentialOauthRefreshFailed)
+    case credentialOauthRefreshStarted(CredentialOauthRefreshStarted)
+    case credentialOauthRefreshed(CredentialOauthRefreshed)
+    case credentialUpdated(CredentialUpdated)
+    case credentialUsed(CredentialUsed)
+    case credentialValueRotated(CredentialValueRotated)
+    case credentialVerified(CredentialVerified)
     case deadLetterDiscarded(DeadLetterDiscarded)
     case deadLetterParked(DeadLetterParked)
     case deadLetterRetried(DeadLetterRetried)
+    case encryptionKeyRetired(EncryptionKeyRetired)
+    case encryptionKeyRotated(EncryptionKeyRotated)
     case messageAiProcessAudioRequested(MessageAiProcessAudioRequested)
     case messageAiProcessDocumentRequested(MessageAiProcessDocumentRequested)
     case messageAiProcessImageRequested(MessageAiProcessImageRequested)
@@ -289,9 +306,26 @@ public indirect enum EventData: Sendable, Equatable {
         case "contact.unblocked": self = .contactUnblocked(try ContactUnblocked(from: decoder))
         case "contact.updated": self = .contactUpdated(try ContactUpdated(from: decoder))
         case "contact.whatsapp_identifiers_set": self = .contactWhatsappIdentifiersSet(try ContactWhatsappIdentifiersSet(from: decoder))
+        case "credential.activated": self = .credentialActivated(try CredentialActivated(from: decoder))
+        case "credential.created": self = .credentialCreated(try CredentialCreated(from: decoder))
+        case "credential.deactivated": self = .credentialDeactivated(try CredentialDeactivated(from: decoder))
+        case "credential.deleted": self = .credentialDeleted(try CredentialDeleted(from: decoder))
+        case "credential.expired": self = .credentialExpired(try CredentialExpired(from: decoder))
+        case "credential.expiring": self = .credentialExpiring(try CredentialExpiring(from: decoder))
+        case "credential.expiry_changed": self = .credentialExpiryChanged(try CredentialExpiryChanged(from: decoder))
+        case "credential.oauth_authorized": self = .credentialOauthAuthorized(try CredentialOauthAuthorized(from: decoder))
+        case "credential.oauth_refresh_failed": self = .credentialOauthRefreshFailed(try CredentialOauthRefreshFailed(from: decoder))
+        case "credential.oauth_refresh_started": self = .credentialOauthRefreshStarted(try CredentialOauthRefreshStarted(from: decoder))
+        case "credential.oauth_refreshed": self = .credentialOauthRefreshed(try CredentialOauthRefreshed(from: decoder))
+        case "credential.updated": self = .credentialUpdated(try CredentialUpdated(from: decoder))
+        case "credential.used": self = .credentialUsed(try CredentialUsed(from: decoder))
+        case "credential.value_rotated": self = .credentialValueRotated(try CredentialValueRotated(from: decoder))
+        case "credential.verified": self = .credentialVerified(try CredentialVerified(from: decoder))
         case "dead_letter.discarded": self = .deadLetterDiscarded(try DeadLetterDiscarded(from: decoder))
         case "dead_letter.parked": self = .deadLetterParked(try DeadLetterParked(from: decoder))
         case "dead_letter.retried": self = .deadLetterRetried(try DeadLetterRetried(from: decoder))
+        case "encryption_key.retired": self = .encryptionKeyRetired(try EncryptionKeyRetired(from: decoder))
+        case "encryption_key.rotated": self = .encryptionKeyRotated(try EncryptionKeyRotated(from: decoder))
         case "message.ai.process_audio_requested": self = .messageAiProcessAudioRequested(try MessageAiProcessAudioRequested(from: decoder))
         case "message.ai.process_document_requested": self = .messageAiProcessDocumentRequested(try MessageAiProcessDocumentRequested(from: decoder))
         case "message.ai.process_image_requested": self = .messageAiProcessImageRequested(try MessageAiProcessImageRequested(from: decoder))
@@ -3670,6 +3704,591 @@ public struct ContactWhatsappIdentifiersSet: Decodable, Sendable, Equatable {
 
 }
 
+/// A person switched it on.
+///
+/// Of credential, version 1.
+public struct CredentialActivated: Decodable, Sendable, Equatable {
+    public var reason: String?
+    public var status: CredentialStatus
+
+    public init(
+        reason: String? = nil,
+        status: CredentialStatus
+    ) {
+        self.reason = reason
+        self.status = status
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case reason = "reason"
+        case status = "status"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        reason = try fields.decodeIfPresent(String.self, forKey: .reason)
+        status = try fields.decode(CredentialStatus.self, forKey: .status)
+    }
+
+}
+
+/// It was made.
+///
+/// Of credential, version 1.
+public struct CredentialCreated: Decodable, Sendable, Equatable {
+    public var credentialType: CredentialType
+    public var description: String
+    public var expiresAt: Timestamp?
+    public var fingerprint: String?
+    public var hint: String?
+    public var metadata: [String: JSON]
+    public var name: String
+    public var oauth: OAuthGrant?
+    public var providerAccount: ProviderAccount?
+    public var status: CredentialStatus
+    public var value: SecretRef?
+
+    public init(
+        credentialType: CredentialType,
+        description: String,
+        expiresAt: Timestamp? = nil,
+        fingerprint: String? = nil,
+        hint: String? = nil,
+        metadata: [String: JSON],
+        name: String,
+        oauth: OAuthGrant? = nil,
+        providerAccount: ProviderAccount? = nil,
+        status: CredentialStatus,
+        value: SecretRef? = nil
+    ) {
+        self.credentialType = credentialType
+        self.description = description
+        self.expiresAt = expiresAt
+        self.fingerprint = fingerprint
+        self.hint = hint
+        self.metadata = metadata
+        self.name = name
+        self.oauth = oauth
+        self.providerAccount = providerAccount
+        self.status = status
+        self.value = value
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case credentialType = "credential_type"
+        case description = "description"
+        case expiresAt = "expires_at"
+        case fingerprint = "fingerprint"
+        case hint = "hint"
+        case metadata = "metadata"
+        case name = "name"
+        case oauth = "oauth"
+        case providerAccount = "provider_account"
+        case status = "status"
+        case value = "value"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        credentialType = try fields.decode(CredentialType.self, forKey: .credentialType)
+        description = try fields.decode(String.self, forKey: .description)
+        expiresAt = try fields.decodeIfPresent(Timestamp.self, forKey: .expiresAt)
+        fingerprint = try fields.decodeIfPresent(String.self, forKey: .fingerprint)
+        hint = try fields.decodeIfPresent(String.self, forKey: .hint)
+        metadata = try fields.decode([String: JSON].self, forKey: .metadata)
+        name = try fields.decode(String.self, forKey: .name)
+        oauth = try fields.decodeIfPresent(OAuthGrant.self, forKey: .oauth)
+        providerAccount = try fields.decodeIfPresent(ProviderAccount.self, forKey: .providerAccount)
+        status = try fields.decode(CredentialStatus.self, forKey: .status)
+        value = try fields.decodeIfPresent(SecretRef.self, forKey: .value)
+    }
+
+}
+
+/// Somebody switched it off.
+///
+/// Of credential, version 1.
+public struct CredentialDeactivated: Decodable, Sendable, Equatable {
+    public var reason: String?
+    public var status: CredentialStatus
+
+    public init(
+        reason: String? = nil,
+        status: CredentialStatus
+    ) {
+        self.reason = reason
+        self.status = status
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case reason = "reason"
+        case status = "status"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        reason = try fields.decodeIfPresent(String.self, forKey: .reason)
+        status = try fields.decode(CredentialStatus.self, forKey: .status)
+    }
+
+}
+
+/// It is gone, and so are its secrets.
+///
+/// Of credential, version 1.
+public struct CredentialDeleted: Decodable, Sendable, Equatable {
+    public var deletedAt: Timestamp
+    public var shredded: Bool
+
+    public init(
+        deletedAt: Timestamp,
+        shredded: Bool
+    ) {
+        self.deletedAt = deletedAt
+        self.shredded = shredded
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case deletedAt = "deleted_at"
+        case shredded = "shredded"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        deletedAt = try fields.decode(Timestamp.self, forKey: .deletedAt)
+        shredded = try fields.decode(Bool.self, forKey: .shredded)
+    }
+
+}
+
+/// Its time is over.
+///
+/// Of credential, version 1.
+public struct CredentialExpired: Decodable, Sendable, Equatable {
+    public var cause: ExpiryCause
+    public var expiredAt: Timestamp
+
+    public init(
+        cause: ExpiryCause,
+        expiredAt: Timestamp
+    ) {
+        self.cause = cause
+        self.expiredAt = expiredAt
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case cause = "cause"
+        case expiredAt = "expired_at"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        cause = try fields.decode(ExpiryCause.self, forKey: .cause)
+        expiredAt = try fields.decode(Timestamp.self, forKey: .expiredAt)
+    }
+
+}
+
+/// It ends soon.
+///
+/// Of credential, version 1.
+public struct CredentialExpiring: Decodable, Sendable, Equatable {
+    public var daysLeft: Int
+    public var expiresAt: Timestamp
+
+    public init(
+        daysLeft: Int,
+        expiresAt: Timestamp
+    ) {
+        self.daysLeft = daysLeft
+        self.expiresAt = expiresAt
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case daysLeft = "days_left"
+        case expiresAt = "expires_at"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        daysLeft = try fields.decode(Int.self, forKey: .daysLeft)
+        expiresAt = try fields.decode(Timestamp.self, forKey: .expiresAt)
+    }
+
+}
+
+/// It ends at another time.
+///
+/// Of credential, version 1.
+public struct CredentialExpiryChanged: Decodable, Sendable, Equatable {
+    public var new: Timestamp?
+    public var old: Timestamp?
+
+    public init(
+        new: Timestamp? = nil,
+        old: Timestamp? = nil
+    ) {
+        self.new = new
+        self.old = old
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case new = "new"
+        case old = "old"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        new = try fields.decodeIfPresent(Timestamp.self, forKey: .new)
+        old = try fields.decodeIfPresent(Timestamp.self, forKey: .old)
+    }
+
+}
+
+/// A person granted access at the provider, for the first time or again.
+///
+/// Of credential, version 1.
+public struct CredentialOauthAuthorized: Decodable, Sendable, Equatable {
+    public var access: SecretRef
+    public var expiresAt: Timestamp?
+    public var issuedAt: Timestamp
+    /// Scopes that the type asks for and that were not granted.
+    public var missingScopes: [String]
+    public var providerAccount: ProviderAccount?
+    public var refresh: SecretRef?
+    public var scopes: [String]
+    public var tokenType: String
+
+    public init(
+        access: SecretRef,
+        expiresAt: Timestamp? = nil,
+        issuedAt: Timestamp,
+        missingScopes: [String],
+        providerAccount: ProviderAccount? = nil,
+        refresh: SecretRef? = nil,
+        scopes: [String],
+        tokenType: String
+    ) {
+        self.access = access
+        self.expiresAt = expiresAt
+        self.issuedAt = issuedAt
+        self.missingScopes = missingScopes
+        self.providerAccount = providerAccount
+        self.refresh = refresh
+        self.scopes = scopes
+        self.tokenType = tokenType
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case access = "access"
+        case expiresAt = "expires_at"
+        case issuedAt = "issued_at"
+        case missingScopes = "missing_scopes"
+        case providerAccount = "provider_account"
+        case refresh = "refresh"
+        case scopes = "scopes"
+        case tokenType = "token_type"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        access = try fields.decode(SecretRef.self, forKey: .access)
+        expiresAt = try fields.decodeIfPresent(Timestamp.self, forKey: .expiresAt)
+        issuedAt = try fields.decode(Timestamp.self, forKey: .issuedAt)
+        missingScopes = try fields.decode([String].self, forKey: .missingScopes)
+        providerAccount = try fields.decodeIfPresent(ProviderAccount.self, forKey: .providerAccount)
+        refresh = try fields.decodeIfPresent(SecretRef.self, forKey: .refresh)
+        scopes = try fields.decode([String].self, forKey: .scopes)
+        tokenType = try fields.decode(String.self, forKey: .tokenType)
+    }
+
+}
+
+/// The provider gave none.
+///
+/// Of credential, version 1.
+public struct CredentialOauthRefreshFailed: Decodable, Sendable, Equatable {
+    public var errorCode: String
+    public var nextRefreshAt: Timestamp?
+    public var permanent: Bool
+    /// In a row.
+    public var refreshFailures: Int
+    public var status: CredentialStatus
+
+    public init(
+        errorCode: String,
+        nextRefreshAt: Timestamp? = nil,
+        permanent: Bool,
+        refreshFailures: Int,
+        status: CredentialStatus
+    ) {
+        self.errorCode = errorCode
+        self.nextRefreshAt = nextRefreshAt
+        self.permanent = permanent
+        self.refreshFailures = refreshFailures
+        self.status = status
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case errorCode = "error_code"
+        case nextRefreshAt = "next_refresh_at"
+        case permanent = "permanent"
+        case refreshFailures = "refresh_failures"
+        case status = "status"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        errorCode = try fields.decode(String.self, forKey: .errorCode)
+        nextRefreshAt = try fields.decodeIfPresent(Timestamp.self, forKey: .nextRefreshAt)
+        permanent = try fields.decode(Bool.self, forKey: .permanent)
+        refreshFailures = try fields.decode(Int.self, forKey: .refreshFailures)
+        status = try fields.decode(CredentialStatus.self, forKey: .status)
+    }
+
+}
+
+/// Somebody is refreshing its tokens.
+///
+/// Of credential, version 1.
+public struct CredentialOauthRefreshStarted: Decodable, Sendable, Equatable {
+    public var leaseUntil: Timestamp
+
+    public init(
+        leaseUntil: Timestamp
+    ) {
+        self.leaseUntil = leaseUntil
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case leaseUntil = "lease_until"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        leaseUntil = try fields.decode(Timestamp.self, forKey: .leaseUntil)
+    }
+
+}
+
+/// The provider gave new tokens.
+///
+/// Of credential, version 1.
+public struct CredentialOauthRefreshed: Decodable, Sendable, Equatable {
+    public var access: SecretRef
+    public var expiresAt: Timestamp?
+    public var issuedAt: Timestamp
+    /// How long the access token before opens; null when it was over already.
+    public var oldAccessUntil: Timestamp?
+    /// How long the refresh token before opens; null when it is still the same.
+    public var oldRefreshUntil: Timestamp?
+    public var refresh: SecretRef?
+    /// The provider gave another refresh token.
+    public var refreshRotated: Bool
+    public var scopes: [String]
+
+    public init(
+        access: SecretRef,
+        expiresAt: Timestamp? = nil,
+        issuedAt: Timestamp,
+        oldAccessUntil: Timestamp? = nil,
+        oldRefreshUntil: Timestamp? = nil,
+        refresh: SecretRef? = nil,
+        refreshRotated: Bool,
+        scopes: [String]
+    ) {
+        self.access = access
+        self.expiresAt = expiresAt
+        self.issuedAt = issuedAt
+        self.oldAccessUntil = oldAccessUntil
+        self.oldRefreshUntil = oldRefreshUntil
+        self.refresh = refresh
+        self.refreshRotated = refreshRotated
+        self.scopes = scopes
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case access = "access"
+        case expiresAt = "expires_at"
+        case issuedAt = "issued_at"
+        case oldAccessUntil = "old_access_until"
+        case oldRefreshUntil = "old_refresh_until"
+        case refresh = "refresh"
+        case refreshRotated = "refresh_rotated"
+        case scopes = "scopes"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        access = try fields.decode(SecretRef.self, forKey: .access)
+        expiresAt = try fields.decodeIfPresent(Timestamp.self, forKey: .expiresAt)
+        issuedAt = try fields.decode(Timestamp.self, forKey: .issuedAt)
+        oldAccessUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .oldAccessUntil)
+        oldRefreshUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .oldRefreshUntil)
+        refresh = try fields.decodeIfPresent(SecretRef.self, forKey: .refresh)
+        refreshRotated = try fields.decode(Bool.self, forKey: .refreshRotated)
+        scopes = try fields.decode([String].self, forKey: .scopes)
+    }
+
+}
+
+/// Its description changed.
+///
+/// Of credential, version 1.
+public struct CredentialUpdated: Decodable, Sendable, Equatable {
+    public var description: String?
+    public var metadataSet: [String: JSON]?
+    public var metadataUnset: [String]?
+    public var name: String?
+    public var providerAccount: Patch<ProviderAccount?>
+
+    public init(
+        description: String? = nil,
+        metadataSet: [String: JSON]? = nil,
+        metadataUnset: [String]? = nil,
+        name: String? = nil,
+        providerAccount: Patch<ProviderAccount?> = .keep
+    ) {
+        self.description = description
+        self.metadataSet = metadataSet
+        self.metadataUnset = metadataUnset
+        self.name = name
+        self.providerAccount = providerAccount
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case description = "description"
+        case metadataSet = "metadata_set"
+        case metadataUnset = "metadata_unset"
+        case name = "name"
+        case providerAccount = "provider_account"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        description = try fields.decodeIfPresent(String.self, forKey: .description)
+        metadataSet = try fields.decodeIfPresent([String: JSON].self, forKey: .metadataSet)
+        metadataUnset = try fields.decodeIfPresent([String].self, forKey: .metadataUnset)
+        name = try fields.decodeIfPresent(String.self, forKey: .name)
+        providerAccount = fields.contains(.providerAccount) ? .set(try fields.decode(ProviderAccount?.self, forKey: .providerAccount)) : .keep
+    }
+
+}
+
+/// A secret of it was opened, this often since the last such event of the purpose.
+///
+/// Of credential, version 1.
+public struct CredentialUsed: Decodable, Sendable, Equatable {
+    public var purpose: String
+    public var usedAt: Timestamp
+    public var uses: Int
+
+    public init(
+        purpose: String,
+        usedAt: Timestamp,
+        uses: Int
+    ) {
+        self.purpose = purpose
+        self.usedAt = usedAt
+        self.uses = uses
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case purpose = "purpose"
+        case usedAt = "used_at"
+        case uses = "uses"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        purpose = try fields.decode(String.self, forKey: .purpose)
+        usedAt = try fields.decode(Timestamp.self, forKey: .usedAt)
+        uses = try fields.decode(Int.self, forKey: .uses)
+    }
+
+}
+
+/// It has another value; the old one opens until its time.
+///
+/// Of credential, version 1.
+public struct CredentialValueRotated: Decodable, Sendable, Equatable {
+    public var expiresAt: Timestamp?
+    public var fingerprint: String
+    public var hint: String?
+    public var newValue: SecretRef
+    public var oldValidUntil: Timestamp?
+    public var oldValue: SecretRef?
+
+    public init(
+        expiresAt: Timestamp? = nil,
+        fingerprint: String,
+        hint: String? = nil,
+        newValue: SecretRef,
+        oldValidUntil: Timestamp? = nil,
+        oldValue: SecretRef? = nil
+    ) {
+        self.expiresAt = expiresAt
+        self.fingerprint = fingerprint
+        self.hint = hint
+        self.newValue = newValue
+        self.oldValidUntil = oldValidUntil
+        self.oldValue = oldValue
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case expiresAt = "expires_at"
+        case fingerprint = "fingerprint"
+        case hint = "hint"
+        case newValue = "new_value"
+        case oldValidUntil = "old_valid_until"
+        case oldValue = "old_value"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        expiresAt = try fields.decodeIfPresent(Timestamp.self, forKey: .expiresAt)
+        fingerprint = try fields.decode(String.self, forKey: .fingerprint)
+        hint = try fields.decodeIfPresent(String.self, forKey: .hint)
+        newValue = try fields.decode(SecretRef.self, forKey: .newValue)
+        oldValidUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .oldValidUntil)
+        oldValue = try fields.decodeIfPresent(SecretRef.self, forKey: .oldValue)
+    }
+
+}
+
+/// A provider was asked whether it takes it.
+///
+/// Of credential, version 1.
+public struct CredentialVerified: Decodable, Sendable, Equatable {
+    public var code: String?
+    public var ok: Bool
+    public var verifiedAt: Timestamp
+
+    public init(
+        code: String? = nil,
+        ok: Bool,
+        verifiedAt: Timestamp
+    ) {
+        self.code = code
+        self.ok = ok
+        self.verifiedAt = verifiedAt
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case code = "code"
+        case ok = "ok"
+        case verifiedAt = "verified_at"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        code = try fields.decodeIfPresent(String.self, forKey: .code)
+        ok = try fields.decode(Bool.self, forKey: .ok)
+        verifiedAt = try fields.decode(Timestamp.self, forKey: .verifiedAt)
+    }
+
+}
+
 /// These events are left unhandled for good.
 ///
 /// Of consumer, version 1.
@@ -3765,6 +4384,77 @@ public struct DeadLetterRetried: Decodable, Sendable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         eventIds = try fields.decode([EventId].self, forKey: .eventIds)
         name = try fields.decode(String.self, forKey: .name)
+    }
+
+}
+
+/// An encryption key is out of use for good.
+///
+/// Of audit, version 1.
+public struct EncryptionKeyRetired: Decodable, Sendable, Equatable {
+    public var keyId: String
+    /// Whose data key it was; null for a master key.
+    public var projectId: ProjectId?
+    /// How many versions of the data key were destroyed; 0 for a master key, which is the host's to destroy.
+    public var rows: Int
+
+    public init(
+        keyId: String,
+        projectId: ProjectId? = nil,
+        rows: Int
+    ) {
+        self.keyId = keyId
+        self.projectId = projectId
+        self.rows = rows
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case keyId = "key_id"
+        case projectId = "project_id"
+        case rows = "rows"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        keyId = try fields.decode(String.self, forKey: .keyId)
+        projectId = try fields.decodeIfPresent(ProjectId.self, forKey: .projectId)
+        rows = try fields.decode(Int.self, forKey: .rows)
+    }
+
+}
+
+/// Another encryption key is in use, and everything that was sealed under older ones has been sealed anew.
+///
+/// Of audit, version 1.
+public struct EncryptionKeyRotated: Decodable, Sendable, Equatable {
+    /// The new key.
+    public var keyId: String
+    /// Whose data key it is; null for the master key.
+    public var projectId: ProjectId?
+    /// How many sealed values were moved to it.
+    public var rows: Int
+
+    public init(
+        keyId: String,
+        projectId: ProjectId? = nil,
+        rows: Int
+    ) {
+        self.keyId = keyId
+        self.projectId = projectId
+        self.rows = rows
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case keyId = "key_id"
+        case projectId = "project_id"
+        case rows = "rows"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        keyId = try fields.decode(String.self, forKey: .keyId)
+        projectId = try fields.decodeIfPresent(ProjectId.self, forKey: .projectId)
+        rows = try fields.decode(Int.self, forKey: .rows)
     }
 
 }

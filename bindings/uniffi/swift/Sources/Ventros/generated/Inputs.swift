@@ -487,8 +487,8 @@ public struct ChannelsGet: Query, Equatable {
 
 }
 
-/// Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id, health,
-/// ai_enabled, last_error_at. Sort: name, created_at, updated_at.
+/// Channels. Filter: name, type, status, connection_mode, external_id, pipeline_id, default_agent_id, credential_id,
+/// health, ai_enabled, last_error_at. Sort: name, created_at, updated_at.
 public struct ChannelsList: Query, Equatable {
     public typealias Output = Page<Channel>
     public static let operation = "channels.list"
@@ -2936,6 +2936,560 @@ public struct ContactsUpsert: Command, Equatable {
         try fields.encodeIfPresent(tags, forKey: .tags)
         try fields.encodeIfPresent(timezone, forKey: .timezone)
         try fields.encodeIfPresent(whatsapp, forKey: .whatsapp)
+    }
+
+}
+
+/// Switches a credential on: it is active, or `expired` or `needs_reauth` where that has come meanwhile. Twice changes
+/// nothing.
+public struct CredentialsActivate: Command, Equatable {
+    public typealias Output = Credential
+    public static let operation = "credentials.activate"
+
+    public var id: CredentialId
+    /// At most 500 characters.
+    public var reason: String?
+
+    public init(
+        id: CredentialId,
+        reason: String? = nil
+    ) {
+        self.id = id
+        self.reason = reason
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case reason = "reason"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(reason, forKey: .reason)
+    }
+
+}
+
+/// Takes in what a person has granted at the provider, for the first time or again. Earlier tokens are destroyed.
+public struct CredentialsAuthorizeOauth: Command, Equatable {
+    public typealias Output = Credential
+    public static let operation = "credentials.authorize_oauth"
+
+    public var id: CredentialId
+    public var accessToken: String
+    /// How many seconds the access token lives from now on; null = it does not end.
+    public var expiresIn: Int?
+    /// The account at the provider; as before unless told.
+    public var providerAccount: ProviderAccount?
+    public var refreshToken: String?
+    /// As granted, which may be fewer than asked for.
+    public var scopes: [String]?
+    /// `Bearer` unless told; at most 20 characters.
+    public var tokenType: String?
+
+    public init(
+        id: CredentialId,
+        accessToken: String,
+        expiresIn: Int? = nil,
+        providerAccount: ProviderAccount? = nil,
+        refreshToken: String? = nil,
+        scopes: [String]? = nil,
+        tokenType: String? = nil
+    ) {
+        self.id = id
+        self.accessToken = accessToken
+        self.expiresIn = expiresIn
+        self.providerAccount = providerAccount
+        self.refreshToken = refreshToken
+        self.scopes = scopes
+        self.tokenType = tokenType
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case accessToken = "access_token"
+        case expiresIn = "expires_in"
+        case providerAccount = "provider_account"
+        case refreshToken = "refresh_token"
+        case scopes = "scopes"
+        case tokenType = "token_type"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(accessToken, forKey: .accessToken)
+        try fields.encodeIfPresent(expiresIn, forKey: .expiresIn)
+        try fields.encodeIfPresent(providerAccount, forKey: .providerAccount)
+        try fields.encodeIfPresent(refreshToken, forKey: .refreshToken)
+        try fields.encodeIfPresent(scopes, forKey: .scopes)
+        try fields.encodeIfPresent(tokenType, forKey: .tokenType)
+    }
+
+}
+
+/// Takes the right to renew the tokens of a credential, for a minute: nobody else begins meanwhile. The provider's
+/// answer is handed in with `credentials.complete_refresh`.
+public struct CredentialsBeginRefresh: Command, Equatable {
+    public typealias Output = RefreshLease
+    public static let operation = "credentials.begin_refresh"
+
+    public var id: CredentialId
+
+    public init(
+        id: CredentialId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Hands in what the provider said to a renewal: tokens or a failure, one of the two.
+public struct CredentialsCompleteRefresh: Command, Equatable {
+    public typealias Output = Credential
+    public static let operation = "credentials.complete_refresh"
+
+    public var id: CredentialId
+    public var failure: RefreshFailure?
+    public var tokens: RefreshedTokens?
+
+    public init(
+        id: CredentialId,
+        failure: RefreshFailure? = nil,
+        tokens: RefreshedTokens? = nil
+    ) {
+        self.id = id
+        self.failure = failure
+        self.tokens = tokens
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case failure = "failure"
+        case tokens = "tokens"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(failure, forKey: .failure)
+        try fields.encodeIfPresent(tokens, forKey: .tokens)
+    }
+
+}
+
+/// Makes a credential. Its secrets are sealed in the vault and never shown again, only opened with `credentials.open`.
+public struct CredentialsCreate: Command, Equatable {
+    public typealias Output = Credential
+    public static let operation = "credentials.create"
+
+    /// It can never change.
+    public var credentialType: CredentialType
+    /// 1 to 255 characters, unique in the project whatever its case.
+    public var name: String
+    /// At most 2 000 characters.
+    public var description: String?
+    /// When it ends; not together with `oauth`, whose tokens say so themselves.
+    public var expiresAt: Timestamp?
+    /// Notes that are no secrets: `base_url` of a WhatsApp HTTP instance, `client_id` and `oauth_url` of an OAuth
+    /// client.
+    public var metadata: [String: JSON]?
+    /// Tokens that a person has granted already.
+    public var oauth: OAuthTokens?
+    public var providerAccount: ProviderAccount?
+    /// 1 to 16 384 bytes. For `basic_auth`, `twilio`, `wechat` and `smtp` it is a JSON object; for types whose tokens
+    /// are granted it is the secret of the OAuth client, and for `meta_whatsapp_cloud` a permanent token.
+    public var value: String?
+
+    public init(
+        credentialType: CredentialType,
+        name: String,
+        description: String? = nil,
+        expiresAt: Timestamp? = nil,
+        metadata: [String: JSON]? = nil,
+        oauth: OAuthTokens? = nil,
+        providerAccount: ProviderAccount? = nil,
+        value: String? = nil
+    ) {
+        self.credentialType = credentialType
+        self.name = name
+        self.description = description
+        self.expiresAt = expiresAt
+        self.metadata = metadata
+        self.oauth = oauth
+        self.providerAccount = providerAccount
+        self.value = value
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case credentialType = "credential_type"
+        case name = "name"
+        case description = "description"
+        case expiresAt = "expires_at"
+        case metadata = "metadata"
+        case oauth = "oauth"
+        case providerAccount = "provider_account"
+        case value = "value"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(credentialType, forKey: .credentialType)
+        try fields.encode(name, forKey: .name)
+        try fields.encodeIfPresent(description, forKey: .description)
+        try fields.encodeIfPresent(expiresAt, forKey: .expiresAt)
+        try fields.encodeIfPresent(metadata, forKey: .metadata)
+        try fields.encodeIfPresent(oauth, forKey: .oauth)
+        try fields.encodeIfPresent(providerAccount, forKey: .providerAccount)
+        try fields.encodeIfPresent(value, forKey: .value)
+    }
+
+}
+
+/// Switches a credential off: nothing opens it, and its tokens are not refreshed. Twice changes nothing.
+public struct CredentialsDeactivate: Command, Equatable {
+    public typealias Output = Credential
+    public static let operation = "credentials.deactivate"
+
+    public var id: CredentialId
+    /// At most 500 characters.
+    public var reason: String?
+
+    public init(
+        id: CredentialId,
+        reason: String? = nil
+    ) {
+        self.id = id
+        self.reason = reason
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case reason = "reason"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(reason, forKey: .reason)
+    }
+
+}
+
+/// Deletes a credential; its secrets are destroyed at once and for good.
+public struct CredentialsDelete: Command, Equatable {
+    public typealias Output = Credential
+    public static let operation = "credentials.delete"
+
+    public var id: CredentialId
+    /// Also when a channel that is on needs it; the channel goes to error.
+    public var force: Bool?
+
+    public init(
+        id: CredentialId,
+        force: Bool? = nil
+    ) {
+        self.id = id
+        self.force = force
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case force = "force"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(force, forKey: .force)
+    }
+
+}
+
+/// The credential of a name, whatever its case; null when there is none.
+public struct CredentialsFind: Query, Equatable {
+    public typealias Output = Credential?
+    public static let operation = "credentials.find"
+
+    public var name: String
+
+    public init(
+        name: String
+    ) {
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+    }
+
+}
+
+/// A credential by its id, without its secrets.
+public struct CredentialsGet: Query, Equatable {
+    public typealias Output = Credential
+    public static let operation = "credentials.get"
+
+    public var id: CredentialId
+
+    public init(
+        id: CredentialId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Credentials, without their secrets. Filter: name, credential_type, status, expires_at, last_used_at, metadata.<key>.
+/// Sort: name, created_at, expires_at, last_used_at.
+public struct CredentialsList: Query, Equatable {
+    public typealias Output = Page<Credential>
+    public static let operation = "credentials.list"
+
+    /// Only what satisfies this condition.
+    public var filter: FilterExpression?
+    /// Shows deleted, merged and archived-away ones too.
+    public var includeDeleted: Bool?
+    /// 1 to 100; 20 unless told.
+    public var limit: Int?
+    /// At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+    public var sort: [SortKey]?
+    /// Counts all that satisfies the filter; costs a count.
+    public var withTotal: Bool?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil,
+        cursor: String? = nil
+    ) {
+        self.filter = filter
+        self.includeDeleted = includeDeleted
+        self.limit = limit
+        self.sort = sort
+        self.withTotal = withTotal
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case filter = "filter"
+        case includeDeleted = "include_deleted"
+        case limit = "limit"
+        case sort = "sort"
+        case withTotal = "with_total"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+        try fields.encodeIfPresent(includeDeleted, forKey: .includeDeleted)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(sort, forKey: .sort)
+        try fields.encodeIfPresent(withTotal, forKey: .withTotal)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// Opens one of the secrets of a credential. That it was opened, by whom and what for, is in the log:
+/// `credential.used`.
+public struct CredentialsOpen: Command, Equatable {
+    public typealias Output = OpenedCredential
+    public static let operation = "credentials.open"
+
+    public var id: CredentialId
+    /// What for: 1 to 100 characters, such as `send_message`.
+    public var purpose: String
+    /// The access token where there is one, else the value, unless told.
+    public var field: CredentialSecret?
+    /// An earlier revision, while its grace lasts; the newest unless told.
+    public var revision: Int?
+
+    public init(
+        id: CredentialId,
+        purpose: String,
+        field: CredentialSecret? = nil,
+        revision: Int? = nil
+    ) {
+        self.id = id
+        self.purpose = purpose
+        self.field = field
+        self.revision = revision
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case purpose = "purpose"
+        case field = "field"
+        case revision = "revision"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(purpose, forKey: .purpose)
+        try fields.encodeIfPresent(field, forKey: .field)
+        try fields.encodeIfPresent(revision, forKey: .revision)
+    }
+
+}
+
+/// Takes in what the provider said to a test call.
+public struct CredentialsRecordVerification: Command, Equatable {
+    public typealias Output = Credential
+    public static let operation = "credentials.record_verification"
+
+    public var id: CredentialId
+    public var ok: Bool
+    /// The provider's word for what was wrong; at most 100 characters.
+    public var code: String?
+
+    public init(
+        id: CredentialId,
+        ok: Bool,
+        code: String? = nil
+    ) {
+        self.id = id
+        self.ok = ok
+        self.code = code
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case ok = "ok"
+        case code = "code"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(ok, forKey: .ok)
+        try fields.encodeIfPresent(code, forKey: .code)
+    }
+
+}
+
+/// Puts another value in the place of the present one, which opens for work under way until its grace is over. A
+/// credential whose time is over is active again.
+public struct CredentialsRotateValue: Command, Equatable {
+    public typealias Output = Credential
+    public static let operation = "credentials.rotate_value"
+
+    public var id: CredentialId
+    /// As the type has it; 1 to 16 384 bytes.
+    public var value: String
+    /// When it ends: absent = as before, or never when that is over; null = never.
+    public var expiresAt: Patch<Timestamp?>
+    /// How long the old value opens when it is asked for by its revision: 0 to 604 800; 86 400 unless told.
+    public var graceSeconds: Int?
+
+    public init(
+        id: CredentialId,
+        value: String,
+        expiresAt: Patch<Timestamp?> = .keep,
+        graceSeconds: Int? = nil
+    ) {
+        self.id = id
+        self.value = value
+        self.expiresAt = expiresAt
+        self.graceSeconds = graceSeconds
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case value = "value"
+        case expiresAt = "expires_at"
+        case graceSeconds = "grace_seconds"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(value, forKey: .value)
+        if case .set(let value) = expiresAt { try fields.encode(value, forKey: .expiresAt) }
+        try fields.encodeIfPresent(graceSeconds, forKey: .graceSeconds)
+    }
+
+}
+
+/// Changes what is given and differs: absent = unchanged, null = cleared. Its value is replaced with
+/// `credentials.rotate_value`.
+public struct CredentialsUpdate: Command, Equatable {
+    public typealias Output = Credential
+    public static let operation = "credentials.update"
+
+    public var id: CredentialId
+    /// At most 2 000 characters.
+    public var description: String?
+    /// When it ends; not for one with granted tokens, which say so themselves.
+    public var expiresAt: Patch<Timestamp?>
+    /// Keys to set and keys to remove.
+    public var metadata: JsonPatch?
+    public var name: String?
+    public var providerAccount: Patch<ProviderAccount?>
+
+    public init(
+        id: CredentialId,
+        description: String? = nil,
+        expiresAt: Patch<Timestamp?> = .keep,
+        metadata: JsonPatch? = nil,
+        name: String? = nil,
+        providerAccount: Patch<ProviderAccount?> = .keep
+    ) {
+        self.id = id
+        self.description = description
+        self.expiresAt = expiresAt
+        self.metadata = metadata
+        self.name = name
+        self.providerAccount = providerAccount
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case description = "description"
+        case expiresAt = "expires_at"
+        case metadata = "metadata"
+        case name = "name"
+        case providerAccount = "provider_account"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(description, forKey: .description)
+        if case .set(let value) = expiresAt { try fields.encode(value, forKey: .expiresAt) }
+        try fields.encodeIfPresent(metadata, forKey: .metadata)
+        try fields.encodeIfPresent(name, forKey: .name)
+        if case .set(let value) = providerAccount { try fields.encode(value, forKey: .providerAccount) }
     }
 
 }
@@ -6180,6 +6734,64 @@ public struct ChannelTypesUpdate: Command, Equatable {
         try fields.encodeIfPresent(externalIdRule, forKey: .externalIdRule)
         try fields.encodeIfPresent(modes, forKey: .modes)
         try fields.encodeIfPresent(settings, forKey: .settings)
+    }
+
+}
+
+/// Puts a key out of use for good. A data key is destroyed with those before it. A master key is the host's: when this
+/// has succeeded, nothing is sealed under it and the host may destroy it.
+public struct CredentialsRetireKey: Command, Equatable {
+    public typealias Output = RetiredKey
+    public static let operation = "credentials.retire_key"
+
+    /// A master key, or with a project one of its data keys, such as `p1`.
+    public var keyId: String
+    /// Whose data key it is; the nil id for secrets of users. A master key unless told.
+    public var projectId: ProjectId?
+
+    public init(
+        keyId: String,
+        projectId: ProjectId? = nil
+    ) {
+        self.keyId = keyId
+        self.projectId = projectId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case keyId = "key_id"
+        case projectId = "project_id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(keyId, forKey: .keyId)
+        try fields.encodeIfPresent(projectId, forKey: .projectId)
+    }
+
+}
+
+/// Has everything sealed under another key. It happens in the background, some at a time, and ends with
+/// `encryption_key.rotated`; meanwhile everything opens.
+public struct CredentialsRotateKeys: Command, Equatable {
+    public typealias Output = KeyRotation
+    public static let operation = "credentials.rotate_keys"
+
+    /// Whose data key is replaced; the nil id for secrets of users. The master key unless told.
+    public var projectId: ProjectId?
+
+    public init(
+        projectId: ProjectId? = nil
+    ) {
+        self.projectId = projectId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case projectId = "project_id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(projectId, forKey: .projectId)
     }
 
 }

@@ -571,6 +571,62 @@ public enum ContentType: String, Codable, Hashable, Sendable {
     case unsupported = "unsupported"
 }
 
+/// One of the secrets of a credential.
+public enum CredentialSecret: String, Codable, Hashable, Sendable {
+    /// What was given when it was made, or in its place since.
+    case value = "value"
+    /// The access token.
+    case access = "access"
+}
+
+/// Whether a credential can be used.
+public enum CredentialStatus: String, Codable, Hashable, Sendable {
+    /// It can.
+    case active = "active"
+    /// A person switched it off.
+    case inactive = "inactive"
+    /// Its time is over, and nothing can renew it by itself.
+    case expired = "expired"
+    /// The provider takes it no longer, or never did: a person has to authorise again.
+    case needsReauth = "needs_reauth"
+}
+
+/// What a credential is for.
+public enum CredentialType: String, Codable, Hashable, Sendable {
+    /// WhatsApp Business. Its value, if it has one, is a permanent token of a system user.
+    case metaWhatsappCloud = "meta_whatsapp_cloud"
+    /// Ads of Meta.
+    case metaAds = "meta_ads"
+    /// Conversions reported to Meta.
+    case metaConversionsApi = "meta_conversions_api"
+    /// Messenger of Meta.
+    case metaMessenger = "meta_messenger"
+    /// Instagram of Meta.
+    case metaInstagram = "meta_instagram"
+    /// Google Ads.
+    case googleAds = "google_ads"
+    /// Google Analytics.
+    case googleAnalytics = "google_analytics"
+    /// What a webhook is signed with, or what it sends or expects.
+    case webhookAuth = "webhook_auth"
+    /// An opaque key.
+    case apiKey = "api_key"
+    /// `{"username", "password"}`.
+    case basicAuth = "basic_auth"
+    /// The key of a WhatsApp HTTP instance; its address is `metadata.base_url`.
+    case wahaInstance = "waha_instance"
+    /// The token of a Telegram bot.
+    case telegramBot = "telegram_bot"
+    /// `{"account_sid", "auth_token"}`.
+    case twilio = "twilio"
+    /// `{"app_id", "app_secret"}`.
+    case wechat = "wechat"
+    /// `{"host", "port", "user", "password"}`.
+    case smtp = "smtp"
+    /// The key of a provider of AI, named by `metadata.provider`.
+    case aiProvider = "ai_provider"
+}
+
 /// What has the custom fields of a definition.
 public enum CustomFieldTarget: String, Codable, Hashable, Sendable {
     case contact = "contact"
@@ -650,6 +706,14 @@ public enum EventGrouping: String, Codable, Hashable, Sendable {
     case source = "source"
     /// The day in UTC on which it was recorded.
     case day = "day"
+}
+
+/// Why the time of a credential is over.
+public enum ExpiryCause: String, Codable, Hashable, Sendable {
+    /// Its end came.
+    case time = "time"
+    /// Its token is over, and no refresh worked.
+    case refreshExhausted = "refresh_exhausted"
 }
 
 /// Why a send failed.
@@ -6085,6 +6149,165 @@ public struct CreatedChannelAiProcessing: Decodable, Sendable, Equatable {
 
 }
 
+/// A secret that the project needs at an outside service. The secret itself is in the vault.
+public struct Credential: Decodable, Sendable, Equatable {
+    public var createdAt: Timestamp
+    public var credentialType: CredentialType
+    public var deletedAt: Timestamp?
+    /// At most 2 000 characters.
+    public var description: String
+    /// When it ends; null = never, or when its tokens are renewed by themselves.
+    public var expiresAt: Timestamp?
+    /// The same for equal values of the project, and nothing else can be told from it.
+    public var fingerprint: String?
+    /// The last 4 characters of a value that has at least 16.
+    public var hint: String?
+    public var id: CredentialId
+    public var lastUsedAt: Timestamp?
+    public var lastVerification: Verification?
+    public var lastVerifiedAt: Timestamp?
+    /// Notes that are no secrets, such as `base_url`.
+    public var metadata: [String: JSON]
+    /// 1 to 255 characters, unique in the project whatever its case.
+    public var name: String
+    /// Tokens that a person granted; only where the type has such.
+    public var oauth: OAuthState?
+    public var projectId: ProjectId
+    /// The account at the provider.
+    public var providerAccount: ProviderAccount?
+    /// When openings were last recorded, by purpose; the newest 50.
+    public var recordedUses: [String: Timestamp]
+    /// Earlier secrets that open for work under way.
+    public var retiring: [RetiringSecret]
+    public var revision: Int
+    public var status: CredentialStatus
+    /// Why it is not active.
+    public var statusReason: String?
+    public var updatedAt: Timestamp
+    public var useCount: Int
+    /// The value, where the type has one.
+    public var value: SecretRef?
+    public var version: Int
+    /// The least days of which a warning was given before this end.
+    public var warnedDays: Int?
+
+    public init(
+        createdAt: Timestamp,
+        credentialType: CredentialType,
+        deletedAt: Timestamp?,
+        description: String,
+        expiresAt: Timestamp?,
+        fingerprint: String?,
+        hint: String?,
+        id: CredentialId,
+        lastUsedAt: Timestamp?,
+        lastVerification: Verification?,
+        lastVerifiedAt: Timestamp?,
+        metadata: [String: JSON],
+        name: String,
+        oauth: OAuthState?,
+        projectId: ProjectId,
+        providerAccount: ProviderAccount?,
+        recordedUses: [String: Timestamp],
+        retiring: [RetiringSecret],
+        revision: Int,
+        status: CredentialStatus,
+        statusReason: String?,
+        updatedAt: Timestamp,
+        useCount: Int,
+        value: SecretRef?,
+        version: Int,
+        warnedDays: Int?
+    ) {
+        self.createdAt = createdAt
+        self.credentialType = credentialType
+        self.deletedAt = deletedAt
+        self.description = description
+        self.expiresAt = expiresAt
+        self.fingerprint = fingerprint
+        self.hint = hint
+        self.id = id
+        self.lastUsedAt = lastUsedAt
+        self.lastVerification = lastVerification
+        self.lastVerifiedAt = lastVerifiedAt
+        self.metadata = metadata
+        self.name = name
+        self.oauth = oauth
+        self.projectId = projectId
+        self.providerAccount = providerAccount
+        self.recordedUses = recordedUses
+        self.retiring = retiring
+        self.revision = revision
+        self.status = status
+        self.statusReason = statusReason
+        self.updatedAt = updatedAt
+        self.useCount = useCount
+        self.value = value
+        self.version = version
+        self.warnedDays = warnedDays
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case createdAt = "created_at"
+        case credentialType = "credential_type"
+        case deletedAt = "deleted_at"
+        case description = "description"
+        case expiresAt = "expires_at"
+        case fingerprint = "fingerprint"
+        case hint = "hint"
+        case id = "id"
+        case lastUsedAt = "last_used_at"
+        case lastVerification = "last_verification"
+        case lastVerifiedAt = "last_verified_at"
+        case metadata = "metadata"
+        case name = "name"
+        case oauth = "oauth"
+        case projectId = "project_id"
+        case providerAccount = "provider_account"
+        case recordedUses = "recorded_uses"
+        case retiring = "retiring"
+        case revision = "revision"
+        case status = "status"
+        case statusReason = "status_reason"
+        case updatedAt = "updated_at"
+        case useCount = "use_count"
+        case value = "value"
+        case version = "version"
+        case warnedDays = "warned_days"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        credentialType = try fields.decode(CredentialType.self, forKey: .credentialType)
+        deletedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .deletedAt)
+        description = try fields.decode(String.self, forKey: .description)
+        expiresAt = try fields.decodeIfPresent(Timestamp.self, forKey: .expiresAt)
+        fingerprint = try fields.decodeIfPresent(String.self, forKey: .fingerprint)
+        hint = try fields.decodeIfPresent(String.self, forKey: .hint)
+        id = try fields.decode(CredentialId.self, forKey: .id)
+        lastUsedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .lastUsedAt)
+        lastVerification = try fields.decodeIfPresent(Verification.self, forKey: .lastVerification)
+        lastVerifiedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .lastVerifiedAt)
+        metadata = try fields.decode([String: JSON].self, forKey: .metadata)
+        name = try fields.decode(String.self, forKey: .name)
+        oauth = try fields.decodeIfPresent(OAuthState.self, forKey: .oauth)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        providerAccount = try fields.decodeIfPresent(ProviderAccount.self, forKey: .providerAccount)
+        recordedUses = try fields.decode([String: Timestamp].self, forKey: .recordedUses)
+        retiring = try fields.decode([RetiringSecret].self, forKey: .retiring)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        status = try fields.decode(CredentialStatus.self, forKey: .status)
+        statusReason = try fields.decodeIfPresent(String.self, forKey: .statusReason)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        useCount = try fields.decode(Int.self, forKey: .useCount)
+        value = try fields.decodeIfPresent(SecretRef.self, forKey: .value)
+        version = try fields.decode(Int.self, forKey: .version)
+        warnedDays = try fields.decodeIfPresent(Int.self, forKey: .warnedDays)
+    }
+
+}
+
 /// The event that was recorded.
 public struct CustomEventRecorded: Decodable, Sendable, Equatable {
     public var id: EventId
@@ -8963,6 +9186,28 @@ public struct JsonPatch: Encodable, Sendable, Equatable {
 
 }
 
+/// A change of keys that has begun.
+public struct KeyRotation: Decodable, Sendable, Equatable {
+    /// The key that everything will be under.
+    public var keyId: String
+
+    public init(
+        keyId: String
+    ) {
+        self.keyId = keyId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case keyId = "key_id"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        keyId = try fields.decode(String.self, forKey: .keyId)
+    }
+
+}
+
 /// An address with its id.
 public struct KnownAddress: Decodable, Sendable, Equatable {
     public var address: Address
@@ -10122,6 +10367,163 @@ public struct NewParticipant: Encodable, Sendable, Equatable {
 
 }
 
+/// Granted tokens.
+public struct OAuthGrant: Decodable, Sendable, Equatable {
+    public var access: SecretRef
+    public var expiresAt: Timestamp?
+    public var issuedAt: Timestamp
+    public var refresh: SecretRef?
+    public var scopes: [String]
+    public var tokenType: String
+
+    public init(
+        access: SecretRef,
+        expiresAt: Timestamp? = nil,
+        issuedAt: Timestamp,
+        refresh: SecretRef? = nil,
+        scopes: [String],
+        tokenType: String
+    ) {
+        self.access = access
+        self.expiresAt = expiresAt
+        self.issuedAt = issuedAt
+        self.refresh = refresh
+        self.scopes = scopes
+        self.tokenType = tokenType
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case access = "access"
+        case expiresAt = "expires_at"
+        case issuedAt = "issued_at"
+        case refresh = "refresh"
+        case scopes = "scopes"
+        case tokenType = "token_type"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        access = try fields.decode(SecretRef.self, forKey: .access)
+        expiresAt = try fields.decodeIfPresent(Timestamp.self, forKey: .expiresAt)
+        issuedAt = try fields.decode(Timestamp.self, forKey: .issuedAt)
+        refresh = try fields.decodeIfPresent(SecretRef.self, forKey: .refresh)
+        scopes = try fields.decode([String].self, forKey: .scopes)
+        tokenType = try fields.decode(String.self, forKey: .tokenType)
+    }
+
+}
+
+/// Tokens that a person granted.
+public struct OAuthState: Decodable, Sendable, Equatable {
+    public var access: SecretRef
+    /// When the access token ends; null = never.
+    public var expiresAt: Timestamp?
+    public var issuedAt: Timestamp
+    /// When the next refresh is due.
+    public var nextRefreshAt: Timestamp?
+    /// Some providers give none.
+    public var refresh: SecretRef?
+    /// Refreshes that failed since the last one that did not.
+    public var refreshFailures: Int
+    /// Until then somebody is refreshing.
+    public var refreshLeaseUntil: Timestamp?
+    /// As granted: perhaps fewer than asked for.
+    public var scopes: [String]
+    public var tokenType: String
+
+    public init(
+        access: SecretRef,
+        expiresAt: Timestamp?,
+        issuedAt: Timestamp,
+        nextRefreshAt: Timestamp?,
+        refresh: SecretRef?,
+        refreshFailures: Int,
+        refreshLeaseUntil: Timestamp?,
+        scopes: [String],
+        tokenType: String
+    ) {
+        self.access = access
+        self.expiresAt = expiresAt
+        self.issuedAt = issuedAt
+        self.nextRefreshAt = nextRefreshAt
+        self.refresh = refresh
+        self.refreshFailures = refreshFailures
+        self.refreshLeaseUntil = refreshLeaseUntil
+        self.scopes = scopes
+        self.tokenType = tokenType
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case access = "access"
+        case expiresAt = "expires_at"
+        case issuedAt = "issued_at"
+        case nextRefreshAt = "next_refresh_at"
+        case refresh = "refresh"
+        case refreshFailures = "refresh_failures"
+        case refreshLeaseUntil = "refresh_lease_until"
+        case scopes = "scopes"
+        case tokenType = "token_type"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        access = try fields.decode(SecretRef.self, forKey: .access)
+        expiresAt = try fields.decodeIfPresent(Timestamp.self, forKey: .expiresAt)
+        issuedAt = try fields.decode(Timestamp.self, forKey: .issuedAt)
+        nextRefreshAt = try fields.decodeIfPresent(Timestamp.self, forKey: .nextRefreshAt)
+        refresh = try fields.decodeIfPresent(SecretRef.self, forKey: .refresh)
+        refreshFailures = try fields.decode(Int.self, forKey: .refreshFailures)
+        refreshLeaseUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .refreshLeaseUntil)
+        scopes = try fields.decode([String].self, forKey: .scopes)
+        tokenType = try fields.decode(String.self, forKey: .tokenType)
+    }
+
+}
+
+/// What a provider gave after a person had granted access.
+public struct OAuthTokens: Encodable, Sendable, Equatable {
+    public var accessToken: String
+    /// How many seconds the access token lives from now on; null = it does not end.
+    public var expiresIn: Int?
+    public var refreshToken: String?
+    /// As granted, which may be fewer than asked for.
+    public var scopes: [String]?
+    /// `Bearer` unless told; at most 20 characters.
+    public var tokenType: String?
+
+    public init(
+        accessToken: String,
+        expiresIn: Int? = nil,
+        refreshToken: String? = nil,
+        scopes: [String]? = nil,
+        tokenType: String? = nil
+    ) {
+        self.accessToken = accessToken
+        self.expiresIn = expiresIn
+        self.refreshToken = refreshToken
+        self.scopes = scopes
+        self.tokenType = tokenType
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case accessToken = "access_token"
+        case expiresIn = "expires_in"
+        case refreshToken = "refresh_token"
+        case scopes = "scopes"
+        case tokenType = "token_type"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(accessToken, forKey: .accessToken)
+        try fields.encodeIfPresent(expiresIn, forKey: .expiresIn)
+        try fields.encodeIfPresent(refreshToken, forKey: .refreshToken)
+        try fields.encodeIfPresent(scopes, forKey: .scopes)
+        try fields.encodeIfPresent(tokenType, forKey: .tokenType)
+    }
+
+}
+
 /// The project of somebody who is onboarded.
 public struct OnboardProject: Encodable, Sendable, Equatable {
     public var defaultCurrency: Currency?
@@ -10261,6 +10663,44 @@ public struct OpenedChat: Decodable, Sendable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         chat = try fields.decode(Chat.self, forKey: .chat)
         created = try fields.decode(Bool.self, forKey: .created)
+    }
+
+}
+
+/// An opened secret.
+public struct OpenedCredential: Decodable, Sendable, Equatable {
+    /// When it ends; null = it does not, or nobody knows.
+    public var expiresAt: Timestamp?
+    public var field: CredentialSecret
+    public var secret: SecretRef
+    /// A secret that is handed to a caller once. It is serialised, because that is its way out, and never printed.
+    public var text: String
+
+    public init(
+        expiresAt: Timestamp?,
+        field: CredentialSecret,
+        secret: SecretRef,
+        text: String
+    ) {
+        self.expiresAt = expiresAt
+        self.field = field
+        self.secret = secret
+        self.text = text
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case expiresAt = "expires_at"
+        case field = "field"
+        case secret = "secret"
+        case text = "text"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        expiresAt = try fields.decodeIfPresent(Timestamp.self, forKey: .expiresAt)
+        field = try fields.decode(CredentialSecret.self, forKey: .field)
+        secret = try fields.decode(SecretRef.self, forKey: .secret)
+        text = try fields.decode(String.self, forKey: .text)
     }
 
 }
@@ -11173,6 +11613,40 @@ public struct ProjectMember: Decodable, Sendable, Equatable {
 
 }
 
+/// The account at the provider.
+public struct ProviderAccount: Codable, Sendable, Equatable {
+    /// 1 to 255 characters.
+    public var id: String
+    /// At most 255 characters.
+    public var name: String?
+
+    public init(
+        id: String,
+        name: String? = nil
+    ) {
+        self.id = id
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case name = "name"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(name, forKey: .name)
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        id = try fields.decode(String.self, forKey: .id)
+        name = try fields.decodeIfPresent(String.self, forKey: .name)
+    }
+
+}
+
 /// Where an item comes from.
 public struct ProviderEvent: Encodable, Sendable, Equatable {
     /// When it happened at the provider.
@@ -11472,6 +11946,108 @@ public struct ReassignmentRuleInput: Encodable, Sendable, Equatable {
 
 }
 
+/// Why a provider gave no tokens.
+public struct RefreshFailure: Encodable, Sendable, Equatable {
+    /// The provider's word, such as `invalid_grant`, or one for what went wrong on the way, such as `http_503`; 1 to
+    /// 100 characters.
+    public var errorCode: String
+    /// It cannot pass by itself, so a person has to authorise again. `invalid_grant`, `invalid_client` and their kin
+    /// always are.
+    public var permanent: Bool?
+
+    public init(
+        errorCode: String,
+        permanent: Bool? = nil
+    ) {
+        self.errorCode = errorCode
+        self.permanent = permanent
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case errorCode = "error_code"
+        case permanent = "permanent"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(errorCode, forKey: .errorCode)
+        try fields.encodeIfPresent(permanent, forKey: .permanent)
+    }
+
+}
+
+/// The right to renew tokens.
+public struct RefreshLease: Decodable, Sendable, Equatable {
+    /// Until then nobody else may begin.
+    public var leaseUntil: Timestamp
+    /// What the provider is asked with. It is told to the caller alone.
+    public var refreshToken: String
+    public var secret: SecretRef
+
+    public init(
+        leaseUntil: Timestamp,
+        refreshToken: String,
+        secret: SecretRef
+    ) {
+        self.leaseUntil = leaseUntil
+        self.refreshToken = refreshToken
+        self.secret = secret
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case leaseUntil = "lease_until"
+        case refreshToken = "refresh_token"
+        case secret = "secret"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        leaseUntil = try fields.decode(Timestamp.self, forKey: .leaseUntil)
+        refreshToken = try fields.decode(String.self, forKey: .refreshToken)
+        secret = try fields.decode(SecretRef.self, forKey: .secret)
+    }
+
+}
+
+/// New tokens of a provider.
+public struct RefreshedTokens: Encodable, Sendable, Equatable {
+    public var accessToken: String
+    /// How many seconds the access token lives from now on; null = it does not end.
+    public var expiresIn: Int?
+    /// Another refresh token, where the provider gives one with every renewal; the old one stays unless told.
+    public var refreshToken: String?
+    /// As before unless told.
+    public var scopes: [String]?
+
+    public init(
+        accessToken: String,
+        expiresIn: Int? = nil,
+        refreshToken: String? = nil,
+        scopes: [String]? = nil
+    ) {
+        self.accessToken = accessToken
+        self.expiresIn = expiresIn
+        self.refreshToken = refreshToken
+        self.scopes = scopes
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case accessToken = "access_token"
+        case expiresIn = "expires_in"
+        case refreshToken = "refresh_token"
+        case scopes = "scopes"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(accessToken, forKey: .accessToken)
+        try fields.encodeIfPresent(expiresIn, forKey: .expiresIn)
+        try fields.encodeIfPresent(refreshToken, forKey: .refreshToken)
+        try fields.encodeIfPresent(scopes, forKey: .scopes)
+    }
+
+}
+
 /// A field that an enrichment could not set.
 public struct RejectedField: Decodable, Sendable, Equatable {
     public var code: String
@@ -11665,6 +12241,59 @@ public struct RetentionPolicy: Codable, Sendable, Equatable {
         mediaDays = try fields.decodeIfPresent(Int.self, forKey: .mediaDays)
         messagesDays = try fields.decodeIfPresent(Int.self, forKey: .messagesDays)
         noiseDays = try fields.decodeIfPresent(Int.self, forKey: .noiseDays)
+    }
+
+}
+
+/// A key that is out of use.
+public struct RetiredKey: Decodable, Sendable, Equatable {
+    public var keyId: String
+    /// How many versions of the data key were destroyed.
+    public var rows: Int
+
+    public init(
+        keyId: String,
+        rows: Int
+    ) {
+        self.keyId = keyId
+        self.rows = rows
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case keyId = "key_id"
+        case rows = "rows"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        keyId = try fields.decode(String.self, forKey: .keyId)
+        rows = try fields.decode(Int.self, forKey: .rows)
+    }
+
+}
+
+/// An earlier value that is kept for work under way.
+public struct RetiringSecret: Decodable, Sendable, Equatable {
+    public var secret: SecretRef
+    public var validUntil: Timestamp
+
+    public init(
+        secret: SecretRef,
+        validUntil: Timestamp
+    ) {
+        self.secret = secret
+        self.validUntil = validUntil
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case secret = "secret"
+        case validUntil = "valid_until"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        secret = try fields.decode(SecretRef.self, forKey: .secret)
+        validUntil = try fields.decode(Timestamp.self, forKey: .validUntil)
     }
 
 }
@@ -13085,6 +13714,33 @@ public struct UserMembership: Decodable, Sendable, Equatable {
         projectStatus = try fields.decode(ProjectStatus.self, forKey: .projectStatus)
         role = try fields.decode(MemberRole.self, forKey: .role)
         status = try fields.decode(MemberStatus.self, forKey: .status)
+    }
+
+}
+
+/// What a provider said to the last test call.
+public struct Verification: Decodable, Sendable, Equatable {
+    /// The provider's word for what was wrong.
+    public var code: String?
+    public var ok: Bool
+
+    public init(
+        code: String?,
+        ok: Bool
+    ) {
+        self.code = code
+        self.ok = ok
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case code = "code"
+        case ok = "ok"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        code = try fields.decodeIfPresent(String.self, forKey: .code)
+        ok = try fields.decode(Bool.self, forKey: .ok)
     }
 
 }
