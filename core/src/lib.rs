@@ -7,6 +7,7 @@ pub mod conversations;
 pub mod engine;
 pub mod http;
 pub mod infrastructure;
+pub mod integration;
 pub mod kernel;
 pub mod operations;
 pub mod seeded;

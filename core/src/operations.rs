@@ -23,6 +23,8 @@ pub use crate::infrastructure::event_log::queries::*;
 pub use crate::infrastructure::event_log::verify::*;
 pub use crate::infrastructure::job::commands::*;
 pub use crate::infrastructure::job::queries::*;
+pub use crate::integration::webhook::commands::*;
+pub use crate::integration::webhook::queries::*;
 pub use crate::tenancy::credential::commands::*;
 pub use crate::tenancy::credential::queries::*;
 pub use crate::tenancy::project::commands::*;

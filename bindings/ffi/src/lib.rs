@@ -87,7 +87,8 @@ impl Engine {
     ///
     /// `options` is JSON: `background` (default true) runs reactions, timers and deliveries on the runtime;
     /// `encryption_key` (32 bytes in base64) opens the vault, with `old_encryption_keys` for what is still sealed under
-    /// them; `seed`, beside a manual clock, makes ids that repeat themselves, for tests.
+    /// them; `http` (default true) makes calls to the outside, to the public net, to `private_hosts`, and with `allow_http`
+    /// also without TLS; `seed`, beside a manual clock, makes ids that repeat themselves, for tests.
     pub fn open(location: &str, options: &[u8], clock: Option<Arc<ManualClock>>) -> Result<Engine, Failure> {
         if fork::is_torn() {
             let error = Error::new(ErrorCode::Forked).message("this process was forked in the middle of a call");
@@ -99,13 +100,17 @@ impl Engine {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("ventros").enable_all().build();
         let runtime = runtime.map_err(|error| Error::unavailable(format!("no threads for the engine: {error}")))?;
         let handle = runtime.handle().clone();
-        let (keys, ids) = (options.keys()?, options.ids(clock.is_some())?);
+        let (keys, ids, http) = (options.keys()?, options.ids(clock.is_some())?, options.http(&handle)?);
         let clock: Arc<dyn Clock> = match clock {
             Some(manual) => manual,
             None => Arc::new(SystemClock),
         };
         let settings = async {
-            Ok(Settings { keys, ..Settings::new(Location::read(location, "location")?.open().await?, clock, ids) })
+            Ok(Settings {
+                keys,
+                http,
+                ..Settings::new(Location::read(location, "location")?.open().await?, clock, ids)
+            })
         };
         let crm = here(&handle, &mut || false, settings.and_then(Crm::open))?;
         let shared = Arc::new(Shared {

@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use ventros::engine::{Context, StartAt, Step, SubscribeOptions};
+use ventros::http::{Guard, HttpTransport};
 use ventros::kernel::{
     ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, IdGenerator, ProjectId, Result, SecretText, Source,
     input,
@@ -12,6 +14,7 @@ use ventros::kernel::{
 use ventros::seeded::SeededIds;
 use ventros::system::SystemIds;
 use ventros::vault::{KeyProvider, KeyRing, MasterKey, StaticKey};
+use ventros_http::{Http, HttpOptions};
 
 /// An error that a method raises instead of answering.
 #[derive(Debug, Clone)]
@@ -91,6 +94,12 @@ pub(crate) struct OpenOptions {
     pub old_encryption_keys: Vec<SecretText>,
     /// For tests: ids and secrets that depend on it alone.
     pub seed: Option<u64>,
+    /// Whether calls to the outside are made; without them what needs one waits or fails.
+    pub http: bool,
+    /// Hosts that may be private although somebody else named them: names or addresses, with or without a port.
+    pub private_hosts: Vec<String>,
+    /// Allows `http` where somebody else named the place.
+    pub allow_http: bool,
 }
 
 impl OpenOptions {
@@ -110,6 +119,20 @@ impl OpenOptions {
     }
 
     /// # Errors
+    /// `url_invalid` at `private_hosts`.
+    pub(crate) fn http(&self, runtime: &Handle) -> Result<Option<Arc<dyn HttpTransport>>> {
+        let mut guard = Guard::default().allow_http(self.allow_http);
+        for (place, host) in self.private_hosts.iter().enumerate() {
+            guard = guard.allow_private(host).map_err(|e| e.at(format!("private_hosts[{place}]")))?;
+        }
+        if !self.http {
+            return Ok(None);
+        }
+        let options = HttpOptions { guard, ..HttpOptions::default() };
+        Ok(Some(Arc::new(Http::new(runtime.clone(), options)?)))
+    }
+
+    /// # Errors
     /// `input_invalid` for a seed in a store that lives by the wall clock: its secrets could be guessed.
     pub(crate) fn ids(&self, clock_is_manual: bool) -> Result<Arc<dyn IdGenerator>> {
         match self.seed {
@@ -122,7 +145,15 @@ impl OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { background: true, encryption_key: None, old_encryption_keys: Vec::new(), seed: None }
+        OpenOptions {
+            background: true,
+            encryption_key: None,
+            old_encryption_keys: Vec::new(),
+            seed: None,
+            http: true,
+            private_hosts: Vec::new(),
+            allow_http: false,
+        }
     }
 }
 

@@ -34,6 +34,15 @@ export interface OpenOptions {
    * under `encryptionKey`.
    */
   oldEncryptionKeys?: readonly EncryptionKey[] | undefined;
+  /** Whether calls to the outside are made, such as those of webhooks; true unless told. Otherwise they wait. */
+  http?: boolean | undefined;
+  /**
+   * Hosts outside the public net that may be called although somebody else named them, such as `n8n.internal` or
+   * `10.0.0.5:5678`.
+   */
+  privateHosts?: readonly string[] | undefined;
+  /** Allows addresses without TLS, for development. */
+  allowHttp?: boolean | undefined;
   /** Keeps the process running until the CRM is closed. Without it a process that only listens ends. */
   keepAlive?: boolean | undefined;
   /** Hears of failing callbacks and subscriptions; without it each is a warning of the process. */
@@ -115,6 +124,9 @@ export async function open(location: string | URL, options: OpenOptions = {}): P
     actor,
     encryptionKey,
     oldEncryptionKeys,
+    http = true,
+    privateHosts = [],
+    allowHttp = false,
     keepAlive = false,
     onError,
   } = options;
@@ -124,6 +136,9 @@ export async function open(location: string | URL, options: OpenOptions = {}): P
       encryption_key: encryptionKey === undefined ? undefined : keyText(encryptionKey),
       old_encryption_keys: oldEncryptionKeys?.map(keyText),
       seed,
+      http,
+      private_hosts: privateHosts,
+      allow_http: allowHttp,
     });
     const handle = await native.Engine.open(placeOf(location), json, clock?.native);
     const scope = new Scope(null, null);

@@ -173,11 +173,21 @@ aggregates! {
         Chat: crate::conversations::chat::Chat, crate::conversations::chat::ChatEvent;
         Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
         Session: crate::conversations::session::Session, crate::conversations::session::SessionEvent;
+        Webhook: crate::integration::webhook::Webhook, crate::integration::webhook::WebhookEvent;
     }
     journals {
         Audit: crate::infrastructure::audit::AuditEvent;
         Consumer: crate::infrastructure::consumer::ConsumerEvent;
     }
+}
+
+/// The tables of records: rows that no event tells of.
+const RECORDS: &[fn() -> Table] =
+    &[table::<crate::integration::webhook::WebhookDelivery>, table::<crate::integration::webhook::WebhookEndpoint>];
+
+/// Everything that a store keeps as snapshots: aggregates and records.
+pub fn tables() -> Vec<Table> {
+    AGGREGATES.iter().map(|aggregate| aggregate.table).chain(RECORDS.iter().copied()).map(|table| table()).collect()
 }
 
 /// The type of an aggregate, if its kind is part of this build.

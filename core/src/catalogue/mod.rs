@@ -6,11 +6,11 @@ mod aggregates;
 mod export;
 mod sample;
 
-pub use aggregates::{AGGREGATES, AggregateType, CustomEvent, Event, JOURNALS, Journal, aggregate_type};
+pub use aggregates::{AGGREGATES, AggregateType, CustomEvent, Event, JOURNALS, Journal, aggregate_type, tables};
 pub use export::*;
 pub use sample::{EventSample, event_samples};
 
-use crate::engine::{Crm, JobType, Operation, OutsideJob, Reaction, Sweep};
+use crate::engine::{BatchReaction, Crm, JobType, Operation, OutsideJob, Reaction, Sweep};
 use crate::kernel::Result;
 
 /// The operation tables of all rooms.
@@ -50,6 +50,8 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::infrastructure::event_log::queries::QUERIES,
     crate::infrastructure::event_log::history::QUERIES,
     crate::infrastructure::event_log::catalogue::QUERIES,
+    crate::integration::webhook::commands::COMMANDS,
+    crate::integration::webhook::queries::QUERIES,
 ];
 
 /// Library code that follows events.
@@ -62,7 +64,11 @@ pub const REACTIONS: &[&[Reaction]] = &[
     crate::conversations::inbound::reactions::REACTIONS,
     crate::conversations::session::REACTIONS,
     crate::conversations::message::REACTIONS,
+    crate::integration::webhook::reactions::REACTIONS,
 ];
+
+/// Library code that follows all events, in batches.
+pub const BATCH_REACTIONS: &[&[BatchReaction]] = &[crate::integration::webhook::reactions::BATCHES];
 
 /// Kinds of durable jobs.
 pub const JOBS: &[&[JobType]] = &[
@@ -72,11 +78,13 @@ pub const JOBS: &[&[JobType]] = &[
     crate::conversations::inbound::JOBS,
     crate::conversations::session::JOBS,
     crate::conversations::message::JOBS,
+    crate::integration::webhook::reactions::JOBS,
 ];
 
 /// Kinds of jobs that call the outside.
 pub const OUTSIDE_JOBS: &[&[OutsideJob]] = &[
     crate::tenancy::credential::OUTSIDE_JOBS,
+    crate::integration::webhook::OUTSIDE_JOBS,
     #[cfg(test)]
     crate::engine::tests::outside::JOBS,
 ];

@@ -124,8 +124,7 @@ impl Crm {
     /// `copy_unfinished` when a [`copy`](super::copy) into the store was interrupted, `schema_too_new`, and what the store fails with.
     pub async fn open(settings: Settings) -> Result<Crm> {
         let Settings { storage, clock, ids, keys, http } = settings;
-        let tables: Vec<_> = crate::catalogue::AGGREGATES.iter().map(|aggregate| (aggregate.table)()).collect();
-        storage.prepare(&tables).await?;
+        storage.prepare(&crate::catalogue::tables()).await?;
         if storage.copy_note().await?.is_some() {
             return Err(ErrorCode::CopyUnfinished.into());
         }

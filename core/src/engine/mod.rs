@@ -1,6 +1,7 @@
 //! How anything runs: aggregates and their roots, units of work, the executor, feeds of events and background work.
 
 mod aggregate;
+mod batches;
 mod cloud_event;
 mod context;
 mod copying;
@@ -12,6 +13,7 @@ mod operation;
 mod outside;
 mod reader;
 mod rebuild;
+mod record;
 mod secrets;
 mod sweep;
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod work;
 mod worker;
 
 pub use aggregate::*;
+pub use batches::BatchReaction;
 pub use cloud_event::{CloudEvent, CloudEvents};
 pub use context::Context;
 pub use copying::*;
@@ -32,6 +35,7 @@ pub use outside::*;
 pub use reader::Reader;
 pub use rebuild::Difference;
 pub(crate) use rebuild::{fold_into, meta_of, read};
+pub use record::{Record, Row};
 pub use sweep::Sweep;
 pub use work::*;
 pub use worker::*;

@@ -87,6 +87,8 @@ pub struct UnitOfWork<'e> {
     jobs: Vec<JobWrite>,
     consumers: Vec<ConsumerWrite>,
     pub(super) secrets: SecretWork,
+    /// What no event tells of, as it will be written.
+    pub(super) records: BTreeMap<(Kind, Uuid), SnapshotWrite>,
     /// Who holds a unique key, as far as this unit of work knows: its own changes first, then what it looked up.
     keys: HashMap<(&'static str, String, String), KeyKnown>,
     expected_version: Option<u64>,
@@ -107,6 +109,7 @@ impl<'e> UnitOfWork<'e> {
             jobs: Vec::new(),
             consumers: Vec::new(),
             secrets: SecretWork::default(),
+            records: BTreeMap::new(),
             keys: HashMap::new(),
             import: false,
             keep_on_failure: false,
@@ -577,7 +580,7 @@ impl<'e> UnitOfWork<'e> {
                 metadata: metadata.clone(),
             });
         }
-        let mut snapshots = Vec::new();
+        let mut snapshots: Vec<SnapshotWrite> = self.records.into_values().collect();
         for ((kind, id), entry) in self.entries {
             if !entry.dirty {
                 continue;

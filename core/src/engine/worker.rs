@@ -159,6 +159,7 @@ impl Crm {
             let before = report.clone();
             let reactions = crate::catalogue::REACTIONS.iter().flat_map(|table| table.iter());
             self.run_reactions(reactions, report).await?;
+            self.run_batches(report).await?;
             for queue in QUEUES {
                 self.run_queue(queue, report).await?;
             }
@@ -210,7 +211,7 @@ impl Crm {
                 match known.iter().find(|consumer| consumer.name == reaction.name) {
                     Some(consumer) if consumer.checkpoint >= head && consumer.retrying == 0 => continue,
                     Some(_) => {}
-                    None => self.open_reaction(project, reaction).await?,
+                    None => self.open_built_in(project, reaction.name, reaction.events).await?,
                 }
                 self.run_reaction(project, reaction, head, report).await?;
             }
@@ -218,10 +219,9 @@ impl Crm {
         Ok(())
     }
 
-    async fn open_reaction(&self, project: ProjectId, reaction: &Reaction) -> Result<()> {
-        let events = reaction.events.iter().map(|pattern| (*pattern).to_owned()).collect();
-        let now = self.core.now();
-        let consumer = new_consumer(project, reaction.name, events, super::feeds::DEFAULT_ATTEMPTS, 0, now);
+    pub(super) async fn open_built_in(&self, project: ProjectId, name: &str, events: &[&str]) -> Result<()> {
+        let events = events.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let consumer = new_consumer(project, name, events, super::feeds::DEFAULT_ATTEMPTS, 0, self.core.now());
         self.core.storage.open_consumer(&consumer).await.map(|_| ())
     }
 
@@ -443,7 +443,7 @@ pub(super) fn told(error: &Error) -> String {
 }
 
 /// A lease that went to somebody else is theirs to end.
-fn lease_may_be_lost(ended: Result<()>) -> Result<()> {
+pub(super) fn lease_may_be_lost(ended: Result<()>) -> Result<()> {
     match ended {
         Err(error) if error.code() == ErrorCode::LeaseLost => Ok(()),
         ended => ended,
@@ -464,7 +464,7 @@ async fn breathe() {
 }
 
 /// Whether to decide again after a failed commit.
-fn again(error: CommitError, attempt: u32) -> Result<()> {
+pub(super) fn again(error: CommitError, attempt: u32) -> Result<()> {
     match error {
         CommitError::Stale(_) | CommitError::Taken { .. } | CommitError::KeyUsed
             if attempt <= super::crm::MAX_RETRIES =>

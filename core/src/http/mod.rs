@@ -1,6 +1,10 @@
 //! Calls to the outside as plain data: what is asked, what came back, and the port through which it goes. The library itself opens
 //! no socket: it builds requests and reads responses.
 
+mod guard;
+
+pub use guard::{Blocked, Guard};
+
 use async_trait::async_trait;
 use std::fmt;
 use std::net::IpAddr;
@@ -11,6 +15,11 @@ use std::time::Duration;
 pub trait HttpTransport: Send + Sync {
     /// Makes one call, within the time and up to the size that the request names. It follows no redirect, and tries nothing twice.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure>;
+
+    /// What it allows beyond the public net, so that an address can be refused when it is saved.
+    fn guard(&self) -> Guard {
+        Guard::default()
+    }
 }
 
 /// What is done at an address.

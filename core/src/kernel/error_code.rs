@@ -385,8 +385,33 @@ codes! {
     OauthNotAuthorized "oauth_not_authorized" InvalidState "Nobody has granted any tokens yet.";
     RefreshInProgress "refresh_in_progress" Conflict "Somebody else is renewing the tokens.";
     SecretUnchanged "secret_unchanged" Validation "This is the value that the credential has already.";
+    // webhook
+    WebhookNotFound "webhook_not_found" NotFound "There is no such webhook.";
+    WebhookDeliveryNotFound "webhook_delivery_not_found" NotFound "There is no such delivery.";
+    WebhookNameTaken "webhook_name_taken" Conflict "Another webhook of the project has this name.";
+    WebhookAlreadyActive "webhook_already_active" Conflict "The webhook is active already.";
+    WebhookAlreadyInactive "webhook_already_inactive" Conflict "The webhook is inactive already.";
+    WebhookInactive "webhook_inactive" InvalidState "The webhook is inactive; activate it first.";
+    WebhookEventExpired "webhook_event_expired" InvalidState "The event of the delivery is no longer in the log.";
+    WebhookEventsRequired "webhook_events_required" Validation "A webhook needs at least one type of event.";
+    WebhookEventPatternInvalid "webhook_event_pattern_invalid" Validation "A pattern is a type, a prefix that ends with '.*', or '*'.";
+    WebhookEventUnknown "webhook_event_unknown" Validation "There is no such type of event.";
+    WebhookEventNotDeliverable "webhook_event_not_deliverable" Validation "Events of this type are not delivered.";
+    WebhookContactFilterUnused "webhook_contact_filter_unused" Validation "A filter of timeline entries needs contact_events.";
+    WebhookHeaderInvalid "webhook_header_invalid" Validation "A header's name has 1 to 64 letters, digits and '-', its value 1 to 1024 printable ASCII characters; there are at most 20.";
+    WebhookHeaderReserved "webhook_header_reserved" Validation "This header belongs to the delivery itself.";
+    WebhookRetryOutOfRange "webhook_retry_out_of_range" Validation "A delivery has 1 to 20 attempts.";
+    WebhookTimeoutOutOfRange "webhook_timeout_out_of_range" Validation "A receiver has 1 to 30 seconds to answer.";
+    WebhookRateOutOfRange "webhook_rate_out_of_range" Validation "A webhook delivers 1 to 100 events per second, 1 to 20 at a time.";
+    WebhookSecretInvalid "webhook_secret_invalid" Validation "A signing key is whsec_ and 24 to 64 bytes in base64.";
+    WebhookRangeInvalid "webhook_range_invalid" Validation "A range to replay ends after it begins and is at most 7 days long.";
+    WebhookLimit "webhook_limit" LimitExceeded "A project has at most 50 webhooks.";
+    WebhookPatternLimit "webhook_pattern_limit" LimitExceeded "There are too many patterns.";
+    WebhookTestLimit "webhook_test_limit" LimitExceeded "A webhook is tested at most 10 times a minute.";
+    WebhookReplayLimit "webhook_replay_limit" LimitExceeded "A replay has at most 100000 deliveries.";
     // security
     // engine and bindings
+    HttpNotConfigured "http_not_configured" InvalidState "The installation was opened without a way to the outside.";
     StoreLocked "store_locked" Unavailable "Store locked.";
     SchemaTooNew "schema_too_new" Unavailable "Schema too new.";
     CopyUnfinished "copy_unfinished" InvalidState "A copy into this store was interrupted. Run it again to its end, or take another store.";

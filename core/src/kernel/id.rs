@@ -83,6 +83,10 @@ typed_id!(
     CredentialId,
     /// A value in the vault.
     SecretId,
+    /// An address of an outside system that events are posted to.
+    WebhookId,
+    /// One event on its way to one webhook.
+    WebhookDeliveryId,
     /// A person of a project.
     ContactId,
     /// One unit of conversation.

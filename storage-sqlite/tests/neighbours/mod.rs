@@ -25,6 +25,7 @@ const NOBODY_HAS: &[(&str, &str)] = &[
     ("ChannelTypeId", "types of channels belong to the installation"),
     ("PipelineId", "there are no pipelines"),
     ("ReassignmentRuleId", "a part of a project, given by the caller"),
+    ("WebhookDeliveryId", "made when events are followed, which nobody does here; tested with webhooks"),
 ];
 
 /// Places whose value is not looked up: what belongs to a neighbour is taken there as what belongs to nobody.
@@ -56,6 +57,9 @@ impl House {
         for (project, number, reader) in [(THEIRS, 1, "their_reader"), (OURS, 2, "our_reader")] {
             drop(house.world.found(project));
             furnish(&must, project, number);
+            let webhook = serde_json::json!({"name": format!("Receiver {number}"), "event_types": ["contact.*"],
+                "url": format!("https://receiver{number}.example.com/hook"), "headers": {"X-Token": format!("token{number}")}});
+            must(Some(project), "webhooks.create", webhook);
             for name in ["reader", reader] {
                 must(
                     Some(project),

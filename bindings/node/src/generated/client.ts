@@ -3521,6 +3521,251 @@ export class Sessions extends Collection {
   }
 }
 
+/**
+ * The collection `webhooks`.
+ *
+ * Filterable: `name`, `url`, `active`, `disabled_reason`, `created_at`.
+ *
+ * Sortable: `name`, `created_at`.
+ */
+export class Webhooks extends Collection {
+  /**
+   * Switches the webhook on again. Failures so far are forgotten; what was cancelled is not sent by itself
+   * (`webhooks.replay`).
+   *
+   * Permission: `webhooks.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`, `webhook_already_active`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `webhook_not_found`.
+   */
+  activate(id: t.WebhookId, options?: CommandOptions): Promise<t.Webhook> {
+    return this._call<t.Webhook>("webhooks.activate", { id }, options);
+  }
+
+  /**
+   * How many webhooks satisfy a condition.
+   *
+   * Permission: `webhooks.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+   * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
+   */
+  count(input: i.WebhooksCountInput = {}, options?: CallOptions): Promise<number> {
+    return this._call<number>("webhooks.count", input, options);
+  }
+
+  /**
+   * Makes a webhook: from now on matching events of the project are posted to its address, signed as Standard Webhooks.
+   *
+   * Needs a vault for its secrets. Deliveries of one aggregate come in order: one that fails holds back later ones of
+   * the same aggregate until it succeeds or is given up.
+   *
+   * Permission: `webhooks.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`, `webhook_name_taken`.
+   * @throws CorruptDataError: `secret_tampered`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `encryption_not_configured`, `project_inactive`, `project_suspended`.
+   * @throws LimitExceededError: `webhook_limit`, `webhook_pattern_limit`.
+   * @throws NotFoundError: `encryption_key_not_found`, `project_not_found`.
+   * @throws ValidationError: `enum_unknown`, `name_required`, `name_too_long`, `text_control_char`, `text_too_long`,
+   * `url_credentials`, `url_invalid`, `url_not_public`, `url_scheme_unsupported`, `webhook_contact_filter_unused`,
+   * `webhook_event_not_deliverable`, `webhook_event_pattern_invalid`, `webhook_event_unknown`,
+   * `webhook_events_required`, `webhook_header_invalid`, `webhook_header_reserved`, `webhook_rate_out_of_range`,
+   * `webhook_retry_out_of_range`, `webhook_secret_invalid`, `webhook_timeout_out_of_range`.
+   */
+  create(input: i.WebhooksCreateInput, options?: CommandOptions): Promise<t.CreatedWebhook> {
+    return this._call<t.CreatedWebhook>("webhooks.create", input, options);
+  }
+
+  /**
+   * Switches the webhook off. Deliveries that wait are cancelled; events from now on give none.
+   *
+   * Permission: `webhooks.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`, `webhook_already_inactive`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `webhook_not_found`.
+   */
+  deactivate(id: t.WebhookId, options?: CommandOptions): Promise<t.Webhook> {
+    return this._call<t.Webhook>("webhooks.deactivate", { id }, options);
+  }
+
+  /**
+   * Deletes the webhook and destroys its secrets. Its deliveries can be looked at until they are too old.
+   *
+   * Permission: `webhooks.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `webhook_not_found`.
+   */
+  delete(id: t.WebhookId, options?: CommandOptions): Promise<t.Webhook> {
+    return this._call<t.Webhook>("webhooks.delete", { id }, options);
+  }
+
+  /**
+   * A webhook by its id, with how its receiver does. Its secrets are not shown.
+   *
+   * Permission: `webhooks.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`, `webhook_not_found`.
+   */
+  get(id: t.WebhookId, options?: CallOptions): Promise<t.WebhookDetails> {
+    return this._call<t.WebhookDetails>("webhooks.get", { id }, options);
+  }
+
+  /**
+   * A delivery by its id, with its attempts and what is sent.
+   *
+   * Permission: `webhooks.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`, `webhook_delivery_not_found`.
+   */
+  getDelivery(id: t.WebhookDeliveryId, options?: CallOptions): Promise<t.WebhookDeliveryDetails> {
+    return this._call<t.WebhookDeliveryDetails>("webhooks.get_delivery", { id }, options);
+  }
+
+  /**
+   * Webhooks with how their receivers do. Filter: name, url, active, disabled_reason, created_at. Sort: name,
+   * created_at, updated_at.
+   *
+   * Permission: `webhooks.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
+   */
+  list(input: i.WebhooksListInput = {}, options?: CallOptions): Pager<t.WebhookDetails> {
+    return this._list<t.WebhookDetails>("webhooks.list", input, options);
+  }
+
+  /**
+   * Deliveries with their last attempts, also of webhooks that are deleted. Filter: webhook_id, event_id, status,
+   * event_type, kind, event_seq, created_at, cycle_started_at, completed_at, next_attempt_at. Sort: created_at.
+   *
+   * Permission: `webhooks.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
+   */
+  listDeliveries(input: i.WebhooksListDeliveriesInput = {}, options?: CallOptions): Pager<t.WebhookDelivery> {
+    return this._list<t.WebhookDelivery>("webhooks.list_deliveries", input, options);
+  }
+
+  /**
+   * Sends deliveries again, with the same `webhook-id`, so that a receiver can tell that it knows them.
+   *
+   * Either named ones, or those of all events that were recorded in a range of time; of the latter also events that
+   * have no delivery yet, for example from before the webhook was made. What still waits is left alone.
+   *
+   * Permission: `webhooks.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`, `webhook_event_expired`, `webhook_inactive`.
+   * @throws LimitExceededError: `batch_too_large`, `webhook_pattern_limit`, `webhook_replay_limit`.
+   * @throws NotFoundError: `project_not_found`, `webhook_delivery_not_found`, `webhook_not_found`.
+   * @throws ValidationError: `webhook_event_not_deliverable`, `webhook_event_pattern_invalid`, `webhook_event_unknown`,
+   * `webhook_range_invalid`.
+   */
+  replay(id: t.WebhookId, input: i.WebhooksReplayInput = {}, options?: CommandOptions): Promise<t.ReplayedWebhook> {
+    return this._call<t.ReplayedWebhook>("webhooks.replay", { ...input, id }, options);
+  }
+
+  /**
+   * Signs deliveries with a new key. For a while each carries the signatures of both keys, the new one's first.
+   *
+   * Permission: `webhooks.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `encryption_not_configured`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `encryption_key_not_found`, `project_not_found`, `webhook_not_found`.
+   * @throws ValidationError: `input_invalid`, `value_out_of_range`, `webhook_secret_invalid`.
+   */
+  rotateSecret(
+    id: t.WebhookId,
+    input: i.WebhooksRotateSecretInput = {},
+    options?: CommandOptions,
+  ): Promise<t.RotatedWebhookSecret> {
+    return this._call<t.RotatedWebhookSecret>("webhooks.rotate_secret", { ...input, id }, options);
+  }
+
+  /**
+   * How the deliveries of a webhook went: of those that began within a while, at most the newest 10 000.
+   *
+   * Permission: `webhooks.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`, `webhook_not_found`.
+   * @throws ValidationError: `value_out_of_range`.
+   */
+  stats(id: t.WebhookId, input: i.WebhooksStatsInput = {}, options?: CallOptions): Promise<t.WebhookStats> {
+    return this._call<t.WebhookStats>("webhooks.stats", { ...input, id }, options);
+  }
+
+  /**
+   * Posts a sample event to the webhook once and says how that went. The event has the attribute `test`; the webhook
+   * may be inactive, and what it counts of failures does not change.
+   *
+   * The call is made before anything is written. As a part of a transaction of several commands it is made even if they
+   * fail.
+   *
+   * Permission: `webhooks.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws CorruptDataError: `secret_tampered`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `encryption_not_configured`, `http_not_configured`, `project_inactive`,
+   * `project_suspended`.
+   * @throws LimitExceededError: `webhook_test_limit`.
+   * @throws NotFoundError: `encryption_key_not_found`, `project_not_found`, `webhook_not_found`.
+   * @throws ValidationError: `webhook_event_unknown`.
+   */
+  test(id: t.WebhookId, input: i.WebhooksTestInput = {}, options?: CommandOptions): Promise<t.TestedWebhook> {
+    return this._call<t.TestedWebhook>("webhooks.test", { ...input, id }, options);
+  }
+
+  /**
+   * Changes what is given and differs: absent = unchanged. Deliveries that wait go out as the webhook is by then.
+   *
+   * Permission: `webhooks.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`, `webhook_name_taken`.
+   * @throws CorruptDataError: `secret_tampered`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `encryption_not_configured`, `project_inactive`, `project_suspended`.
+   * @throws LimitExceededError: `webhook_pattern_limit`.
+   * @throws NotFoundError: `encryption_key_not_found`, `project_not_found`, `webhook_not_found`.
+   * @throws ValidationError: `enum_unknown`, `name_required`, `name_too_long`, `text_control_char`, `text_too_long`,
+   * `url_credentials`, `url_invalid`, `url_not_public`, `url_scheme_unsupported`, `webhook_contact_filter_unused`,
+   * `webhook_event_not_deliverable`, `webhook_event_pattern_invalid`, `webhook_event_unknown`,
+   * `webhook_events_required`, `webhook_header_invalid`, `webhook_header_reserved`, `webhook_rate_out_of_range`,
+   * `webhook_retry_out_of_range`, `webhook_timeout_out_of_range`.
+   */
+  update(id: t.WebhookId, input: i.WebhooksUpdateInput = {}, options?: CommandOptions): Promise<t.Webhook> {
+    return this._call<t.Webhook>("webhooks.update", { ...input, id }, options);
+  }
+}
+
 /** What belongs to no project. */
 export class SystemCollections extends Collection {
   readonly channelTypes = new SystemChannelTypes(this._engine, this._scope);
@@ -3547,4 +3792,5 @@ export class ProjectCollections extends Collection {
   readonly messages = new Messages(this._engine, this._scope);
   readonly projects = new Projects(this._engine, this._scope);
   readonly sessions = new Sessions(this._engine, this._scope);
+  readonly webhooks = new Webhooks(this._engine, this._scope);
 }

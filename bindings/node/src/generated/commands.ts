@@ -932,6 +932,76 @@ export const sessions = {
   },
 };
 
+/** Commands of the collection `webhooks`. */
+export const webhooks = {
+  /**
+   * Switches the webhook on again. Failures so far are forgotten; what was cancelled is not sent by itself
+   * (`webhooks.replay`).
+   *
+   * As the method `Webhooks.activate`.
+   */
+  activate(id: t.WebhookId): Command<t.Webhook> {
+    return new Command("webhooks.activate", { id });
+  },
+  /**
+   * Makes a webhook: from now on matching events of the project are posted to its address, signed as Standard Webhooks.
+   *
+   * As the method `Webhooks.create`.
+   */
+  create(input: i.WebhooksCreateInput): Command<t.CreatedWebhook> {
+    return new Command("webhooks.create", input);
+  },
+  /**
+   * Switches the webhook off. Deliveries that wait are cancelled; events from now on give none.
+   *
+   * As the method `Webhooks.deactivate`.
+   */
+  deactivate(id: t.WebhookId): Command<t.Webhook> {
+    return new Command("webhooks.deactivate", { id });
+  },
+  /**
+   * Deletes the webhook and destroys its secrets. Its deliveries can be looked at until they are too old.
+   *
+   * As the method `Webhooks.delete`.
+   */
+  delete(id: t.WebhookId): Command<t.Webhook> {
+    return new Command("webhooks.delete", { id });
+  },
+  /**
+   * Sends deliveries again, with the same `webhook-id`, so that a receiver can tell that it knows them.
+   *
+   * As the method `Webhooks.replay`.
+   */
+  replay(id: t.WebhookId, input: i.WebhooksReplayInput = {}): Command<t.ReplayedWebhook> {
+    return new Command("webhooks.replay", { ...input, id });
+  },
+  /**
+   * Signs deliveries with a new key. For a while each carries the signatures of both keys, the new one's first.
+   *
+   * As the method `Webhooks.rotateSecret`.
+   */
+  rotateSecret(id: t.WebhookId, input: i.WebhooksRotateSecretInput = {}): Command<t.RotatedWebhookSecret> {
+    return new Command("webhooks.rotate_secret", { ...input, id });
+  },
+  /**
+   * Posts a sample event to the webhook once and says how that went. The event has the attribute `test`; the webhook
+   * may be inactive, and what it counts of failures does not change.
+   *
+   * As the method `Webhooks.test`.
+   */
+  test(id: t.WebhookId, input: i.WebhooksTestInput = {}): Command<t.TestedWebhook> {
+    return new Command("webhooks.test", { ...input, id });
+  },
+  /**
+   * Changes what is given and differs: absent = unchanged. Deliveries that wait go out as the webhook is by then.
+   *
+   * As the method `Webhooks.update`.
+   */
+  update(id: t.WebhookId, input: i.WebhooksUpdateInput = {}): Command<t.Webhook> {
+    return new Command("webhooks.update", { ...input, id });
+  },
+};
+
 /** Commands of the collection `channelTypes`. */
 export const systemChannelTypes = {
   /**

@@ -42,7 +42,10 @@ export interface ErrorCodes {
     | "source_changed"
     | "unmerge_identifier_taken"
     | "user_email_taken"
-    | "version_conflict";
+    | "version_conflict"
+    | "webhook_already_active"
+    | "webhook_already_inactive"
+    | "webhook_name_taken";
   corrupt_data: "copy_mismatch" | "corrupt_data" | "secret_tampered";
   external: "external";
   forbidden:
@@ -83,6 +86,7 @@ export interface ErrorCodes {
     | "encryption_not_configured"
     | "gateway_not_registered"
     | "history_import_not_enabled"
+    | "http_not_configured"
     | "import_not_running"
     | "import_not_supported"
     | "invalid_state"
@@ -122,7 +126,9 @@ export interface ErrorCodes {
     | "unmerge_window_closed"
     | "user_not_deleted"
     | "user_owns_billing_accounts"
-    | "user_owns_projects";
+    | "user_owns_projects"
+    | "webhook_event_expired"
+    | "webhook_inactive";
   limit_exceeded:
     | "address_limit"
     | "api_key_limit"
@@ -146,7 +152,11 @@ export interface ErrorCodes {
     | "payload_too_large"
     | "rate_limited"
     | "reassignment_rule_limit"
-    | "tag_limit";
+    | "tag_limit"
+    | "webhook_limit"
+    | "webhook_pattern_limit"
+    | "webhook_replay_limit"
+    | "webhook_test_limit";
   not_found:
     | "agent_not_found"
     | "agent_not_in_assignment"
@@ -180,7 +190,9 @@ export interface ErrorCodes {
     | "rule_not_found"
     | "session_not_found"
     | "status_not_found"
-    | "user_not_found";
+    | "user_not_found"
+    | "webhook_delivery_not_found"
+    | "webhook_not_found";
   timeout: "cancelled" | "timeout";
   unauthenticated:
     | "api_key_expired"
@@ -352,6 +364,18 @@ export interface ErrorCodes {
     | "value_out_of_range"
     | "vcard_invalid"
     | "virtual_agents_cannot_attend"
+    | "webhook_contact_filter_unused"
+    | "webhook_event_not_deliverable"
+    | "webhook_event_pattern_invalid"
+    | "webhook_event_unknown"
+    | "webhook_events_required"
+    | "webhook_header_invalid"
+    | "webhook_header_reserved"
+    | "webhook_range_invalid"
+    | "webhook_rate_out_of_range"
+    | "webhook_retry_out_of_range"
+    | "webhook_secret_invalid"
+    | "webhook_timeout_out_of_range"
     | "whatsapp_group_id"
     | "whatsapp_id_invalid";
 }

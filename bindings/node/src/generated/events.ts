@@ -2927,6 +2927,136 @@ export interface UserSuspended {
   suspended_at: t.Timestamp;
 }
 
+/**
+ * The webhook is on again; what it counted of failures is forgotten.
+ *
+ * Of webhook, version 1.
+ */
+export interface WebhookActivated {
+  type: "webhook.activated";
+  active: boolean;
+}
+
+/**
+ * A webhook was made.
+ *
+ * Of webhook, version 1.
+ */
+export interface WebhookCreated {
+  type: "webhook.created";
+  active: boolean;
+  body_mode: t.BodyMode;
+  concurrency: number;
+  contact_event_categories: string[];
+  contact_event_types: string[];
+  contact_events: boolean;
+  created_by: t.ActorRef;
+  description?: string | null;
+  event_types: string[];
+  exclude_event_types: string[];
+  /** Sorted by name. */
+  headers: t.HeaderSecret[];
+  include_historical: boolean;
+  max_attempts: number;
+  name: string;
+  rate_per_second: number;
+  /** The key that deliveries are signed with; it is in the vault. */
+  secret: t.SecretRef;
+  timeout_seconds: number;
+  url: t.Url;
+}
+
+/**
+ * The webhook is off, by a person or by itself; deliveries that wait are cancelled.
+ *
+ * Of webhook, version 1.
+ */
+export interface WebhookDeactivated {
+  type: "webhook.deactivated";
+  active: boolean;
+  /** Failed attempts in a row. */
+  consecutive_failures?: number | null;
+  disabled_reason: t.DisabledReason;
+  failing_since?: t.Timestamp | null;
+  last_status_code?: number | null;
+}
+
+/**
+ * The webhook is gone, and its secrets with it; its deliveries stay until they are too old.
+ *
+ * Of webhook, version 1.
+ */
+export interface WebhookDeleted {
+  type: "webhook.deleted";
+  deleted_at: t.Timestamp;
+}
+
+/**
+ * A delivery was given up: refused for good, or all attempts used up.
+ *
+ * Of webhook, version 1.
+ */
+export interface WebhookDeliveryExhausted {
+  type: "webhook.delivery.exhausted";
+  /** In the cycle that ended. */
+  attempts: number;
+  delivery_id: t.WebhookDeliveryId;
+  event_id: t.EventId;
+  event_type: string;
+  last_error: string;
+  last_status_code?: number | null;
+}
+
+/**
+ * The webhook is half way to being switched off; once per period of failures.
+ *
+ * Of webhook, version 1.
+ */
+export interface WebhookFailing {
+  type: "webhook.failing";
+  consecutive_failures: number;
+  failing_since: t.Timestamp;
+  /** What went wrong last: `status 500`, `timeout`, `connect`. */
+  last_error: string;
+}
+
+/**
+ * Deliveries were sent again.
+ *
+ * Of webhook, version 1.
+ */
+export interface WebhookReplayed {
+  type: "webhook.replayed";
+  /** The highest cycle among them; 0 when it is not known yet. */
+  cycle: number;
+  delivery_count: number;
+  from?: t.Timestamp | null;
+  until?: t.Timestamp | null;
+}
+
+/**
+ * Deliveries are signed with a new key; the previous one signs beside it for a while.
+ *
+ * Of webhook, version 1.
+ */
+export interface WebhookSecretRotated {
+  type: "webhook.secret_rotated";
+  previous_secret?: t.SecretRef | null;
+  previous_secret_until?: t.Timestamp | null;
+  secret: t.SecretRef;
+}
+
+/**
+ * Settings changed.
+ *
+ * Of webhook, version 1.
+ */
+export interface WebhookUpdated {
+  type: "webhook.updated";
+  changes: t.WebhookPatch;
+  previous: t.WebhookPatch;
+}
+
 /** The events that the library records, by type; hosts add their own, `custom.*`. */
 export interface EventMap {
   "channel.activated": Recorded<"channel.activated", "channel", t.ChannelId, ChannelActivated>;
@@ -3383,4 +3513,18 @@ export interface EventMap {
   "user.role_changed": Recorded<"user.role_changed", "user", t.UserId, UserRoleChanged>;
   "user.settings_changed": Recorded<"user.settings_changed", "user", t.UserId, UserSettingsChanged>;
   "user.suspended": Recorded<"user.suspended", "user", t.UserId, UserSuspended>;
+  "webhook.activated": Recorded<"webhook.activated", "webhook", t.WebhookId, WebhookActivated>;
+  "webhook.created": Recorded<"webhook.created", "webhook", t.WebhookId, WebhookCreated>;
+  "webhook.deactivated": Recorded<"webhook.deactivated", "webhook", t.WebhookId, WebhookDeactivated>;
+  "webhook.deleted": Recorded<"webhook.deleted", "webhook", t.WebhookId, WebhookDeleted>;
+  "webhook.delivery.exhausted": Recorded<
+    "webhook.delivery.exhausted",
+    "webhook",
+    t.WebhookId,
+    WebhookDeliveryExhausted
+  >;
+  "webhook.failing": Recorded<"webhook.failing", "webhook", t.WebhookId, WebhookFailing>;
+  "webhook.replayed": Recorded<"webhook.replayed", "webhook", t.WebhookId, WebhookReplayed>;
+  "webhook.secret_rotated": Recorded<"webhook.secret_rotated", "webhook", t.WebhookId, WebhookSecretRotated>;
+  "webhook.updated": Recorded<"webhook.updated", "webhook", t.WebhookId, WebhookUpdated>;
 }

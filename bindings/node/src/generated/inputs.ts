@@ -1361,6 +1361,139 @@ export interface SessionsUpdateInput {
   timeout_seconds?: number | null | undefined;
 }
 
+/** What `webhooks.count` is given. */
+export interface WebhooksCountInput {
+  filter?: t.FilterExpression | null | undefined;
+}
+
+/** What `webhooks.create` is given. */
+export interface WebhooksCreateInput {
+  /** True unless told. */
+  active?: boolean | null | undefined;
+  /** `full` unless told. */
+  body_mode?: t.BodyMode | null | undefined;
+  /** 1 to 20 at a time; 5 unless told. */
+  concurrency?: number | null | undefined;
+  /** Categories of entries, or `*`. */
+  contact_event_categories?: readonly string[] | undefined;
+  /** Types of entries, or `*`. When this and the categories are empty, all. */
+  contact_event_types?: readonly string[] | undefined;
+  /** Also entries of a contact's timeline. */
+  contact_events?: boolean | undefined;
+  /** At most 500 characters. */
+  description?: string | null | undefined;
+  /**
+   * Types (`contact.created`), prefixes (`contact.*`) or `*`; needed unless `contact_events` is set. Types `webhook.*`
+   * are never delivered, those of the engine (`job.*`, `consumer.*`, `dead_letter.*`, `audit.*`) by their exact name
+   * alone.
+   */
+  event_types?: readonly string[] | undefined;
+  /** As `event_types`; wins over them. */
+  exclude_event_types?: readonly string[] | undefined;
+  /** At most 20, with names of their own. The values are sealed in the vault. */
+  headers?: Readonly<Record<string, string>> | undefined;
+  /** Also events about imported history. */
+  include_historical?: boolean | undefined;
+  /** 1 to 20; 12 unless told, which covers about 27 hours. */
+  max_attempts?: number | null | undefined;
+  /** 1 to 100 characters, unique in the project whatever its case. */
+  name: string;
+  /** 1 to 100; 10 unless told. What was not used is kept for a burst of ten times as many, at most 100. */
+  rate_per_second?: number | null | undefined;
+  /** `whsec_` and 24 to 64 bytes in base64; a new one is made unless told. */
+  secret?: string | null | undefined;
+  /** 1 to 30; 15 unless told. */
+  timeout_seconds?: number | null | undefined;
+  /** `https` and public, on port 443 or 8443, unless the host program allows more; without user and fragment. */
+  url: t.Url;
+}
+
+/** What `webhooks.list` is given. */
+export interface WebhooksListInput {
+  /** Only those a pattern of which names this type of event. */
+  event_type?: string | null | undefined;
+  /** Only what satisfies this condition. */
+  filter?: t.FilterExpression | null | undefined;
+  /** Shows deleted, merged and archived-away ones too. */
+  include_deleted?: boolean | undefined;
+  /** 1 to 100; 20 unless told. */
+  limit?: number | null | undefined;
+  /** At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions. */
+  sort?: readonly t.SortKey[] | undefined;
+  /** Counts all that satisfies the filter; costs a count. */
+  with_total?: boolean | undefined;
+}
+
+/** What `webhooks.list_deliveries` is given. */
+export interface WebhooksListDeliveriesInput {
+  /** Only what satisfies this condition. */
+  filter?: t.FilterExpression | null | undefined;
+  /** Shows deleted, merged and archived-away ones too. */
+  include_deleted?: boolean | undefined;
+  /** 1 to 100; 20 unless told. */
+  limit?: number | null | undefined;
+  /** At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions. */
+  sort?: readonly t.SortKey[] | undefined;
+  /** Counts all that satisfies the filter; costs a count. */
+  with_total?: boolean | undefined;
+}
+
+/** What `webhooks.replay` is given. */
+export interface WebhooksReplayInput {
+  /** 1 to 500 deliveries; instead of a range. */
+  delivery_ids?: readonly t.WebhookDeliveryId[] | undefined;
+  /** Of the range only these of the types that the webhook wants; as `event_types` of the webhook. */
+  event_types?: readonly string[] | undefined;
+  /** The beginning of the range, which is part of it. */
+  from?: t.Timestamp | Date | null | undefined;
+  /** Of the range only deliveries that ended so. */
+  status?: t.DeliveryStatus | null | undefined;
+  /** The end of the range, which is not part of it; at most 7 days later. */
+  until?: t.Timestamp | Date | null | undefined;
+}
+
+/** What `webhooks.rotate_secret` is given. */
+export interface WebhooksRotateSecretInput {
+  /** How long the old key signs beside it: 0 to 604 800; 86 400 unless told. */
+  overlap_seconds?: number | null | undefined;
+  /** `whsec_` and 24 to 64 bytes in base64; a new one is made unless told. */
+  secret?: string | null | undefined;
+}
+
+/** What `webhooks.stats` is given. */
+export interface WebhooksStatsInput {
+  /** How far to look back: 60 to 2 592 000; 86 400 unless told. */
+  window_seconds?: number | null | undefined;
+}
+
+/** What `webhooks.test` is given. */
+export interface WebhooksTestInput {
+  /** The first that the webhook wants, unless told. */
+  event_type?: string | null | undefined;
+}
+
+/** What `webhooks.update` is given. */
+export interface WebhooksUpdateInput {
+  body_mode?: t.BodyMode | null | undefined;
+  concurrency?: number | null | undefined;
+  contact_event_categories?: readonly string[] | null | undefined;
+  contact_event_types?: readonly string[] | null | undefined;
+  /** False also takes the filters of entries away. */
+  contact_events?: boolean | null | undefined;
+  description?: string | null | undefined;
+  /** All of them. */
+  event_types?: readonly string[] | null | undefined;
+  exclude_event_types?: readonly string[] | null | undefined;
+  /** All of them, in the place of those before; `{}` takes all away. */
+  headers?: Readonly<Record<string, string>> | null | undefined;
+  include_historical?: boolean | null | undefined;
+  max_attempts?: number | null | undefined;
+  name?: string | null | undefined;
+  rate_per_second?: number | null | undefined;
+  timeout_seconds?: number | null | undefined;
+  url?: t.Url | null | undefined;
+}
+
 /** What `channel_types.create` is given. */
 export interface ChannelTypesCreateInput {
   active?: boolean | null | undefined;

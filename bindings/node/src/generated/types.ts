@@ -95,6 +95,14 @@ export type UserId = Branded<"UserId">;
 /** Takes a text for a `UserId`; the engine checks it. */
 export const UserId = branded<UserId>;
 
+export type WebhookDeliveryId = Branded<"WebhookDeliveryId">;
+/** Takes a text for a `WebhookDeliveryId`; the engine checks it. */
+export const WebhookDeliveryId = branded<WebhookDeliveryId>;
+
+export type WebhookId = Branded<"WebhookId">;
+/** Takes a text for a `WebhookId`; the engine checks it. */
+export const WebhookId = branded<WebhookId>;
+
 /** Where an accepted delivery is kept. */
 export interface Accepted {
   id: JobId;
@@ -1158,6 +1166,60 @@ export interface CreatedChannelAiProcessing {
   voice?: AiProcessingConfig;
 }
 
+/** A new webhook and its signing key. */
+export interface CreatedWebhook {
+  active: boolean;
+  body_mode: BodyMode;
+  /** 1 to 20 deliveries at a time. */
+  concurrency: number;
+  /** Categories of entries, or `*`. */
+  contact_event_categories: string[];
+  /** Types of entries, or `*`. */
+  contact_event_types: string[];
+  /** Also events behind entries of a contact's timeline. */
+  contact_events: boolean;
+  created_at: Timestamp;
+  created_by: ActorRef;
+  deleted_at: Timestamp | null;
+  /** At most 500 characters. */
+  description: string | null;
+  /** Set exactly while it is not active. */
+  disabled_reason: DisabledReason | null;
+  /** Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted. */
+  event_types: string[];
+  /** Wins over `event_types`. */
+  exclude_event_types: string[];
+  /** Headers of every delivery, by name. The values are in the vault. */
+  headers: HeaderSecret[];
+  id: WebhookId;
+  /** Also events about imported history. */
+  include_historical: boolean;
+  /** 1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51. */
+  max_attempts: number;
+  /** 1 to 100 characters, unique in the project whatever its case. */
+  name: string;
+  /**
+   * The key that receivers check signatures with, shown here and never again. Null when the call carried an idempotency
+   * key, because the results of such calls are stored: `webhooks.rotate_secret` gives a new one.
+   */
+  plain_secret: string | null;
+  /** Signs beside the new one until `previous_secret_until`. */
+  previous_secret: SecretRef | null;
+  previous_secret_until: Timestamp | null;
+  project_id: ProjectId;
+  /** 1 to 100; in a burst ten times as many, at most 100. */
+  rate_per_second: number;
+  revision: number;
+  /** The key that deliveries are signed with. It was shown once; the value is in the vault. */
+  secret: SecretRef;
+  /** 1 to 30. */
+  timeout_seconds: number;
+  updated_at: Timestamp;
+  /** `https`, and of the public net unless the host program allows another one. */
+  url: Url;
+  version: number;
+}
+
 /** A secret that the project needs at an outside service. The secret itself is in the vault. */
 export interface Credential {
   created_at: Timestamp;
@@ -1259,6 +1321,23 @@ export interface CustomValue {
 export interface DeadLettersChanged {
   /** How many. */
   count: number;
+}
+
+/** One try to bring a delivery. */
+export interface DeliveryAttempt {
+  cycle: number;
+  duration_ms: number;
+  /** Null when the receiver took it. */
+  error_kind: AttemptErrorKind | null;
+  /** The address that was connected to. */
+  ip: string | null;
+  /** 1 for the first of its cycle. An answer that says "later" (429) is told and not counted. */
+  n: number;
+  /** The first 4 KiB of the answer. Values of headers that are secrets are blotted out. */
+  response_excerpt: string | null;
+  started_at: Timestamp;
+  status_code: number | null;
+  url_host: string;
 }
 
 /** What a report changed, and the message as it is now. */
@@ -1483,6 +1562,12 @@ export interface FullName {
 export interface GroupParticipant {
   identifiers: Identifiers;
   role?: GroupRole | undefined;
+}
+
+/** A header that goes with every delivery. Its value is in the vault. */
+export interface HeaderSecret {
+  name: string;
+  secret: SecretRef;
 }
 
 /** An id under which a contact is known. */
@@ -2699,6 +2784,11 @@ export interface Replayed {
   released: number;
 }
 
+/** What is sent again. */
+export interface ReplayedWebhook {
+  delivery_count: number;
+}
+
 /** Why a try failed. */
 export interface ReportedFailure {
   code: FailureCode;
@@ -2825,6 +2915,57 @@ export interface RotatedTokenAiProcessing {
   text?: AiProcessingConfig;
   video?: AiProcessingConfig;
   voice?: AiProcessingConfig;
+}
+
+/** A webhook and its new signing key. */
+export interface RotatedWebhookSecret {
+  active: boolean;
+  body_mode: BodyMode;
+  /** 1 to 20 deliveries at a time. */
+  concurrency: number;
+  /** Categories of entries, or `*`. */
+  contact_event_categories: string[];
+  /** Types of entries, or `*`. */
+  contact_event_types: string[];
+  /** Also events behind entries of a contact's timeline. */
+  contact_events: boolean;
+  created_at: Timestamp;
+  created_by: ActorRef;
+  deleted_at: Timestamp | null;
+  /** At most 500 characters. */
+  description: string | null;
+  /** Set exactly while it is not active. */
+  disabled_reason: DisabledReason | null;
+  /** Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted. */
+  event_types: string[];
+  /** Wins over `event_types`. */
+  exclude_event_types: string[];
+  /** Headers of every delivery, by name. The values are in the vault. */
+  headers: HeaderSecret[];
+  id: WebhookId;
+  /** Also events about imported history. */
+  include_historical: boolean;
+  /** 1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51. */
+  max_attempts: number;
+  /** 1 to 100 characters, unique in the project whatever its case. */
+  name: string;
+  /** The key that receivers check signatures with, shown here and never again. */
+  plain_secret: string;
+  /** Signs beside the new one until `previous_secret_until`. */
+  previous_secret: SecretRef | null;
+  previous_secret_until: Timestamp | null;
+  project_id: ProjectId;
+  /** 1 to 100; in a burst ten times as many, at most 100. */
+  rate_per_second: number;
+  revision: number;
+  /** The key that deliveries are signed with. It was shown once; the value is in the vault. */
+  secret: SecretRef;
+  /** 1 to 30. */
+  timeout_seconds: number;
+  updated_at: Timestamp;
+  /** `https`, and of the public net unless the host program allows another one. */
+  url: Url;
+  version: number;
 }
 
 /** Stands for a sealed value in events and states: the value itself is in the vault. */
@@ -2986,6 +3127,26 @@ export interface TemplateRef {
   variables?: Record<string, unknown> | undefined;
 }
 
+/** How a test went. */
+export interface TestedWebhook {
+  cycle: number;
+  delivery_id: WebhookDeliveryId;
+  duration_ms: number;
+  /** Null when the receiver took it. */
+  error_kind: AttemptErrorKind | null;
+  event_type: string;
+  /** The address that was connected to. */
+  ip: string | null;
+  /** 1 for the first of its cycle. An answer that says "later" (429) is told and not counted. */
+  n: number;
+  /** The first 4 KiB of the answer. Values of headers that are secrets are blotted out. */
+  response_excerpt: string | null;
+  started_at: Timestamp;
+  status_code: number | null;
+  succeeded: boolean;
+  url_host: string;
+}
+
 /** A session with its messages. */
 export interface ThreadSession {
   /** Oldest first. */
@@ -3103,10 +3264,276 @@ export interface VerifyReport {
   repaired: number;
 }
 
+/** An address of an outside system to which events of the project are posted. */
+export interface Webhook {
+  active: boolean;
+  body_mode: BodyMode;
+  /** 1 to 20 deliveries at a time. */
+  concurrency: number;
+  /** Categories of entries, or `*`. */
+  contact_event_categories: string[];
+  /** Types of entries, or `*`. */
+  contact_event_types: string[];
+  /** Also events behind entries of a contact's timeline. */
+  contact_events: boolean;
+  created_at: Timestamp;
+  created_by: ActorRef;
+  deleted_at: Timestamp | null;
+  /** At most 500 characters. */
+  description: string | null;
+  /** Set exactly while it is not active. */
+  disabled_reason: DisabledReason | null;
+  /** Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted. */
+  event_types: string[];
+  /** Wins over `event_types`. */
+  exclude_event_types: string[];
+  /** Headers of every delivery, by name. The values are in the vault. */
+  headers: HeaderSecret[];
+  id: WebhookId;
+  /** Also events about imported history. */
+  include_historical: boolean;
+  /** 1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51. */
+  max_attempts: number;
+  /** 1 to 100 characters, unique in the project whatever its case. */
+  name: string;
+  /** Signs beside the new one until `previous_secret_until`. */
+  previous_secret: SecretRef | null;
+  previous_secret_until: Timestamp | null;
+  project_id: ProjectId;
+  /** 1 to 100; in a burst ten times as many, at most 100. */
+  rate_per_second: number;
+  revision: number;
+  /** The key that deliveries are signed with. It was shown once; the value is in the vault. */
+  secret: SecretRef;
+  /** 1 to 30. */
+  timeout_seconds: number;
+  updated_at: Timestamp;
+  /** `https`, and of the public net unless the host program allows another one. */
+  url: Url;
+  version: number;
+}
+
+/** One event on its way to one webhook, with its attempts. */
+export interface WebhookDelivery {
+  /** Attempts of this cycle that count. */
+  attempt_count: number;
+  /** The last 20. */
+  attempts: DeliveryAttempt[];
+  /** Of the last body that was sent, in hexadecimal. */
+  body_sha256: string | null;
+  body_size: number | null;
+  completed_at: Timestamp | null;
+  created_at: Timestamp;
+  /** 1, and one more for every replay. */
+  cycle: number;
+  cycle_started_at: Timestamp;
+  /** Of a test, an id of its own. */
+  event_id: EventId;
+  /** Its number in the project's log; 0 of a test. */
+  event_seq: number;
+  event_type: string;
+  /** Its turn in the webhook's rate has come, so that it takes no other one. */
+  has_turn: boolean;
+  /** Since when it waits for its project to be active again. */
+  held_since: Timestamp | null;
+  id: WebhookDeliveryId;
+  kind: DeliveryKind;
+  /** Since when the receiver answers nothing but "later" (429). */
+  limited_since: Timestamp | null;
+  /** When it goes out next, at the earliest; null when nothing more happens by itself. */
+  next_attempt_at: Timestamp | null;
+  project_id: ProjectId;
+  revision: number;
+  /** When the running attempt began. */
+  started_at: Timestamp | null;
+  status: DeliveryStatus;
+  updated_at: Timestamp;
+  version: number;
+  webhook_id: WebhookId;
+  /** The header `webhook-id`, the same for every attempt and every replay. */
+  webhook_message_id: string;
+}
+
+/** A delivery with what is sent. */
+export interface WebhookDeliveryDetails {
+  /** Attempts of this cycle that count. */
+  attempt_count: number;
+  /** The last 20. */
+  attempts: DeliveryAttempt[];
+  /**
+   * As it would be sent now; null when the webhook is deleted, or the event is no longer in the log. Of a test it is
+   * not kept.
+   */
+  body: Record<string, unknown> | null;
+  /** Of the last body that was sent, in hexadecimal. */
+  body_sha256: string | null;
+  body_size: number | null;
+  completed_at: Timestamp | null;
+  created_at: Timestamp;
+  /** 1, and one more for every replay. */
+  cycle: number;
+  cycle_started_at: Timestamp;
+  /** Of a test, an id of its own. */
+  event_id: EventId;
+  /** Its number in the project's log; 0 of a test. */
+  event_seq: number;
+  event_type: string;
+  /** Its turn in the webhook's rate has come, so that it takes no other one. */
+  has_turn: boolean;
+  /** Since when it waits for its project to be active again. */
+  held_since: Timestamp | null;
+  id: WebhookDeliveryId;
+  kind: DeliveryKind;
+  /** Since when the receiver answers nothing but "later" (429). */
+  limited_since: Timestamp | null;
+  /** When it goes out next, at the earliest; null when nothing more happens by itself. */
+  next_attempt_at: Timestamp | null;
+  project_id: ProjectId;
+  revision: number;
+  /** When the running attempt began. */
+  started_at: Timestamp | null;
+  status: DeliveryStatus;
+  updated_at: Timestamp;
+  version: number;
+  webhook_id: WebhookId;
+  /** The header `webhook-id`, the same for every attempt and every replay. */
+  webhook_message_id: string;
+}
+
+/** A webhook with how its receiver does. */
+export interface WebhookDetails {
+  active: boolean;
+  body_mode: BodyMode;
+  /** 1 to 20 deliveries at a time. */
+  concurrency: number;
+  /** Categories of entries, or `*`. */
+  contact_event_categories: string[];
+  /** Types of entries, or `*`. */
+  contact_event_types: string[];
+  /** Also events behind entries of a contact's timeline. */
+  contact_events: boolean;
+  created_at: Timestamp;
+  created_by: ActorRef;
+  deleted_at: Timestamp | null;
+  /** At most 500 characters. */
+  description: string | null;
+  /** Set exactly while it is not active. */
+  disabled_reason: DisabledReason | null;
+  /** Null until the webhook has heard of its first event. */
+  endpoint: WebhookEndpoint | null;
+  /** Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted. */
+  event_types: string[];
+  /** Wins over `event_types`. */
+  exclude_event_types: string[];
+  /** Headers of every delivery, by name. The values are in the vault. */
+  headers: HeaderSecret[];
+  id: WebhookId;
+  /** Also events about imported history. */
+  include_historical: boolean;
+  /** 1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51. */
+  max_attempts: number;
+  /** 1 to 100 characters, unique in the project whatever its case. */
+  name: string;
+  /** Signs beside the new one until `previous_secret_until`. */
+  previous_secret: SecretRef | null;
+  previous_secret_until: Timestamp | null;
+  project_id: ProjectId;
+  /** 1 to 100; in a burst ten times as many, at most 100. */
+  rate_per_second: number;
+  revision: number;
+  /** The key that deliveries are signed with. It was shown once; the value is in the vault. */
+  secret: SecretRef;
+  /** 1 to 30. */
+  timeout_seconds: number;
+  updated_at: Timestamp;
+  /** `https`, and of the public net unless the host program allows another one. */
+  url: Url;
+  version: number;
+}
+
+/** How a webhook's receiver does. */
+export interface WebhookEndpoint {
+  /** Failed attempts in a row. */
+  consecutive_failures: number;
+  created_at: Timestamp;
+  /** When the first of them failed. */
+  failing_since: Timestamp | null;
+  /** Attempts that failed. */
+  failure_count: number;
+  /** Deliveries in a row that were given up. */
+  given_up_in_a_row: number;
+  /** The webhook's own. */
+  id: WebhookId;
+  /** What is being brought, and when it counts as lost. */
+  in_flight: Record<string, Timestamp>;
+  /** The warning of this period of failures has been given. */
+  is_warned: boolean;
+  last_failure_at: Timestamp | null;
+  last_status_code: number | null;
+  last_success_at: Timestamp | null;
+  last_triggered_at: Timestamp | null;
+  /**
+   * Events up to and including this number of the log have been looked at; none of them becomes a delivery by itself
+   * again.
+   */
+  matched_seq: number;
+  /** Of answers, with the last ones weighing most. */
+  mean_latency_ms: number | null;
+  project_id: ProjectId;
+  /** From when on the rate is free again. */
+  rate_free_at: Timestamp | null;
+  revision: number;
+  /** Attempts that succeeded. */
+  success_count: number;
+  /** Nothing goes out before. */
+  throttled_until: Timestamp | null;
+  updated_at: Timestamp;
+  version: number;
+}
+
+/** Settings of a webhook; absent = not touched. */
+export interface WebhookPatch {
+  body_mode?: BodyMode | null;
+  concurrency?: number | null;
+  contact_event_categories?: string[] | null;
+  contact_event_types?: string[] | null;
+  contact_events?: boolean | null;
+  description?: string | null;
+  event_types?: string[] | null;
+  exclude_event_types?: string[] | null;
+  headers?: HeaderSecret[] | null;
+  include_historical?: boolean | null;
+  max_attempts?: number | null;
+  name?: string | null;
+  rate_per_second?: number | null;
+  timeout_seconds?: number | null;
+  url?: Url | null;
+}
+
 /** What to answer to the provider. */
 export interface WebhookReply {
   body: string;
   status: number;
+}
+
+/** Deliveries of a webhook in figures. */
+export interface WebhookStats {
+  /** What waits or is being brought now, also of earlier times. */
+  backlog: number;
+  /** Attempts by the status that the receiver answered, or by what else went wrong. */
+  by_answer: Record<string, number>;
+  /** Deliveries that were looked at, by status. */
+  by_status: Record<string, number>;
+  /** There are more deliveries than were looked at. */
+  has_more: boolean;
+  /** Half of the attempts that were answered took no longer. */
+  latency_p50_ms: number | null;
+  /** All but a twentieth of them took no longer. */
+  latency_p95_ms: number | null;
+  /** Since when the oldest of them waits. */
+  oldest_pending_at: Timestamp | null;
+  /** Of deliveries that have ended, from 0 to 1; null when none has. */
+  success_rate: number | null;
 }
 
 /** The intervals of each weekday; an empty day is closed. */
@@ -3185,11 +3612,41 @@ export type AssignmentSource =
  */
 export type AssignmentStrategy = "round_robin" | "least_sessions" | "manual";
 
+/**
+ * What went wrong with an attempt.
+ *
+ * - `blocked_address`: The address is not of the public net, and the host program does not allow it.
+ * - `dns`: The name does not resolve.
+ * - `connect`: Nobody took the connection.
+ * - `tls`: The encrypted connection could not be made.
+ * - `timeout`: No answer in time.
+ * - `redirect`: The receiver pointed elsewhere, where nobody follows.
+ * - `status`: The receiver answered with a failure.
+ * - `interrupted`: Whoever was bringing it vanished.
+ */
+export type AttemptErrorKind =
+  | "blocked_address"
+  | "dns"
+  | "connect"
+  | "tls"
+  | "timeout"
+  | "redirect"
+  | "status"
+  | "interrupted";
+
 /** Who is expected to write next. */
 export type Awaiting = "agent" | "contact" | "nobody";
 
 /** A day of birth: 1990-05-17, or --05-17 without the year. */
 export type Birthday = string;
+
+/**
+ * What a delivery carries.
+ *
+ * - `full`: The event with its data.
+ * - `thin`: The event without its data: the receiver reads the aggregate itself.
+ */
+export type BodyMode = "full" | "thin";
 
 /** What a person must do to pair the line. */
 export type ChallengeKind = "qr" | "pairing_code" | "passkey";
@@ -3543,6 +4000,32 @@ export type CustomFields = Record<string, CustomValue>;
 /** What a free event can be about. */
 export type CustomSubjectKind = "contact" | "session" | "message";
 
+/**
+ * Why there is a delivery.
+ *
+ * - `event`: An event of the log.
+ * - `test`: Somebody tries the webhook out.
+ */
+export type DeliveryKind = "event" | "test";
+
+/**
+ * How far a delivery is.
+ *
+ * - `pending`: Waits for its time or its turn.
+ * - `in_flight`: Somebody is bringing it.
+ * - `succeeded`: The receiver took it.
+ * - `failed`: The receiver refused it for good.
+ * - `exhausted`: All attempts are used up.
+ * - `cancelled`: The webhook was switched off or deleted before.
+ */
+export type DeliveryStatus =
+  | "pending"
+  | "in_flight"
+  | "succeeded"
+  | "failed"
+  | "exhausted"
+  | "cancelled";
+
 export type Direction = "asc" | "desc";
 
 /**
@@ -3551,6 +4034,15 @@ export type Direction = "asc" | "desc";
  * - `internal`: A notice of the system.
  */
 export type Direction2 = "inbound" | "outbound" | "internal";
+
+/**
+ * Why a webhook is off.
+ *
+ * - `manual`: A person switched it off.
+ * - `failing`: It failed for too long, or too often in a row.
+ * - `gone`: Its receiver said that it is gone for good (410).
+ */
+export type DisabledReason = "manual" | "failing" | "gone";
 
 /**
  * Why two contacts may be one person.
@@ -3827,6 +4319,8 @@ export type Kind =
   | "sequence"
   | "sequence_enrollment"
   | "webhook"
+  | "webhook_delivery"
+  | "webhook_endpoint"
   | "billing_account"
   | "subscription"
   | "invoice"

@@ -80,10 +80,14 @@ def open_engine(
     encryption_key: EncryptionKey | None,
     old_encryption_keys: Sequence[EncryptionKey],
     seed: int | None,
+    http: bool,
+    private_hosts: Sequence[str],
+    allow_http: bool,
 ) -> Engine:
     """Opens the engine, or raises."""
     native = None if clock is None else clock.native
-    options: dict[str, Any] = {"background": background, "seed": seed}
+    options: dict[str, Any] = {"background": background, "seed": seed, "http": http, "allow_http": allow_http}
+    options["private_hosts"] = list(private_hosts)
     if encryption_key is not None:
         options["encryption_key"] = _key_text(encryption_key)
     if old_encryption_keys:
@@ -124,6 +128,9 @@ def open(
     encryption_key: EncryptionKey | None = None,
     old_encryption_keys: Sequence[EncryptionKey] = (),
     seed: int | None = None,
+    http: bool = True,
+    private_hosts: Sequence[str] = (),
+    allow_http: bool = False,
 ) -> Crm:
     """Opens a CRM, creating its store if there is none.
 
@@ -138,11 +145,18 @@ def open(
             `credentials.rotate_keys` has sealed everything under `encryption_key`.
         seed: For tests, beside a manual clock: ids and secrets depend on it alone, so that the same calls give the same
             results. Whoever knows it can guess every secret.
+        http: Whether calls to the outside are made, such as those of webhooks. Otherwise they wait.
+        private_hosts: Hosts outside the public net that may be called although somebody else named them, such as
+            `n8n.internal` or `10.0.0.5:5678`.
+        allow_http: Allows addresses without TLS, for development.
 
     Raises:
-        ValidationError: `key_length_invalid` or `input_invalid`, of the key or the seed.
+        ValidationError: `key_length_invalid`, `input_invalid` or `url_invalid`, of the key, the seed or a private host.
     """
-    return Crm(open_engine(location, clock, background, encryption_key, old_encryption_keys, seed), background, actor)
+    engine = open_engine(
+        location, clock, background, encryption_key, old_encryption_keys, seed, http, private_hosts, allow_http
+    )
+    return Crm(engine, background, actor)
 
 
 class Crm(SystemCollections):

@@ -194,12 +194,17 @@ def open(
     encryption_key: EncryptionKey | None = None,
     old_encryption_keys: Sequence[EncryptionKey] = (),
     seed: int | None = None,
+    http: bool = True,
+    private_hosts: Sequence[str] = (),
+    allow_http: bool = False,
 ) -> Opening:
     """Opens a CRM for the running event loop: `crm = await open(...)` or `async with open(...) as crm`.
 
     Takes what `ventros.open` takes.
     """
-    return Opening(location, clock, background, actor, encryption_key, old_encryption_keys, seed)
+    return Opening(
+        location, clock, background, actor, encryption_key, old_encryption_keys, seed, http, private_hosts, allow_http
+    )
 
 
 async def copy(source: Location, target: Location, *, progress: Listener | None = None) -> CopyReport:
@@ -240,8 +245,21 @@ class Opening:
         encryption_key: EncryptionKey | None,
         old_encryption_keys: Sequence[EncryptionKey],
         seed: int | None,
+        http: bool,
+        private_hosts: Sequence[str],
+        allow_http: bool,
     ) -> None:
-        self._arguments = (location, clock, background, encryption_key, old_encryption_keys, seed)
+        self._arguments = (
+            location,
+            clock,
+            background,
+            encryption_key,
+            old_encryption_keys,
+            seed,
+            http,
+            tuple(private_hosts),
+            allow_http,
+        )
         self._actor = actor
         self._crm: Crm | None = None
 

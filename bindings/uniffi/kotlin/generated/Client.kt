@@ -3947,6 +3947,382 @@ public class Sessions internal constructor(engine: Engine, scope: Scope) : Colle
 }
 
 /**
+ * The collection `webhooks`.
+ *
+ * Filterable: `name`, `url`, `active`, `disabled_reason`, `created_at`.
+ *
+ * Sortable: `name`, `created_at`.
+ */
+public class Webhooks internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * Switches the webhook on again. Failures so far are forgotten; what was cancelled is not sent by itself
+     * (`webhooks.replay`).
+     *
+     * Permission: `webhooks.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`, `webhook_already_active`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`, `webhook_not_found`.
+     */
+    public suspend fun activate(id: WebhookId, idempotencyKey: String? = null, expectedVersion: Long? = null): Webhook =
+        run(WebhooksActivate(id), idempotencyKey, expectedVersion)
+
+    /**
+     * How many webhooks satisfy a condition.
+     *
+     * Permission: `webhooks.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+     * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
+     */
+    public suspend fun count(filter: FilterExpression? = null): Long = long(ask(
+        "webhooks.count",
+        fields {
+            given("filter", filter)
+        },
+    ))
+
+    /**
+     * Makes a webhook: from now on matching events of the project are posted to its address, signed as Standard
+     * Webhooks.
+     *
+     * Needs a vault for its secrets. Deliveries of one aggregate come in order: one that fails holds back later ones of
+     * the same aggregate until it succeeds or is given up.
+     *
+     * Permission: `webhooks.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`, `webhook_name_taken`.
+     * @throws ventros.CorruptDataError: `secret_tampered`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `encryption_not_configured`, `project_inactive`, `project_suspended`.
+     * @throws ventros.LimitExceededError: `webhook_limit`, `webhook_pattern_limit`.
+     * @throws ventros.NotFoundError: `encryption_key_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `enum_unknown`, `name_required`, `name_too_long`, `text_control_char`,
+     * `text_too_long`, `url_credentials`, `url_invalid`, `url_not_public`, `url_scheme_unsupported`,
+     * `webhook_contact_filter_unused`, `webhook_event_not_deliverable`, `webhook_event_pattern_invalid`,
+     * `webhook_event_unknown`, `webhook_events_required`, `webhook_header_invalid`, `webhook_header_reserved`,
+     * `webhook_rate_out_of_range`, `webhook_retry_out_of_range`, `webhook_secret_invalid`,
+     * `webhook_timeout_out_of_range`.
+     */
+    public suspend fun create(
+        name: String,
+        url: Url,
+        active: Boolean? = null,
+        bodyMode: BodyMode? = null,
+        concurrency: Long? = null,
+        contactEventCategories: List<String>? = null,
+        contactEventTypes: List<String>? = null,
+        contactEvents: Boolean? = null,
+        description: String? = null,
+        eventTypes: List<String>? = null,
+        excludeEventTypes: List<String>? = null,
+        headers: Map<String, String>? = null,
+        includeHistorical: Boolean? = null,
+        maxAttempts: Long? = null,
+        ratePerSecond: Long? = null,
+        secret: String? = null,
+        timeoutSeconds: Long? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): CreatedWebhook = run(
+            WebhooksCreate(
+            name,
+            url,
+            active,
+            bodyMode,
+            concurrency,
+            contactEventCategories,
+            contactEventTypes,
+            contactEvents,
+            description,
+            eventTypes,
+            excludeEventTypes,
+            headers,
+            includeHistorical,
+            maxAttempts,
+            ratePerSecond,
+            secret,
+            timeoutSeconds,
+        ),
+            idempotencyKey,
+            expectedVersion,
+        )
+
+    /**
+     * Switches the webhook off. Deliveries that wait are cancelled; events from now on give none.
+     *
+     * Permission: `webhooks.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`, `webhook_already_inactive`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`, `webhook_not_found`.
+     */
+    public suspend fun deactivate(id: WebhookId, idempotencyKey: String? = null, expectedVersion: Long? = null): Webhook =
+        run(WebhooksDeactivate(id), idempotencyKey, expectedVersion)
+
+    /**
+     * Deletes the webhook and destroys its secrets. Its deliveries can be looked at until they are too old.
+     *
+     * Permission: `webhooks.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`, `webhook_not_found`.
+     */
+    public suspend fun delete(id: WebhookId, idempotencyKey: String? = null, expectedVersion: Long? = null): Webhook =
+        run(WebhooksDelete(id), idempotencyKey, expectedVersion)
+
+    /**
+     * A webhook by its id, with how its receiver does. Its secrets are not shown.
+     *
+     * Permission: `webhooks.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`, `webhook_not_found`.
+     */
+    public suspend fun get(id: WebhookId): WebhookDetails = decodeWebhookDetails(ask(
+        "webhooks.get",
+        fields {
+            put("id", id)
+        },
+    ))
+
+    /**
+     * A delivery by its id, with its attempts and what is sent.
+     *
+     * Permission: `webhooks.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`, `webhook_delivery_not_found`.
+     */
+    public suspend fun getDelivery(id: WebhookDeliveryId): WebhookDeliveryDetails = decodeWebhookDeliveryDetails(ask(
+        "webhooks.get_delivery",
+        fields {
+            put("id", id)
+        },
+    ))
+
+    /**
+     * Webhooks with how their receivers do. Filter: name, url, active, disabled_reason, created_at. Sort: name,
+     * created_at, updated_at.
+     *
+     * Permission: `webhooks.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`,
+     * `filter_op_unsupported`, `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`,
+     * `filter_value_required`, `limit_out_of_range`, `sort_field_unknown`.
+     */
+    public fun list(
+        eventType: String? = null,
+        filter: FilterExpression? = null,
+        includeDeleted: Boolean? = null,
+        limit: Long? = null,
+        sort: List<SortKey>? = null,
+        withTotal: Boolean? = null,
+    ): Pager<WebhookDetails> = pages(
+        "webhooks.list",
+        fields {
+            given("event_type", eventType)
+            given("filter", filter)
+            given("include_deleted", includeDeleted)
+            given("limit", limit)
+            given("sort", sort)
+            given("with_total", withTotal)
+        },
+    ) { decodeWebhookDetails(it) }
+
+    /**
+     * Deliveries with their last attempts, also of webhooks that are deleted. Filter: webhook_id, event_id, status,
+     * event_type, kind, event_seq, created_at, cycle_started_at, completed_at, next_attempt_at. Sort: created_at.
+     *
+     * Permission: `webhooks.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`,
+     * `filter_op_unsupported`, `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`,
+     * `filter_value_required`, `limit_out_of_range`, `sort_field_unknown`.
+     */
+    public fun listDeliveries(
+        filter: FilterExpression? = null,
+        includeDeleted: Boolean? = null,
+        limit: Long? = null,
+        sort: List<SortKey>? = null,
+        withTotal: Boolean? = null,
+    ): Pager<WebhookDelivery> = pages(
+        "webhooks.list_deliveries",
+        fields {
+            given("filter", filter)
+            given("include_deleted", includeDeleted)
+            given("limit", limit)
+            given("sort", sort)
+            given("with_total", withTotal)
+        },
+    ) { decodeWebhookDelivery(it) }
+
+    /**
+     * Sends deliveries again, with the same `webhook-id`, so that a receiver can tell that it knows them.
+     *
+     * Either named ones, or those of all events that were recorded in a range of time; of the latter also events that
+     * have no delivery yet, for example from before the webhook was made. What still waits is left alone.
+     *
+     * Permission: `webhooks.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`, `webhook_event_expired`,
+     * `webhook_inactive`.
+     * @throws ventros.LimitExceededError: `batch_too_large`, `webhook_pattern_limit`, `webhook_replay_limit`.
+     * @throws ventros.NotFoundError: `project_not_found`, `webhook_delivery_not_found`, `webhook_not_found`.
+     * @throws ventros.ValidationError: `webhook_event_not_deliverable`, `webhook_event_pattern_invalid`,
+     * `webhook_event_unknown`, `webhook_range_invalid`.
+     */
+    public suspend fun replay(
+        id: WebhookId,
+        deliveryIds: List<WebhookDeliveryId>? = null,
+        eventTypes: List<String>? = null,
+        from: Timestamp? = null,
+        status: DeliveryStatus? = null,
+        until: Timestamp? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): ReplayedWebhook =
+        run(WebhooksReplay(id, deliveryIds, eventTypes, from, status, until), idempotencyKey, expectedVersion)
+
+    /**
+     * Signs deliveries with a new key. For a while each carries the signatures of both keys, the new one's first.
+     *
+     * Permission: `webhooks.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.CorruptDataError: `secret_tampered`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `encryption_not_configured`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `encryption_key_not_found`, `project_not_found`, `webhook_not_found`.
+     * @throws ventros.ValidationError: `input_invalid`, `value_out_of_range`, `webhook_secret_invalid`.
+     */
+    public suspend fun rotateSecret(
+        id: WebhookId,
+        overlapSeconds: Long? = null,
+        secret: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): RotatedWebhookSecret = run(WebhooksRotateSecret(id, overlapSeconds, secret), idempotencyKey, expectedVersion)
+
+    /**
+     * How the deliveries of a webhook went: of those that began within a while, at most the newest 10 000.
+     *
+     * Permission: `webhooks.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`, `webhook_not_found`.
+     * @throws ventros.ValidationError: `value_out_of_range`.
+     */
+    public suspend fun stats(id: WebhookId, windowSeconds: Long? = null): WebhookStats = decodeWebhookStats(ask(
+        "webhooks.stats",
+        fields {
+            put("id", id)
+            given("window_seconds", windowSeconds)
+        },
+    ))
+
+    /**
+     * Posts a sample event to the webhook once and says how that went. The event has the attribute `test`; the webhook
+     * may be inactive, and what it counts of failures does not change.
+     *
+     * The call is made before anything is written. As a part of a transaction of several commands it is made even if
+     * they fail.
+     *
+     * Permission: `webhooks.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.CorruptDataError: `secret_tampered`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `encryption_not_configured`, `http_not_configured`, `project_inactive`,
+     * `project_suspended`.
+     * @throws ventros.LimitExceededError: `webhook_test_limit`.
+     * @throws ventros.NotFoundError: `encryption_key_not_found`, `project_not_found`, `webhook_not_found`.
+     * @throws ventros.ValidationError: `webhook_event_unknown`.
+     */
+    public suspend fun test(
+        id: WebhookId,
+        eventType: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): TestedWebhook = run(WebhooksTest(id, eventType), idempotencyKey, expectedVersion)
+
+    /**
+     * Changes what is given and differs: absent = unchanged. Deliveries that wait go out as the webhook is by then.
+     *
+     * Permission: `webhooks.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`, `webhook_name_taken`.
+     * @throws ventros.CorruptDataError: `secret_tampered`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `encryption_not_configured`, `project_inactive`, `project_suspended`.
+     * @throws ventros.LimitExceededError: `webhook_pattern_limit`.
+     * @throws ventros.NotFoundError: `encryption_key_not_found`, `project_not_found`, `webhook_not_found`.
+     * @throws ventros.ValidationError: `enum_unknown`, `name_required`, `name_too_long`, `text_control_char`,
+     * `text_too_long`, `url_credentials`, `url_invalid`, `url_not_public`, `url_scheme_unsupported`,
+     * `webhook_contact_filter_unused`, `webhook_event_not_deliverable`, `webhook_event_pattern_invalid`,
+     * `webhook_event_unknown`, `webhook_events_required`, `webhook_header_invalid`, `webhook_header_reserved`,
+     * `webhook_rate_out_of_range`, `webhook_retry_out_of_range`, `webhook_timeout_out_of_range`.
+     */
+    public suspend fun update(
+        id: WebhookId,
+        bodyMode: BodyMode? = null,
+        concurrency: Long? = null,
+        contactEventCategories: List<String>? = null,
+        contactEventTypes: List<String>? = null,
+        contactEvents: Boolean? = null,
+        description: Patch<String?> = Patch.Keep,
+        eventTypes: List<String>? = null,
+        excludeEventTypes: List<String>? = null,
+        headers: Map<String, String>? = null,
+        includeHistorical: Boolean? = null,
+        maxAttempts: Long? = null,
+        name: String? = null,
+        ratePerSecond: Long? = null,
+        timeoutSeconds: Long? = null,
+        url: Url? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Webhook = run(
+            WebhooksUpdate(
+            id,
+            bodyMode,
+            concurrency,
+            contactEventCategories,
+            contactEventTypes,
+            contactEvents,
+            description,
+            eventTypes,
+            excludeEventTypes,
+            headers,
+            includeHistorical,
+            maxAttempts,
+            name,
+            ratePerSecond,
+            timeoutSeconds,
+            url,
+        ),
+            idempotencyKey,
+            expectedVersion,
+        )
+}
+
+/**
  * The collection `channel_types`.
  *
  * Filterable: `code`, `active`, `provider`, `family`, `built_in`.
@@ -4923,4 +5299,5 @@ public open class ProjectCollections internal constructor(engine: Engine, scope:
     public val messages: Messages get() = Messages(engine, scope)
     public val projects: Projects get() = Projects(engine, scope)
     public val sessions: Sessions get() = Sessions(engine, scope)
+    public val webhooks: Webhooks get() = Webhooks(engine, scope)
 }

@@ -2731,6 +2731,254 @@ public data class SessionsUpdate(
 }
 
 /**
+ * Switches the webhook on again. Failures so far are forgotten; what was cancelled is not sent by itself
+ * (`webhooks.replay`).
+ *
+ * As the method `Webhooks.activate`.
+ */
+public data class WebhooksActivate(
+    val id: WebhookId,
+) : Command<Webhook>() {
+    override val operation: String get() = "webhooks.activate"
+
+    override fun decode(json: Any?): Webhook = decodeWebhook(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Makes a webhook: from now on matching events of the project are posted to its address, signed as Standard Webhooks.
+ *
+ * As the method `Webhooks.create`.
+ */
+public data class WebhooksCreate(
+    /** 1 to 100 characters, unique in the project whatever its case. */
+    val name: String,
+    /** `https` and public, on port 443 or 8443, unless the host program allows more; without user and fragment. */
+    val url: Url,
+    /** True unless told. */
+    val active: Boolean? = null,
+    /** `full` unless told. */
+    val bodyMode: BodyMode? = null,
+    /** 1 to 20 at a time; 5 unless told. */
+    val concurrency: Long? = null,
+    /** Categories of entries, or `*`. */
+    val contactEventCategories: List<String>? = null,
+    /** Types of entries, or `*`. When this and the categories are empty, all. */
+    val contactEventTypes: List<String>? = null,
+    /** Also entries of a contact's timeline. */
+    val contactEvents: Boolean? = null,
+    /** At most 500 characters. */
+    val description: String? = null,
+    /**
+     * Types (`contact.created`), prefixes (`contact.*`) or `*`; needed unless `contact_events` is set. Types
+     * `webhook.*` are never delivered, those of the engine (`job.*`, `consumer.*`, `dead_letter.*`, `audit.*`) by their
+     * exact name alone.
+     */
+    val eventTypes: List<String>? = null,
+    /** As `event_types`; wins over them. */
+    val excludeEventTypes: List<String>? = null,
+    /** At most 20, with names of their own. The values are sealed in the vault. */
+    val headers: Map<String, String>? = null,
+    /** Also events about imported history. */
+    val includeHistorical: Boolean? = null,
+    /** 1 to 20; 12 unless told, which covers about 27 hours. */
+    val maxAttempts: Long? = null,
+    /** 1 to 100; 10 unless told. What was not used is kept for a burst of ten times as many, at most 100. */
+    val ratePerSecond: Long? = null,
+    /** `whsec_` and 24 to 64 bytes in base64; a new one is made unless told. */
+    val secret: String? = null,
+    /** 1 to 30; 15 unless told. */
+    val timeoutSeconds: Long? = null,
+) : Command<CreatedWebhook>() {
+    override val operation: String get() = "webhooks.create"
+
+    override fun decode(json: Any?): CreatedWebhook = decodeCreatedWebhook(json)
+
+    override fun toJson(): Any? = fields {
+        put("name", name)
+        put("url", url)
+        given("active", active)
+        given("body_mode", bodyMode)
+        given("concurrency", concurrency)
+        given("contact_event_categories", contactEventCategories)
+        given("contact_event_types", contactEventTypes)
+        given("contact_events", contactEvents)
+        given("description", description)
+        given("event_types", eventTypes)
+        given("exclude_event_types", excludeEventTypes)
+        given("headers", headers)
+        given("include_historical", includeHistorical)
+        given("max_attempts", maxAttempts)
+        given("rate_per_second", ratePerSecond)
+        given("secret", secret)
+        given("timeout_seconds", timeoutSeconds)
+    }
+}
+
+/**
+ * Switches the webhook off. Deliveries that wait are cancelled; events from now on give none.
+ *
+ * As the method `Webhooks.deactivate`.
+ */
+public data class WebhooksDeactivate(
+    val id: WebhookId,
+) : Command<Webhook>() {
+    override val operation: String get() = "webhooks.deactivate"
+
+    override fun decode(json: Any?): Webhook = decodeWebhook(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Deletes the webhook and destroys its secrets. Its deliveries can be looked at until they are too old.
+ *
+ * As the method `Webhooks.delete`.
+ */
+public data class WebhooksDelete(
+    val id: WebhookId,
+) : Command<Webhook>() {
+    override val operation: String get() = "webhooks.delete"
+
+    override fun decode(json: Any?): Webhook = decodeWebhook(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Sends deliveries again, with the same `webhook-id`, so that a receiver can tell that it knows them.
+ *
+ * As the method `Webhooks.replay`.
+ */
+public data class WebhooksReplay(
+    val id: WebhookId,
+    /** 1 to 500 deliveries; instead of a range. */
+    val deliveryIds: List<WebhookDeliveryId>? = null,
+    /** Of the range only these of the types that the webhook wants; as `event_types` of the webhook. */
+    val eventTypes: List<String>? = null,
+    /** The beginning of the range, which is part of it. */
+    val from: Timestamp? = null,
+    /** Of the range only deliveries that ended so. */
+    val status: DeliveryStatus? = null,
+    /** The end of the range, which is not part of it; at most 7 days later. */
+    val until: Timestamp? = null,
+) : Command<ReplayedWebhook>() {
+    override val operation: String get() = "webhooks.replay"
+
+    override fun decode(json: Any?): ReplayedWebhook = decodeReplayedWebhook(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        given("delivery_ids", deliveryIds)
+        given("event_types", eventTypes)
+        given("from", from)
+        given("status", status)
+        given("until", until)
+    }
+}
+
+/**
+ * Signs deliveries with a new key. For a while each carries the signatures of both keys, the new one's first.
+ *
+ * As the method `Webhooks.rotateSecret`.
+ */
+public data class WebhooksRotateSecret(
+    val id: WebhookId,
+    /** How long the old key signs beside it: 0 to 604 800; 86 400 unless told. */
+    val overlapSeconds: Long? = null,
+    /** `whsec_` and 24 to 64 bytes in base64; a new one is made unless told. */
+    val secret: String? = null,
+) : Command<RotatedWebhookSecret>() {
+    override val operation: String get() = "webhooks.rotate_secret"
+
+    override fun decode(json: Any?): RotatedWebhookSecret = decodeRotatedWebhookSecret(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        given("overlap_seconds", overlapSeconds)
+        given("secret", secret)
+    }
+}
+
+/**
+ * Posts a sample event to the webhook once and says how that went. The event has the attribute `test`; the webhook may
+ * be inactive, and what it counts of failures does not change.
+ *
+ * As the method `Webhooks.test`.
+ */
+public data class WebhooksTest(
+    val id: WebhookId,
+    /** The first that the webhook wants, unless told. */
+    val eventType: String? = null,
+) : Command<TestedWebhook>() {
+    override val operation: String get() = "webhooks.test"
+
+    override fun decode(json: Any?): TestedWebhook = decodeTestedWebhook(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        given("event_type", eventType)
+    }
+}
+
+/**
+ * Changes what is given and differs: absent = unchanged. Deliveries that wait go out as the webhook is by then.
+ *
+ * As the method `Webhooks.update`.
+ */
+public data class WebhooksUpdate(
+    val id: WebhookId,
+    val bodyMode: BodyMode? = null,
+    val concurrency: Long? = null,
+    val contactEventCategories: List<String>? = null,
+    val contactEventTypes: List<String>? = null,
+    /** False also takes the filters of entries away. */
+    val contactEvents: Boolean? = null,
+    val description: Patch<String?> = Patch.Keep,
+    /** All of them. */
+    val eventTypes: List<String>? = null,
+    val excludeEventTypes: List<String>? = null,
+    /** All of them, in the place of those before; `{}` takes all away. */
+    val headers: Map<String, String>? = null,
+    val includeHistorical: Boolean? = null,
+    val maxAttempts: Long? = null,
+    val name: String? = null,
+    val ratePerSecond: Long? = null,
+    val timeoutSeconds: Long? = null,
+    val url: Url? = null,
+) : Command<Webhook>() {
+    override val operation: String get() = "webhooks.update"
+
+    override fun decode(json: Any?): Webhook = decodeWebhook(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        given("body_mode", bodyMode)
+        given("concurrency", concurrency)
+        given("contact_event_categories", contactEventCategories)
+        given("contact_event_types", contactEventTypes)
+        given("contact_events", contactEvents)
+        patch("description", description)
+        given("event_types", eventTypes)
+        given("exclude_event_types", excludeEventTypes)
+        given("headers", headers)
+        given("include_historical", includeHistorical)
+        given("max_attempts", maxAttempts)
+        given("name", name)
+        given("rate_per_second", ratePerSecond)
+        given("timeout_seconds", timeoutSeconds)
+        given("url", url)
+    }
+}
+
+/**
  * New channels of this kind may be made again.
  *
  * As the method `SystemChannelTypes.activate`.

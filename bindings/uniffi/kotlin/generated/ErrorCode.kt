@@ -339,6 +339,8 @@ public enum class ErrorCode(private val text: String) {
     GROUPS_NOT_SUPPORTED("groups_not_supported"),
     /** History import is not enabled for this channel. */
     HISTORY_IMPORT_NOT_ENABLED("history_import_not_enabled"),
+    /** The installation was opened without a way to the outside. */
+    HTTP_NOT_CONFIGURED("http_not_configured"),
     /** An id is a UUID, hyphenated or of 32 hex digits. */
     ID_INVALID("id_invalid"),
     /** The all-zero id stands for nothing. */
@@ -697,6 +699,55 @@ public enum class ErrorCode(private val text: String) {
     VERSION_CONFLICT("version_conflict"),
     /** Virtual agents cannot attend. */
     VIRTUAL_AGENTS_CANNOT_ATTEND("virtual_agents_cannot_attend"),
+    /** The webhook is active already. */
+    WEBHOOK_ALREADY_ACTIVE("webhook_already_active"),
+    /** The webhook is inactive already. */
+    WEBHOOK_ALREADY_INACTIVE("webhook_already_inactive"),
+    /** A filter of timeline entries needs contact_events. */
+    WEBHOOK_CONTACT_FILTER_UNUSED("webhook_contact_filter_unused"),
+    /** There is no such delivery. */
+    WEBHOOK_DELIVERY_NOT_FOUND("webhook_delivery_not_found"),
+    /** The event of the delivery is no longer in the log. */
+    WEBHOOK_EVENT_EXPIRED("webhook_event_expired"),
+    /** Events of this type are not delivered. */
+    WEBHOOK_EVENT_NOT_DELIVERABLE("webhook_event_not_deliverable"),
+    /** A pattern is a type, a prefix that ends with '.*', or '*'. */
+    WEBHOOK_EVENT_PATTERN_INVALID("webhook_event_pattern_invalid"),
+    /** There is no such type of event. */
+    WEBHOOK_EVENT_UNKNOWN("webhook_event_unknown"),
+    /** A webhook needs at least one type of event. */
+    WEBHOOK_EVENTS_REQUIRED("webhook_events_required"),
+    /**
+     * A header's name has 1 to 64 letters, digits and '-', its value 1 to 1024 printable ASCII characters; there are at
+     * most 20.
+     */
+    WEBHOOK_HEADER_INVALID("webhook_header_invalid"),
+    /** This header belongs to the delivery itself. */
+    WEBHOOK_HEADER_RESERVED("webhook_header_reserved"),
+    /** The webhook is inactive; activate it first. */
+    WEBHOOK_INACTIVE("webhook_inactive"),
+    /** A project has at most 50 webhooks. */
+    WEBHOOK_LIMIT("webhook_limit"),
+    /** Another webhook of the project has this name. */
+    WEBHOOK_NAME_TAKEN("webhook_name_taken"),
+    /** There is no such webhook. */
+    WEBHOOK_NOT_FOUND("webhook_not_found"),
+    /** There are too many patterns. */
+    WEBHOOK_PATTERN_LIMIT("webhook_pattern_limit"),
+    /** A range to replay ends after it begins and is at most 7 days long. */
+    WEBHOOK_RANGE_INVALID("webhook_range_invalid"),
+    /** A webhook delivers 1 to 100 events per second, 1 to 20 at a time. */
+    WEBHOOK_RATE_OUT_OF_RANGE("webhook_rate_out_of_range"),
+    /** A replay has at most 100000 deliveries. */
+    WEBHOOK_REPLAY_LIMIT("webhook_replay_limit"),
+    /** A delivery has 1 to 20 attempts. */
+    WEBHOOK_RETRY_OUT_OF_RANGE("webhook_retry_out_of_range"),
+    /** A signing key is whsec_ and 24 to 64 bytes in base64. */
+    WEBHOOK_SECRET_INVALID("webhook_secret_invalid"),
+    /** A webhook is tested at most 10 times a minute. */
+    WEBHOOK_TEST_LIMIT("webhook_test_limit"),
+    /** A receiver has 1 to 30 seconds to answer. */
+    WEBHOOK_TIMEOUT_OUT_OF_RANGE("webhook_timeout_out_of_range"),
     /** This is the id of a WhatsApp group, not of a person. */
     WHATSAPP_GROUP_ID("whatsapp_group_id"),
     /** A WhatsApp id is 1 to 20 digits, with or without its domain. */

@@ -5376,6 +5376,242 @@ internal fun decodeUserSuspended(json: Any?): UserSuspended {
     )
 }
 
+/**
+ * The webhook is on again; what it counted of failures is forgotten.
+ *
+ * Of webhook, version 1.
+ */
+public data class WebhookActivated(
+    val active: Boolean,
+) : EventData {
+    public companion object : EventType<WebhookActivated>("webhook.activated")
+}
+
+internal fun decodeWebhookActivated(json: Any?): WebhookActivated {
+    val from = record(json)
+    return WebhookActivated(
+        active = boolean(from["active"]),
+    )
+}
+
+/**
+ * A webhook was made.
+ *
+ * Of webhook, version 1.
+ */
+public data class WebhookCreated(
+    val active: Boolean,
+    val bodyMode: BodyMode,
+    val concurrency: Long,
+    val contactEventCategories: List<String>,
+    val contactEventTypes: List<String>,
+    val contactEvents: Boolean,
+    val createdBy: ActorRef,
+    val description: String? = null,
+    val eventTypes: List<String>,
+    val excludeEventTypes: List<String>,
+    /** Sorted by name. */
+    val headers: List<HeaderSecret>,
+    val includeHistorical: Boolean,
+    val maxAttempts: Long,
+    val name: String,
+    val ratePerSecond: Long,
+    /** The key that deliveries are signed with; it is in the vault. */
+    val secret: SecretRef,
+    val timeoutSeconds: Long,
+    val url: Url,
+) : EventData {
+    public companion object : EventType<WebhookCreated>("webhook.created")
+}
+
+internal fun decodeWebhookCreated(json: Any?): WebhookCreated {
+    val from = record(json)
+    return WebhookCreated(
+        active = boolean(from["active"]),
+        bodyMode = decodeBodyMode(from["body_mode"]),
+        concurrency = long(from["concurrency"]),
+        contactEventCategories = list(from["contact_event_categories"]) { text(it) },
+        contactEventTypes = list(from["contact_event_types"]) { text(it) },
+        contactEvents = boolean(from["contact_events"]),
+        createdBy = decodeActorRef(from["created_by"]),
+        description = from["description"]?.let { text(it) },
+        eventTypes = list(from["event_types"]) { text(it) },
+        excludeEventTypes = list(from["exclude_event_types"]) { text(it) },
+        headers = list(from["headers"]) { decodeHeaderSecret(it) },
+        includeHistorical = boolean(from["include_historical"]),
+        maxAttempts = long(from["max_attempts"]),
+        name = text(from["name"]),
+        ratePerSecond = long(from["rate_per_second"]),
+        secret = decodeSecretRef(from["secret"]),
+        timeoutSeconds = long(from["timeout_seconds"]),
+        url = text(from["url"]),
+    )
+}
+
+/**
+ * The webhook is off, by a person or by itself; deliveries that wait are cancelled.
+ *
+ * Of webhook, version 1.
+ */
+public data class WebhookDeactivated(
+    val active: Boolean,
+    /** Failed attempts in a row. */
+    val consecutiveFailures: Long? = null,
+    val disabledReason: DisabledReason,
+    val failingSince: Timestamp? = null,
+    val lastStatusCode: Long? = null,
+) : EventData {
+    public companion object : EventType<WebhookDeactivated>("webhook.deactivated")
+}
+
+internal fun decodeWebhookDeactivated(json: Any?): WebhookDeactivated {
+    val from = record(json)
+    return WebhookDeactivated(
+        active = boolean(from["active"]),
+        consecutiveFailures = from["consecutive_failures"]?.let { long(it) },
+        disabledReason = decodeDisabledReason(from["disabled_reason"]),
+        failingSince = from["failing_since"]?.let { instant(it) },
+        lastStatusCode = from["last_status_code"]?.let { long(it) },
+    )
+}
+
+/**
+ * The webhook is gone, and its secrets with it; its deliveries stay until they are too old.
+ *
+ * Of webhook, version 1.
+ */
+public data class WebhookDeleted(
+    val deletedAt: Timestamp,
+) : EventData {
+    public companion object : EventType<WebhookDeleted>("webhook.deleted")
+}
+
+internal fun decodeWebhookDeleted(json: Any?): WebhookDeleted {
+    val from = record(json)
+    return WebhookDeleted(
+        deletedAt = instant(from["deleted_at"]),
+    )
+}
+
+/**
+ * A delivery was given up: refused for good, or all attempts used up.
+ *
+ * Of webhook, version 1.
+ */
+public data class WebhookDeliveryExhausted(
+    /** In the cycle that ended. */
+    val attempts: Long,
+    val deliveryId: WebhookDeliveryId,
+    val eventId: EventId,
+    val eventType: String,
+    val lastError: String,
+    val lastStatusCode: Long? = null,
+) : EventData {
+    public companion object : EventType<WebhookDeliveryExhausted>("webhook.delivery.exhausted")
+}
+
+internal fun decodeWebhookDeliveryExhausted(json: Any?): WebhookDeliveryExhausted {
+    val from = record(json)
+    return WebhookDeliveryExhausted(
+        attempts = long(from["attempts"]),
+        deliveryId = WebhookDeliveryId(text(from["delivery_id"])),
+        eventId = EventId(text(from["event_id"])),
+        eventType = text(from["event_type"]),
+        lastError = text(from["last_error"]),
+        lastStatusCode = from["last_status_code"]?.let { long(it) },
+    )
+}
+
+/**
+ * The webhook is half way to being switched off; once per period of failures.
+ *
+ * Of webhook, version 1.
+ */
+public data class WebhookFailing(
+    val consecutiveFailures: Long,
+    val failingSince: Timestamp,
+    /** What went wrong last: `status 500`, `timeout`, `connect`. */
+    val lastError: String,
+) : EventData {
+    public companion object : EventType<WebhookFailing>("webhook.failing")
+}
+
+internal fun decodeWebhookFailing(json: Any?): WebhookFailing {
+    val from = record(json)
+    return WebhookFailing(
+        consecutiveFailures = long(from["consecutive_failures"]),
+        failingSince = instant(from["failing_since"]),
+        lastError = text(from["last_error"]),
+    )
+}
+
+/**
+ * Deliveries were sent again.
+ *
+ * Of webhook, version 1.
+ */
+public data class WebhookReplayed(
+    /** The highest cycle among them; 0 when it is not known yet. */
+    val cycle: Long,
+    val deliveryCount: Long,
+    val from: Timestamp? = null,
+    val until: Timestamp? = null,
+) : EventData {
+    public companion object : EventType<WebhookReplayed>("webhook.replayed")
+}
+
+internal fun decodeWebhookReplayed(json: Any?): WebhookReplayed {
+    val from = record(json)
+    return WebhookReplayed(
+        cycle = long(from["cycle"]),
+        deliveryCount = long(from["delivery_count"]),
+        from = from["from"]?.let { instant(it) },
+        until = from["until"]?.let { instant(it) },
+    )
+}
+
+/**
+ * Deliveries are signed with a new key; the previous one signs beside it for a while.
+ *
+ * Of webhook, version 1.
+ */
+public data class WebhookSecretRotated(
+    val previousSecret: SecretRef? = null,
+    val previousSecretUntil: Timestamp? = null,
+    val secret: SecretRef,
+) : EventData {
+    public companion object : EventType<WebhookSecretRotated>("webhook.secret_rotated")
+}
+
+internal fun decodeWebhookSecretRotated(json: Any?): WebhookSecretRotated {
+    val from = record(json)
+    return WebhookSecretRotated(
+        previousSecret = from["previous_secret"]?.let { decodeSecretRef(it) },
+        previousSecretUntil = from["previous_secret_until"]?.let { instant(it) },
+        secret = decodeSecretRef(from["secret"]),
+    )
+}
+
+/**
+ * Settings changed.
+ *
+ * Of webhook, version 1.
+ */
+public data class WebhookUpdated(
+    val changes: WebhookPatch,
+    val previous: WebhookPatch,
+) : EventData {
+    public companion object : EventType<WebhookUpdated>("webhook.updated")
+}
+
+internal fun decodeWebhookUpdated(json: Any?): WebhookUpdated {
+    val from = record(json)
+    return WebhookUpdated(
+        changes = decodeWebhookPatch(from["changes"]),
+        previous = decodeWebhookPatch(from["previous"]),
+    )
+}
+
 internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "channel.activated" -> decodeChannelActivated(json)
     "channel.activation.failed" -> decodeChannelActivationFailed(json)
@@ -5586,5 +5822,14 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "user.role_changed" -> decodeUserRoleChanged(json)
     "user.settings_changed" -> decodeUserSettingsChanged(json)
     "user.suspended" -> decodeUserSuspended(json)
+    "webhook.activated" -> decodeWebhookActivated(json)
+    "webhook.created" -> decodeWebhookCreated(json)
+    "webhook.deactivated" -> decodeWebhookDeactivated(json)
+    "webhook.deleted" -> decodeWebhookDeleted(json)
+    "webhook.delivery.exhausted" -> decodeWebhookDeliveryExhausted(json)
+    "webhook.failing" -> decodeWebhookFailing(json)
+    "webhook.replayed" -> decodeWebhookReplayed(json)
+    "webhook.secret_rotated" -> decodeWebhookSecretRotated(json)
+    "webhook.updated" -> decodeWebhookUpdated(json)
     else -> CustomEvent(record(json))
 }

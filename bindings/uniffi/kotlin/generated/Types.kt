@@ -199,6 +199,22 @@ public value class UserId(public val value: String) : Wire {
     override fun toString(): String = value
 }
 
+/** The id of one kind of thing; the engine checks it. */
+@JvmInline
+public value class WebhookDeliveryId(public val value: String) : Wire {
+    override fun toJson(): Any? = value
+
+    override fun toString(): String = value
+}
+
+/** The id of one kind of thing; the engine checks it. */
+@JvmInline
+public value class WebhookId(public val value: String) : Wire {
+    override fun toJson(): Any? = value
+
+    override fun toString(): String = value
+}
+
 /** A day of birth: 1990-05-17, or --05-17 without the year. */
 public typealias Birthday = String
 
@@ -389,6 +405,35 @@ public enum class AssignmentStrategy(private val text: String) : Wire {
 internal fun decodeAssignmentStrategy(json: Any?): AssignmentStrategy =
     AssignmentStrategy.entries.find { it.toString() == json } ?: unexpected("AssignmentStrategy", json)
 
+/** What went wrong with an attempt. */
+public enum class AttemptErrorKind(private val text: String) : Wire {
+    /** The address is not of the public net, and the host program does not allow it. */
+    BLOCKED_ADDRESS("blocked_address"),
+    /** The name does not resolve. */
+    DNS("dns"),
+    /** Nobody took the connection. */
+    CONNECT("connect"),
+    /** The encrypted connection could not be made. */
+    TLS("tls"),
+    /** No answer in time. */
+    TIMEOUT("timeout"),
+    /** The receiver pointed elsewhere, where nobody follows. */
+    REDIRECT("redirect"),
+    /** The receiver answered with a failure. */
+    STATUS("status"),
+    /** Whoever was bringing it vanished. */
+    INTERRUPTED("interrupted"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeAttemptErrorKind(json: Any?): AttemptErrorKind =
+    AttemptErrorKind.entries.find { it.toString() == json } ?: unexpected("AttemptErrorKind", json)
+
 /** Who is expected to write next. */
 public enum class Awaiting(private val text: String) : Wire {
     AGENT("agent"),
@@ -404,6 +449,23 @@ public enum class Awaiting(private val text: String) : Wire {
 
 internal fun decodeAwaiting(json: Any?): Awaiting =
     Awaiting.entries.find { it.toString() == json } ?: unexpected("Awaiting", json)
+
+/** What a delivery carries. */
+public enum class BodyMode(private val text: String) : Wire {
+    /** The event with its data. */
+    FULL("full"),
+    /** The event without its data: the receiver reads the aggregate itself. */
+    THIN("thin"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeBodyMode(json: Any?): BodyMode =
+    BodyMode.entries.find { it.toString() == json } ?: unexpected("BodyMode", json)
 
 /** What a person must do to pair the line. */
 public enum class ChallengeKind(private val text: String) : Wire {
@@ -966,6 +1028,48 @@ public enum class CustomSubjectKind(private val text: String) : Wire {
 internal fun decodeCustomSubjectKind(json: Any?): CustomSubjectKind =
     CustomSubjectKind.entries.find { it.toString() == json } ?: unexpected("CustomSubjectKind", json)
 
+/** Why there is a delivery. */
+public enum class DeliveryKind(private val text: String) : Wire {
+    /** An event of the log. */
+    EVENT("event"),
+    /** Somebody tries the webhook out. */
+    TEST("test"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeDeliveryKind(json: Any?): DeliveryKind =
+    DeliveryKind.entries.find { it.toString() == json } ?: unexpected("DeliveryKind", json)
+
+/** How far a delivery is. */
+public enum class DeliveryStatus(private val text: String) : Wire {
+    /** Waits for its time or its turn. */
+    PENDING("pending"),
+    /** Somebody is bringing it. */
+    IN_FLIGHT("in_flight"),
+    /** The receiver took it. */
+    SUCCEEDED("succeeded"),
+    /** The receiver refused it for good. */
+    FAILED("failed"),
+    /** All attempts are used up. */
+    EXHAUSTED("exhausted"),
+    /** The webhook was switched off or deleted before. */
+    CANCELLED("cancelled"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeDeliveryStatus(json: Any?): DeliveryStatus =
+    DeliveryStatus.entries.find { it.toString() == json } ?: unexpected("DeliveryStatus", json)
+
 public enum class Direction(private val text: String) : Wire {
     ASC("asc"),
     DESC("desc"),
@@ -996,6 +1100,25 @@ public enum class Direction2(private val text: String) : Wire {
 
 internal fun decodeDirection2(json: Any?): Direction2 =
     Direction2.entries.find { it.toString() == json } ?: unexpected("Direction2", json)
+
+/** Why a webhook is off. */
+public enum class DisabledReason(private val text: String) : Wire {
+    /** A person switched it off. */
+    MANUAL("manual"),
+    /** It failed for too long, or too often in a row. */
+    FAILING("failing"),
+    /** Its receiver said that it is gone for good (410). */
+    GONE("gone"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeDisabledReason(json: Any?): DisabledReason =
+    DisabledReason.entries.find { it.toString() == json } ?: unexpected("DisabledReason", json)
 
 /** Why two contacts may be one person. */
 public enum class DuplicateReason(private val text: String) : Wire {
@@ -1408,6 +1531,8 @@ public enum class Kind(private val text: String) : Wire {
     SEQUENCE("sequence"),
     SEQUENCE_ENROLLMENT("sequence_enrollment"),
     WEBHOOK("webhook"),
+    WEBHOOK_DELIVERY("webhook_delivery"),
+    WEBHOOK_ENDPOINT("webhook_endpoint"),
     BILLING_ACCOUNT("billing_account"),
     SUBSCRIPTION("subscription"),
     INVOICE("invoice"),
@@ -4777,6 +4902,94 @@ internal fun decodeCreatedChannelAiProcessing(json: Any?): CreatedChannelAiProce
     )
 }
 
+/** A new webhook and its signing key. */
+public data class CreatedWebhook(
+    val active: Boolean,
+    val bodyMode: BodyMode,
+    /** 1 to 20 deliveries at a time. */
+    val concurrency: Long,
+    /** Categories of entries, or `*`. */
+    val contactEventCategories: List<String>,
+    /** Types of entries, or `*`. */
+    val contactEventTypes: List<String>,
+    /** Also events behind entries of a contact's timeline. */
+    val contactEvents: Boolean,
+    val createdAt: Timestamp,
+    val createdBy: ActorRef,
+    val deletedAt: Timestamp?,
+    /** At most 500 characters. */
+    val description: String?,
+    /** Set exactly while it is not active. */
+    val disabledReason: DisabledReason?,
+    /** Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted. */
+    val eventTypes: List<String>,
+    /** Wins over `event_types`. */
+    val excludeEventTypes: List<String>,
+    /** Headers of every delivery, by name. The values are in the vault. */
+    val headers: List<HeaderSecret>,
+    val id: WebhookId,
+    /** Also events about imported history. */
+    val includeHistorical: Boolean,
+    /** 1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51. */
+    val maxAttempts: Long,
+    /** 1 to 100 characters, unique in the project whatever its case. */
+    val name: String,
+    /**
+     * The key that receivers check signatures with, shown here and never again. Null when the call carried an
+     * idempotency key, because the results of such calls are stored: `webhooks.rotate_secret` gives a new one.
+     */
+    val plainSecret: String?,
+    /** Signs beside the new one until `previous_secret_until`. */
+    val previousSecret: SecretRef?,
+    val previousSecretUntil: Timestamp?,
+    val projectId: ProjectId,
+    /** 1 to 100; in a burst ten times as many, at most 100. */
+    val ratePerSecond: Long,
+    val revision: Long,
+    /** The key that deliveries are signed with. It was shown once; the value is in the vault. */
+    val secret: SecretRef,
+    /** 1 to 30. */
+    val timeoutSeconds: Long,
+    val updatedAt: Timestamp,
+    /** `https`, and of the public net unless the host program allows another one. */
+    val url: Url,
+    val version: Long,
+)
+internal fun decodeCreatedWebhook(json: Any?): CreatedWebhook {
+    val from = record(json)
+    return CreatedWebhook(
+        active = boolean(from["active"]),
+        bodyMode = decodeBodyMode(from["body_mode"]),
+        concurrency = long(from["concurrency"]),
+        contactEventCategories = list(from["contact_event_categories"]) { text(it) },
+        contactEventTypes = list(from["contact_event_types"]) { text(it) },
+        contactEvents = boolean(from["contact_events"]),
+        createdAt = instant(from["created_at"]),
+        createdBy = decodeActorRef(from["created_by"]),
+        deletedAt = from["deleted_at"]?.let { instant(it) },
+        description = from["description"]?.let { text(it) },
+        disabledReason = from["disabled_reason"]?.let { decodeDisabledReason(it) },
+        eventTypes = list(from["event_types"]) { text(it) },
+        excludeEventTypes = list(from["exclude_event_types"]) { text(it) },
+        headers = list(from["headers"]) { decodeHeaderSecret(it) },
+        id = WebhookId(text(from["id"])),
+        includeHistorical = boolean(from["include_historical"]),
+        maxAttempts = long(from["max_attempts"]),
+        name = text(from["name"]),
+        plainSecret = from["plain_secret"]?.let { text(it) },
+        previousSecret = from["previous_secret"]?.let { decodeSecretRef(it) },
+        previousSecretUntil = from["previous_secret_until"]?.let { instant(it) },
+        projectId = ProjectId(text(from["project_id"])),
+        ratePerSecond = long(from["rate_per_second"]),
+        revision = long(from["revision"]),
+        secret = decodeSecretRef(from["secret"]),
+        timeoutSeconds = long(from["timeout_seconds"]),
+        updatedAt = instant(from["updated_at"]),
+        url = text(from["url"]),
+        version = long(from["version"]),
+    )
+}
+
 /** A secret that the project needs at an outside service. The secret itself is in the vault. */
 public data class Credential(
     val createdAt: Timestamp,
@@ -4975,6 +5188,37 @@ internal fun decodeDeadLettersChanged(json: Any?): DeadLettersChanged {
     val from = record(json)
     return DeadLettersChanged(
         count = long(from["count"]),
+    )
+}
+
+/** One try to bring a delivery. */
+public data class DeliveryAttempt(
+    val cycle: Long,
+    val durationMs: Long,
+    /** Null when the receiver took it. */
+    val errorKind: AttemptErrorKind?,
+    /** The address that was connected to. */
+    val ip: String?,
+    /** 1 for the first of its cycle. An answer that says "later" (429) is told and not counted. */
+    val n: Long,
+    /** The first 4 KiB of the answer. Values of headers that are secrets are blotted out. */
+    val responseExcerpt: String?,
+    val startedAt: Timestamp,
+    val statusCode: Long?,
+    val urlHost: String,
+)
+internal fun decodeDeliveryAttempt(json: Any?): DeliveryAttempt {
+    val from = record(json)
+    return DeliveryAttempt(
+        cycle = long(from["cycle"]),
+        durationMs = long(from["duration_ms"]),
+        errorKind = from["error_kind"]?.let { decodeAttemptErrorKind(it) },
+        ip = from["ip"]?.let { text(it) },
+        n = long(from["n"]),
+        responseExcerpt = from["response_excerpt"]?.let { text(it) },
+        startedAt = instant(from["started_at"]),
+        statusCode = from["status_code"]?.let { long(it) },
+        urlHost = text(from["url_host"]),
     )
 }
 
@@ -5415,6 +5659,19 @@ public data class GroupParticipant(
         put("identifiers", identifiers)
         given("role", role)
     }
+}
+
+/** A header that goes with every delivery. Its value is in the vault. */
+public data class HeaderSecret(
+    val name: String,
+    val secret: SecretRef,
+)
+internal fun decodeHeaderSecret(json: Any?): HeaderSecret {
+    val from = record(json)
+    return HeaderSecret(
+        name = text(from["name"]),
+        secret = decodeSecretRef(from["secret"]),
+    )
 }
 
 /** An id under which a contact is known. */
@@ -7709,6 +7966,17 @@ internal fun decodeReplayed(json: Any?): Replayed {
     )
 }
 
+/** What is sent again. */
+public data class ReplayedWebhook(
+    val deliveryCount: Long,
+)
+internal fun decodeReplayedWebhook(json: Any?): ReplayedWebhook {
+    val from = record(json)
+    return ReplayedWebhook(
+        deliveryCount = long(from["delivery_count"]),
+    )
+}
+
 /** Why a try failed. */
 public data class ReportedFailure(
     val code: FailureCode,
@@ -7944,6 +8212,91 @@ internal fun decodeRotatedTokenAiProcessing(json: Any?): RotatedTokenAiProcessin
         text = from["text"]?.let { decodeAiProcessingConfig(it) },
         video = from["video"]?.let { decodeAiProcessingConfig(it) },
         voice = from["voice"]?.let { decodeAiProcessingConfig(it) },
+    )
+}
+
+/** A webhook and its new signing key. */
+public data class RotatedWebhookSecret(
+    val active: Boolean,
+    val bodyMode: BodyMode,
+    /** 1 to 20 deliveries at a time. */
+    val concurrency: Long,
+    /** Categories of entries, or `*`. */
+    val contactEventCategories: List<String>,
+    /** Types of entries, or `*`. */
+    val contactEventTypes: List<String>,
+    /** Also events behind entries of a contact's timeline. */
+    val contactEvents: Boolean,
+    val createdAt: Timestamp,
+    val createdBy: ActorRef,
+    val deletedAt: Timestamp?,
+    /** At most 500 characters. */
+    val description: String?,
+    /** Set exactly while it is not active. */
+    val disabledReason: DisabledReason?,
+    /** Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted. */
+    val eventTypes: List<String>,
+    /** Wins over `event_types`. */
+    val excludeEventTypes: List<String>,
+    /** Headers of every delivery, by name. The values are in the vault. */
+    val headers: List<HeaderSecret>,
+    val id: WebhookId,
+    /** Also events about imported history. */
+    val includeHistorical: Boolean,
+    /** 1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51. */
+    val maxAttempts: Long,
+    /** 1 to 100 characters, unique in the project whatever its case. */
+    val name: String,
+    /** The key that receivers check signatures with, shown here and never again. */
+    val plainSecret: String,
+    /** Signs beside the new one until `previous_secret_until`. */
+    val previousSecret: SecretRef?,
+    val previousSecretUntil: Timestamp?,
+    val projectId: ProjectId,
+    /** 1 to 100; in a burst ten times as many, at most 100. */
+    val ratePerSecond: Long,
+    val revision: Long,
+    /** The key that deliveries are signed with. It was shown once; the value is in the vault. */
+    val secret: SecretRef,
+    /** 1 to 30. */
+    val timeoutSeconds: Long,
+    val updatedAt: Timestamp,
+    /** `https`, and of the public net unless the host program allows another one. */
+    val url: Url,
+    val version: Long,
+)
+internal fun decodeRotatedWebhookSecret(json: Any?): RotatedWebhookSecret {
+    val from = record(json)
+    return RotatedWebhookSecret(
+        active = boolean(from["active"]),
+        bodyMode = decodeBodyMode(from["body_mode"]),
+        concurrency = long(from["concurrency"]),
+        contactEventCategories = list(from["contact_event_categories"]) { text(it) },
+        contactEventTypes = list(from["contact_event_types"]) { text(it) },
+        contactEvents = boolean(from["contact_events"]),
+        createdAt = instant(from["created_at"]),
+        createdBy = decodeActorRef(from["created_by"]),
+        deletedAt = from["deleted_at"]?.let { instant(it) },
+        description = from["description"]?.let { text(it) },
+        disabledReason = from["disabled_reason"]?.let { decodeDisabledReason(it) },
+        eventTypes = list(from["event_types"]) { text(it) },
+        excludeEventTypes = list(from["exclude_event_types"]) { text(it) },
+        headers = list(from["headers"]) { decodeHeaderSecret(it) },
+        id = WebhookId(text(from["id"])),
+        includeHistorical = boolean(from["include_historical"]),
+        maxAttempts = long(from["max_attempts"]),
+        name = text(from["name"]),
+        plainSecret = text(from["plain_secret"]),
+        previousSecret = from["previous_secret"]?.let { decodeSecretRef(it) },
+        previousSecretUntil = from["previous_secret_until"]?.let { instant(it) },
+        projectId = ProjectId(text(from["project_id"])),
+        ratePerSecond = long(from["rate_per_second"]),
+        revision = long(from["revision"]),
+        secret = decodeSecretRef(from["secret"]),
+        timeoutSeconds = long(from["timeout_seconds"]),
+        updatedAt = instant(from["updated_at"]),
+        url = text(from["url"]),
+        version = long(from["version"]),
     )
 }
 
@@ -8263,6 +8616,43 @@ internal fun decodeTemplateRef(json: Any?): TemplateRef {
     )
 }
 
+/** How a test went. */
+public data class TestedWebhook(
+    val cycle: Long,
+    val deliveryId: WebhookDeliveryId,
+    val durationMs: Long,
+    /** Null when the receiver took it. */
+    val errorKind: AttemptErrorKind?,
+    val eventType: String,
+    /** The address that was connected to. */
+    val ip: String?,
+    /** 1 for the first of its cycle. An answer that says "later" (429) is told and not counted. */
+    val n: Long,
+    /** The first 4 KiB of the answer. Values of headers that are secrets are blotted out. */
+    val responseExcerpt: String?,
+    val startedAt: Timestamp,
+    val statusCode: Long?,
+    val succeeded: Boolean,
+    val urlHost: String,
+)
+internal fun decodeTestedWebhook(json: Any?): TestedWebhook {
+    val from = record(json)
+    return TestedWebhook(
+        cycle = long(from["cycle"]),
+        deliveryId = WebhookDeliveryId(text(from["delivery_id"])),
+        durationMs = long(from["duration_ms"]),
+        errorKind = from["error_kind"]?.let { decodeAttemptErrorKind(it) },
+        eventType = text(from["event_type"]),
+        ip = from["ip"]?.let { text(it) },
+        n = long(from["n"]),
+        responseExcerpt = from["response_excerpt"]?.let { text(it) },
+        startedAt = instant(from["started_at"]),
+        statusCode = from["status_code"]?.let { long(it) },
+        succeeded = boolean(from["succeeded"]),
+        urlHost = text(from["url_host"]),
+    )
+}
+
 /** A session with its messages. */
 public data class ThreadSession(
     /** Oldest first. */
@@ -8486,6 +8876,426 @@ internal fun decodeVerifyReport(json: Any?): VerifyReport {
     )
 }
 
+/** An address of an outside system to which events of the project are posted. */
+public data class Webhook(
+    val active: Boolean,
+    val bodyMode: BodyMode,
+    /** 1 to 20 deliveries at a time. */
+    val concurrency: Long,
+    /** Categories of entries, or `*`. */
+    val contactEventCategories: List<String>,
+    /** Types of entries, or `*`. */
+    val contactEventTypes: List<String>,
+    /** Also events behind entries of a contact's timeline. */
+    val contactEvents: Boolean,
+    val createdAt: Timestamp,
+    val createdBy: ActorRef,
+    val deletedAt: Timestamp?,
+    /** At most 500 characters. */
+    val description: String?,
+    /** Set exactly while it is not active. */
+    val disabledReason: DisabledReason?,
+    /** Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted. */
+    val eventTypes: List<String>,
+    /** Wins over `event_types`. */
+    val excludeEventTypes: List<String>,
+    /** Headers of every delivery, by name. The values are in the vault. */
+    val headers: List<HeaderSecret>,
+    val id: WebhookId,
+    /** Also events about imported history. */
+    val includeHistorical: Boolean,
+    /** 1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51. */
+    val maxAttempts: Long,
+    /** 1 to 100 characters, unique in the project whatever its case. */
+    val name: String,
+    /** Signs beside the new one until `previous_secret_until`. */
+    val previousSecret: SecretRef?,
+    val previousSecretUntil: Timestamp?,
+    val projectId: ProjectId,
+    /** 1 to 100; in a burst ten times as many, at most 100. */
+    val ratePerSecond: Long,
+    val revision: Long,
+    /** The key that deliveries are signed with. It was shown once; the value is in the vault. */
+    val secret: SecretRef,
+    /** 1 to 30. */
+    val timeoutSeconds: Long,
+    val updatedAt: Timestamp,
+    /** `https`, and of the public net unless the host program allows another one. */
+    val url: Url,
+    val version: Long,
+)
+internal fun decodeWebhook(json: Any?): Webhook {
+    val from = record(json)
+    return Webhook(
+        active = boolean(from["active"]),
+        bodyMode = decodeBodyMode(from["body_mode"]),
+        concurrency = long(from["concurrency"]),
+        contactEventCategories = list(from["contact_event_categories"]) { text(it) },
+        contactEventTypes = list(from["contact_event_types"]) { text(it) },
+        contactEvents = boolean(from["contact_events"]),
+        createdAt = instant(from["created_at"]),
+        createdBy = decodeActorRef(from["created_by"]),
+        deletedAt = from["deleted_at"]?.let { instant(it) },
+        description = from["description"]?.let { text(it) },
+        disabledReason = from["disabled_reason"]?.let { decodeDisabledReason(it) },
+        eventTypes = list(from["event_types"]) { text(it) },
+        excludeEventTypes = list(from["exclude_event_types"]) { text(it) },
+        headers = list(from["headers"]) { decodeHeaderSecret(it) },
+        id = WebhookId(text(from["id"])),
+        includeHistorical = boolean(from["include_historical"]),
+        maxAttempts = long(from["max_attempts"]),
+        name = text(from["name"]),
+        previousSecret = from["previous_secret"]?.let { decodeSecretRef(it) },
+        previousSecretUntil = from["previous_secret_until"]?.let { instant(it) },
+        projectId = ProjectId(text(from["project_id"])),
+        ratePerSecond = long(from["rate_per_second"]),
+        revision = long(from["revision"]),
+        secret = decodeSecretRef(from["secret"]),
+        timeoutSeconds = long(from["timeout_seconds"]),
+        updatedAt = instant(from["updated_at"]),
+        url = text(from["url"]),
+        version = long(from["version"]),
+    )
+}
+
+/** One event on its way to one webhook, with its attempts. */
+public data class WebhookDelivery(
+    /** Attempts of this cycle that count. */
+    val attemptCount: Long,
+    /** The last 20. */
+    val attempts: List<DeliveryAttempt>,
+    /** Of the last body that was sent, in hexadecimal. */
+    val bodySha256: String?,
+    val bodySize: Long?,
+    val completedAt: Timestamp?,
+    val createdAt: Timestamp,
+    /** 1, and one more for every replay. */
+    val cycle: Long,
+    val cycleStartedAt: Timestamp,
+    /** Of a test, an id of its own. */
+    val eventId: EventId,
+    /** Its number in the project's log; 0 of a test. */
+    val eventSeq: Long,
+    val eventType: String,
+    /** Its turn in the webhook's rate has come, so that it takes no other one. */
+    val hasTurn: Boolean,
+    /** Since when it waits for its project to be active again. */
+    val heldSince: Timestamp?,
+    val id: WebhookDeliveryId,
+    val kind: DeliveryKind,
+    /** Since when the receiver answers nothing but "later" (429). */
+    val limitedSince: Timestamp?,
+    /** When it goes out next, at the earliest; null when nothing more happens by itself. */
+    val nextAttemptAt: Timestamp?,
+    val projectId: ProjectId,
+    val revision: Long,
+    /** When the running attempt began. */
+    val startedAt: Timestamp?,
+    val status: DeliveryStatus,
+    val updatedAt: Timestamp,
+    val version: Long,
+    val webhookId: WebhookId,
+    /** The header `webhook-id`, the same for every attempt and every replay. */
+    val webhookMessageId: String,
+)
+internal fun decodeWebhookDelivery(json: Any?): WebhookDelivery {
+    val from = record(json)
+    return WebhookDelivery(
+        attemptCount = long(from["attempt_count"]),
+        attempts = list(from["attempts"]) { decodeDeliveryAttempt(it) },
+        bodySha256 = from["body_sha256"]?.let { text(it) },
+        bodySize = from["body_size"]?.let { long(it) },
+        completedAt = from["completed_at"]?.let { instant(it) },
+        createdAt = instant(from["created_at"]),
+        cycle = long(from["cycle"]),
+        cycleStartedAt = instant(from["cycle_started_at"]),
+        eventId = EventId(text(from["event_id"])),
+        eventSeq = long(from["event_seq"]),
+        eventType = text(from["event_type"]),
+        hasTurn = boolean(from["has_turn"]),
+        heldSince = from["held_since"]?.let { instant(it) },
+        id = WebhookDeliveryId(text(from["id"])),
+        kind = decodeDeliveryKind(from["kind"]),
+        limitedSince = from["limited_since"]?.let { instant(it) },
+        nextAttemptAt = from["next_attempt_at"]?.let { instant(it) },
+        projectId = ProjectId(text(from["project_id"])),
+        revision = long(from["revision"]),
+        startedAt = from["started_at"]?.let { instant(it) },
+        status = decodeDeliveryStatus(from["status"]),
+        updatedAt = instant(from["updated_at"]),
+        version = long(from["version"]),
+        webhookId = WebhookId(text(from["webhook_id"])),
+        webhookMessageId = text(from["webhook_message_id"]),
+    )
+}
+
+/** A delivery with what is sent. */
+public data class WebhookDeliveryDetails(
+    /** Attempts of this cycle that count. */
+    val attemptCount: Long,
+    /** The last 20. */
+    val attempts: List<DeliveryAttempt>,
+    /**
+     * As it would be sent now; null when the webhook is deleted, or the event is no longer in the log. Of a test it is
+     * not kept.
+     */
+    val body: Map<String, Any?>?,
+    /** Of the last body that was sent, in hexadecimal. */
+    val bodySha256: String?,
+    val bodySize: Long?,
+    val completedAt: Timestamp?,
+    val createdAt: Timestamp,
+    /** 1, and one more for every replay. */
+    val cycle: Long,
+    val cycleStartedAt: Timestamp,
+    /** Of a test, an id of its own. */
+    val eventId: EventId,
+    /** Its number in the project's log; 0 of a test. */
+    val eventSeq: Long,
+    val eventType: String,
+    /** Its turn in the webhook's rate has come, so that it takes no other one. */
+    val hasTurn: Boolean,
+    /** Since when it waits for its project to be active again. */
+    val heldSince: Timestamp?,
+    val id: WebhookDeliveryId,
+    val kind: DeliveryKind,
+    /** Since when the receiver answers nothing but "later" (429). */
+    val limitedSince: Timestamp?,
+    /** When it goes out next, at the earliest; null when nothing more happens by itself. */
+    val nextAttemptAt: Timestamp?,
+    val projectId: ProjectId,
+    val revision: Long,
+    /** When the running attempt began. */
+    val startedAt: Timestamp?,
+    val status: DeliveryStatus,
+    val updatedAt: Timestamp,
+    val version: Long,
+    val webhookId: WebhookId,
+    /** The header `webhook-id`, the same for every attempt and every replay. */
+    val webhookMessageId: String,
+)
+internal fun decodeWebhookDeliveryDetails(json: Any?): WebhookDeliveryDetails {
+    val from = record(json)
+    return WebhookDeliveryDetails(
+        attemptCount = long(from["attempt_count"]),
+        attempts = list(from["attempts"]) { decodeDeliveryAttempt(it) },
+        body = from["body"]?.let { record(it) },
+        bodySha256 = from["body_sha256"]?.let { text(it) },
+        bodySize = from["body_size"]?.let { long(it) },
+        completedAt = from["completed_at"]?.let { instant(it) },
+        createdAt = instant(from["created_at"]),
+        cycle = long(from["cycle"]),
+        cycleStartedAt = instant(from["cycle_started_at"]),
+        eventId = EventId(text(from["event_id"])),
+        eventSeq = long(from["event_seq"]),
+        eventType = text(from["event_type"]),
+        hasTurn = boolean(from["has_turn"]),
+        heldSince = from["held_since"]?.let { instant(it) },
+        id = WebhookDeliveryId(text(from["id"])),
+        kind = decodeDeliveryKind(from["kind"]),
+        limitedSince = from["limited_since"]?.let { instant(it) },
+        nextAttemptAt = from["next_attempt_at"]?.let { instant(it) },
+        projectId = ProjectId(text(from["project_id"])),
+        revision = long(from["revision"]),
+        startedAt = from["started_at"]?.let { instant(it) },
+        status = decodeDeliveryStatus(from["status"]),
+        updatedAt = instant(from["updated_at"]),
+        version = long(from["version"]),
+        webhookId = WebhookId(text(from["webhook_id"])),
+        webhookMessageId = text(from["webhook_message_id"]),
+    )
+}
+
+/** A webhook with how its receiver does. */
+public data class WebhookDetails(
+    val active: Boolean,
+    val bodyMode: BodyMode,
+    /** 1 to 20 deliveries at a time. */
+    val concurrency: Long,
+    /** Categories of entries, or `*`. */
+    val contactEventCategories: List<String>,
+    /** Types of entries, or `*`. */
+    val contactEventTypes: List<String>,
+    /** Also events behind entries of a contact's timeline. */
+    val contactEvents: Boolean,
+    val createdAt: Timestamp,
+    val createdBy: ActorRef,
+    val deletedAt: Timestamp?,
+    /** At most 500 characters. */
+    val description: String?,
+    /** Set exactly while it is not active. */
+    val disabledReason: DisabledReason?,
+    /** Null until the webhook has heard of its first event. */
+    val endpoint: WebhookEndpoint?,
+    /** Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted. */
+    val eventTypes: List<String>,
+    /** Wins over `event_types`. */
+    val excludeEventTypes: List<String>,
+    /** Headers of every delivery, by name. The values are in the vault. */
+    val headers: List<HeaderSecret>,
+    val id: WebhookId,
+    /** Also events about imported history. */
+    val includeHistorical: Boolean,
+    /** 1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51. */
+    val maxAttempts: Long,
+    /** 1 to 100 characters, unique in the project whatever its case. */
+    val name: String,
+    /** Signs beside the new one until `previous_secret_until`. */
+    val previousSecret: SecretRef?,
+    val previousSecretUntil: Timestamp?,
+    val projectId: ProjectId,
+    /** 1 to 100; in a burst ten times as many, at most 100. */
+    val ratePerSecond: Long,
+    val revision: Long,
+    /** The key that deliveries are signed with. It was shown once; the value is in the vault. */
+    val secret: SecretRef,
+    /** 1 to 30. */
+    val timeoutSeconds: Long,
+    val updatedAt: Timestamp,
+    /** `https`, and of the public net unless the host program allows another one. */
+    val url: Url,
+    val version: Long,
+)
+internal fun decodeWebhookDetails(json: Any?): WebhookDetails {
+    val from = record(json)
+    return WebhookDetails(
+        active = boolean(from["active"]),
+        bodyMode = decodeBodyMode(from["body_mode"]),
+        concurrency = long(from["concurrency"]),
+        contactEventCategories = list(from["contact_event_categories"]) { text(it) },
+        contactEventTypes = list(from["contact_event_types"]) { text(it) },
+        contactEvents = boolean(from["contact_events"]),
+        createdAt = instant(from["created_at"]),
+        createdBy = decodeActorRef(from["created_by"]),
+        deletedAt = from["deleted_at"]?.let { instant(it) },
+        description = from["description"]?.let { text(it) },
+        disabledReason = from["disabled_reason"]?.let { decodeDisabledReason(it) },
+        endpoint = from["endpoint"]?.let { decodeWebhookEndpoint(it) },
+        eventTypes = list(from["event_types"]) { text(it) },
+        excludeEventTypes = list(from["exclude_event_types"]) { text(it) },
+        headers = list(from["headers"]) { decodeHeaderSecret(it) },
+        id = WebhookId(text(from["id"])),
+        includeHistorical = boolean(from["include_historical"]),
+        maxAttempts = long(from["max_attempts"]),
+        name = text(from["name"]),
+        previousSecret = from["previous_secret"]?.let { decodeSecretRef(it) },
+        previousSecretUntil = from["previous_secret_until"]?.let { instant(it) },
+        projectId = ProjectId(text(from["project_id"])),
+        ratePerSecond = long(from["rate_per_second"]),
+        revision = long(from["revision"]),
+        secret = decodeSecretRef(from["secret"]),
+        timeoutSeconds = long(from["timeout_seconds"]),
+        updatedAt = instant(from["updated_at"]),
+        url = text(from["url"]),
+        version = long(from["version"]),
+    )
+}
+
+/** How a webhook's receiver does. */
+public data class WebhookEndpoint(
+    /** Failed attempts in a row. */
+    val consecutiveFailures: Long,
+    val createdAt: Timestamp,
+    /** When the first of them failed. */
+    val failingSince: Timestamp?,
+    /** Attempts that failed. */
+    val failureCount: Long,
+    /** Deliveries in a row that were given up. */
+    val givenUpInARow: Long,
+    /** The webhook's own. */
+    val id: WebhookId,
+    /** What is being brought, and when it counts as lost. */
+    val inFlight: Map<String, Timestamp>,
+    /** The warning of this period of failures has been given. */
+    val isWarned: Boolean,
+    val lastFailureAt: Timestamp?,
+    val lastStatusCode: Long?,
+    val lastSuccessAt: Timestamp?,
+    val lastTriggeredAt: Timestamp?,
+    /**
+     * Events up to and including this number of the log have been looked at; none of them becomes a delivery by itself
+     * again.
+     */
+    val matchedSeq: Long,
+    /** Of answers, with the last ones weighing most. */
+    val meanLatencyMs: Long?,
+    val projectId: ProjectId,
+    /** From when on the rate is free again. */
+    val rateFreeAt: Timestamp?,
+    val revision: Long,
+    /** Attempts that succeeded. */
+    val successCount: Long,
+    /** Nothing goes out before. */
+    val throttledUntil: Timestamp?,
+    val updatedAt: Timestamp,
+    val version: Long,
+)
+internal fun decodeWebhookEndpoint(json: Any?): WebhookEndpoint {
+    val from = record(json)
+    return WebhookEndpoint(
+        consecutiveFailures = long(from["consecutive_failures"]),
+        createdAt = instant(from["created_at"]),
+        failingSince = from["failing_since"]?.let { instant(it) },
+        failureCount = long(from["failure_count"]),
+        givenUpInARow = long(from["given_up_in_a_row"]),
+        id = WebhookId(text(from["id"])),
+        inFlight = map(from["in_flight"]) { instant(it) },
+        isWarned = boolean(from["is_warned"]),
+        lastFailureAt = from["last_failure_at"]?.let { instant(it) },
+        lastStatusCode = from["last_status_code"]?.let { long(it) },
+        lastSuccessAt = from["last_success_at"]?.let { instant(it) },
+        lastTriggeredAt = from["last_triggered_at"]?.let { instant(it) },
+        matchedSeq = long(from["matched_seq"]),
+        meanLatencyMs = from["mean_latency_ms"]?.let { long(it) },
+        projectId = ProjectId(text(from["project_id"])),
+        rateFreeAt = from["rate_free_at"]?.let { instant(it) },
+        revision = long(from["revision"]),
+        successCount = long(from["success_count"]),
+        throttledUntil = from["throttled_until"]?.let { instant(it) },
+        updatedAt = instant(from["updated_at"]),
+        version = long(from["version"]),
+    )
+}
+
+/** Settings of a webhook; absent = not touched. */
+public data class WebhookPatch(
+    val bodyMode: BodyMode? = null,
+    val concurrency: Long? = null,
+    val contactEventCategories: List<String>? = null,
+    val contactEventTypes: List<String>? = null,
+    val contactEvents: Boolean? = null,
+    val description: Patch<String?> = Patch.Keep,
+    val eventTypes: List<String>? = null,
+    val excludeEventTypes: List<String>? = null,
+    val headers: List<HeaderSecret>? = null,
+    val includeHistorical: Boolean? = null,
+    val maxAttempts: Long? = null,
+    val name: String? = null,
+    val ratePerSecond: Long? = null,
+    val timeoutSeconds: Long? = null,
+    val url: Url? = null,
+)
+internal fun decodeWebhookPatch(json: Any?): WebhookPatch {
+    val from = record(json)
+    return WebhookPatch(
+        bodyMode = from["body_mode"]?.let { decodeBodyMode(it) },
+        concurrency = from["concurrency"]?.let { long(it) },
+        contactEventCategories = from["contact_event_categories"]?.let { list(it) { text(it) } },
+        contactEventTypes = from["contact_event_types"]?.let { list(it) { text(it) } },
+        contactEvents = from["contact_events"]?.let { boolean(it) },
+        description = patch(from, "description") { it?.let { text(it) } },
+        eventTypes = from["event_types"]?.let { list(it) { text(it) } },
+        excludeEventTypes = from["exclude_event_types"]?.let { list(it) { text(it) } },
+        headers = from["headers"]?.let { list(it) { decodeHeaderSecret(it) } },
+        includeHistorical = from["include_historical"]?.let { boolean(it) },
+        maxAttempts = from["max_attempts"]?.let { long(it) },
+        name = from["name"]?.let { text(it) },
+        ratePerSecond = from["rate_per_second"]?.let { long(it) },
+        timeoutSeconds = from["timeout_seconds"]?.let { long(it) },
+        url = from["url"]?.let { text(it) },
+    )
+}
+
 /** What to answer to the provider. */
 public data class WebhookReply(
     val body: String,
@@ -8496,6 +9306,39 @@ internal fun decodeWebhookReply(json: Any?): WebhookReply {
     return WebhookReply(
         body = text(from["body"]),
         status = long(from["status"]),
+    )
+}
+
+/** Deliveries of a webhook in figures. */
+public data class WebhookStats(
+    /** What waits or is being brought now, also of earlier times. */
+    val backlog: Long,
+    /** Attempts by the status that the receiver answered, or by what else went wrong. */
+    val byAnswer: Map<String, Long>,
+    /** Deliveries that were looked at, by status. */
+    val byStatus: Map<String, Long>,
+    /** There are more deliveries than were looked at. */
+    val hasMore: Boolean,
+    /** Half of the attempts that were answered took no longer. */
+    val latencyP50Ms: Long?,
+    /** All but a twentieth of them took no longer. */
+    val latencyP95Ms: Long?,
+    /** Since when the oldest of them waits. */
+    val oldestPendingAt: Timestamp?,
+    /** Of deliveries that have ended, from 0 to 1; null when none has. */
+    val successRate: Double?,
+)
+internal fun decodeWebhookStats(json: Any?): WebhookStats {
+    val from = record(json)
+    return WebhookStats(
+        backlog = long(from["backlog"]),
+        byAnswer = map(from["by_answer"]) { long(it) },
+        byStatus = map(from["by_status"]) { long(it) },
+        hasMore = boolean(from["has_more"]),
+        latencyP50Ms = from["latency_p50_ms"]?.let { long(it) },
+        latencyP95Ms = from["latency_p95_ms"]?.let { long(it) },
+        oldestPendingAt = from["oldest_pending_at"]?.let { instant(it) },
+        successRate = from["success_rate"]?.let { double(it) },
     )
 }
 

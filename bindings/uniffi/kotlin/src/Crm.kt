@@ -71,6 +71,10 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
          * `credentials.rotateKeys` has sealed everything under [encryptionKey].
          * @param seed For tests, beside a manual clock: ids and secrets depend on it alone, so that the same calls give the
          * same results. Whoever knows it can guess every secret.
+         * @param http Whether calls to the outside are made, such as those of webhooks. Otherwise they wait.
+         * @param privateHosts Hosts outside the public net that may be called although somebody else named them, such as
+         * `n8n.internal` or `10.0.0.5:5678`.
+         * @param allowHttp Allows addresses without TLS, for development.
          * @param callbacks Where handlers run.
          * @param onError Hears of failing callbacks and subscriptions; without it each is a warning of the logger `ventros`.
          */
@@ -82,6 +86,9 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
             encryptionKey: ByteArray? = null,
             oldEncryptionKeys: List<ByteArray> = emptyList(),
             seed: Long? = null,
+            http: Boolean = true,
+            privateHosts: List<String> = emptyList(),
+            allowHttp: Boolean = false,
             callbacks: CoroutineContext = Dispatchers.Default,
             onError: ((Throwable, CallbackFailure) -> Unit)? = null,
         ): Crm {
@@ -93,6 +100,9 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
                         given("old_encryption_keys", oldEncryptionKeys.map { Base64.getEncoder().encodeToString(it) })
                     }
                     given("seed", seed)
+                    put("http", http)
+                    put("private_hosts", privateHosts)
+                    put("allow_http", allowHttp)
                 },
             )
             val engine = withContext(NonCancellable + Dispatchers.IO) {

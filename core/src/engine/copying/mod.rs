@@ -7,7 +7,6 @@
 mod note;
 mod tally;
 
-use crate::catalogue::AGGREGATES;
 use crate::kernel::{Error, ErrorCode, Result};
 use crate::storage::{CopyStep, Section, Storage, StoredRow, Table};
 use futures_util::future::join;
@@ -82,8 +81,7 @@ pub type CopyListener<'l> = dyn FnMut(&CopyProgress) -> ControlFlow<()> + Send +
 /// `copy_unfinished` when the source is itself a copy that was interrupted; `store_locked` when another copy into the target is under
 /// way; `cancelled` when the listener broke it off.
 pub async fn copy(source: &dyn Storage, target: &dyn Storage, listener: &mut CopyListener<'_>) -> Result<CopyReport> {
-    let tables: Vec<Table> = AGGREGATES.iter().map(|aggregate| (aggregate.table)()).collect();
-    copy_tables(source, target, &tables, PAGE, listener).await
+    copy_tables(source, target, &crate::catalogue::tables(), PAGE, listener).await
 }
 
 /// As [`copy`], of the snapshots of these tables and in pages of this size; for tests of adapters.

@@ -3047,6 +3047,277 @@ class sessions:
         )
 
 
+class webhooks:
+    """Commands of the collection `webhooks`."""
+
+    @staticmethod
+    def activate(
+        id: t.WebhookId,
+    ) -> Command[t.Webhook]:
+        """Switches the webhook on again. Failures so far are forgotten; what was cancelled is not sent by itself (`webhooks.replay`).
+
+        Permission: webhooks.manage.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict, webhook_already_active, webhook_not_found.
+        """
+        return Command(
+            "webhooks.activate",
+            {
+                "id": id,
+            },
+            t.Webhook,
+        )
+
+    @staticmethod
+    def create(
+        *,
+        name: str,
+        url: t.Url,
+        active: bool | None = None,
+        body_mode: t.BodyMode | None = None,
+        concurrency: int | None = None,
+        contact_event_categories: Sequence[str] | None = None,
+        contact_event_types: Sequence[str] | None = None,
+        contact_events: bool | None = None,
+        description: str | None = None,
+        event_types: Sequence[str] | None = None,
+        exclude_event_types: Sequence[str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        include_historical: bool | None = None,
+        max_attempts: int | None = None,
+        rate_per_second: int | None = None,
+        secret: str | None = None,
+        timeout_seconds: int | None = None,
+    ) -> Command[t.CreatedWebhook]:
+        """Makes a webhook: from now on matching events of the project are posted to its address, signed as Standard Webhooks.
+
+        Needs a vault for its secrets. Deliveries of one aggregate come in order: one that fails holds back later ones of the same aggregate
+        until it succeeds or is given up.
+
+        Args:
+            active: True unless told.
+            body_mode: `full` unless told.
+            concurrency: 1 to 20 at a time; 5 unless told.
+            contact_event_categories: Categories of entries, or `*`.
+            contact_event_types: Types of entries, or `*`. When this and the categories are empty, all.
+            contact_events: Also entries of a contact's timeline.
+            description: At most 500 characters.
+            event_types: Types (`contact.created`), prefixes (`contact.*`) or `*`; needed unless `contact_events` is set. Types `webhook.*` are never
+                delivered, those of the engine (`job.*`, `consumer.*`, `dead_letter.*`, `audit.*`) by their exact name alone.
+            exclude_event_types: As `event_types`; wins over them.
+            headers: At most 20, with names of their own. The values are sealed in the vault.
+            include_historical: Also events about imported history.
+            max_attempts: 1 to 20; 12 unless told, which covers about 27 hours.
+            name: 1 to 100 characters, unique in the project whatever its case.
+            rate_per_second: 1 to 100; 10 unless told. What was not used is kept for a burst of ten times as many, at most 100.
+            secret: `whsec_` and 24 to 64 bytes in base64; a new one is made unless told.
+            timeout_seconds: 1 to 30; 15 unless told.
+            url: `https` and public, on port 443 or 8443, unless the host program allows more; without user and fragment.
+
+        Permission: webhooks.manage.
+        Errors: encryption_key_not_found, encryption_not_configured, enum_unknown, idempotency_key_reused, name_required, name_too_long, permission_denied, project_inactive, project_not_found, project_suspended, secret_tampered, text_control_char, text_too_long, url_credentials, url_invalid, url_not_public, url_scheme_unsupported, version_conflict, webhook_contact_filter_unused, webhook_event_not_deliverable, webhook_event_pattern_invalid, webhook_event_unknown, webhook_events_required, webhook_header_invalid, webhook_header_reserved, webhook_limit, webhook_name_taken, webhook_pattern_limit, webhook_rate_out_of_range, webhook_retry_out_of_range, webhook_secret_invalid, webhook_timeout_out_of_range.
+        """
+        return Command(
+            "webhooks.create",
+            {
+                "name": name,
+                "url": url,
+                "active": given(active),
+                "body_mode": given(body_mode),
+                "concurrency": given(concurrency),
+                "contact_event_categories": given(contact_event_categories),
+                "contact_event_types": given(contact_event_types),
+                "contact_events": given(contact_events),
+                "description": given(description),
+                "event_types": given(event_types),
+                "exclude_event_types": given(exclude_event_types),
+                "headers": given(headers),
+                "include_historical": given(include_historical),
+                "max_attempts": given(max_attempts),
+                "rate_per_second": given(rate_per_second),
+                "secret": given(secret),
+                "timeout_seconds": given(timeout_seconds),
+            },
+            t.CreatedWebhook,
+        )
+
+    @staticmethod
+    def deactivate(
+        id: t.WebhookId,
+    ) -> Command[t.Webhook]:
+        """Switches the webhook off. Deliveries that wait are cancelled; events from now on give none.
+
+        Permission: webhooks.manage.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict, webhook_already_inactive, webhook_not_found.
+        """
+        return Command(
+            "webhooks.deactivate",
+            {
+                "id": id,
+            },
+            t.Webhook,
+        )
+
+    @staticmethod
+    def delete(
+        id: t.WebhookId,
+    ) -> Command[t.Webhook]:
+        """Deletes the webhook and destroys its secrets. Its deliveries can be looked at until they are too old.
+
+        Permission: webhooks.manage.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict, webhook_not_found.
+        """
+        return Command(
+            "webhooks.delete",
+            {
+                "id": id,
+            },
+            t.Webhook,
+        )
+
+    @staticmethod
+    def replay(
+        id: t.WebhookId,
+        *,
+        delivery_ids: Sequence[t.WebhookDeliveryId] | None = None,
+        event_types: Sequence[str] | None = None,
+        from_: t.Timestamp | None = None,
+        status: t.DeliveryStatus | None = None,
+        until: t.Timestamp | None = None,
+    ) -> Command[t.ReplayedWebhook]:
+        """Sends deliveries again, with the same `webhook-id`, so that a receiver can tell that it knows them.
+
+        Either named ones, or those of all events that were recorded in a range of time; of the latter also events that have no delivery
+        yet, for example from before the webhook was made. What still waits is left alone.
+
+        Args:
+            delivery_ids: 1 to 500 deliveries; instead of a range.
+            event_types: Of the range only these of the types that the webhook wants; as `event_types` of the webhook.
+            from_: The beginning of the range, which is part of it.
+            status: Of the range only deliveries that ended so.
+            until: The end of the range, which is not part of it; at most 7 days later.
+
+        Permission: webhooks.manage.
+        Errors: batch_too_large, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict, webhook_delivery_not_found, webhook_event_expired, webhook_event_not_deliverable, webhook_event_pattern_invalid, webhook_event_unknown, webhook_inactive, webhook_not_found, webhook_pattern_limit, webhook_range_invalid, webhook_replay_limit.
+        """
+        return Command(
+            "webhooks.replay",
+            {
+                "id": id,
+                "delivery_ids": given(delivery_ids),
+                "event_types": given(event_types),
+                "from": given(from_),
+                "status": given(status),
+                "until": given(until),
+            },
+            t.ReplayedWebhook,
+        )
+
+    @staticmethod
+    def rotate_secret(
+        id: t.WebhookId,
+        *,
+        overlap_seconds: int | None = None,
+        secret: str | None = None,
+    ) -> Command[t.RotatedWebhookSecret]:
+        """Signs deliveries with a new key. For a while each carries the signatures of both keys, the new one's first.
+
+        Args:
+            overlap_seconds: How long the old key signs beside it: 0 to 604 800; 86 400 unless told.
+            secret: `whsec_` and 24 to 64 bytes in base64; a new one is made unless told.
+
+        Permission: webhooks.manage.
+        Errors: encryption_key_not_found, encryption_not_configured, idempotency_key_reused, input_invalid, permission_denied, project_inactive, project_not_found, project_suspended, secret_tampered, value_out_of_range, version_conflict, webhook_not_found, webhook_secret_invalid.
+        """
+        return Command(
+            "webhooks.rotate_secret",
+            {
+                "id": id,
+                "overlap_seconds": given(overlap_seconds),
+                "secret": given(secret),
+            },
+            t.RotatedWebhookSecret,
+        )
+
+    @staticmethod
+    def test(
+        id: t.WebhookId,
+        *,
+        event_type: str | None = None,
+    ) -> Command[t.TestedWebhook]:
+        """Posts a sample event to the webhook once and says how that went. The event has the attribute `test`; the webhook may be inactive,
+        and what it counts of failures does not change.
+
+        The call is made before anything is written. As a part of a transaction of several commands it is made even if they fail.
+
+        Args:
+            event_type: The first that the webhook wants, unless told.
+
+        Permission: webhooks.manage.
+        Errors: encryption_key_not_found, encryption_not_configured, http_not_configured, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, secret_tampered, version_conflict, webhook_event_unknown, webhook_not_found, webhook_test_limit.
+        """
+        return Command(
+            "webhooks.test",
+            {
+                "id": id,
+                "event_type": given(event_type),
+            },
+            t.TestedWebhook,
+        )
+
+    @staticmethod
+    def update(
+        id: t.WebhookId,
+        *,
+        body_mode: t.BodyMode | None = None,
+        concurrency: int | None = None,
+        contact_event_categories: Sequence[str] | None = None,
+        contact_event_types: Sequence[str] | None = None,
+        contact_events: bool | None = None,
+        description: str | None | UnsetType = UNSET,
+        event_types: Sequence[str] | None = None,
+        exclude_event_types: Sequence[str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        include_historical: bool | None = None,
+        max_attempts: int | None = None,
+        name: str | None = None,
+        rate_per_second: int | None = None,
+        timeout_seconds: int | None = None,
+        url: t.Url | None = None,
+    ) -> Command[t.Webhook]:
+        """Changes what is given and differs: absent = unchanged. Deliveries that wait go out as the webhook is by then.
+
+        Args:
+            contact_events: False also takes the filters of entries away.
+            event_types: All of them.
+            headers: All of them, in the place of those before; `{}` takes all away.
+
+        Permission: webhooks.manage.
+        Errors: encryption_key_not_found, encryption_not_configured, enum_unknown, idempotency_key_reused, name_required, name_too_long, permission_denied, project_inactive, project_not_found, project_suspended, secret_tampered, text_control_char, text_too_long, url_credentials, url_invalid, url_not_public, url_scheme_unsupported, version_conflict, webhook_contact_filter_unused, webhook_event_not_deliverable, webhook_event_pattern_invalid, webhook_event_unknown, webhook_events_required, webhook_header_invalid, webhook_header_reserved, webhook_name_taken, webhook_not_found, webhook_pattern_limit, webhook_rate_out_of_range, webhook_retry_out_of_range, webhook_timeout_out_of_range.
+        """
+        return Command(
+            "webhooks.update",
+            {
+                "id": id,
+                "body_mode": given(body_mode),
+                "concurrency": given(concurrency),
+                "contact_event_categories": given(contact_event_categories),
+                "contact_event_types": given(contact_event_types),
+                "contact_events": given(contact_events),
+                "description": description,
+                "event_types": given(event_types),
+                "exclude_event_types": given(exclude_event_types),
+                "headers": given(headers),
+                "include_historical": given(include_historical),
+                "max_attempts": given(max_attempts),
+                "name": given(name),
+                "rate_per_second": given(rate_per_second),
+                "timeout_seconds": given(timeout_seconds),
+                "url": given(url),
+            },
+            t.Webhook,
+        )
+
+
 class system_channel_types:
     """Commands of the collection `channel_types`."""
 
@@ -3968,6 +4239,7 @@ __all__ = [
     "messages",
     "projects",
     "sessions",
+    "webhooks",
     "system_channel_types",
     "system_credentials",
     "system_inbound",

@@ -2931,6 +2931,136 @@ class UserSuspended(Struct, frozen=True, kw_only=True):
     suspended_at: t.Timestamp
 
 
+class WebhookActivated(Struct, frozen=True, kw_only=True):
+    """The webhook is on again; what it counted of failures is forgotten.
+
+    Of webhook, version 1.
+    """
+
+    type: ClassVar[Literal["webhook.activated"]] = "webhook.activated"
+    active: bool
+
+
+class WebhookCreated(Struct, frozen=True, kw_only=True):
+    """A webhook was made.
+
+    Of webhook, version 1.
+    """
+
+    type: ClassVar[Literal["webhook.created"]] = "webhook.created"
+    active: bool
+    body_mode: t.BodyMode
+    concurrency: int
+    contact_event_categories: List[str]
+    contact_event_types: List[str]
+    contact_events: bool
+    created_by: t.ActorRef
+    description: str | None = None
+    event_types: List[str]
+    exclude_event_types: List[str]
+    headers: List[t.HeaderSecret]
+    """Sorted by name."""
+    include_historical: bool
+    max_attempts: int
+    name: str
+    rate_per_second: int
+    secret: t.SecretRef
+    """The key that deliveries are signed with; it is in the vault."""
+    timeout_seconds: int
+    url: t.Url
+
+
+class WebhookDeactivated(Struct, frozen=True, kw_only=True):
+    """The webhook is off, by a person or by itself; deliveries that wait are cancelled.
+
+    Of webhook, version 1.
+    """
+
+    type: ClassVar[Literal["webhook.deactivated"]] = "webhook.deactivated"
+    active: bool
+    consecutive_failures: int | None = None
+    """Failed attempts in a row."""
+    disabled_reason: t.DisabledReason
+    failing_since: t.Timestamp | None = None
+    last_status_code: int | None = None
+
+
+class WebhookDeleted(Struct, frozen=True, kw_only=True):
+    """The webhook is gone, and its secrets with it; its deliveries stay until they are too old.
+
+    Of webhook, version 1.
+    """
+
+    type: ClassVar[Literal["webhook.deleted"]] = "webhook.deleted"
+    deleted_at: t.Timestamp
+
+
+class WebhookDeliveryExhausted(Struct, frozen=True, kw_only=True):
+    """A delivery was given up: refused for good, or all attempts used up.
+
+    Of webhook, version 1.
+    """
+
+    type: ClassVar[Literal["webhook.delivery.exhausted"]] = "webhook.delivery.exhausted"
+    attempts: int
+    """In the cycle that ended."""
+    delivery_id: t.WebhookDeliveryId
+    event_id: t.EventId
+    event_type: str
+    last_error: str
+    last_status_code: int | None = None
+
+
+class WebhookFailing(Struct, frozen=True, kw_only=True):
+    """The webhook is half way to being switched off; once per period of failures.
+
+    Of webhook, version 1.
+    """
+
+    type: ClassVar[Literal["webhook.failing"]] = "webhook.failing"
+    consecutive_failures: int
+    failing_since: t.Timestamp
+    last_error: str
+    """What went wrong last: `status 500`, `timeout`, `connect`."""
+
+
+class WebhookReplayed(Struct, frozen=True, kw_only=True):
+    """Deliveries were sent again.
+
+    Of webhook, version 1.
+    """
+
+    type: ClassVar[Literal["webhook.replayed"]] = "webhook.replayed"
+    cycle: int
+    """The highest cycle among them; 0 when it is not known yet."""
+    delivery_count: int
+    from_: t.Timestamp | None = msgspec.field(name="from", default=None)
+    until: t.Timestamp | None = None
+
+
+class WebhookSecretRotated(Struct, frozen=True, kw_only=True):
+    """Deliveries are signed with a new key; the previous one signs beside it for a while.
+
+    Of webhook, version 1.
+    """
+
+    type: ClassVar[Literal["webhook.secret_rotated"]] = "webhook.secret_rotated"
+    previous_secret: t.SecretRef | None = None
+    previous_secret_until: t.Timestamp | None = None
+    secret: t.SecretRef
+
+
+class WebhookUpdated(Struct, frozen=True, kw_only=True):
+    """Settings changed.
+
+    Of webhook, version 1.
+    """
+
+    type: ClassVar[Literal["webhook.updated"]] = "webhook.updated"
+    changes: t.WebhookPatch
+    previous: t.WebhookPatch
+
+
 EventType: TypeAlias = Literal[
     "channel.activated",
     "channel.activation.failed",
@@ -3141,6 +3271,15 @@ EventType: TypeAlias = Literal[
     "user.role_changed",
     "user.settings_changed",
     "user.suspended",
+    "webhook.activated",
+    "webhook.created",
+    "webhook.deactivated",
+    "webhook.deleted",
+    "webhook.delivery.exhausted",
+    "webhook.failing",
+    "webhook.replayed",
+    "webhook.secret_rotated",
+    "webhook.updated",
 ]
 """The type of an event that the library records; hosts add their own, `custom.*`."""
 
@@ -3354,6 +3493,15 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "user.role_changed": UserRoleChanged,
     "user.settings_changed": UserSettingsChanged,
     "user.suspended": UserSuspended,
+    "webhook.activated": WebhookActivated,
+    "webhook.created": WebhookCreated,
+    "webhook.deactivated": WebhookDeactivated,
+    "webhook.deleted": WebhookDeleted,
+    "webhook.delivery.exhausted": WebhookDeliveryExhausted,
+    "webhook.failing": WebhookFailing,
+    "webhook.replayed": WebhookReplayed,
+    "webhook.secret_rotated": WebhookSecretRotated,
+    "webhook.updated": WebhookUpdated,
 }
 
 __all__ = [
@@ -3567,4 +3715,13 @@ __all__ = [
     "UserRoleChanged",
     "UserSettingsChanged",
     "UserSuspended",
+    "WebhookActivated",
+    "WebhookCreated",
+    "WebhookDeactivated",
+    "WebhookDeleted",
+    "WebhookDeliveryExhausted",
+    "WebhookFailing",
+    "WebhookReplayed",
+    "WebhookSecretRotated",
+    "WebhookUpdated",
 ]

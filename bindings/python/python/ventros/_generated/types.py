@@ -33,6 +33,8 @@ ReassignmentRuleId = NewType("ReassignmentRuleId", str)
 SecretId = NewType("SecretId", str)
 SessionId = NewType("SessionId", str)
 UserId = NewType("UserId", str)
+WebhookDeliveryId = NewType("WebhookDeliveryId", str)
+WebhookId = NewType("WebhookId", str)
 
 
 class Accepted(Struct, frozen=True, kw_only=True):
@@ -1172,6 +1174,60 @@ class CreatedChannelAiProcessing(Struct, frozen=True, kw_only=True):
     voice: AiProcessingConfig | UnsetType = UNSET
 
 
+class CreatedWebhook(Struct, frozen=True, kw_only=True):
+    """A new webhook and its signing key."""
+
+    active: bool
+    body_mode: BodyMode
+    concurrency: int
+    """1 to 20 deliveries at a time."""
+    contact_event_categories: List[str]
+    """Categories of entries, or `*`."""
+    contact_event_types: List[str]
+    """Types of entries, or `*`."""
+    contact_events: bool
+    """Also events behind entries of a contact's timeline."""
+    created_at: Timestamp
+    created_by: ActorRef
+    deleted_at: Timestamp | None = None
+    description: str | None = None
+    """At most 500 characters."""
+    disabled_reason: DisabledReason | None = None
+    """Set exactly while it is not active."""
+    event_types: List[str]
+    """Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted."""
+    exclude_event_types: List[str]
+    """Wins over `event_types`."""
+    headers: List[HeaderSecret]
+    """Headers of every delivery, by name. The values are in the vault."""
+    id: WebhookId
+    include_historical: bool
+    """Also events about imported history."""
+    max_attempts: int
+    """1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51."""
+    name: str
+    """1 to 100 characters, unique in the project whatever its case."""
+    plain_secret: str | None = None
+    """The key that receivers check signatures with, shown here and never again. Null when the call carried an idempotency key,
+    because the results of such calls are stored: `webhooks.rotate_secret` gives a new one.
+    """
+    previous_secret: SecretRef | None = None
+    """Signs beside the new one until `previous_secret_until`."""
+    previous_secret_until: Timestamp | None = None
+    project_id: ProjectId
+    rate_per_second: int
+    """1 to 100; in a burst ten times as many, at most 100."""
+    revision: int
+    secret: SecretRef
+    """The key that deliveries are signed with. It was shown once; the value is in the vault."""
+    timeout_seconds: int
+    """1 to 30."""
+    updated_at: Timestamp
+    url: Url
+    """`https`, and of the public net unless the host program allows another one."""
+    version: int
+
+
 class Credential(Struct, frozen=True, kw_only=True):
     """A secret that the project needs at an outside service. The secret itself is in the vault."""
 
@@ -1290,6 +1346,24 @@ class DeadLettersChanged(Struct, frozen=True, kw_only=True):
 
     count: int
     """How many."""
+
+
+class DeliveryAttempt(Struct, frozen=True, kw_only=True):
+    """One try to bring a delivery."""
+
+    cycle: int
+    duration_ms: int
+    error_kind: AttemptErrorKind | None = None
+    """Null when the receiver took it."""
+    ip: str | None = None
+    """The address that was connected to."""
+    n: int
+    """1 for the first of its cycle. An answer that says "later" (429) is told and not counted."""
+    response_excerpt: str | None = None
+    """The first 4 KiB of the answer. Values of headers that are secrets are blotted out."""
+    started_at: Timestamp
+    status_code: int | None = None
+    url_host: str
 
 
 class DeliveryResult(Struct, frozen=True, kw_only=True):
@@ -1504,6 +1578,13 @@ class GroupParticipant(Struct, frozen=True, kw_only=True):
 
     identifiers: Identifiers
     role: GroupRole = "participant"
+
+
+class HeaderSecret(Struct, frozen=True, kw_only=True):
+    """A header that goes with every delivery. Its value is in the vault."""
+
+    name: str
+    secret: SecretRef
 
 
 class Identifier(Struct, frozen=True, kw_only=True):
@@ -2544,6 +2625,31 @@ class NewUser(Struct, frozen=True, kw_only=True):
     timezone: Timezone
 
 
+class NewWebhook(Struct, frozen=True, kw_only=True):
+    """Everything a webhook starts with."""
+
+    active: bool
+    body_mode: BodyMode
+    concurrency: int
+    contact_event_categories: List[str]
+    contact_event_types: List[str]
+    contact_events: bool
+    created_by: ActorRef
+    description: str | None = None
+    event_types: List[str]
+    exclude_event_types: List[str]
+    headers: List[HeaderSecret]
+    """Sorted by name."""
+    include_historical: bool
+    max_attempts: int
+    name: str
+    rate_per_second: int
+    secret: SecretRef
+    """The key that deliveries are signed with; it is in the vault."""
+    timeout_seconds: int
+    url: Url
+
+
 class OAuthGrant(Struct, frozen=True, kw_only=True):
     """Granted tokens."""
 
@@ -3063,6 +3169,12 @@ class Replayed(Struct, frozen=True, kw_only=True):
     """Rows put back to work; done and new ones stay as they are."""
 
 
+class ReplayedWebhook(Struct, frozen=True, kw_only=True):
+    """What is sent again."""
+
+    delivery_count: int
+
+
 class ReportedFailure(Struct, frozen=True, kw_only=True):
     """Why a try failed."""
 
@@ -3210,6 +3322,58 @@ class RotatedTokenAiProcessing(Struct, frozen=True, kw_only=True):
     text: AiProcessingConfig | UnsetType = UNSET
     video: AiProcessingConfig | UnsetType = UNSET
     voice: AiProcessingConfig | UnsetType = UNSET
+
+
+class RotatedWebhookSecret(Struct, frozen=True, kw_only=True):
+    """A webhook and its new signing key."""
+
+    active: bool
+    body_mode: BodyMode
+    concurrency: int
+    """1 to 20 deliveries at a time."""
+    contact_event_categories: List[str]
+    """Categories of entries, or `*`."""
+    contact_event_types: List[str]
+    """Types of entries, or `*`."""
+    contact_events: bool
+    """Also events behind entries of a contact's timeline."""
+    created_at: Timestamp
+    created_by: ActorRef
+    deleted_at: Timestamp | None = None
+    description: str | None = None
+    """At most 500 characters."""
+    disabled_reason: DisabledReason | None = None
+    """Set exactly while it is not active."""
+    event_types: List[str]
+    """Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted."""
+    exclude_event_types: List[str]
+    """Wins over `event_types`."""
+    headers: List[HeaderSecret]
+    """Headers of every delivery, by name. The values are in the vault."""
+    id: WebhookId
+    include_historical: bool
+    """Also events about imported history."""
+    max_attempts: int
+    """1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51."""
+    name: str
+    """1 to 100 characters, unique in the project whatever its case."""
+    plain_secret: str
+    """The key that receivers check signatures with, shown here and never again."""
+    previous_secret: SecretRef | None = None
+    """Signs beside the new one until `previous_secret_until`."""
+    previous_secret_until: Timestamp | None = None
+    project_id: ProjectId
+    rate_per_second: int
+    """1 to 100; in a burst ten times as many, at most 100."""
+    revision: int
+    secret: SecretRef
+    """The key that deliveries are signed with. It was shown once; the value is in the vault."""
+    timeout_seconds: int
+    """1 to 30."""
+    updated_at: Timestamp
+    url: Url
+    """`https`, and of the public net unless the host program allows another one."""
+    version: int
 
 
 class SecretRef(Struct, frozen=True, kw_only=True):
@@ -3465,6 +3629,27 @@ class TemplateRef(Struct, frozen=True, kw_only=True):
     """
 
 
+class TestedWebhook(Struct, frozen=True, kw_only=True):
+    """How a test went."""
+
+    cycle: int
+    delivery_id: WebhookDeliveryId
+    duration_ms: int
+    error_kind: AttemptErrorKind | None = None
+    """Null when the receiver took it."""
+    event_type: str
+    ip: str | None = None
+    """The address that was connected to."""
+    n: int
+    """1 for the first of its cycle. An answer that says "later" (429) is told and not counted."""
+    response_excerpt: str | None = None
+    """The first 4 KiB of the answer. Values of headers that are secrets are blotted out."""
+    started_at: Timestamp
+    status_code: int | None = None
+    succeeded: bool
+    url_host: str
+
+
 class ThreadSession(Struct, frozen=True, kw_only=True):
     """A session with its messages."""
 
@@ -3591,11 +3776,278 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
     """How many of them are mended."""
 
 
+class Webhook(Struct, frozen=True, kw_only=True):
+    """An address of an outside system to which events of the project are posted."""
+
+    active: bool
+    body_mode: BodyMode
+    concurrency: int
+    """1 to 20 deliveries at a time."""
+    contact_event_categories: List[str]
+    """Categories of entries, or `*`."""
+    contact_event_types: List[str]
+    """Types of entries, or `*`."""
+    contact_events: bool
+    """Also events behind entries of a contact's timeline."""
+    created_at: Timestamp
+    created_by: ActorRef
+    deleted_at: Timestamp | None = None
+    description: str | None = None
+    """At most 500 characters."""
+    disabled_reason: DisabledReason | None = None
+    """Set exactly while it is not active."""
+    event_types: List[str]
+    """Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted."""
+    exclude_event_types: List[str]
+    """Wins over `event_types`."""
+    headers: List[HeaderSecret]
+    """Headers of every delivery, by name. The values are in the vault."""
+    id: WebhookId
+    include_historical: bool
+    """Also events about imported history."""
+    max_attempts: int
+    """1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51."""
+    name: str
+    """1 to 100 characters, unique in the project whatever its case."""
+    previous_secret: SecretRef | None = None
+    """Signs beside the new one until `previous_secret_until`."""
+    previous_secret_until: Timestamp | None = None
+    project_id: ProjectId
+    rate_per_second: int
+    """1 to 100; in a burst ten times as many, at most 100."""
+    revision: int
+    secret: SecretRef
+    """The key that deliveries are signed with. It was shown once; the value is in the vault."""
+    timeout_seconds: int
+    """1 to 30."""
+    updated_at: Timestamp
+    url: Url
+    """`https`, and of the public net unless the host program allows another one."""
+    version: int
+
+
+class WebhookDelivery(Struct, frozen=True, kw_only=True):
+    """One event on its way to one webhook, with its attempts."""
+
+    attempt_count: int
+    """Attempts of this cycle that count."""
+    attempts: List[DeliveryAttempt]
+    """The last 20."""
+    body_sha256: str | None = None
+    """Of the last body that was sent, in hexadecimal."""
+    body_size: int | None = None
+    completed_at: Timestamp | None = None
+    created_at: Timestamp
+    cycle: int
+    """1, and one more for every replay."""
+    cycle_started_at: Timestamp
+    event_id: EventId
+    """Of a test, an id of its own."""
+    event_seq: int
+    """Its number in the project's log; 0 of a test."""
+    event_type: str
+    has_turn: bool
+    """Its turn in the webhook's rate has come, so that it takes no other one."""
+    held_since: Timestamp | None = None
+    """Since when it waits for its project to be active again."""
+    id: WebhookDeliveryId
+    kind: DeliveryKind
+    limited_since: Timestamp | None = None
+    """Since when the receiver answers nothing but "later" (429)."""
+    next_attempt_at: Timestamp | None = None
+    """When it goes out next, at the earliest; null when nothing more happens by itself."""
+    project_id: ProjectId
+    revision: int
+    started_at: Timestamp | None = None
+    """When the running attempt began."""
+    status: DeliveryStatus
+    updated_at: Timestamp
+    version: int
+    webhook_id: WebhookId
+    webhook_message_id: str
+    """The header `webhook-id`, the same for every attempt and every replay."""
+
+
+class WebhookDeliveryDetails(Struct, frozen=True, kw_only=True):
+    """A delivery with what is sent."""
+
+    attempt_count: int
+    """Attempts of this cycle that count."""
+    attempts: List[DeliveryAttempt]
+    """The last 20."""
+    body: dict[str, Any] | None = None
+    """As it would be sent now; null when the webhook is deleted, or the event is no longer in the log. Of a test it is not kept."""
+    body_sha256: str | None = None
+    """Of the last body that was sent, in hexadecimal."""
+    body_size: int | None = None
+    completed_at: Timestamp | None = None
+    created_at: Timestamp
+    cycle: int
+    """1, and one more for every replay."""
+    cycle_started_at: Timestamp
+    event_id: EventId
+    """Of a test, an id of its own."""
+    event_seq: int
+    """Its number in the project's log; 0 of a test."""
+    event_type: str
+    has_turn: bool
+    """Its turn in the webhook's rate has come, so that it takes no other one."""
+    held_since: Timestamp | None = None
+    """Since when it waits for its project to be active again."""
+    id: WebhookDeliveryId
+    kind: DeliveryKind
+    limited_since: Timestamp | None = None
+    """Since when the receiver answers nothing but "later" (429)."""
+    next_attempt_at: Timestamp | None = None
+    """When it goes out next, at the earliest; null when nothing more happens by itself."""
+    project_id: ProjectId
+    revision: int
+    started_at: Timestamp | None = None
+    """When the running attempt began."""
+    status: DeliveryStatus
+    updated_at: Timestamp
+    version: int
+    webhook_id: WebhookId
+    webhook_message_id: str
+    """The header `webhook-id`, the same for every attempt and every replay."""
+
+
+class WebhookDetails(Struct, frozen=True, kw_only=True):
+    """A webhook with how its receiver does."""
+
+    active: bool
+    body_mode: BodyMode
+    concurrency: int
+    """1 to 20 deliveries at a time."""
+    contact_event_categories: List[str]
+    """Categories of entries, or `*`."""
+    contact_event_types: List[str]
+    """Types of entries, or `*`."""
+    contact_events: bool
+    """Also events behind entries of a contact's timeline."""
+    created_at: Timestamp
+    created_by: ActorRef
+    deleted_at: Timestamp | None = None
+    description: str | None = None
+    """At most 500 characters."""
+    disabled_reason: DisabledReason | None = None
+    """Set exactly while it is not active."""
+    endpoint: WebhookEndpoint | None = None
+    """Null until the webhook has heard of its first event."""
+    event_types: List[str]
+    """Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted."""
+    exclude_event_types: List[str]
+    """Wins over `event_types`."""
+    headers: List[HeaderSecret]
+    """Headers of every delivery, by name. The values are in the vault."""
+    id: WebhookId
+    include_historical: bool
+    """Also events about imported history."""
+    max_attempts: int
+    """1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51."""
+    name: str
+    """1 to 100 characters, unique in the project whatever its case."""
+    previous_secret: SecretRef | None = None
+    """Signs beside the new one until `previous_secret_until`."""
+    previous_secret_until: Timestamp | None = None
+    project_id: ProjectId
+    rate_per_second: int
+    """1 to 100; in a burst ten times as many, at most 100."""
+    revision: int
+    secret: SecretRef
+    """The key that deliveries are signed with. It was shown once; the value is in the vault."""
+    timeout_seconds: int
+    """1 to 30."""
+    updated_at: Timestamp
+    url: Url
+    """`https`, and of the public net unless the host program allows another one."""
+    version: int
+
+
+class WebhookEndpoint(Struct, frozen=True, kw_only=True):
+    """How a webhook's receiver does."""
+
+    consecutive_failures: int
+    """Failed attempts in a row."""
+    created_at: Timestamp
+    failing_since: Timestamp | None = None
+    """When the first of them failed."""
+    failure_count: int
+    """Attempts that failed."""
+    given_up_in_a_row: int
+    """Deliveries in a row that were given up."""
+    id: WebhookId
+    """The webhook's own."""
+    in_flight: dict[str, Timestamp]
+    """What is being brought, and when it counts as lost."""
+    is_warned: bool
+    """The warning of this period of failures has been given."""
+    last_failure_at: Timestamp | None = None
+    last_status_code: int | None = None
+    last_success_at: Timestamp | None = None
+    last_triggered_at: Timestamp | None = None
+    matched_seq: int
+    """Events up to and including this number of the log have been looked at; none of them becomes a delivery by itself again."""
+    mean_latency_ms: int | None = None
+    """Of answers, with the last ones weighing most."""
+    project_id: ProjectId
+    rate_free_at: Timestamp | None = None
+    """From when on the rate is free again."""
+    revision: int
+    success_count: int
+    """Attempts that succeeded."""
+    throttled_until: Timestamp | None = None
+    """Nothing goes out before."""
+    updated_at: Timestamp
+    version: int
+
+
+class WebhookPatch(Struct, frozen=True, kw_only=True):
+    """Settings of a webhook; absent = not touched."""
+
+    body_mode: BodyMode | None = None
+    concurrency: int | None = None
+    contact_event_categories: List[str] | None = None
+    contact_event_types: List[str] | None = None
+    contact_events: bool | None = None
+    description: str | None | UnsetType = UNSET
+    event_types: List[str] | None = None
+    exclude_event_types: List[str] | None = None
+    headers: List[HeaderSecret] | None = None
+    include_historical: bool | None = None
+    max_attempts: int | None = None
+    name: str | None = None
+    rate_per_second: int | None = None
+    timeout_seconds: int | None = None
+    url: Url | None = None
+
+
 class WebhookReply(Struct, frozen=True, kw_only=True):
     """What to answer to the provider."""
 
     body: str
     status: int
+
+
+class WebhookStats(Struct, frozen=True, kw_only=True):
+    """Deliveries of a webhook in figures."""
+
+    backlog: int
+    """What waits or is being brought now, also of earlier times."""
+    by_answer: dict[str, int]
+    """Attempts by the status that the receiver answered, or by what else went wrong."""
+    by_status: dict[str, int]
+    """Deliveries that were looked at, by status."""
+    has_more: bool
+    """There are more deliveries than were looked at."""
+    latency_p50_ms: int | None = None
+    """Half of the attempts that were answered took no longer."""
+    latency_p95_ms: int | None = None
+    """All but a twentieth of them took no longer."""
+    oldest_pending_at: Timestamp | None = None
+    """Since when the oldest of them waits."""
+    success_rate: float | None = None
+    """Of deliveries that have ended, from 0 to 1; null when none has."""
 
 
 class WeeklyHours(Struct, frozen=True, kw_only=True):
@@ -3683,11 +4135,33 @@ AssignmentStrategy: TypeAlias = Literal["round_robin", "least_sessions", "manual
 - `manual`: Nobody automatically.
 """
 
+AttemptErrorKind: TypeAlias = Literal[
+    "blocked_address", "dns", "connect", "tls", "timeout", "redirect", "status", "interrupted"
+]
+"""What went wrong with an attempt.
+
+- `blocked_address`: The address is not of the public net, and the host program does not allow it.
+- `dns`: The name does not resolve.
+- `connect`: Nobody took the connection.
+- `tls`: The encrypted connection could not be made.
+- `timeout`: No answer in time.
+- `redirect`: The receiver pointed elsewhere, where nobody follows.
+- `status`: The receiver answered with a failure.
+- `interrupted`: Whoever was bringing it vanished.
+"""
+
 Awaiting: TypeAlias = Literal["agent", "contact", "nobody"]
 """Who is expected to write next."""
 
 Birthday: TypeAlias = str
 """A day of birth: 1990-05-17, or --05-17 without the year."""
+
+BodyMode: TypeAlias = Literal["full", "thin"]
+"""What a delivery carries.
+
+- `full`: The event with its data.
+- `thin`: The event without its data: the receiver reads the aggregate itself.
+"""
 
 ChallengeKind: TypeAlias = Literal["qr", "pairing_code", "passkey"]
 """What a person must do to pair the line."""
@@ -3971,12 +4445,38 @@ CustomFields: TypeAlias = dict[str, CustomValue]
 CustomSubjectKind: TypeAlias = Literal["contact", "session", "message"]
 """What a free event can be about."""
 
+DeliveryKind: TypeAlias = Literal["event", "test"]
+"""Why there is a delivery.
+
+- `event`: An event of the log.
+- `test`: Somebody tries the webhook out.
+"""
+
+DeliveryStatus: TypeAlias = Literal["pending", "in_flight", "succeeded", "failed", "exhausted", "cancelled"]
+"""How far a delivery is.
+
+- `pending`: Waits for its time or its turn.
+- `in_flight`: Somebody is bringing it.
+- `succeeded`: The receiver took it.
+- `failed`: The receiver refused it for good.
+- `exhausted`: All attempts are used up.
+- `cancelled`: The webhook was switched off or deleted before.
+"""
+
 Direction: TypeAlias = Literal["asc", "desc"]
 
 Direction2: TypeAlias = Literal["inbound", "outbound", "internal"]
 """Which way it went.
 
 - `internal`: A notice of the system.
+"""
+
+DisabledReason: TypeAlias = Literal["manual", "failing", "gone"]
+"""Why a webhook is off.
+
+- `manual`: A person switched it off.
+- `failing`: It failed for too long, or too often in a row.
+- `gone`: Its receiver said that it is gone for good (410).
 """
 
 DuplicateReason: TypeAlias = Literal["same_sender"]
@@ -4221,6 +4721,8 @@ Kind: TypeAlias = Literal[
     "sequence",
     "sequence_enrollment",
     "webhook",
+    "webhook_delivery",
+    "webhook_endpoint",
     "billing_account",
     "subscription",
     "invoice",
@@ -4818,11 +5320,13 @@ __all__ = [
     "AssignmentChange",
     "AssignmentSource",
     "AssignmentStrategy",
+    "AttemptErrorKind",
     "Attribution",
     "Authentication",
     "Awaiting",
     "BillingAccountId",
     "Birthday",
+    "BodyMode",
     "BusinessDayException",
     "BusinessHours",
     "Capabilities",
@@ -4905,6 +5409,7 @@ __all__ = [
     "Created",
     "CreatedChannel",
     "CreatedChannelAiProcessing",
+    "CreatedWebhook",
     "CreateUser",
     "Credential",
     "CredentialId",
@@ -4925,10 +5430,14 @@ __all__ = [
     "CustomSubjectKind",
     "CustomValue",
     "DeadLettersChanged",
+    "DeliveryAttempt",
+    "DeliveryKind",
     "DeliveryResult",
+    "DeliveryStatus",
     "Departure",
     "Direction",
     "Direction2",
+    "DisabledReason",
     "DuplicateReason",
     "EffectivePermissions",
     "EffectiveSettings",
@@ -4961,6 +5470,7 @@ __all__ = [
     "GroupParticipant",
     "GroupRole",
     "Headers",
+    "HeaderSecret",
     "HealthState",
     "HexColor",
     "HistoryImportStatus",
@@ -5061,6 +5571,7 @@ __all__ = [
     "NewParticipant",
     "NewProject",
     "NewUser",
+    "NewWebhook",
     "NoticeKind",
     "OAuthGrant",
     "OAuthState",
@@ -5133,6 +5644,7 @@ __all__ = [
     "RemovedReaction",
     "ReopenCause",
     "Replayed",
+    "ReplayedWebhook",
     "ReportedFailure",
     "ReportedStatus",
     "ReportOutcome",
@@ -5146,6 +5658,7 @@ __all__ = [
     "RotatedApiKey",
     "RotatedToken",
     "RotatedTokenAiProcessing",
+    "RotatedWebhookSecret",
     "ScoreKind",
     "SecretId",
     "SecretRef",
@@ -5175,6 +5688,7 @@ __all__ = [
     "SystemNotice",
     "Tag",
     "TemplateRef",
+    "TestedWebhook",
     "ThreadSession",
     "TimeOfDay",
     "TimeoutSource",
@@ -5195,7 +5709,16 @@ __all__ = [
     "Verification",
     "VerifyReport",
     "Via",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookDeliveryDetails",
+    "WebhookDeliveryId",
+    "WebhookDetails",
+    "WebhookEndpoint",
+    "WebhookId",
+    "WebhookPatch",
     "WebhookReply",
+    "WebhookStats",
     "WeeklyHours",
     "WhatsAppIdentifiers",
     "WriteMode",

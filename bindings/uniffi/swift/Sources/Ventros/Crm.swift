@@ -33,6 +33,10 @@ public struct Crm: Sendable {
     ///     has sealed everything under `encryptionKey`.
     ///   - seed: For tests, beside a manual clock: ids and secrets depend on it alone, so that the same calls give the same
     ///     results. Whoever knows it can guess every secret.
+    ///   - http: Whether calls to the outside are made, such as those of webhooks. Otherwise they wait.
+    ///   - privateHosts: Hosts outside the public net that may be called although somebody else named them, such as
+    ///     `n8n.internal` or `10.0.0.5:5678`.
+    ///   - allowHttp: Allows addresses without TLS, for development.
     ///   - onError: Hears of failing callbacks and subscriptions; without it each is written to the log of the system.
     public static func open(
         _ location: String,
@@ -41,6 +45,9 @@ public struct Crm: Sendable {
         encryptionKey: Data? = nil,
         oldEncryptionKeys: [Data] = [],
         seed: Int? = nil,
+        http: Bool = true,
+        privateHosts: [String] = [],
+        allowHttp: Bool = false,
         onError: ErrorListener? = nil
     ) async throws -> Crm {
         var options: [String: JSON] = ["background": .bool(background)]
@@ -49,6 +56,9 @@ public struct Crm: Sendable {
             options["old_encryption_keys"] = .list(oldEncryptionKeys.map { .text($0.base64EncodedString()) })
         }
         if let seed { options["seed"] = .integer(seed) }
+        options["http"] = .bool(http)
+        options["private_hosts"] = .list(privateHosts.map { .text($0) })
+        options["allow_http"] = .bool(allowHttp)
         let json = try encode(options)
         let native = clock?.native
         let engine = try await blocking { try Engine(location: location, options: json, clock: native, onError: onError) }

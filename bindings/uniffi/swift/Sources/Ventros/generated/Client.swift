@@ -4011,6 +4011,384 @@ public struct Sessions: Collection {
     }
 }
 
+/// The collection `webhooks`.
+///
+/// Filterable: `name`, `url`, `active`, `disabled_reason`, `created_at`.
+///
+/// Sortable: `name`, `created_at`.
+public struct Webhooks: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// Switches the webhook on again. Failures so far are forgotten; what was cancelled is not sent by itself
+    /// (`webhooks.replay`).
+    ///
+    /// Permission: `webhooks.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`, `webhook_already_active`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`, `webhook_not_found`.
+    public func activate(
+        _ id: WebhookId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Webhook {
+        try await run(WebhooksActivate(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// How many webhooks satisfy a condition.
+    ///
+    /// Permission: `webhooks.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+    /// `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
+    public func count(filter: FilterExpression? = nil) async throws -> Int {
+        try await run(WebhooksCount(filter: filter))
+    }
+
+    /// Makes a webhook: from now on matching events of the project are posted to its address, signed as Standard
+    /// Webhooks.
+    ///
+    /// Needs a vault for its secrets. Deliveries of one aggregate come in order: one that fails holds back later ones
+    /// of the same aggregate until it succeeds or is given up.
+    ///
+    /// Permission: `webhooks.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`, `webhook_name_taken`.
+    /// - Throws: CorruptDataError: `secret_tampered`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `encryption_not_configured`, `project_inactive`, `project_suspended`.
+    /// - Throws: LimitExceededError: `webhook_limit`, `webhook_pattern_limit`.
+    /// - Throws: NotFoundError: `encryption_key_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `enum_unknown`, `name_required`, `name_too_long`, `text_control_char`,
+    /// `text_too_long`, `url_credentials`, `url_invalid`, `url_not_public`, `url_scheme_unsupported`,
+    /// `webhook_contact_filter_unused`, `webhook_event_not_deliverable`, `webhook_event_pattern_invalid`,
+    /// `webhook_event_unknown`, `webhook_events_required`, `webhook_header_invalid`, `webhook_header_reserved`,
+    /// `webhook_rate_out_of_range`, `webhook_retry_out_of_range`, `webhook_secret_invalid`,
+    /// `webhook_timeout_out_of_range`.
+    public func create(
+        name: String,
+        url: Url,
+        active: Bool? = nil,
+        bodyMode: BodyMode? = nil,
+        concurrency: Int? = nil,
+        contactEventCategories: [String]? = nil,
+        contactEventTypes: [String]? = nil,
+        contactEvents: Bool? = nil,
+        description: String? = nil,
+        eventTypes: [String]? = nil,
+        excludeEventTypes: [String]? = nil,
+        headers: [String: String]? = nil,
+        includeHistorical: Bool? = nil,
+        maxAttempts: Int? = nil,
+        ratePerSecond: Int? = nil,
+        secret: String? = nil,
+        timeoutSeconds: Int? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> CreatedWebhook {
+        try await run(
+            WebhooksCreate(
+            name: name,
+            url: url,
+            active: active,
+            bodyMode: bodyMode,
+            concurrency: concurrency,
+            contactEventCategories: contactEventCategories,
+            contactEventTypes: contactEventTypes,
+            contactEvents: contactEvents,
+            description: description,
+            eventTypes: eventTypes,
+            excludeEventTypes: excludeEventTypes,
+            headers: headers,
+            includeHistorical: includeHistorical,
+            maxAttempts: maxAttempts,
+            ratePerSecond: ratePerSecond,
+            secret: secret,
+            timeoutSeconds: timeoutSeconds
+        ),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Switches the webhook off. Deliveries that wait are cancelled; events from now on give none.
+    ///
+    /// Permission: `webhooks.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`, `webhook_already_inactive`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`, `webhook_not_found`.
+    public func deactivate(
+        _ id: WebhookId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Webhook {
+        try await run(WebhooksDeactivate(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// Deletes the webhook and destroys its secrets. Its deliveries can be looked at until they are too old.
+    ///
+    /// Permission: `webhooks.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`, `webhook_not_found`.
+    public func delete(
+        _ id: WebhookId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Webhook {
+        try await run(WebhooksDelete(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// A webhook by its id, with how its receiver does. Its secrets are not shown.
+    ///
+    /// Permission: `webhooks.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`, `webhook_not_found`.
+    public func get(_ id: WebhookId) async throws -> WebhookDetails {
+        try await run(WebhooksGet(id: id))
+    }
+
+    /// A delivery by its id, with its attempts and what is sent.
+    ///
+    /// Permission: `webhooks.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`, `webhook_delivery_not_found`.
+    public func getDelivery(_ id: WebhookDeliveryId) async throws -> WebhookDeliveryDetails {
+        try await run(WebhooksGetDelivery(id: id))
+    }
+
+    /// Webhooks with how their receivers do. Filter: name, url, active, disabled_reason, created_at. Sort: name,
+    /// created_at, updated_at.
+    ///
+    /// Permission: `webhooks.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+    /// `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+    /// `limit_out_of_range`, `sort_field_unknown`.
+    public func list(
+        eventType: String? = nil,
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil
+    ) -> Pager<WebhookDetails> {
+        list { cursor in WebhooksList(
+            eventType: eventType,
+            filter: filter,
+            includeDeleted: includeDeleted,
+            limit: limit,
+            sort: sort,
+            withTotal: withTotal,
+            cursor: cursor
+        ) }
+    }
+
+    /// Deliveries with their last attempts, also of webhooks that are deleted. Filter: webhook_id, event_id, status,
+    /// event_type, kind, event_seq, created_at, cycle_started_at, completed_at, next_attempt_at. Sort: created_at.
+    ///
+    /// Permission: `webhooks.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+    /// `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+    /// `limit_out_of_range`, `sort_field_unknown`.
+    public func listDeliveries(
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil
+    ) -> Pager<WebhookDelivery> {
+        list { cursor in WebhooksListDeliveries(
+            filter: filter,
+            includeDeleted: includeDeleted,
+            limit: limit,
+            sort: sort,
+            withTotal: withTotal,
+            cursor: cursor
+        ) }
+    }
+
+    /// Sends deliveries again, with the same `webhook-id`, so that a receiver can tell that it knows them.
+    ///
+    /// Either named ones, or those of all events that were recorded in a range of time; of the latter also events that
+    /// have no delivery yet, for example from before the webhook was made. What still waits is left alone.
+    ///
+    /// Permission: `webhooks.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`, `webhook_event_expired`,
+    /// `webhook_inactive`.
+    /// - Throws: LimitExceededError: `batch_too_large`, `webhook_pattern_limit`, `webhook_replay_limit`.
+    /// - Throws: NotFoundError: `project_not_found`, `webhook_delivery_not_found`, `webhook_not_found`.
+    /// - Throws: ValidationError: `webhook_event_not_deliverable`, `webhook_event_pattern_invalid`,
+    /// `webhook_event_unknown`, `webhook_range_invalid`.
+    public func replay(
+        _ id: WebhookId,
+        deliveryIds: [WebhookDeliveryId]? = nil,
+        eventTypes: [String]? = nil,
+        from: Timestamp? = nil,
+        status: DeliveryStatus? = nil,
+        until: Timestamp? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> ReplayedWebhook {
+        try await run(
+            WebhooksReplay(
+            id: id,
+            deliveryIds: deliveryIds,
+            eventTypes: eventTypes,
+            from: from,
+            status: status,
+            until: until
+        ),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Signs deliveries with a new key. For a while each carries the signatures of both keys, the new one's first.
+    ///
+    /// Permission: `webhooks.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: CorruptDataError: `secret_tampered`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `encryption_not_configured`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `encryption_key_not_found`, `project_not_found`, `webhook_not_found`.
+    /// - Throws: ValidationError: `input_invalid`, `value_out_of_range`, `webhook_secret_invalid`.
+    public func rotateSecret(
+        _ id: WebhookId,
+        overlapSeconds: Int? = nil,
+        secret: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> RotatedWebhookSecret {
+        try await run(
+            WebhooksRotateSecret(id: id, overlapSeconds: overlapSeconds, secret: secret),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// How the deliveries of a webhook went: of those that began within a while, at most the newest 10 000.
+    ///
+    /// Permission: `webhooks.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`, `webhook_not_found`.
+    /// - Throws: ValidationError: `value_out_of_range`.
+    public func stats(_ id: WebhookId, windowSeconds: Int? = nil) async throws -> WebhookStats {
+        try await run(WebhooksStats(id: id, windowSeconds: windowSeconds))
+    }
+
+    /// Posts a sample event to the webhook once and says how that went. The event has the attribute `test`; the webhook
+    /// may be inactive, and what it counts of failures does not change.
+    ///
+    /// The call is made before anything is written. As a part of a transaction of several commands it is made even if
+    /// they fail.
+    ///
+    /// Permission: `webhooks.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: CorruptDataError: `secret_tampered`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `encryption_not_configured`, `http_not_configured`, `project_inactive`,
+    /// `project_suspended`.
+    /// - Throws: LimitExceededError: `webhook_test_limit`.
+    /// - Throws: NotFoundError: `encryption_key_not_found`, `project_not_found`, `webhook_not_found`.
+    /// - Throws: ValidationError: `webhook_event_unknown`.
+    public func test(
+        _ id: WebhookId,
+        eventType: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> TestedWebhook {
+        try await run(
+            WebhooksTest(id: id, eventType: eventType),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Changes what is given and differs: absent = unchanged. Deliveries that wait go out as the webhook is by then.
+    ///
+    /// Permission: `webhooks.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`, `webhook_name_taken`.
+    /// - Throws: CorruptDataError: `secret_tampered`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `encryption_not_configured`, `project_inactive`, `project_suspended`.
+    /// - Throws: LimitExceededError: `webhook_pattern_limit`.
+    /// - Throws: NotFoundError: `encryption_key_not_found`, `project_not_found`, `webhook_not_found`.
+    /// - Throws: ValidationError: `enum_unknown`, `name_required`, `name_too_long`, `text_control_char`,
+    /// `text_too_long`, `url_credentials`, `url_invalid`, `url_not_public`, `url_scheme_unsupported`,
+    /// `webhook_contact_filter_unused`, `webhook_event_not_deliverable`, `webhook_event_pattern_invalid`,
+    /// `webhook_event_unknown`, `webhook_events_required`, `webhook_header_invalid`, `webhook_header_reserved`,
+    /// `webhook_rate_out_of_range`, `webhook_retry_out_of_range`, `webhook_timeout_out_of_range`.
+    public func update(
+        _ id: WebhookId,
+        bodyMode: BodyMode? = nil,
+        concurrency: Int? = nil,
+        contactEventCategories: [String]? = nil,
+        contactEventTypes: [String]? = nil,
+        contactEvents: Bool? = nil,
+        description: Patch<String?> = .keep,
+        eventTypes: [String]? = nil,
+        excludeEventTypes: [String]? = nil,
+        headers: [String: String]? = nil,
+        includeHistorical: Bool? = nil,
+        maxAttempts: Int? = nil,
+        name: String? = nil,
+        ratePerSecond: Int? = nil,
+        timeoutSeconds: Int? = nil,
+        url: Url? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Webhook {
+        try await run(
+            WebhooksUpdate(
+            id: id,
+            bodyMode: bodyMode,
+            concurrency: concurrency,
+            contactEventCategories: contactEventCategories,
+            contactEventTypes: contactEventTypes,
+            contactEvents: contactEvents,
+            description: description,
+            eventTypes: eventTypes,
+            excludeEventTypes: excludeEventTypes,
+            headers: headers,
+            includeHistorical: includeHistorical,
+            maxAttempts: maxAttempts,
+            name: name,
+            ratePerSecond: ratePerSecond,
+            timeoutSeconds: timeoutSeconds,
+            url: url
+        ),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+}
+
 /// The collection `channel_types`.
 ///
 /// Filterable: `code`, `active`, `provider`, `family`, `built_in`.
@@ -5048,4 +5426,5 @@ extension ProjectHandle {
     public var messages: Messages { Messages(engine: engine, scope: scope) }
     public var projects: Projects { Projects(engine: engine, scope: scope) }
     public var sessions: Sessions { Sessions(engine: engine, scope: scope) }
+    public var webhooks: Webhooks { Webhooks(engine: engine, scope: scope) }
 }

@@ -337,6 +337,8 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case groupsNotSupported = "groups_not_supported"
     /// History import is not enabled for this channel.
     case historyImportNotEnabled = "history_import_not_enabled"
+    /// The installation was opened without a way to the outside.
+    case httpNotConfigured = "http_not_configured"
     /// An id is a UUID, hyphenated or of 32 hex digits.
     case idInvalid = "id_invalid"
     /// The all-zero id stands for nothing.
@@ -695,6 +697,53 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case versionConflict = "version_conflict"
     /// Virtual agents cannot attend.
     case virtualAgentsCannotAttend = "virtual_agents_cannot_attend"
+    /// The webhook is active already.
+    case webhookAlreadyActive = "webhook_already_active"
+    /// The webhook is inactive already.
+    case webhookAlreadyInactive = "webhook_already_inactive"
+    /// A filter of timeline entries needs contact_events.
+    case webhookContactFilterUnused = "webhook_contact_filter_unused"
+    /// There is no such delivery.
+    case webhookDeliveryNotFound = "webhook_delivery_not_found"
+    /// The event of the delivery is no longer in the log.
+    case webhookEventExpired = "webhook_event_expired"
+    /// Events of this type are not delivered.
+    case webhookEventNotDeliverable = "webhook_event_not_deliverable"
+    /// A pattern is a type, a prefix that ends with '.*', or '*'.
+    case webhookEventPatternInvalid = "webhook_event_pattern_invalid"
+    /// There is no such type of event.
+    case webhookEventUnknown = "webhook_event_unknown"
+    /// A webhook needs at least one type of event.
+    case webhookEventsRequired = "webhook_events_required"
+    /// A header's name has 1 to 64 letters, digits and '-', its value 1 to 1024 printable ASCII characters; there are
+    /// at most 20.
+    case webhookHeaderInvalid = "webhook_header_invalid"
+    /// This header belongs to the delivery itself.
+    case webhookHeaderReserved = "webhook_header_reserved"
+    /// The webhook is inactive; activate it first.
+    case webhookInactive = "webhook_inactive"
+    /// A project has at most 50 webhooks.
+    case webhookLimit = "webhook_limit"
+    /// Another webhook of the project has this name.
+    case webhookNameTaken = "webhook_name_taken"
+    /// There is no such webhook.
+    case webhookNotFound = "webhook_not_found"
+    /// There are too many patterns.
+    case webhookPatternLimit = "webhook_pattern_limit"
+    /// A range to replay ends after it begins and is at most 7 days long.
+    case webhookRangeInvalid = "webhook_range_invalid"
+    /// A webhook delivers 1 to 100 events per second, 1 to 20 at a time.
+    case webhookRateOutOfRange = "webhook_rate_out_of_range"
+    /// A replay has at most 100000 deliveries.
+    case webhookReplayLimit = "webhook_replay_limit"
+    /// A delivery has 1 to 20 attempts.
+    case webhookRetryOutOfRange = "webhook_retry_out_of_range"
+    /// A signing key is whsec_ and 24 to 64 bytes in base64.
+    case webhookSecretInvalid = "webhook_secret_invalid"
+    /// A webhook is tested at most 10 times a minute.
+    case webhookTestLimit = "webhook_test_limit"
+    /// A receiver has 1 to 30 seconds to answer.
+    case webhookTimeoutOutOfRange = "webhook_timeout_out_of_range"
     /// This is the id of a WhatsApp group, not of a person.
     case whatsappGroupId = "whatsapp_group_id"
     /// A WhatsApp id is 1 to 20 digits, with or without its domain.

@@ -212,6 +212,15 @@ public indirect enum EventData: Sendable, Equatable {
     case userRoleChanged(UserRoleChanged)
     case userSettingsChanged(UserSettingsChanged)
     case userSuspended(UserSuspended)
+    case webhookActivated(WebhookActivated)
+    case webhookCreated(WebhookCreated)
+    case webhookDeactivated(WebhookDeactivated)
+    case webhookDeleted(WebhookDeleted)
+    case webhookDeliveryExhausted(WebhookDeliveryExhausted)
+    case webhookFailing(WebhookFailing)
+    case webhookReplayed(WebhookReplayed)
+    case webhookSecretRotated(WebhookSecretRotated)
+    case webhookUpdated(WebhookUpdated)
     /// What an event of the host's own carries; its type begins with `custom.`.
     case custom(JSON)
 
@@ -426,6 +435,15 @@ public indirect enum EventData: Sendable, Equatable {
         case "user.role_changed": self = .userRoleChanged(try UserRoleChanged(from: decoder))
         case "user.settings_changed": self = .userSettingsChanged(try UserSettingsChanged(from: decoder))
         case "user.suspended": self = .userSuspended(try UserSuspended(from: decoder))
+        case "webhook.activated": self = .webhookActivated(try WebhookActivated(from: decoder))
+        case "webhook.created": self = .webhookCreated(try WebhookCreated(from: decoder))
+        case "webhook.deactivated": self = .webhookDeactivated(try WebhookDeactivated(from: decoder))
+        case "webhook.deleted": self = .webhookDeleted(try WebhookDeleted(from: decoder))
+        case "webhook.delivery.exhausted": self = .webhookDeliveryExhausted(try WebhookDeliveryExhausted(from: decoder))
+        case "webhook.failing": self = .webhookFailing(try WebhookFailing(from: decoder))
+        case "webhook.replayed": self = .webhookReplayed(try WebhookReplayed(from: decoder))
+        case "webhook.secret_rotated": self = .webhookSecretRotated(try WebhookSecretRotated(from: decoder))
+        case "webhook.updated": self = .webhookUpdated(try WebhookUpdated(from: decoder))
         default: self = .custom(try JSON(from: decoder))
         }
     }
@@ -9125,6 +9143,389 @@ public struct UserSuspended: Decodable, Sendable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         reason = try fields.decodeIfPresent(String.self, forKey: .reason)
         suspendedAt = try fields.decode(Timestamp.self, forKey: .suspendedAt)
+    }
+
+}
+
+/// The webhook is on again; what it counted of failures is forgotten.
+///
+/// Of webhook, version 1.
+public struct WebhookActivated: Decodable, Sendable, Equatable {
+    public var active: Bool
+
+    public init(
+        active: Bool
+    ) {
+        self.active = active
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case active = "active"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        active = try fields.decode(Bool.self, forKey: .active)
+    }
+
+}
+
+/// A webhook was made.
+///
+/// Of webhook, version 1.
+public struct WebhookCreated: Decodable, Sendable, Equatable {
+    public var active: Bool
+    public var bodyMode: BodyMode
+    public var concurrency: Int
+    public var contactEventCategories: [String]
+    public var contactEventTypes: [String]
+    public var contactEvents: Bool
+    public var createdBy: ActorRef
+    public var description: String?
+    public var eventTypes: [String]
+    public var excludeEventTypes: [String]
+    /// Sorted by name.
+    public var headers: [HeaderSecret]
+    public var includeHistorical: Bool
+    public var maxAttempts: Int
+    public var name: String
+    public var ratePerSecond: Int
+    /// The key that deliveries are signed with; it is in the vault.
+    public var secret: SecretRef
+    public var timeoutSeconds: Int
+    public var url: Url
+
+    public init(
+        active: Bool,
+        bodyMode: BodyMode,
+        concurrency: Int,
+        contactEventCategories: [String],
+        contactEventTypes: [String],
+        contactEvents: Bool,
+        createdBy: ActorRef,
+        description: String? = nil,
+        eventTypes: [String],
+        excludeEventTypes: [String],
+        headers: [HeaderSecret],
+        includeHistorical: Bool,
+        maxAttempts: Int,
+        name: String,
+        ratePerSecond: Int,
+        secret: SecretRef,
+        timeoutSeconds: Int,
+        url: Url
+    ) {
+        self.active = active
+        self.bodyMode = bodyMode
+        self.concurrency = concurrency
+        self.contactEventCategories = contactEventCategories
+        self.contactEventTypes = contactEventTypes
+        self.contactEvents = contactEvents
+        self.createdBy = createdBy
+        self.description = description
+        self.eventTypes = eventTypes
+        self.excludeEventTypes = excludeEventTypes
+        self.headers = headers
+        self.includeHistorical = includeHistorical
+        self.maxAttempts = maxAttempts
+        self.name = name
+        self.ratePerSecond = ratePerSecond
+        self.secret = secret
+        self.timeoutSeconds = timeoutSeconds
+        self.url = url
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case active = "active"
+        case bodyMode = "body_mode"
+        case concurrency = "concurrency"
+        case contactEventCategories = "contact_event_categories"
+        case contactEventTypes = "contact_event_types"
+        case contactEvents = "contact_events"
+        case createdBy = "created_by"
+        case description = "description"
+        case eventTypes = "event_types"
+        case excludeEventTypes = "exclude_event_types"
+        case headers = "headers"
+        case includeHistorical = "include_historical"
+        case maxAttempts = "max_attempts"
+        case name = "name"
+        case ratePerSecond = "rate_per_second"
+        case secret = "secret"
+        case timeoutSeconds = "timeout_seconds"
+        case url = "url"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        active = try fields.decode(Bool.self, forKey: .active)
+        bodyMode = try fields.decode(BodyMode.self, forKey: .bodyMode)
+        concurrency = try fields.decode(Int.self, forKey: .concurrency)
+        contactEventCategories = try fields.decode([String].self, forKey: .contactEventCategories)
+        contactEventTypes = try fields.decode([String].self, forKey: .contactEventTypes)
+        contactEvents = try fields.decode(Bool.self, forKey: .contactEvents)
+        createdBy = try fields.decode(ActorRef.self, forKey: .createdBy)
+        description = try fields.decodeIfPresent(String.self, forKey: .description)
+        eventTypes = try fields.decode([String].self, forKey: .eventTypes)
+        excludeEventTypes = try fields.decode([String].self, forKey: .excludeEventTypes)
+        headers = try fields.decode([HeaderSecret].self, forKey: .headers)
+        includeHistorical = try fields.decode(Bool.self, forKey: .includeHistorical)
+        maxAttempts = try fields.decode(Int.self, forKey: .maxAttempts)
+        name = try fields.decode(String.self, forKey: .name)
+        ratePerSecond = try fields.decode(Int.self, forKey: .ratePerSecond)
+        secret = try fields.decode(SecretRef.self, forKey: .secret)
+        timeoutSeconds = try fields.decode(Int.self, forKey: .timeoutSeconds)
+        url = try fields.decode(Url.self, forKey: .url)
+    }
+
+}
+
+/// The webhook is off, by a person or by itself; deliveries that wait are cancelled.
+///
+/// Of webhook, version 1.
+public struct WebhookDeactivated: Decodable, Sendable, Equatable {
+    public var active: Bool
+    /// Failed attempts in a row.
+    public var consecutiveFailures: Int?
+    public var disabledReason: DisabledReason
+    public var failingSince: Timestamp?
+    public var lastStatusCode: Int?
+
+    public init(
+        active: Bool,
+        consecutiveFailures: Int? = nil,
+        disabledReason: DisabledReason,
+        failingSince: Timestamp? = nil,
+        lastStatusCode: Int? = nil
+    ) {
+        self.active = active
+        self.consecutiveFailures = consecutiveFailures
+        self.disabledReason = disabledReason
+        self.failingSince = failingSince
+        self.lastStatusCode = lastStatusCode
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case active = "active"
+        case consecutiveFailures = "consecutive_failures"
+        case disabledReason = "disabled_reason"
+        case failingSince = "failing_since"
+        case lastStatusCode = "last_status_code"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        active = try fields.decode(Bool.self, forKey: .active)
+        consecutiveFailures = try fields.decodeIfPresent(Int.self, forKey: .consecutiveFailures)
+        disabledReason = try fields.decode(DisabledReason.self, forKey: .disabledReason)
+        failingSince = try fields.decodeIfPresent(Timestamp.self, forKey: .failingSince)
+        lastStatusCode = try fields.decodeIfPresent(Int.self, forKey: .lastStatusCode)
+    }
+
+}
+
+/// The webhook is gone, and its secrets with it; its deliveries stay until they are too old.
+///
+/// Of webhook, version 1.
+public struct WebhookDeleted: Decodable, Sendable, Equatable {
+    public var deletedAt: Timestamp
+
+    public init(
+        deletedAt: Timestamp
+    ) {
+        self.deletedAt = deletedAt
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case deletedAt = "deleted_at"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        deletedAt = try fields.decode(Timestamp.self, forKey: .deletedAt)
+    }
+
+}
+
+/// A delivery was given up: refused for good, or all attempts used up.
+///
+/// Of webhook, version 1.
+public struct WebhookDeliveryExhausted: Decodable, Sendable, Equatable {
+    /// In the cycle that ended.
+    public var attempts: Int
+    public var deliveryId: WebhookDeliveryId
+    public var eventId: EventId
+    public var eventType: String
+    public var lastError: String
+    public var lastStatusCode: Int?
+
+    public init(
+        attempts: Int,
+        deliveryId: WebhookDeliveryId,
+        eventId: EventId,
+        eventType: String,
+        lastError: String,
+        lastStatusCode: Int? = nil
+    ) {
+        self.attempts = attempts
+        self.deliveryId = deliveryId
+        self.eventId = eventId
+        self.eventType = eventType
+        self.lastError = lastError
+        self.lastStatusCode = lastStatusCode
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case deliveryId = "delivery_id"
+        case eventId = "event_id"
+        case eventType = "event_type"
+        case lastError = "last_error"
+        case lastStatusCode = "last_status_code"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempts = try fields.decode(Int.self, forKey: .attempts)
+        deliveryId = try fields.decode(WebhookDeliveryId.self, forKey: .deliveryId)
+        eventId = try fields.decode(EventId.self, forKey: .eventId)
+        eventType = try fields.decode(String.self, forKey: .eventType)
+        lastError = try fields.decode(String.self, forKey: .lastError)
+        lastStatusCode = try fields.decodeIfPresent(Int.self, forKey: .lastStatusCode)
+    }
+
+}
+
+/// The webhook is half way to being switched off; once per period of failures.
+///
+/// Of webhook, version 1.
+public struct WebhookFailing: Decodable, Sendable, Equatable {
+    public var consecutiveFailures: Int
+    public var failingSince: Timestamp
+    /// What went wrong last: `status 500`, `timeout`, `connect`.
+    public var lastError: String
+
+    public init(
+        consecutiveFailures: Int,
+        failingSince: Timestamp,
+        lastError: String
+    ) {
+        self.consecutiveFailures = consecutiveFailures
+        self.failingSince = failingSince
+        self.lastError = lastError
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case consecutiveFailures = "consecutive_failures"
+        case failingSince = "failing_since"
+        case lastError = "last_error"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        consecutiveFailures = try fields.decode(Int.self, forKey: .consecutiveFailures)
+        failingSince = try fields.decode(Timestamp.self, forKey: .failingSince)
+        lastError = try fields.decode(String.self, forKey: .lastError)
+    }
+
+}
+
+/// Deliveries were sent again.
+///
+/// Of webhook, version 1.
+public struct WebhookReplayed: Decodable, Sendable, Equatable {
+    /// The highest cycle among them; 0 when it is not known yet.
+    public var cycle: Int
+    public var deliveryCount: Int
+    public var from: Timestamp?
+    public var until: Timestamp?
+
+    public init(
+        cycle: Int,
+        deliveryCount: Int,
+        from: Timestamp? = nil,
+        until: Timestamp? = nil
+    ) {
+        self.cycle = cycle
+        self.deliveryCount = deliveryCount
+        self.from = from
+        self.until = until
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case cycle = "cycle"
+        case deliveryCount = "delivery_count"
+        case from = "from"
+        case until = "until"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        cycle = try fields.decode(Int.self, forKey: .cycle)
+        deliveryCount = try fields.decode(Int.self, forKey: .deliveryCount)
+        from = try fields.decodeIfPresent(Timestamp.self, forKey: .from)
+        until = try fields.decodeIfPresent(Timestamp.self, forKey: .until)
+    }
+
+}
+
+/// Deliveries are signed with a new key; the previous one signs beside it for a while.
+///
+/// Of webhook, version 1.
+public struct WebhookSecretRotated: Decodable, Sendable, Equatable {
+    public var previousSecret: SecretRef?
+    public var previousSecretUntil: Timestamp?
+    public var secret: SecretRef
+
+    public init(
+        previousSecret: SecretRef? = nil,
+        previousSecretUntil: Timestamp? = nil,
+        secret: SecretRef
+    ) {
+        self.previousSecret = previousSecret
+        self.previousSecretUntil = previousSecretUntil
+        self.secret = secret
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case previousSecret = "previous_secret"
+        case previousSecretUntil = "previous_secret_until"
+        case secret = "secret"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        previousSecret = try fields.decodeIfPresent(SecretRef.self, forKey: .previousSecret)
+        previousSecretUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .previousSecretUntil)
+        secret = try fields.decode(SecretRef.self, forKey: .secret)
+    }
+
+}
+
+/// Settings changed.
+///
+/// Of webhook, version 1.
+public struct WebhookUpdated: Decodable, Sendable, Equatable {
+    public var changes: WebhookPatch
+    public var previous: WebhookPatch
+
+    public init(
+        changes: WebhookPatch,
+        previous: WebhookPatch
+    ) {
+        self.changes = changes
+        self.previous = previous
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case changes = "changes"
+        case previous = "previous"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        changes = try fields.decode(WebhookPatch.self, forKey: .changes)
+        previous = try fields.decode(WebhookPatch.self, forKey: .previous)
     }
 
 }

@@ -6487,6 +6487,645 @@ public struct SessionsUpdate: Command, Equatable {
 
 }
 
+/// Switches the webhook on again. Failures so far are forgotten; what was cancelled is not sent by itself
+/// (`webhooks.replay`).
+public struct WebhooksActivate: Command, Equatable {
+    public typealias Output = Webhook
+    public static let operation = "webhooks.activate"
+
+    public var id: WebhookId
+
+    public init(
+        id: WebhookId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// How many webhooks satisfy a condition.
+public struct WebhooksCount: Query, Equatable {
+    public typealias Output = Int
+    public static let operation = "webhooks.count"
+
+    public var filter: FilterExpression?
+
+    public init(
+        filter: FilterExpression? = nil
+    ) {
+        self.filter = filter
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case filter = "filter"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+    }
+
+}
+
+/// Makes a webhook: from now on matching events of the project are posted to its address, signed as Standard Webhooks.
+public struct WebhooksCreate: Command, Equatable {
+    public typealias Output = CreatedWebhook
+    public static let operation = "webhooks.create"
+
+    /// 1 to 100 characters, unique in the project whatever its case.
+    public var name: String
+    /// `https` and public, on port 443 or 8443, unless the host program allows more; without user and fragment.
+    public var url: Url
+    /// True unless told.
+    public var active: Bool?
+    /// `full` unless told.
+    public var bodyMode: BodyMode?
+    /// 1 to 20 at a time; 5 unless told.
+    public var concurrency: Int?
+    /// Categories of entries, or `*`.
+    public var contactEventCategories: [String]?
+    /// Types of entries, or `*`. When this and the categories are empty, all.
+    public var contactEventTypes: [String]?
+    /// Also entries of a contact's timeline.
+    public var contactEvents: Bool?
+    /// At most 500 characters.
+    public var description: String?
+    /// Types (`contact.created`), prefixes (`contact.*`) or `*`; needed unless `contact_events` is set. Types
+    /// `webhook.*` are never delivered, those of the engine (`job.*`, `consumer.*`, `dead_letter.*`, `audit.*`) by
+    /// their exact name alone.
+    public var eventTypes: [String]?
+    /// As `event_types`; wins over them.
+    public var excludeEventTypes: [String]?
+    /// At most 20, with names of their own. The values are sealed in the vault.
+    public var headers: [String: String]?
+    /// Also events about imported history.
+    public var includeHistorical: Bool?
+    /// 1 to 20; 12 unless told, which covers about 27 hours.
+    public var maxAttempts: Int?
+    /// 1 to 100; 10 unless told. What was not used is kept for a burst of ten times as many, at most 100.
+    public var ratePerSecond: Int?
+    /// `whsec_` and 24 to 64 bytes in base64; a new one is made unless told.
+    public var secret: String?
+    /// 1 to 30; 15 unless told.
+    public var timeoutSeconds: Int?
+
+    public init(
+        name: String,
+        url: Url,
+        active: Bool? = nil,
+        bodyMode: BodyMode? = nil,
+        concurrency: Int? = nil,
+        contactEventCategories: [String]? = nil,
+        contactEventTypes: [String]? = nil,
+        contactEvents: Bool? = nil,
+        description: String? = nil,
+        eventTypes: [String]? = nil,
+        excludeEventTypes: [String]? = nil,
+        headers: [String: String]? = nil,
+        includeHistorical: Bool? = nil,
+        maxAttempts: Int? = nil,
+        ratePerSecond: Int? = nil,
+        secret: String? = nil,
+        timeoutSeconds: Int? = nil
+    ) {
+        self.name = name
+        self.url = url
+        self.active = active
+        self.bodyMode = bodyMode
+        self.concurrency = concurrency
+        self.contactEventCategories = contactEventCategories
+        self.contactEventTypes = contactEventTypes
+        self.contactEvents = contactEvents
+        self.description = description
+        self.eventTypes = eventTypes
+        self.excludeEventTypes = excludeEventTypes
+        self.headers = headers
+        self.includeHistorical = includeHistorical
+        self.maxAttempts = maxAttempts
+        self.ratePerSecond = ratePerSecond
+        self.secret = secret
+        self.timeoutSeconds = timeoutSeconds
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+        case url = "url"
+        case active = "active"
+        case bodyMode = "body_mode"
+        case concurrency = "concurrency"
+        case contactEventCategories = "contact_event_categories"
+        case contactEventTypes = "contact_event_types"
+        case contactEvents = "contact_events"
+        case description = "description"
+        case eventTypes = "event_types"
+        case excludeEventTypes = "exclude_event_types"
+        case headers = "headers"
+        case includeHistorical = "include_historical"
+        case maxAttempts = "max_attempts"
+        case ratePerSecond = "rate_per_second"
+        case secret = "secret"
+        case timeoutSeconds = "timeout_seconds"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+        try fields.encode(url, forKey: .url)
+        try fields.encodeIfPresent(active, forKey: .active)
+        try fields.encodeIfPresent(bodyMode, forKey: .bodyMode)
+        try fields.encodeIfPresent(concurrency, forKey: .concurrency)
+        try fields.encodeIfPresent(contactEventCategories, forKey: .contactEventCategories)
+        try fields.encodeIfPresent(contactEventTypes, forKey: .contactEventTypes)
+        try fields.encodeIfPresent(contactEvents, forKey: .contactEvents)
+        try fields.encodeIfPresent(description, forKey: .description)
+        try fields.encodeIfPresent(eventTypes, forKey: .eventTypes)
+        try fields.encodeIfPresent(excludeEventTypes, forKey: .excludeEventTypes)
+        try fields.encodeIfPresent(headers, forKey: .headers)
+        try fields.encodeIfPresent(includeHistorical, forKey: .includeHistorical)
+        try fields.encodeIfPresent(maxAttempts, forKey: .maxAttempts)
+        try fields.encodeIfPresent(ratePerSecond, forKey: .ratePerSecond)
+        try fields.encodeIfPresent(secret, forKey: .secret)
+        try fields.encodeIfPresent(timeoutSeconds, forKey: .timeoutSeconds)
+    }
+
+}
+
+/// Switches the webhook off. Deliveries that wait are cancelled; events from now on give none.
+public struct WebhooksDeactivate: Command, Equatable {
+    public typealias Output = Webhook
+    public static let operation = "webhooks.deactivate"
+
+    public var id: WebhookId
+
+    public init(
+        id: WebhookId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Deletes the webhook and destroys its secrets. Its deliveries can be looked at until they are too old.
+public struct WebhooksDelete: Command, Equatable {
+    public typealias Output = Webhook
+    public static let operation = "webhooks.delete"
+
+    public var id: WebhookId
+
+    public init(
+        id: WebhookId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// A webhook by its id, with how its receiver does. Its secrets are not shown.
+public struct WebhooksGet: Query, Equatable {
+    public typealias Output = WebhookDetails
+    public static let operation = "webhooks.get"
+
+    public var id: WebhookId
+
+    public init(
+        id: WebhookId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// A delivery by its id, with its attempts and what is sent.
+public struct WebhooksGetDelivery: Query, Equatable {
+    public typealias Output = WebhookDeliveryDetails
+    public static let operation = "webhooks.get_delivery"
+
+    public var id: WebhookDeliveryId
+
+    public init(
+        id: WebhookDeliveryId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Webhooks with how their receivers do. Filter: name, url, active, disabled_reason, created_at. Sort: name,
+/// created_at, updated_at.
+public struct WebhooksList: Query, Equatable {
+    public typealias Output = Page<WebhookDetails>
+    public static let operation = "webhooks.list"
+
+    /// Only those a pattern of which names this type of event.
+    public var eventType: String?
+    /// Only what satisfies this condition.
+    public var filter: FilterExpression?
+    /// Shows deleted, merged and archived-away ones too.
+    public var includeDeleted: Bool?
+    /// 1 to 100; 20 unless told.
+    public var limit: Int?
+    /// At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+    public var sort: [SortKey]?
+    /// Counts all that satisfies the filter; costs a count.
+    public var withTotal: Bool?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        eventType: String? = nil,
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil,
+        cursor: String? = nil
+    ) {
+        self.eventType = eventType
+        self.filter = filter
+        self.includeDeleted = includeDeleted
+        self.limit = limit
+        self.sort = sort
+        self.withTotal = withTotal
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case eventType = "event_type"
+        case filter = "filter"
+        case includeDeleted = "include_deleted"
+        case limit = "limit"
+        case sort = "sort"
+        case withTotal = "with_total"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(eventType, forKey: .eventType)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+        try fields.encodeIfPresent(includeDeleted, forKey: .includeDeleted)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(sort, forKey: .sort)
+        try fields.encodeIfPresent(withTotal, forKey: .withTotal)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// Deliveries with their last attempts, also of webhooks that are deleted. Filter: webhook_id, event_id, status,
+/// event_type, kind, event_seq, created_at, cycle_started_at, completed_at, next_attempt_at. Sort: created_at.
+public struct WebhooksListDeliveries: Query, Equatable {
+    public typealias Output = Page<WebhookDelivery>
+    public static let operation = "webhooks.list_deliveries"
+
+    /// Only what satisfies this condition.
+    public var filter: FilterExpression?
+    /// Shows deleted, merged and archived-away ones too.
+    public var includeDeleted: Bool?
+    /// 1 to 100; 20 unless told.
+    public var limit: Int?
+    /// At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+    public var sort: [SortKey]?
+    /// Counts all that satisfies the filter; costs a count.
+    public var withTotal: Bool?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil,
+        cursor: String? = nil
+    ) {
+        self.filter = filter
+        self.includeDeleted = includeDeleted
+        self.limit = limit
+        self.sort = sort
+        self.withTotal = withTotal
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case filter = "filter"
+        case includeDeleted = "include_deleted"
+        case limit = "limit"
+        case sort = "sort"
+        case withTotal = "with_total"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+        try fields.encodeIfPresent(includeDeleted, forKey: .includeDeleted)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(sort, forKey: .sort)
+        try fields.encodeIfPresent(withTotal, forKey: .withTotal)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// Sends deliveries again, with the same `webhook-id`, so that a receiver can tell that it knows them.
+public struct WebhooksReplay: Command, Equatable {
+    public typealias Output = ReplayedWebhook
+    public static let operation = "webhooks.replay"
+
+    public var id: WebhookId
+    /// 1 to 500 deliveries; instead of a range.
+    public var deliveryIds: [WebhookDeliveryId]?
+    /// Of the range only these of the types that the webhook wants; as `event_types` of the webhook.
+    public var eventTypes: [String]?
+    /// The beginning of the range, which is part of it.
+    public var from: Timestamp?
+    /// Of the range only deliveries that ended so.
+    public var status: DeliveryStatus?
+    /// The end of the range, which is not part of it; at most 7 days later.
+    public var until: Timestamp?
+
+    public init(
+        id: WebhookId,
+        deliveryIds: [WebhookDeliveryId]? = nil,
+        eventTypes: [String]? = nil,
+        from: Timestamp? = nil,
+        status: DeliveryStatus? = nil,
+        until: Timestamp? = nil
+    ) {
+        self.id = id
+        self.deliveryIds = deliveryIds
+        self.eventTypes = eventTypes
+        self.from = from
+        self.status = status
+        self.until = until
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case deliveryIds = "delivery_ids"
+        case eventTypes = "event_types"
+        case from = "from"
+        case status = "status"
+        case until = "until"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(deliveryIds, forKey: .deliveryIds)
+        try fields.encodeIfPresent(eventTypes, forKey: .eventTypes)
+        try fields.encodeIfPresent(from, forKey: .from)
+        try fields.encodeIfPresent(status, forKey: .status)
+        try fields.encodeIfPresent(until, forKey: .until)
+    }
+
+}
+
+/// Signs deliveries with a new key. For a while each carries the signatures of both keys, the new one's first.
+public struct WebhooksRotateSecret: Command, Equatable {
+    public typealias Output = RotatedWebhookSecret
+    public static let operation = "webhooks.rotate_secret"
+
+    public var id: WebhookId
+    /// How long the old key signs beside it: 0 to 604 800; 86 400 unless told.
+    public var overlapSeconds: Int?
+    /// `whsec_` and 24 to 64 bytes in base64; a new one is made unless told.
+    public var secret: String?
+
+    public init(
+        id: WebhookId,
+        overlapSeconds: Int? = nil,
+        secret: String? = nil
+    ) {
+        self.id = id
+        self.overlapSeconds = overlapSeconds
+        self.secret = secret
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case overlapSeconds = "overlap_seconds"
+        case secret = "secret"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(overlapSeconds, forKey: .overlapSeconds)
+        try fields.encodeIfPresent(secret, forKey: .secret)
+    }
+
+}
+
+/// How the deliveries of a webhook went: of those that began within a while, at most the newest 10 000.
+public struct WebhooksStats: Query, Equatable {
+    public typealias Output = WebhookStats
+    public static let operation = "webhooks.stats"
+
+    public var id: WebhookId
+    /// How far to look back: 60 to 2 592 000; 86 400 unless told.
+    public var windowSeconds: Int?
+
+    public init(
+        id: WebhookId,
+        windowSeconds: Int? = nil
+    ) {
+        self.id = id
+        self.windowSeconds = windowSeconds
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case windowSeconds = "window_seconds"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(windowSeconds, forKey: .windowSeconds)
+    }
+
+}
+
+/// Posts a sample event to the webhook once and says how that went. The event has the attribute `test`; the webhook may
+/// be inactive, and what it counts of failures does not change.
+public struct WebhooksTest: Command, Equatable {
+    public typealias Output = TestedWebhook
+    public static let operation = "webhooks.test"
+
+    public var id: WebhookId
+    /// The first that the webhook wants, unless told.
+    public var eventType: String?
+
+    public init(
+        id: WebhookId,
+        eventType: String? = nil
+    ) {
+        self.id = id
+        self.eventType = eventType
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case eventType = "event_type"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(eventType, forKey: .eventType)
+    }
+
+}
+
+/// Changes what is given and differs: absent = unchanged. Deliveries that wait go out as the webhook is by then.
+public struct WebhooksUpdate: Command, Equatable {
+    public typealias Output = Webhook
+    public static let operation = "webhooks.update"
+
+    public var id: WebhookId
+    public var bodyMode: BodyMode?
+    public var concurrency: Int?
+    public var contactEventCategories: [String]?
+    public var contactEventTypes: [String]?
+    /// False also takes the filters of entries away.
+    public var contactEvents: Bool?
+    public var description: Patch<String?>
+    /// All of them.
+    public var eventTypes: [String]?
+    public var excludeEventTypes: [String]?
+    /// All of them, in the place of those before; `{}` takes all away.
+    public var headers: [String: String]?
+    public var includeHistorical: Bool?
+    public var maxAttempts: Int?
+    public var name: String?
+    public var ratePerSecond: Int?
+    public var timeoutSeconds: Int?
+    public var url: Url?
+
+    public init(
+        id: WebhookId,
+        bodyMode: BodyMode? = nil,
+        concurrency: Int? = nil,
+        contactEventCategories: [String]? = nil,
+        contactEventTypes: [String]? = nil,
+        contactEvents: Bool? = nil,
+        description: Patch<String?> = .keep,
+        eventTypes: [String]? = nil,
+        excludeEventTypes: [String]? = nil,
+        headers: [String: String]? = nil,
+        includeHistorical: Bool? = nil,
+        maxAttempts: Int? = nil,
+        name: String? = nil,
+        ratePerSecond: Int? = nil,
+        timeoutSeconds: Int? = nil,
+        url: Url? = nil
+    ) {
+        self.id = id
+        self.bodyMode = bodyMode
+        self.concurrency = concurrency
+        self.contactEventCategories = contactEventCategories
+        self.contactEventTypes = contactEventTypes
+        self.contactEvents = contactEvents
+        self.description = description
+        self.eventTypes = eventTypes
+        self.excludeEventTypes = excludeEventTypes
+        self.headers = headers
+        self.includeHistorical = includeHistorical
+        self.maxAttempts = maxAttempts
+        self.name = name
+        self.ratePerSecond = ratePerSecond
+        self.timeoutSeconds = timeoutSeconds
+        self.url = url
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case bodyMode = "body_mode"
+        case concurrency = "concurrency"
+        case contactEventCategories = "contact_event_categories"
+        case contactEventTypes = "contact_event_types"
+        case contactEvents = "contact_events"
+        case description = "description"
+        case eventTypes = "event_types"
+        case excludeEventTypes = "exclude_event_types"
+        case headers = "headers"
+        case includeHistorical = "include_historical"
+        case maxAttempts = "max_attempts"
+        case name = "name"
+        case ratePerSecond = "rate_per_second"
+        case timeoutSeconds = "timeout_seconds"
+        case url = "url"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(bodyMode, forKey: .bodyMode)
+        try fields.encodeIfPresent(concurrency, forKey: .concurrency)
+        try fields.encodeIfPresent(contactEventCategories, forKey: .contactEventCategories)
+        try fields.encodeIfPresent(contactEventTypes, forKey: .contactEventTypes)
+        try fields.encodeIfPresent(contactEvents, forKey: .contactEvents)
+        if case .set(let value) = description { try fields.encode(value, forKey: .description) }
+        try fields.encodeIfPresent(eventTypes, forKey: .eventTypes)
+        try fields.encodeIfPresent(excludeEventTypes, forKey: .excludeEventTypes)
+        try fields.encodeIfPresent(headers, forKey: .headers)
+        try fields.encodeIfPresent(includeHistorical, forKey: .includeHistorical)
+        try fields.encodeIfPresent(maxAttempts, forKey: .maxAttempts)
+        try fields.encodeIfPresent(name, forKey: .name)
+        try fields.encodeIfPresent(ratePerSecond, forKey: .ratePerSecond)
+        try fields.encodeIfPresent(timeoutSeconds, forKey: .timeoutSeconds)
+        try fields.encodeIfPresent(url, forKey: .url)
+    }
+
+}
+
 /// New channels of this kind may be made again.
 public struct ChannelTypesActivate: Command, Equatable {
     public typealias Output = ChannelType

@@ -199,6 +199,24 @@ public struct UserId: RawRepresentable, Codable, Hashable, Sendable {
     }
 }
 
+/// The id of one kind of thing; the engine checks it.
+public struct WebhookDeliveryId: RawRepresentable, Codable, Hashable, Sendable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+}
+
+/// The id of one kind of thing; the engine checks it.
+public struct WebhookId: RawRepresentable, Codable, Hashable, Sendable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+}
+
 /// A day of birth: 1990-05-17, or --05-17 without the year.
 public typealias Birthday = String
 
@@ -325,11 +343,39 @@ public enum AssignmentStrategy: String, Codable, Hashable, Sendable {
     case manual = "manual"
 }
 
+/// What went wrong with an attempt.
+public enum AttemptErrorKind: String, Codable, Hashable, Sendable {
+    /// The address is not of the public net, and the host program does not allow it.
+    case blockedAddress = "blocked_address"
+    /// The name does not resolve.
+    case dns = "dns"
+    /// Nobody took the connection.
+    case connect = "connect"
+    /// The encrypted connection could not be made.
+    case tls = "tls"
+    /// No answer in time.
+    case timeout = "timeout"
+    /// The receiver pointed elsewhere, where nobody follows.
+    case redirect = "redirect"
+    /// The receiver answered with a failure.
+    case status = "status"
+    /// Whoever was bringing it vanished.
+    case interrupted = "interrupted"
+}
+
 /// Who is expected to write next.
 public enum Awaiting: String, Codable, Hashable, Sendable {
     case agent = "agent"
     case contact = "contact"
     case nobody = "nobody"
+}
+
+/// What a delivery carries.
+public enum BodyMode: String, Codable, Hashable, Sendable {
+    /// The event with its data.
+    case full = "full"
+    /// The event without its data: the receiver reads the aggregate itself.
+    case thin = "thin"
 }
 
 /// What a person must do to pair the line.
@@ -668,6 +714,30 @@ public enum CustomSubjectKind: String, Codable, Hashable, Sendable {
     case message = "message"
 }
 
+/// Why there is a delivery.
+public enum DeliveryKind: String, Codable, Hashable, Sendable {
+    /// An event of the log.
+    case event = "event"
+    /// Somebody tries the webhook out.
+    case test = "test"
+}
+
+/// How far a delivery is.
+public enum DeliveryStatus: String, Codable, Hashable, Sendable {
+    /// Waits for its time or its turn.
+    case pending = "pending"
+    /// Somebody is bringing it.
+    case inFlight = "in_flight"
+    /// The receiver took it.
+    case succeeded = "succeeded"
+    /// The receiver refused it for good.
+    case failed = "failed"
+    /// All attempts are used up.
+    case exhausted = "exhausted"
+    /// The webhook was switched off or deleted before.
+    case cancelled = "cancelled"
+}
+
 public enum Direction: String, Codable, Hashable, Sendable {
     case asc = "asc"
     case desc = "desc"
@@ -679,6 +749,16 @@ public enum Direction2: String, Codable, Hashable, Sendable {
     case outbound = "outbound"
     /// A notice of the system.
     case `internal` = "internal"
+}
+
+/// Why a webhook is off.
+public enum DisabledReason: String, Codable, Hashable, Sendable {
+    /// A person switched it off.
+    case manual = "manual"
+    /// It failed for too long, or too often in a row.
+    case failing = "failing"
+    /// Its receiver said that it is gone for good (410).
+    case gone = "gone"
 }
 
 /// Why two contacts may be one person.
@@ -921,6 +1001,8 @@ public enum Kind: String, Codable, Hashable, Sendable {
     case sequence = "sequence"
     case sequenceEnrollment = "sequence_enrollment"
     case webhook = "webhook"
+    case webhookDelivery = "webhook_delivery"
+    case webhookEndpoint = "webhook_endpoint"
     case billingAccount = "billing_account"
     case subscription = "subscription"
     case invoice = "invoice"
@@ -6149,6 +6231,186 @@ public struct CreatedChannelAiProcessing: Decodable, Sendable, Equatable {
 
 }
 
+/// A new webhook and its signing key.
+public struct CreatedWebhook: Decodable, Sendable, Equatable {
+    public var active: Bool
+    public var bodyMode: BodyMode
+    /// 1 to 20 deliveries at a time.
+    public var concurrency: Int
+    /// Categories of entries, or `*`.
+    public var contactEventCategories: [String]
+    /// Types of entries, or `*`.
+    public var contactEventTypes: [String]
+    /// Also events behind entries of a contact's timeline.
+    public var contactEvents: Bool
+    public var createdAt: Timestamp
+    public var createdBy: ActorRef
+    public var deletedAt: Timestamp?
+    /// At most 500 characters.
+    public var description: String?
+    /// Set exactly while it is not active.
+    public var disabledReason: DisabledReason?
+    /// Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted.
+    public var eventTypes: [String]
+    /// Wins over `event_types`.
+    public var excludeEventTypes: [String]
+    /// Headers of every delivery, by name. The values are in the vault.
+    public var headers: [HeaderSecret]
+    public var id: WebhookId
+    /// Also events about imported history.
+    public var includeHistorical: Bool
+    /// 1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51.
+    public var maxAttempts: Int
+    /// 1 to 100 characters, unique in the project whatever its case.
+    public var name: String
+    /// The key that receivers check signatures with, shown here and never again. Null when the call carried an
+    /// idempotency key, because the results of such calls are stored: `webhooks.rotate_secret` gives a new one.
+    public var plainSecret: String?
+    /// Signs beside the new one until `previous_secret_until`.
+    public var previousSecret: SecretRef?
+    public var previousSecretUntil: Timestamp?
+    public var projectId: ProjectId
+    /// 1 to 100; in a burst ten times as many, at most 100.
+    public var ratePerSecond: Int
+    public var revision: Int
+    /// The key that deliveries are signed with. It was shown once; the value is in the vault.
+    public var secret: SecretRef
+    /// 1 to 30.
+    public var timeoutSeconds: Int
+    public var updatedAt: Timestamp
+    /// `https`, and of the public net unless the host program allows another one.
+    public var url: Url
+    public var version: Int
+
+    public init(
+        active: Bool,
+        bodyMode: BodyMode,
+        concurrency: Int,
+        contactEventCategories: [String],
+        contactEventTypes: [String],
+        contactEvents: Bool,
+        createdAt: Timestamp,
+        createdBy: ActorRef,
+        deletedAt: Timestamp?,
+        description: String?,
+        disabledReason: DisabledReason?,
+        eventTypes: [String],
+        excludeEventTypes: [String],
+        headers: [HeaderSecret],
+        id: WebhookId,
+        includeHistorical: Bool,
+        maxAttempts: Int,
+        name: String,
+        plainSecret: String?,
+        previousSecret: SecretRef?,
+        previousSecretUntil: Timestamp?,
+        projectId: ProjectId,
+        ratePerSecond: Int,
+        revision: Int,
+        secret: SecretRef,
+        timeoutSeconds: Int,
+        updatedAt: Timestamp,
+        url: Url,
+        version: Int
+    ) {
+        self.active = active
+        self.bodyMode = bodyMode
+        self.concurrency = concurrency
+        self.contactEventCategories = contactEventCategories
+        self.contactEventTypes = contactEventTypes
+        self.contactEvents = contactEvents
+        self.createdAt = createdAt
+        self.createdBy = createdBy
+        self.deletedAt = deletedAt
+        self.description = description
+        self.disabledReason = disabledReason
+        self.eventTypes = eventTypes
+        self.excludeEventTypes = excludeEventTypes
+        self.headers = headers
+        self.id = id
+        self.includeHistorical = includeHistorical
+        self.maxAttempts = maxAttempts
+        self.name = name
+        self.plainSecret = plainSecret
+        self.previousSecret = previousSecret
+        self.previousSecretUntil = previousSecretUntil
+        self.projectId = projectId
+        self.ratePerSecond = ratePerSecond
+        self.revision = revision
+        self.secret = secret
+        self.timeoutSeconds = timeoutSeconds
+        self.updatedAt = updatedAt
+        self.url = url
+        self.version = version
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case active = "active"
+        case bodyMode = "body_mode"
+        case concurrency = "concurrency"
+        case contactEventCategories = "contact_event_categories"
+        case contactEventTypes = "contact_event_types"
+        case contactEvents = "contact_events"
+        case createdAt = "created_at"
+        case createdBy = "created_by"
+        case deletedAt = "deleted_at"
+        case description = "description"
+        case disabledReason = "disabled_reason"
+        case eventTypes = "event_types"
+        case excludeEventTypes = "exclude_event_types"
+        case headers = "headers"
+        case id = "id"
+        case includeHistorical = "include_historical"
+        case maxAttempts = "max_attempts"
+        case name = "name"
+        case plainSecret = "plain_secret"
+        case previousSecret = "previous_secret"
+        case previousSecretUntil = "previous_secret_until"
+        case projectId = "project_id"
+        case ratePerSecond = "rate_per_second"
+        case revision = "revision"
+        case secret = "secret"
+        case timeoutSeconds = "timeout_seconds"
+        case updatedAt = "updated_at"
+        case url = "url"
+        case version = "version"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        active = try fields.decode(Bool.self, forKey: .active)
+        bodyMode = try fields.decode(BodyMode.self, forKey: .bodyMode)
+        concurrency = try fields.decode(Int.self, forKey: .concurrency)
+        contactEventCategories = try fields.decode([String].self, forKey: .contactEventCategories)
+        contactEventTypes = try fields.decode([String].self, forKey: .contactEventTypes)
+        contactEvents = try fields.decode(Bool.self, forKey: .contactEvents)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        createdBy = try fields.decode(ActorRef.self, forKey: .createdBy)
+        deletedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .deletedAt)
+        description = try fields.decodeIfPresent(String.self, forKey: .description)
+        disabledReason = try fields.decodeIfPresent(DisabledReason.self, forKey: .disabledReason)
+        eventTypes = try fields.decode([String].self, forKey: .eventTypes)
+        excludeEventTypes = try fields.decode([String].self, forKey: .excludeEventTypes)
+        headers = try fields.decode([HeaderSecret].self, forKey: .headers)
+        id = try fields.decode(WebhookId.self, forKey: .id)
+        includeHistorical = try fields.decode(Bool.self, forKey: .includeHistorical)
+        maxAttempts = try fields.decode(Int.self, forKey: .maxAttempts)
+        name = try fields.decode(String.self, forKey: .name)
+        plainSecret = try fields.decodeIfPresent(String.self, forKey: .plainSecret)
+        previousSecret = try fields.decodeIfPresent(SecretRef.self, forKey: .previousSecret)
+        previousSecretUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .previousSecretUntil)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        ratePerSecond = try fields.decode(Int.self, forKey: .ratePerSecond)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        secret = try fields.decode(SecretRef.self, forKey: .secret)
+        timeoutSeconds = try fields.decode(Int.self, forKey: .timeoutSeconds)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        url = try fields.decode(Url.self, forKey: .url)
+        version = try fields.decode(Int.self, forKey: .version)
+    }
+
+}
+
 /// A secret that the project needs at an outside service. The secret itself is in the vault.
 public struct Credential: Decodable, Sendable, Equatable {
     public var createdAt: Timestamp
@@ -6544,6 +6806,71 @@ public struct DeadLettersChanged: Decodable, Sendable, Equatable {
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         count = try fields.decode(Int.self, forKey: .count)
+    }
+
+}
+
+/// One try to bring a delivery.
+public struct DeliveryAttempt: Decodable, Sendable, Equatable {
+    public var cycle: Int
+    public var durationMs: Int
+    /// Null when the receiver took it.
+    public var errorKind: AttemptErrorKind?
+    /// The address that was connected to.
+    public var ip: String?
+    /// 1 for the first of its cycle. An answer that says "later" (429) is told and not counted.
+    public var n: Int
+    /// The first 4 KiB of the answer. Values of headers that are secrets are blotted out.
+    public var responseExcerpt: String?
+    public var startedAt: Timestamp
+    public var statusCode: Int?
+    public var urlHost: String
+
+    public init(
+        cycle: Int,
+        durationMs: Int,
+        errorKind: AttemptErrorKind?,
+        ip: String?,
+        n: Int,
+        responseExcerpt: String?,
+        startedAt: Timestamp,
+        statusCode: Int?,
+        urlHost: String
+    ) {
+        self.cycle = cycle
+        self.durationMs = durationMs
+        self.errorKind = errorKind
+        self.ip = ip
+        self.n = n
+        self.responseExcerpt = responseExcerpt
+        self.startedAt = startedAt
+        self.statusCode = statusCode
+        self.urlHost = urlHost
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case cycle = "cycle"
+        case durationMs = "duration_ms"
+        case errorKind = "error_kind"
+        case ip = "ip"
+        case n = "n"
+        case responseExcerpt = "response_excerpt"
+        case startedAt = "started_at"
+        case statusCode = "status_code"
+        case urlHost = "url_host"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        cycle = try fields.decode(Int.self, forKey: .cycle)
+        durationMs = try fields.decode(Int.self, forKey: .durationMs)
+        errorKind = try fields.decodeIfPresent(AttemptErrorKind.self, forKey: .errorKind)
+        ip = try fields.decodeIfPresent(String.self, forKey: .ip)
+        n = try fields.decode(Int.self, forKey: .n)
+        responseExcerpt = try fields.decodeIfPresent(String.self, forKey: .responseExcerpt)
+        startedAt = try fields.decode(Timestamp.self, forKey: .startedAt)
+        statusCode = try fields.decodeIfPresent(Int.self, forKey: .statusCode)
+        urlHost = try fields.decode(String.self, forKey: .urlHost)
     }
 
 }
@@ -7421,6 +7748,32 @@ public struct GroupParticipant: Encodable, Sendable, Equatable {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(identifiers, forKey: .identifiers)
         try fields.encodeIfPresent(role, forKey: .role)
+    }
+
+}
+
+/// A header that goes with every delivery. Its value is in the vault.
+public struct HeaderSecret: Decodable, Sendable, Equatable {
+    public var name: String
+    public var secret: SecretRef
+
+    public init(
+        name: String,
+        secret: SecretRef
+    ) {
+        self.name = name
+        self.secret = secret
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+        case secret = "secret"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        name = try fields.decode(String.self, forKey: .name)
+        secret = try fields.decode(SecretRef.self, forKey: .secret)
     }
 
 }
@@ -12158,6 +12511,27 @@ public struct Replayed: Decodable, Sendable, Equatable {
 
 }
 
+/// What is sent again.
+public struct ReplayedWebhook: Decodable, Sendable, Equatable {
+    public var deliveryCount: Int
+
+    public init(
+        deliveryCount: Int
+    ) {
+        self.deliveryCount = deliveryCount
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case deliveryCount = "delivery_count"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        deliveryCount = try fields.decode(Int.self, forKey: .deliveryCount)
+    }
+
+}
+
 /// Why a try failed.
 public struct ReportedFailure: Encodable, Sendable, Equatable {
     public var code: FailureCode
@@ -12650,6 +13024,185 @@ public struct RotatedTokenAiProcessing: Decodable, Sendable, Equatable {
         text = try fields.decodeIfPresent(AiProcessingConfig.self, forKey: .text)
         video = try fields.decodeIfPresent(AiProcessingConfig.self, forKey: .video)
         voice = try fields.decodeIfPresent(AiProcessingConfig.self, forKey: .voice)
+    }
+
+}
+
+/// A webhook and its new signing key.
+public struct RotatedWebhookSecret: Decodable, Sendable, Equatable {
+    public var active: Bool
+    public var bodyMode: BodyMode
+    /// 1 to 20 deliveries at a time.
+    public var concurrency: Int
+    /// Categories of entries, or `*`.
+    public var contactEventCategories: [String]
+    /// Types of entries, or `*`.
+    public var contactEventTypes: [String]
+    /// Also events behind entries of a contact's timeline.
+    public var contactEvents: Bool
+    public var createdAt: Timestamp
+    public var createdBy: ActorRef
+    public var deletedAt: Timestamp?
+    /// At most 500 characters.
+    public var description: String?
+    /// Set exactly while it is not active.
+    public var disabledReason: DisabledReason?
+    /// Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted.
+    public var eventTypes: [String]
+    /// Wins over `event_types`.
+    public var excludeEventTypes: [String]
+    /// Headers of every delivery, by name. The values are in the vault.
+    public var headers: [HeaderSecret]
+    public var id: WebhookId
+    /// Also events about imported history.
+    public var includeHistorical: Bool
+    /// 1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51.
+    public var maxAttempts: Int
+    /// 1 to 100 characters, unique in the project whatever its case.
+    public var name: String
+    /// The key that receivers check signatures with, shown here and never again.
+    public var plainSecret: String
+    /// Signs beside the new one until `previous_secret_until`.
+    public var previousSecret: SecretRef?
+    public var previousSecretUntil: Timestamp?
+    public var projectId: ProjectId
+    /// 1 to 100; in a burst ten times as many, at most 100.
+    public var ratePerSecond: Int
+    public var revision: Int
+    /// The key that deliveries are signed with. It was shown once; the value is in the vault.
+    public var secret: SecretRef
+    /// 1 to 30.
+    public var timeoutSeconds: Int
+    public var updatedAt: Timestamp
+    /// `https`, and of the public net unless the host program allows another one.
+    public var url: Url
+    public var version: Int
+
+    public init(
+        active: Bool,
+        bodyMode: BodyMode,
+        concurrency: Int,
+        contactEventCategories: [String],
+        contactEventTypes: [String],
+        contactEvents: Bool,
+        createdAt: Timestamp,
+        createdBy: ActorRef,
+        deletedAt: Timestamp?,
+        description: String?,
+        disabledReason: DisabledReason?,
+        eventTypes: [String],
+        excludeEventTypes: [String],
+        headers: [HeaderSecret],
+        id: WebhookId,
+        includeHistorical: Bool,
+        maxAttempts: Int,
+        name: String,
+        plainSecret: String,
+        previousSecret: SecretRef?,
+        previousSecretUntil: Timestamp?,
+        projectId: ProjectId,
+        ratePerSecond: Int,
+        revision: Int,
+        secret: SecretRef,
+        timeoutSeconds: Int,
+        updatedAt: Timestamp,
+        url: Url,
+        version: Int
+    ) {
+        self.active = active
+        self.bodyMode = bodyMode
+        self.concurrency = concurrency
+        self.contactEventCategories = contactEventCategories
+        self.contactEventTypes = contactEventTypes
+        self.contactEvents = contactEvents
+        self.createdAt = createdAt
+        self.createdBy = createdBy
+        self.deletedAt = deletedAt
+        self.description = description
+        self.disabledReason = disabledReason
+        self.eventTypes = eventTypes
+        self.excludeEventTypes = excludeEventTypes
+        self.headers = headers
+        self.id = id
+        self.includeHistorical = includeHistorical
+        self.maxAttempts = maxAttempts
+        self.name = name
+        self.plainSecret = plainSecret
+        self.previousSecret = previousSecret
+        self.previousSecretUntil = previousSecretUntil
+        self.projectId = projectId
+        self.ratePerSecond = ratePerSecond
+        self.revision = revision
+        self.secret = secret
+        self.timeoutSeconds = timeoutSeconds
+        self.updatedAt = updatedAt
+        self.url = url
+        self.version = version
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case active = "active"
+        case bodyMode = "body_mode"
+        case concurrency = "concurrency"
+        case contactEventCategories = "contact_event_categories"
+        case contactEventTypes = "contact_event_types"
+        case contactEvents = "contact_events"
+        case createdAt = "created_at"
+        case createdBy = "created_by"
+        case deletedAt = "deleted_at"
+        case description = "description"
+        case disabledReason = "disabled_reason"
+        case eventTypes = "event_types"
+        case excludeEventTypes = "exclude_event_types"
+        case headers = "headers"
+        case id = "id"
+        case includeHistorical = "include_historical"
+        case maxAttempts = "max_attempts"
+        case name = "name"
+        case plainSecret = "plain_secret"
+        case previousSecret = "previous_secret"
+        case previousSecretUntil = "previous_secret_until"
+        case projectId = "project_id"
+        case ratePerSecond = "rate_per_second"
+        case revision = "revision"
+        case secret = "secret"
+        case timeoutSeconds = "timeout_seconds"
+        case updatedAt = "updated_at"
+        case url = "url"
+        case version = "version"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        active = try fields.decode(Bool.self, forKey: .active)
+        bodyMode = try fields.decode(BodyMode.self, forKey: .bodyMode)
+        concurrency = try fields.decode(Int.self, forKey: .concurrency)
+        contactEventCategories = try fields.decode([String].self, forKey: .contactEventCategories)
+        contactEventTypes = try fields.decode([String].self, forKey: .contactEventTypes)
+        contactEvents = try fields.decode(Bool.self, forKey: .contactEvents)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        createdBy = try fields.decode(ActorRef.self, forKey: .createdBy)
+        deletedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .deletedAt)
+        description = try fields.decodeIfPresent(String.self, forKey: .description)
+        disabledReason = try fields.decodeIfPresent(DisabledReason.self, forKey: .disabledReason)
+        eventTypes = try fields.decode([String].self, forKey: .eventTypes)
+        excludeEventTypes = try fields.decode([String].self, forKey: .excludeEventTypes)
+        headers = try fields.decode([HeaderSecret].self, forKey: .headers)
+        id = try fields.decode(WebhookId.self, forKey: .id)
+        includeHistorical = try fields.decode(Bool.self, forKey: .includeHistorical)
+        maxAttempts = try fields.decode(Int.self, forKey: .maxAttempts)
+        name = try fields.decode(String.self, forKey: .name)
+        plainSecret = try fields.decode(String.self, forKey: .plainSecret)
+        previousSecret = try fields.decodeIfPresent(SecretRef.self, forKey: .previousSecret)
+        previousSecretUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .previousSecretUntil)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        ratePerSecond = try fields.decode(Int.self, forKey: .ratePerSecond)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        secret = try fields.decode(SecretRef.self, forKey: .secret)
+        timeoutSeconds = try fields.decode(Int.self, forKey: .timeoutSeconds)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        url = try fields.decode(Url.self, forKey: .url)
+        version = try fields.decode(Int.self, forKey: .version)
     }
 
 }
@@ -13315,6 +13868,86 @@ public struct TemplateRef: Codable, Sendable, Equatable {
 
 }
 
+/// How a test went.
+public struct TestedWebhook: Decodable, Sendable, Equatable {
+    public var cycle: Int
+    public var deliveryId: WebhookDeliveryId
+    public var durationMs: Int
+    /// Null when the receiver took it.
+    public var errorKind: AttemptErrorKind?
+    public var eventType: String
+    /// The address that was connected to.
+    public var ip: String?
+    /// 1 for the first of its cycle. An answer that says "later" (429) is told and not counted.
+    public var n: Int
+    /// The first 4 KiB of the answer. Values of headers that are secrets are blotted out.
+    public var responseExcerpt: String?
+    public var startedAt: Timestamp
+    public var statusCode: Int?
+    public var succeeded: Bool
+    public var urlHost: String
+
+    public init(
+        cycle: Int,
+        deliveryId: WebhookDeliveryId,
+        durationMs: Int,
+        errorKind: AttemptErrorKind?,
+        eventType: String,
+        ip: String?,
+        n: Int,
+        responseExcerpt: String?,
+        startedAt: Timestamp,
+        statusCode: Int?,
+        succeeded: Bool,
+        urlHost: String
+    ) {
+        self.cycle = cycle
+        self.deliveryId = deliveryId
+        self.durationMs = durationMs
+        self.errorKind = errorKind
+        self.eventType = eventType
+        self.ip = ip
+        self.n = n
+        self.responseExcerpt = responseExcerpt
+        self.startedAt = startedAt
+        self.statusCode = statusCode
+        self.succeeded = succeeded
+        self.urlHost = urlHost
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case cycle = "cycle"
+        case deliveryId = "delivery_id"
+        case durationMs = "duration_ms"
+        case errorKind = "error_kind"
+        case eventType = "event_type"
+        case ip = "ip"
+        case n = "n"
+        case responseExcerpt = "response_excerpt"
+        case startedAt = "started_at"
+        case statusCode = "status_code"
+        case succeeded = "succeeded"
+        case urlHost = "url_host"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        cycle = try fields.decode(Int.self, forKey: .cycle)
+        deliveryId = try fields.decode(WebhookDeliveryId.self, forKey: .deliveryId)
+        durationMs = try fields.decode(Int.self, forKey: .durationMs)
+        errorKind = try fields.decodeIfPresent(AttemptErrorKind.self, forKey: .errorKind)
+        eventType = try fields.decode(String.self, forKey: .eventType)
+        ip = try fields.decodeIfPresent(String.self, forKey: .ip)
+        n = try fields.decode(Int.self, forKey: .n)
+        responseExcerpt = try fields.decodeIfPresent(String.self, forKey: .responseExcerpt)
+        startedAt = try fields.decode(Timestamp.self, forKey: .startedAt)
+        statusCode = try fields.decodeIfPresent(Int.self, forKey: .statusCode)
+        succeeded = try fields.decode(Bool.self, forKey: .succeeded)
+        urlHost = try fields.decode(String.self, forKey: .urlHost)
+    }
+
+}
+
 /// A session with its messages.
 public struct ThreadSession: Decodable, Sendable, Equatable {
     /// Oldest first.
@@ -13784,6 +14417,896 @@ public struct VerifyReport: Decodable, Sendable, Equatable {
 
 }
 
+/// An address of an outside system to which events of the project are posted.
+public struct Webhook: Decodable, Sendable, Equatable {
+    public var active: Bool
+    public var bodyMode: BodyMode
+    /// 1 to 20 deliveries at a time.
+    public var concurrency: Int
+    /// Categories of entries, or `*`.
+    public var contactEventCategories: [String]
+    /// Types of entries, or `*`.
+    public var contactEventTypes: [String]
+    /// Also events behind entries of a contact's timeline.
+    public var contactEvents: Bool
+    public var createdAt: Timestamp
+    public var createdBy: ActorRef
+    public var deletedAt: Timestamp?
+    /// At most 500 characters.
+    public var description: String?
+    /// Set exactly while it is not active.
+    public var disabledReason: DisabledReason?
+    /// Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted.
+    public var eventTypes: [String]
+    /// Wins over `event_types`.
+    public var excludeEventTypes: [String]
+    /// Headers of every delivery, by name. The values are in the vault.
+    public var headers: [HeaderSecret]
+    public var id: WebhookId
+    /// Also events about imported history.
+    public var includeHistorical: Bool
+    /// 1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51.
+    public var maxAttempts: Int
+    /// 1 to 100 characters, unique in the project whatever its case.
+    public var name: String
+    /// Signs beside the new one until `previous_secret_until`.
+    public var previousSecret: SecretRef?
+    public var previousSecretUntil: Timestamp?
+    public var projectId: ProjectId
+    /// 1 to 100; in a burst ten times as many, at most 100.
+    public var ratePerSecond: Int
+    public var revision: Int
+    /// The key that deliveries are signed with. It was shown once; the value is in the vault.
+    public var secret: SecretRef
+    /// 1 to 30.
+    public var timeoutSeconds: Int
+    public var updatedAt: Timestamp
+    /// `https`, and of the public net unless the host program allows another one.
+    public var url: Url
+    public var version: Int
+
+    public init(
+        active: Bool,
+        bodyMode: BodyMode,
+        concurrency: Int,
+        contactEventCategories: [String],
+        contactEventTypes: [String],
+        contactEvents: Bool,
+        createdAt: Timestamp,
+        createdBy: ActorRef,
+        deletedAt: Timestamp?,
+        description: String?,
+        disabledReason: DisabledReason?,
+        eventTypes: [String],
+        excludeEventTypes: [String],
+        headers: [HeaderSecret],
+        id: WebhookId,
+        includeHistorical: Bool,
+        maxAttempts: Int,
+        name: String,
+        previousSecret: SecretRef?,
+        previousSecretUntil: Timestamp?,
+        projectId: ProjectId,
+        ratePerSecond: Int,
+        revision: Int,
+        secret: SecretRef,
+        timeoutSeconds: Int,
+        updatedAt: Timestamp,
+        url: Url,
+        version: Int
+    ) {
+        self.active = active
+        self.bodyMode = bodyMode
+        self.concurrency = concurrency
+        self.contactEventCategories = contactEventCategories
+        self.contactEventTypes = contactEventTypes
+        self.contactEvents = contactEvents
+        self.createdAt = createdAt
+        self.createdBy = createdBy
+        self.deletedAt = deletedAt
+        self.description = description
+        self.disabledReason = disabledReason
+        self.eventTypes = eventTypes
+        self.excludeEventTypes = excludeEventTypes
+        self.headers = headers
+        self.id = id
+        self.includeHistorical = includeHistorical
+        self.maxAttempts = maxAttempts
+        self.name = name
+        self.previousSecret = previousSecret
+        self.previousSecretUntil = previousSecretUntil
+        self.projectId = projectId
+        self.ratePerSecond = ratePerSecond
+        self.revision = revision
+        self.secret = secret
+        self.timeoutSeconds = timeoutSeconds
+        self.updatedAt = updatedAt
+        self.url = url
+        self.version = version
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case active = "active"
+        case bodyMode = "body_mode"
+        case concurrency = "concurrency"
+        case contactEventCategories = "contact_event_categories"
+        case contactEventTypes = "contact_event_types"
+        case contactEvents = "contact_events"
+        case createdAt = "created_at"
+        case createdBy = "created_by"
+        case deletedAt = "deleted_at"
+        case description = "description"
+        case disabledReason = "disabled_reason"
+        case eventTypes = "event_types"
+        case excludeEventTypes = "exclude_event_types"
+        case headers = "headers"
+        case id = "id"
+        case includeHistorical = "include_historical"
+        case maxAttempts = "max_attempts"
+        case name = "name"
+        case previousSecret = "previous_secret"
+        case previousSecretUntil = "previous_secret_until"
+        case projectId = "project_id"
+        case ratePerSecond = "rate_per_second"
+        case revision = "revision"
+        case secret = "secret"
+        case timeoutSeconds = "timeout_seconds"
+        case updatedAt = "updated_at"
+        case url = "url"
+        case version = "version"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        active = try fields.decode(Bool.self, forKey: .active)
+        bodyMode = try fields.decode(BodyMode.self, forKey: .bodyMode)
+        concurrency = try fields.decode(Int.self, forKey: .concurrency)
+        contactEventCategories = try fields.decode([String].self, forKey: .contactEventCategories)
+        contactEventTypes = try fields.decode([String].self, forKey: .contactEventTypes)
+        contactEvents = try fields.decode(Bool.self, forKey: .contactEvents)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        createdBy = try fields.decode(ActorRef.self, forKey: .createdBy)
+        deletedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .deletedAt)
+        description = try fields.decodeIfPresent(String.self, forKey: .description)
+        disabledReason = try fields.decodeIfPresent(DisabledReason.self, forKey: .disabledReason)
+        eventTypes = try fields.decode([String].self, forKey: .eventTypes)
+        excludeEventTypes = try fields.decode([String].self, forKey: .excludeEventTypes)
+        headers = try fields.decode([HeaderSecret].self, forKey: .headers)
+        id = try fields.decode(WebhookId.self, forKey: .id)
+        includeHistorical = try fields.decode(Bool.self, forKey: .includeHistorical)
+        maxAttempts = try fields.decode(Int.self, forKey: .maxAttempts)
+        name = try fields.decode(String.self, forKey: .name)
+        previousSecret = try fields.decodeIfPresent(SecretRef.self, forKey: .previousSecret)
+        previousSecretUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .previousSecretUntil)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        ratePerSecond = try fields.decode(Int.self, forKey: .ratePerSecond)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        secret = try fields.decode(SecretRef.self, forKey: .secret)
+        timeoutSeconds = try fields.decode(Int.self, forKey: .timeoutSeconds)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        url = try fields.decode(Url.self, forKey: .url)
+        version = try fields.decode(Int.self, forKey: .version)
+    }
+
+}
+
+/// One event on its way to one webhook, with its attempts.
+public struct WebhookDelivery: Decodable, Sendable, Equatable {
+    /// Attempts of this cycle that count.
+    public var attemptCount: Int
+    /// The last 20.
+    public var attempts: [DeliveryAttempt]
+    /// Of the last body that was sent, in hexadecimal.
+    public var bodySha256: String?
+    public var bodySize: Int?
+    public var completedAt: Timestamp?
+    public var createdAt: Timestamp
+    /// 1, and one more for every replay.
+    public var cycle: Int
+    public var cycleStartedAt: Timestamp
+    /// Of a test, an id of its own.
+    public var eventId: EventId
+    /// Its number in the project's log; 0 of a test.
+    public var eventSeq: Int
+    public var eventType: String
+    /// Its turn in the webhook's rate has come, so that it takes no other one.
+    public var hasTurn: Bool
+    /// Since when it waits for its project to be active again.
+    public var heldSince: Timestamp?
+    public var id: WebhookDeliveryId
+    public var kind: DeliveryKind
+    /// Since when the receiver answers nothing but "later" (429).
+    public var limitedSince: Timestamp?
+    /// When it goes out next, at the earliest; null when nothing more happens by itself.
+    public var nextAttemptAt: Timestamp?
+    public var projectId: ProjectId
+    public var revision: Int
+    /// When the running attempt began.
+    public var startedAt: Timestamp?
+    public var status: DeliveryStatus
+    public var updatedAt: Timestamp
+    public var version: Int
+    public var webhookId: WebhookId
+    /// The header `webhook-id`, the same for every attempt and every replay.
+    public var webhookMessageId: String
+
+    public init(
+        attemptCount: Int,
+        attempts: [DeliveryAttempt],
+        bodySha256: String?,
+        bodySize: Int?,
+        completedAt: Timestamp?,
+        createdAt: Timestamp,
+        cycle: Int,
+        cycleStartedAt: Timestamp,
+        eventId: EventId,
+        eventSeq: Int,
+        eventType: String,
+        hasTurn: Bool,
+        heldSince: Timestamp?,
+        id: WebhookDeliveryId,
+        kind: DeliveryKind,
+        limitedSince: Timestamp?,
+        nextAttemptAt: Timestamp?,
+        projectId: ProjectId,
+        revision: Int,
+        startedAt: Timestamp?,
+        status: DeliveryStatus,
+        updatedAt: Timestamp,
+        version: Int,
+        webhookId: WebhookId,
+        webhookMessageId: String
+    ) {
+        self.attemptCount = attemptCount
+        self.attempts = attempts
+        self.bodySha256 = bodySha256
+        self.bodySize = bodySize
+        self.completedAt = completedAt
+        self.createdAt = createdAt
+        self.cycle = cycle
+        self.cycleStartedAt = cycleStartedAt
+        self.eventId = eventId
+        self.eventSeq = eventSeq
+        self.eventType = eventType
+        self.hasTurn = hasTurn
+        self.heldSince = heldSince
+        self.id = id
+        self.kind = kind
+        self.limitedSince = limitedSince
+        self.nextAttemptAt = nextAttemptAt
+        self.projectId = projectId
+        self.revision = revision
+        self.startedAt = startedAt
+        self.status = status
+        self.updatedAt = updatedAt
+        self.version = version
+        self.webhookId = webhookId
+        self.webhookMessageId = webhookMessageId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attemptCount = "attempt_count"
+        case attempts = "attempts"
+        case bodySha256 = "body_sha256"
+        case bodySize = "body_size"
+        case completedAt = "completed_at"
+        case createdAt = "created_at"
+        case cycle = "cycle"
+        case cycleStartedAt = "cycle_started_at"
+        case eventId = "event_id"
+        case eventSeq = "event_seq"
+        case eventType = "event_type"
+        case hasTurn = "has_turn"
+        case heldSince = "held_since"
+        case id = "id"
+        case kind = "kind"
+        case limitedSince = "limited_since"
+        case nextAttemptAt = "next_attempt_at"
+        case projectId = "project_id"
+        case revision = "revision"
+        case startedAt = "started_at"
+        case status = "status"
+        case updatedAt = "updated_at"
+        case version = "version"
+        case webhookId = "webhook_id"
+        case webhookMessageId = "webhook_message_id"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attemptCount = try fields.decode(Int.self, forKey: .attemptCount)
+        attempts = try fields.decode([DeliveryAttempt].self, forKey: .attempts)
+        bodySha256 = try fields.decodeIfPresent(String.self, forKey: .bodySha256)
+        bodySize = try fields.decodeIfPresent(Int.self, forKey: .bodySize)
+        completedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .completedAt)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        cycle = try fields.decode(Int.self, forKey: .cycle)
+        cycleStartedAt = try fields.decode(Timestamp.self, forKey: .cycleStartedAt)
+        eventId = try fields.decode(EventId.self, forKey: .eventId)
+        eventSeq = try fields.decode(Int.self, forKey: .eventSeq)
+        eventType = try fields.decode(String.self, forKey: .eventType)
+        hasTurn = try fields.decode(Bool.self, forKey: .hasTurn)
+        heldSince = try fields.decodeIfPresent(Timestamp.self, forKey: .heldSince)
+        id = try fields.decode(WebhookDeliveryId.self, forKey: .id)
+        kind = try fields.decode(DeliveryKind.self, forKey: .kind)
+        limitedSince = try fields.decodeIfPresent(Timestamp.self, forKey: .limitedSince)
+        nextAttemptAt = try fields.decodeIfPresent(Timestamp.self, forKey: .nextAttemptAt)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        startedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .startedAt)
+        status = try fields.decode(DeliveryStatus.self, forKey: .status)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        version = try fields.decode(Int.self, forKey: .version)
+        webhookId = try fields.decode(WebhookId.self, forKey: .webhookId)
+        webhookMessageId = try fields.decode(String.self, forKey: .webhookMessageId)
+    }
+
+}
+
+/// A delivery with what is sent.
+public struct WebhookDeliveryDetails: Decodable, Sendable, Equatable {
+    /// Attempts of this cycle that count.
+    public var attemptCount: Int
+    /// The last 20.
+    public var attempts: [DeliveryAttempt]
+    /// As it would be sent now; null when the webhook is deleted, or the event is no longer in the log. Of a test it is
+    /// not kept.
+    public var body: [String: JSON]?
+    /// Of the last body that was sent, in hexadecimal.
+    public var bodySha256: String?
+    public var bodySize: Int?
+    public var completedAt: Timestamp?
+    public var createdAt: Timestamp
+    /// 1, and one more for every replay.
+    public var cycle: Int
+    public var cycleStartedAt: Timestamp
+    /// Of a test, an id of its own.
+    public var eventId: EventId
+    /// Its number in the project's log; 0 of a test.
+    public var eventSeq: Int
+    public var eventType: String
+    /// Its turn in the webhook's rate has come, so that it takes no other one.
+    public var hasTurn: Bool
+    /// Since when it waits for its project to be active again.
+    public var heldSince: Timestamp?
+    public var id: WebhookDeliveryId
+    public var kind: DeliveryKind
+    /// Since when the receiver answers nothing but "later" (429).
+    public var limitedSince: Timestamp?
+    /// When it goes out next, at the earliest; null when nothing more happens by itself.
+    public var nextAttemptAt: Timestamp?
+    public var projectId: ProjectId
+    public var revision: Int
+    /// When the running attempt began.
+    public var startedAt: Timestamp?
+    public var status: DeliveryStatus
+    public var updatedAt: Timestamp
+    public var version: Int
+    public var webhookId: WebhookId
+    /// The header `webhook-id`, the same for every attempt and every replay.
+    public var webhookMessageId: String
+
+    public init(
+        attemptCount: Int,
+        attempts: [DeliveryAttempt],
+        body: [String: JSON]?,
+        bodySha256: String?,
+        bodySize: Int?,
+        completedAt: Timestamp?,
+        createdAt: Timestamp,
+        cycle: Int,
+        cycleStartedAt: Timestamp,
+        eventId: EventId,
+        eventSeq: Int,
+        eventType: String,
+        hasTurn: Bool,
+        heldSince: Timestamp?,
+        id: WebhookDeliveryId,
+        kind: DeliveryKind,
+        limitedSince: Timestamp?,
+        nextAttemptAt: Timestamp?,
+        projectId: ProjectId,
+        revision: Int,
+        startedAt: Timestamp?,
+        status: DeliveryStatus,
+        updatedAt: Timestamp,
+        version: Int,
+        webhookId: WebhookId,
+        webhookMessageId: String
+    ) {
+        self.attemptCount = attemptCount
+        self.attempts = attempts
+        self.body = body
+        self.bodySha256 = bodySha256
+        self.bodySize = bodySize
+        self.completedAt = completedAt
+        self.createdAt = createdAt
+        self.cycle = cycle
+        self.cycleStartedAt = cycleStartedAt
+        self.eventId = eventId
+        self.eventSeq = eventSeq
+        self.eventType = eventType
+        self.hasTurn = hasTurn
+        self.heldSince = heldSince
+        self.id = id
+        self.kind = kind
+        self.limitedSince = limitedSince
+        self.nextAttemptAt = nextAttemptAt
+        self.projectId = projectId
+        self.revision = revision
+        self.startedAt = startedAt
+        self.status = status
+        self.updatedAt = updatedAt
+        self.version = version
+        self.webhookId = webhookId
+        self.webhookMessageId = webhookMessageId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attemptCount = "attempt_count"
+        case attempts = "attempts"
+        case body = "body"
+        case bodySha256 = "body_sha256"
+        case bodySize = "body_size"
+        case completedAt = "completed_at"
+        case createdAt = "created_at"
+        case cycle = "cycle"
+        case cycleStartedAt = "cycle_started_at"
+        case eventId = "event_id"
+        case eventSeq = "event_seq"
+        case eventType = "event_type"
+        case hasTurn = "has_turn"
+        case heldSince = "held_since"
+        case id = "id"
+        case kind = "kind"
+        case limitedSince = "limited_since"
+        case nextAttemptAt = "next_attempt_at"
+        case projectId = "project_id"
+        case revision = "revision"
+        case startedAt = "started_at"
+        case status = "status"
+        case updatedAt = "updated_at"
+        case version = "version"
+        case webhookId = "webhook_id"
+        case webhookMessageId = "webhook_message_id"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attemptCount = try fields.decode(Int.self, forKey: .attemptCount)
+        attempts = try fields.decode([DeliveryAttempt].self, forKey: .attempts)
+        body = try fields.decodeIfPresent([String: JSON].self, forKey: .body)
+        bodySha256 = try fields.decodeIfPresent(String.self, forKey: .bodySha256)
+        bodySize = try fields.decodeIfPresent(Int.self, forKey: .bodySize)
+        completedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .completedAt)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        cycle = try fields.decode(Int.self, forKey: .cycle)
+        cycleStartedAt = try fields.decode(Timestamp.self, forKey: .cycleStartedAt)
+        eventId = try fields.decode(EventId.self, forKey: .eventId)
+        eventSeq = try fields.decode(Int.self, forKey: .eventSeq)
+        eventType = try fields.decode(String.self, forKey: .eventType)
+        hasTurn = try fields.decode(Bool.self, forKey: .hasTurn)
+        heldSince = try fields.decodeIfPresent(Timestamp.self, forKey: .heldSince)
+        id = try fields.decode(WebhookDeliveryId.self, forKey: .id)
+        kind = try fields.decode(DeliveryKind.self, forKey: .kind)
+        limitedSince = try fields.decodeIfPresent(Timestamp.self, forKey: .limitedSince)
+        nextAttemptAt = try fields.decodeIfPresent(Timestamp.self, forKey: .nextAttemptAt)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        startedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .startedAt)
+        status = try fields.decode(DeliveryStatus.self, forKey: .status)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        version = try fields.decode(Int.self, forKey: .version)
+        webhookId = try fields.decode(WebhookId.self, forKey: .webhookId)
+        webhookMessageId = try fields.decode(String.self, forKey: .webhookMessageId)
+    }
+
+}
+
+/// A webhook with how its receiver does.
+public struct WebhookDetails: Decodable, Sendable, Equatable {
+    public var active: Bool
+    public var bodyMode: BodyMode
+    /// 1 to 20 deliveries at a time.
+    public var concurrency: Int
+    /// Categories of entries, or `*`.
+    public var contactEventCategories: [String]
+    /// Types of entries, or `*`.
+    public var contactEventTypes: [String]
+    /// Also events behind entries of a contact's timeline.
+    public var contactEvents: Bool
+    public var createdAt: Timestamp
+    public var createdBy: ActorRef
+    public var deletedAt: Timestamp?
+    /// At most 500 characters.
+    public var description: String?
+    /// Set exactly while it is not active.
+    public var disabledReason: DisabledReason?
+    /// Null until the webhook has heard of its first event.
+    public var endpoint: WebhookEndpoint?
+    /// Types (`contact.created`), prefixes (`contact.*`) or `*`; sorted.
+    public var eventTypes: [String]
+    /// Wins over `event_types`.
+    public var excludeEventTypes: [String]
+    /// Headers of every delivery, by name. The values are in the vault.
+    public var headers: [HeaderSecret]
+    public var id: WebhookId
+    /// Also events about imported history.
+    public var includeHistorical: Bool
+    /// 1 to 20; 8 cover 3 hours, 12 about 27, 16 about 51.
+    public var maxAttempts: Int
+    /// 1 to 100 characters, unique in the project whatever its case.
+    public var name: String
+    /// Signs beside the new one until `previous_secret_until`.
+    public var previousSecret: SecretRef?
+    public var previousSecretUntil: Timestamp?
+    public var projectId: ProjectId
+    /// 1 to 100; in a burst ten times as many, at most 100.
+    public var ratePerSecond: Int
+    public var revision: Int
+    /// The key that deliveries are signed with. It was shown once; the value is in the vault.
+    public var secret: SecretRef
+    /// 1 to 30.
+    public var timeoutSeconds: Int
+    public var updatedAt: Timestamp
+    /// `https`, and of the public net unless the host program allows another one.
+    public var url: Url
+    public var version: Int
+
+    public init(
+        active: Bool,
+        bodyMode: BodyMode,
+        concurrency: Int,
+        contactEventCategories: [String],
+        contactEventTypes: [String],
+        contactEvents: Bool,
+        createdAt: Timestamp,
+        createdBy: ActorRef,
+        deletedAt: Timestamp?,
+        description: String?,
+        disabledReason: DisabledReason?,
+        endpoint: WebhookEndpoint?,
+        eventTypes: [String],
+        excludeEventTypes: [String],
+        headers: [HeaderSecret],
+        id: WebhookId,
+        includeHistorical: Bool,
+        maxAttempts: Int,
+        name: String,
+        previousSecret: SecretRef?,
+        previousSecretUntil: Timestamp?,
+        projectId: ProjectId,
+        ratePerSecond: Int,
+        revision: Int,
+        secret: SecretRef,
+        timeoutSeconds: Int,
+        updatedAt: Timestamp,
+        url: Url,
+        version: Int
+    ) {
+        self.active = active
+        self.bodyMode = bodyMode
+        self.concurrency = concurrency
+        self.contactEventCategories = contactEventCategories
+        self.contactEventTypes = contactEventTypes
+        self.contactEvents = contactEvents
+        self.createdAt = createdAt
+        self.createdBy = createdBy
+        self.deletedAt = deletedAt
+        self.description = description
+        self.disabledReason = disabledReason
+        self.endpoint = endpoint
+        self.eventTypes = eventTypes
+        self.excludeEventTypes = excludeEventTypes
+        self.headers = headers
+        self.id = id
+        self.includeHistorical = includeHistorical
+        self.maxAttempts = maxAttempts
+        self.name = name
+        self.previousSecret = previousSecret
+        self.previousSecretUntil = previousSecretUntil
+        self.projectId = projectId
+        self.ratePerSecond = ratePerSecond
+        self.revision = revision
+        self.secret = secret
+        self.timeoutSeconds = timeoutSeconds
+        self.updatedAt = updatedAt
+        self.url = url
+        self.version = version
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case active = "active"
+        case bodyMode = "body_mode"
+        case concurrency = "concurrency"
+        case contactEventCategories = "contact_event_categories"
+        case contactEventTypes = "contact_event_types"
+        case contactEvents = "contact_events"
+        case createdAt = "created_at"
+        case createdBy = "created_by"
+        case deletedAt = "deleted_at"
+        case description = "description"
+        case disabledReason = "disabled_reason"
+        case endpoint = "endpoint"
+        case eventTypes = "event_types"
+        case excludeEventTypes = "exclude_event_types"
+        case headers = "headers"
+        case id = "id"
+        case includeHistorical = "include_historical"
+        case maxAttempts = "max_attempts"
+        case name = "name"
+        case previousSecret = "previous_secret"
+        case previousSecretUntil = "previous_secret_until"
+        case projectId = "project_id"
+        case ratePerSecond = "rate_per_second"
+        case revision = "revision"
+        case secret = "secret"
+        case timeoutSeconds = "timeout_seconds"
+        case updatedAt = "updated_at"
+        case url = "url"
+        case version = "version"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        active = try fields.decode(Bool.self, forKey: .active)
+        bodyMode = try fields.decode(BodyMode.self, forKey: .bodyMode)
+        concurrency = try fields.decode(Int.self, forKey: .concurrency)
+        contactEventCategories = try fields.decode([String].self, forKey: .contactEventCategories)
+        contactEventTypes = try fields.decode([String].self, forKey: .contactEventTypes)
+        contactEvents = try fields.decode(Bool.self, forKey: .contactEvents)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        createdBy = try fields.decode(ActorRef.self, forKey: .createdBy)
+        deletedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .deletedAt)
+        description = try fields.decodeIfPresent(String.self, forKey: .description)
+        disabledReason = try fields.decodeIfPresent(DisabledReason.self, forKey: .disabledReason)
+        endpoint = try fields.decodeIfPresent(WebhookEndpoint.self, forKey: .endpoint)
+        eventTypes = try fields.decode([String].self, forKey: .eventTypes)
+        excludeEventTypes = try fields.decode([String].self, forKey: .excludeEventTypes)
+        headers = try fields.decode([HeaderSecret].self, forKey: .headers)
+        id = try fields.decode(WebhookId.self, forKey: .id)
+        includeHistorical = try fields.decode(Bool.self, forKey: .includeHistorical)
+        maxAttempts = try fields.decode(Int.self, forKey: .maxAttempts)
+        name = try fields.decode(String.self, forKey: .name)
+        previousSecret = try fields.decodeIfPresent(SecretRef.self, forKey: .previousSecret)
+        previousSecretUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .previousSecretUntil)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        ratePerSecond = try fields.decode(Int.self, forKey: .ratePerSecond)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        secret = try fields.decode(SecretRef.self, forKey: .secret)
+        timeoutSeconds = try fields.decode(Int.self, forKey: .timeoutSeconds)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        url = try fields.decode(Url.self, forKey: .url)
+        version = try fields.decode(Int.self, forKey: .version)
+    }
+
+}
+
+/// How a webhook's receiver does.
+public struct WebhookEndpoint: Decodable, Sendable, Equatable {
+    /// Failed attempts in a row.
+    public var consecutiveFailures: Int
+    public var createdAt: Timestamp
+    /// When the first of them failed.
+    public var failingSince: Timestamp?
+    /// Attempts that failed.
+    public var failureCount: Int
+    /// Deliveries in a row that were given up.
+    public var givenUpInARow: Int
+    /// The webhook's own.
+    public var id: WebhookId
+    /// What is being brought, and when it counts as lost.
+    public var inFlight: [String: Timestamp]
+    /// The warning of this period of failures has been given.
+    public var isWarned: Bool
+    public var lastFailureAt: Timestamp?
+    public var lastStatusCode: Int?
+    public var lastSuccessAt: Timestamp?
+    public var lastTriggeredAt: Timestamp?
+    /// Events up to and including this number of the log have been looked at; none of them becomes a delivery by itself
+    /// again.
+    public var matchedSeq: Int
+    /// Of answers, with the last ones weighing most.
+    public var meanLatencyMs: Int?
+    public var projectId: ProjectId
+    /// From when on the rate is free again.
+    public var rateFreeAt: Timestamp?
+    public var revision: Int
+    /// Attempts that succeeded.
+    public var successCount: Int
+    /// Nothing goes out before.
+    public var throttledUntil: Timestamp?
+    public var updatedAt: Timestamp
+    public var version: Int
+
+    public init(
+        consecutiveFailures: Int,
+        createdAt: Timestamp,
+        failingSince: Timestamp?,
+        failureCount: Int,
+        givenUpInARow: Int,
+        id: WebhookId,
+        inFlight: [String: Timestamp],
+        isWarned: Bool,
+        lastFailureAt: Timestamp?,
+        lastStatusCode: Int?,
+        lastSuccessAt: Timestamp?,
+        lastTriggeredAt: Timestamp?,
+        matchedSeq: Int,
+        meanLatencyMs: Int?,
+        projectId: ProjectId,
+        rateFreeAt: Timestamp?,
+        revision: Int,
+        successCount: Int,
+        throttledUntil: Timestamp?,
+        updatedAt: Timestamp,
+        version: Int
+    ) {
+        self.consecutiveFailures = consecutiveFailures
+        self.createdAt = createdAt
+        self.failingSince = failingSince
+        self.failureCount = failureCount
+        self.givenUpInARow = givenUpInARow
+        self.id = id
+        self.inFlight = inFlight
+        self.isWarned = isWarned
+        self.lastFailureAt = lastFailureAt
+        self.lastStatusCode = lastStatusCode
+        self.lastSuccessAt = lastSuccessAt
+        self.lastTriggeredAt = lastTriggeredAt
+        self.matchedSeq = matchedSeq
+        self.meanLatencyMs = meanLatencyMs
+        self.projectId = projectId
+        self.rateFreeAt = rateFreeAt
+        self.revision = revision
+        self.successCount = successCount
+        self.throttledUntil = throttledUntil
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case consecutiveFailures = "consecutive_failures"
+        case createdAt = "created_at"
+        case failingSince = "failing_since"
+        case failureCount = "failure_count"
+        case givenUpInARow = "given_up_in_a_row"
+        case id = "id"
+        case inFlight = "in_flight"
+        case isWarned = "is_warned"
+        case lastFailureAt = "last_failure_at"
+        case lastStatusCode = "last_status_code"
+        case lastSuccessAt = "last_success_at"
+        case lastTriggeredAt = "last_triggered_at"
+        case matchedSeq = "matched_seq"
+        case meanLatencyMs = "mean_latency_ms"
+        case projectId = "project_id"
+        case rateFreeAt = "rate_free_at"
+        case revision = "revision"
+        case successCount = "success_count"
+        case throttledUntil = "throttled_until"
+        case updatedAt = "updated_at"
+        case version = "version"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        consecutiveFailures = try fields.decode(Int.self, forKey: .consecutiveFailures)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        failingSince = try fields.decodeIfPresent(Timestamp.self, forKey: .failingSince)
+        failureCount = try fields.decode(Int.self, forKey: .failureCount)
+        givenUpInARow = try fields.decode(Int.self, forKey: .givenUpInARow)
+        id = try fields.decode(WebhookId.self, forKey: .id)
+        inFlight = try fields.decode([String: Timestamp].self, forKey: .inFlight)
+        isWarned = try fields.decode(Bool.self, forKey: .isWarned)
+        lastFailureAt = try fields.decodeIfPresent(Timestamp.self, forKey: .lastFailureAt)
+        lastStatusCode = try fields.decodeIfPresent(Int.self, forKey: .lastStatusCode)
+        lastSuccessAt = try fields.decodeIfPresent(Timestamp.self, forKey: .lastSuccessAt)
+        lastTriggeredAt = try fields.decodeIfPresent(Timestamp.self, forKey: .lastTriggeredAt)
+        matchedSeq = try fields.decode(Int.self, forKey: .matchedSeq)
+        meanLatencyMs = try fields.decodeIfPresent(Int.self, forKey: .meanLatencyMs)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        rateFreeAt = try fields.decodeIfPresent(Timestamp.self, forKey: .rateFreeAt)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        successCount = try fields.decode(Int.self, forKey: .successCount)
+        throttledUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .throttledUntil)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        version = try fields.decode(Int.self, forKey: .version)
+    }
+
+}
+
+/// Settings of a webhook; absent = not touched.
+public struct WebhookPatch: Decodable, Sendable, Equatable {
+    public var bodyMode: BodyMode?
+    public var concurrency: Int?
+    public var contactEventCategories: [String]?
+    public var contactEventTypes: [String]?
+    public var contactEvents: Bool?
+    public var description: Patch<String?>
+    public var eventTypes: [String]?
+    public var excludeEventTypes: [String]?
+    public var headers: [HeaderSecret]?
+    public var includeHistorical: Bool?
+    public var maxAttempts: Int?
+    public var name: String?
+    public var ratePerSecond: Int?
+    public var timeoutSeconds: Int?
+    public var url: Url?
+
+    public init(
+        bodyMode: BodyMode? = nil,
+        concurrency: Int? = nil,
+        contactEventCategories: [String]? = nil,
+        contactEventTypes: [String]? = nil,
+        contactEvents: Bool? = nil,
+        description: Patch<String?> = .keep,
+        eventTypes: [String]? = nil,
+        excludeEventTypes: [String]? = nil,
+        headers: [HeaderSecret]? = nil,
+        includeHistorical: Bool? = nil,
+        maxAttempts: Int? = nil,
+        name: String? = nil,
+        ratePerSecond: Int? = nil,
+        timeoutSeconds: Int? = nil,
+        url: Url? = nil
+    ) {
+        self.bodyMode = bodyMode
+        self.concurrency = concurrency
+        self.contactEventCategories = contactEventCategories
+        self.contactEventTypes = contactEventTypes
+        self.contactEvents = contactEvents
+        self.description = description
+        self.eventTypes = eventTypes
+        self.excludeEventTypes = excludeEventTypes
+        self.headers = headers
+        self.includeHistorical = includeHistorical
+        self.maxAttempts = maxAttempts
+        self.name = name
+        self.ratePerSecond = ratePerSecond
+        self.timeoutSeconds = timeoutSeconds
+        self.url = url
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case bodyMode = "body_mode"
+        case concurrency = "concurrency"
+        case contactEventCategories = "contact_event_categories"
+        case contactEventTypes = "contact_event_types"
+        case contactEvents = "contact_events"
+        case description = "description"
+        case eventTypes = "event_types"
+        case excludeEventTypes = "exclude_event_types"
+        case headers = "headers"
+        case includeHistorical = "include_historical"
+        case maxAttempts = "max_attempts"
+        case name = "name"
+        case ratePerSecond = "rate_per_second"
+        case timeoutSeconds = "timeout_seconds"
+        case url = "url"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        bodyMode = try fields.decodeIfPresent(BodyMode.self, forKey: .bodyMode)
+        concurrency = try fields.decodeIfPresent(Int.self, forKey: .concurrency)
+        contactEventCategories = try fields.decodeIfPresent([String].self, forKey: .contactEventCategories)
+        contactEventTypes = try fields.decodeIfPresent([String].self, forKey: .contactEventTypes)
+        contactEvents = try fields.decodeIfPresent(Bool.self, forKey: .contactEvents)
+        description = fields.contains(.description) ? .set(try fields.decode(String?.self, forKey: .description)) : .keep
+        eventTypes = try fields.decodeIfPresent([String].self, forKey: .eventTypes)
+        excludeEventTypes = try fields.decodeIfPresent([String].self, forKey: .excludeEventTypes)
+        headers = try fields.decodeIfPresent([HeaderSecret].self, forKey: .headers)
+        includeHistorical = try fields.decodeIfPresent(Bool.self, forKey: .includeHistorical)
+        maxAttempts = try fields.decodeIfPresent(Int.self, forKey: .maxAttempts)
+        name = try fields.decodeIfPresent(String.self, forKey: .name)
+        ratePerSecond = try fields.decodeIfPresent(Int.self, forKey: .ratePerSecond)
+        timeoutSeconds = try fields.decodeIfPresent(Int.self, forKey: .timeoutSeconds)
+        url = try fields.decodeIfPresent(Url.self, forKey: .url)
+    }
+
+}
+
 /// What to answer to the provider.
 public struct WebhookReply: Decodable, Sendable, Equatable {
     public var body: String
@@ -13806,6 +15329,70 @@ public struct WebhookReply: Decodable, Sendable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         body = try fields.decode(String.self, forKey: .body)
         status = try fields.decode(Int.self, forKey: .status)
+    }
+
+}
+
+/// Deliveries of a webhook in figures.
+public struct WebhookStats: Decodable, Sendable, Equatable {
+    /// What waits or is being brought now, also of earlier times.
+    public var backlog: Int
+    /// Attempts by the status that the receiver answered, or by what else went wrong.
+    public var byAnswer: [String: Int]
+    /// Deliveries that were looked at, by status.
+    public var byStatus: [String: Int]
+    /// There are more deliveries than were looked at.
+    public var hasMore: Bool
+    /// Half of the attempts that were answered took no longer.
+    public var latencyP50Ms: Int?
+    /// All but a twentieth of them took no longer.
+    public var latencyP95Ms: Int?
+    /// Since when the oldest of them waits.
+    public var oldestPendingAt: Timestamp?
+    /// Of deliveries that have ended, from 0 to 1; null when none has.
+    public var successRate: Double?
+
+    public init(
+        backlog: Int,
+        byAnswer: [String: Int],
+        byStatus: [String: Int],
+        hasMore: Bool,
+        latencyP50Ms: Int?,
+        latencyP95Ms: Int?,
+        oldestPendingAt: Timestamp?,
+        successRate: Double?
+    ) {
+        self.backlog = backlog
+        self.byAnswer = byAnswer
+        self.byStatus = byStatus
+        self.hasMore = hasMore
+        self.latencyP50Ms = latencyP50Ms
+        self.latencyP95Ms = latencyP95Ms
+        self.oldestPendingAt = oldestPendingAt
+        self.successRate = successRate
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case backlog = "backlog"
+        case byAnswer = "by_answer"
+        case byStatus = "by_status"
+        case hasMore = "has_more"
+        case latencyP50Ms = "latency_p50_ms"
+        case latencyP95Ms = "latency_p95_ms"
+        case oldestPendingAt = "oldest_pending_at"
+        case successRate = "success_rate"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        backlog = try fields.decode(Int.self, forKey: .backlog)
+        byAnswer = try fields.decode([String: Int].self, forKey: .byAnswer)
+        byStatus = try fields.decode([String: Int].self, forKey: .byStatus)
+        hasMore = try fields.decode(Bool.self, forKey: .hasMore)
+        latencyP50Ms = try fields.decodeIfPresent(Int.self, forKey: .latencyP50Ms)
+        latencyP95Ms = try fields.decodeIfPresent(Int.self, forKey: .latencyP95Ms)
+        oldestPendingAt = try fields.decodeIfPresent(Timestamp.self, forKey: .oldestPendingAt)
+        successRate = try fields.decodeIfPresent(Double.self, forKey: .successRate)
     }
 
 }

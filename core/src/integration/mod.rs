@@ -1,0 +1,3 @@
+//! What connects a project with systems outside.
+
+pub mod webhook;
