@@ -6,6 +6,8 @@ pub use crate::channels::channel_type::commands::*;
 pub use crate::channels::channel_type::queries::*;
 pub use crate::contacts::contact::commands::*;
 pub use crate::contacts::contact::queries::*;
+pub use crate::contacts::contact_event::commands::*;
+pub use crate::contacts::contact_event::queries::*;
 pub use crate::conversations::chat::commands::*;
 pub use crate::conversations::chat::queries::*;
 pub use crate::conversations::inbound::inbox::*;

@@ -18,6 +18,12 @@ pub struct AggregateType {
     pub decode: fn(&Snapshot) -> Result<Arc<dyn Stored>>,
     pub create: fn(&Event, &Meta<'_>) -> Option<Box<dyn Stored>>,
     pub observes: fn(&Event) -> bool,
+    /// The reaction that writes lives which other aggregates' events begin.
+    pub derived_by: Option<&'static str>,
+    /// The life that an event of another aggregate begins.
+    pub derive: fn(&EventRecord, &Event) -> Option<Box<dyn Stored>>,
+    /// The event that a stored life was derived from.
+    pub derived_from: fn(&Snapshot) -> Result<Option<uuid::Uuid>>,
     pub table: fn() -> Table,
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     pub event_types: &'static [(&'static str, u16)],
@@ -152,6 +158,9 @@ macro_rules! aggregates {
                 decode: |snapshot| Ok(Arc::new(decode::<$state>(snapshot)?)),
                 create: |event, meta| begin::<$state>(event, meta).map(|state| Box::new(state) as Box<dyn Stored>),
                 observes: <$state as Aggregate>::observes,
+                derived_by: <$state as Aggregate>::DERIVED_BY,
+                derive: |record, event| <$state>::derive(record, event).map(|state| Box::new(state) as Box<dyn Stored>),
+                derived_from: |snapshot| Ok(decode::<$state>(snapshot)?.derived_from()),
                 table: table::<$state>,
                 schema: |generator| generator.subschema_for::<$state>(),
                 event_types: <$events as EventSet>::TYPES,
@@ -174,6 +183,7 @@ aggregates! {
         Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
         Session: crate::conversations::session::Session, crate::conversations::session::SessionEvent;
         Webhook: crate::integration::webhook::Webhook, crate::integration::webhook::WebhookEvent;
+        ContactEvent: crate::contacts::contact_event::TimelineEntry, crate::contacts::contact_event::TimelineEvent;
     }
     journals {
         Audit: crate::infrastructure::audit::AuditEvent;

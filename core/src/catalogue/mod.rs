@@ -32,6 +32,8 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::contacts::contact::commands::COMMANDS,
     crate::contacts::contact::queries::QUERIES,
     crate::contacts::contact::stats::QUERIES,
+    crate::contacts::contact_event::commands::COMMANDS,
+    crate::contacts::contact_event::queries::QUERIES,
     crate::conversations::chat::commands::COMMANDS,
     crate::conversations::chat::queries::QUERIES,
     crate::conversations::inbound::COMMANDS,
@@ -65,6 +67,7 @@ pub const REACTIONS: &[&[Reaction]] = &[
     crate::conversations::session::REACTIONS,
     crate::conversations::message::REACTIONS,
     crate::integration::webhook::reactions::REACTIONS,
+    crate::contacts::contact_event::REACTIONS,
 ];
 
 /// Library code that follows all events, in batches.
@@ -79,6 +82,7 @@ pub const JOBS: &[&[JobType]] = &[
     crate::conversations::session::JOBS,
     crate::conversations::message::JOBS,
     crate::integration::webhook::reactions::JOBS,
+    crate::contacts::contact_event::JOBS,
 ];
 
 /// Kinds of jobs that call the outside.

@@ -3,7 +3,7 @@
 use super::event::{Event, Meta};
 use crate::catalogue::aggregate_type;
 use crate::kernel::{Error, ErrorCode, EventId, Id, IdGenerator, Kind, ProjectId, Result, Source, Subject, Timestamp};
-use crate::storage::{Column, Index, Snapshot};
+use crate::storage::{Column, EventRecord, Index, Snapshot};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,6 +43,8 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + JsonSchema + Send + 
     const INDEX_VERSION: u32 = 1;
     /// Nearly every call reads it and few change it, such as the project: it is kept decoded.
     const OFTEN_READ: bool = false;
+    /// The reaction that writes lives which events of other aggregates begin; see [`derive`](Aggregate::derive).
+    const DERIVED_BY: Option<&'static str> = None;
     type Id: Id;
 
     /// The state after the event that a life starts with; `None` for any other event.
@@ -54,6 +56,17 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + JsonSchema + Send + 
     /// Foreign events that change this state when they name it as a subject.
     fn observes(_event: &Event) -> bool {
         false
+    }
+
+    /// The life that another aggregate's event begins, by what the event says alone: revision 1, and no own event yet. The event
+    /// does not name it as a subject; its later events do.
+    fn derive(_record: &EventRecord, _event: &Event) -> Option<Self> {
+        None
+    }
+
+    /// The event that this life was derived from.
+    fn derived_from(&self) -> Option<Uuid> {
+        None
     }
 
     /// Columns, unique keys, attributes and search text derived from the state.

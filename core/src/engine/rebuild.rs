@@ -5,7 +5,7 @@ use super::crm::Crm;
 use super::event::{Event, Meta};
 use crate::catalogue::{AGGREGATES, aggregate_type};
 use crate::kernel::{ActorRef, Error, EventId, ProjectId, Result, Subject};
-use crate::storage::{EventQuery, EventRecord, Scope};
+use crate::storage::{EventQuery, EventRecord, Scope, Storage};
 use std::collections::BTreeMap;
 
 /// A snapshot that is not what the log says.
@@ -25,7 +25,9 @@ impl Crm {
     /// aggregates: a check for tests and repairs, not for every day. Fails with `unknown_event_version` when a newer
     /// program has written to the project.
     pub async fn differences(&self, project: ProjectId) -> Result<Vec<Difference>> {
-        let folded = self.fold_log(project).await?;
+        // What is written after an event by a reaction may be missing until that has come by.
+        let derived_up_to = derived_up_to(&*self.core.storage, Scope::Project(project)).await?;
+        let (folded, begun) = self.fold_log(project).await?;
         let mut stored = BTreeMap::new();
         for aggregate in AGGREGATES {
             let mut after = None;
@@ -42,6 +44,9 @@ impl Crm {
         for (subject, state) in folded {
             let folded = state.encode()?;
             let stored = stored.remove(&subject);
+            if stored.is_none() && begun.get(&subject).is_some_and(|seq| *seq > derived_up_to) {
+                continue;
+            }
             if stored.as_deref() != Some(folded.as_str()) {
                 differences.push(Difference { subject, folded: Some(folded), stored });
             }
@@ -52,27 +57,35 @@ impl Crm {
         Ok(differences)
     }
 
-    async fn fold_log(&self, project: ProjectId) -> Result<BTreeMap<Subject, Box<dyn Stored>>> {
-        let mut states: BTreeMap<Subject, Box<dyn Stored>> = BTreeMap::new();
+    /// All states, and of the derived ones the numbers of the events that began them.
+    async fn fold_log(&self, project: ProjectId) -> Result<(States, BTreeMap<Subject, u64>)> {
+        let mut states = States::new();
+        let mut begun = BTreeMap::new();
         let mut after = 0;
         loop {
             let query = EventQuery { after, limit: BATCH, ..EventQuery::default() };
             let events = self.core.storage.events(Scope::Project(project), &query).await?;
-            let Some(last) = events.last() else { return Ok(states) };
+            let Some(last) = events.last() else { return Ok((states, begun)) };
             after = last.seq;
             for record in &events {
-                take_in(&mut states, record)?;
+                take_in(&mut states, &mut begun, record)?;
             }
         }
     }
 }
 
-fn take_in(states: &mut BTreeMap<Subject, Box<dyn Stored>>, record: &EventRecord) -> Result<()> {
+type States = BTreeMap<Subject, Box<dyn Stored>>;
+
+fn take_in(states: &mut States, begun: &mut BTreeMap<Subject, u64>, record: &EventRecord) -> Result<()> {
     let (event, actor) = read(record)?;
     for subject in &record.subjects {
         let mut state = states.remove(subject);
         fold_into(&mut state, *subject, &event, &meta_of(record, &actor));
         states.extend(state.map(|state| (*subject, state)));
+    }
+    for (subject, state) in derived(record, &event) {
+        begun.insert(subject, record.seq);
+        states.insert(subject, state);
     }
     Ok(())
 }
@@ -94,6 +107,42 @@ pub(crate) fn meta_of<'a>(record: &EventRecord, actor: &'a ActorRef) -> Meta<'a>
         occurred_at: record.occurred_at,
         actor,
     }
+}
+
+/// Folds all events that name a derived life into its beginning.
+pub(crate) async fn fold_later(
+    storage: &dyn Storage,
+    scope: Scope,
+    state: Box<dyn Stored>,
+    subject: Subject,
+) -> Result<Box<dyn Stored>> {
+    let mut life = Some(state);
+    let mut query = EventQuery { subject: Some(subject), limit: BATCH, ..EventQuery::default() };
+    loop {
+        let events = storage.events(scope, &query).await?;
+        for record in &events {
+            query.after = record.seq;
+            let (event, actor) = read(record)?;
+            fold_into(&mut life, subject, &event, &meta_of(record, &actor));
+        }
+        if events.len() < BATCH {
+            return life.ok_or_else(|| Error::internal("a life ended while it was folded"));
+        }
+    }
+}
+
+/// The lives that an event begins although it is not their own, each with its name.
+pub(crate) fn derived(record: &EventRecord, event: &Event) -> Vec<(Subject, Box<dyn Stored>)> {
+    let deriving = AGGREGATES.iter().filter(|aggregate| aggregate.derived_by.is_some());
+    let lives = deriving.filter_map(|aggregate| Some((aggregate.kind, (aggregate.derive)(record, event)?)));
+    lives.map(|(kind, state)| (Subject::new(kind, state.base().id), state)).collect()
+}
+
+/// Up to which event the reactions that derive lives are done with the log of a project.
+pub(crate) async fn derived_up_to(storage: &dyn Storage, scope: Scope) -> Result<u64> {
+    let consumers = storage.consumers(scope).await?;
+    let checkpoint = |name| consumers.iter().find(|consumer| consumer.name == name).map_or(0, |known| known.checkpoint);
+    Ok(AGGREGATES.iter().filter_map(|aggregate| aggregate.derived_by).map(checkpoint).min().unwrap_or(0))
 }
 
 /// Folds an event into one of the aggregates that it is about: begins its life, or goes on with it.

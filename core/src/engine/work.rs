@@ -502,6 +502,29 @@ impl<'e> UnitOfWork<'e> {
         self.entries.insert(key, entry);
     }
 
+    /// Stores a life that an event of another aggregate began, unless it is there already. What there is of it that says
+    /// something else is replaced; what its own events made of it stays.
+    pub(crate) async fn derive<A: Aggregate>(&mut self, state: A) -> Result<()> {
+        let kind = aggregate_type(A::KIND).ok_or_else(|| Error::internal("an aggregate is not registered"))?;
+        let base = state.base();
+        let id = [base.id];
+        let Some(stored) = self.reader.storage().get(self.scope_of(A::KIND), A::KIND, &id).await?.into_iter().next()
+        else {
+            self.replace(kind, Arc::new(state), None);
+            return Ok(());
+        };
+        if stored.revision == base.revision && stored.state == super::aggregate::encode(&state)? {
+            return Ok(());
+        }
+        let subject = Subject::new(A::KIND, base.id);
+        let scope = self.scope_of(A::KIND);
+        let later = super::rebuild::fold_later(self.reader.storage(), scope, Box::new(state), subject).await?;
+        if stored.state != later.encode()? {
+            self.replace(kind, Arc::from(later), Some(&stored));
+        }
+        Ok(())
+    }
+
     fn peek<A: Aggregate>(&self, id: A::Id) -> Option<Arc<A>> {
         let entry = self.entries.get(&(A::KIND, id.into()))?;
         entry.value.clone().into_any().downcast::<A>().ok()

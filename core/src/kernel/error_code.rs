@@ -114,6 +114,14 @@ codes! {
     UrlNotPublic "url_not_public" Validation "The web address does not lead into the public net.";
     UrlSchemeUnsupported "url_scheme_unsupported" Validation "A web address begins with http:// or https://.";
     VersionConflict "version_conflict" Conflict "Somebody else changed it in the meantime.";
+    // contact_event
+    ContactEventNotFound "contact_event_not_found" NotFound "There is no such entry in a timeline.";
+    EntryIsProjected "entry_is_projected" InvalidState "The entry follows from the log and cannot be changed.";
+    EventTypeInvalid "event_type_invalid" Validation "A type of entries is 1 to 100 of a-z, 0-9 and _, beginning with a letter.";
+    EventTypeRequired "event_type_required" Validation "An entry needs a type.";
+    EventTypeReserved "event_type_reserved" Validation "Entries of this type follow from the log alone.";
+    ExpiresAtInPast "expires_at_in_past" Validation "An entry cannot expire before it exists.";
+    NotVisibleToClient "not_visible_to_client" InvalidState "The contact does not see this entry.";
     // event_log
     CommitTooLarge "commit_too_large" LimitExceeded "Commit too large.";
     ConsumerBehind "consumer_behind" InvalidState "Consumer behind.";

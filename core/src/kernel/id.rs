@@ -89,6 +89,8 @@ typed_id!(
     WebhookDeliveryId,
     /// A person of a project.
     ContactId,
+    /// An entry of a contact's timeline.
+    ContactEventId,
     /// One unit of conversation.
     MessageId,
     /// A bounded stretch of conversation.

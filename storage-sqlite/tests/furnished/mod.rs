@@ -47,6 +47,9 @@ pub fn fill(call: &dyn Fn(Option<ProjectId>, &str, Value) -> Value, project: Pro
         ok("inbound.ingest", json!({"channel_id": channel["id"], "item": item}))
     };
     let heard = says("M1", "2025-01-06T08:59:00Z");
+    let visit = json!({"contact_id": heard[0]["contact_id"], "session_id": heard[0]["session_id"],
+        "event_type": "visit", "category": "general"});
+    ok("timeline.record", visit);
     let content = json!({"type": "text", "body": "Hi"});
     let token = format!("c{number}");
     ok("messages.send", json!({"chat_id": heard[0]["chat_id"], "content": content, "client_token": token}));

@@ -1418,6 +1418,8 @@ export class Consumers extends Collection {
    * Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or later,
    * to skip some. Who reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
    *
+   * Of the library's own, `ventros.timeline` can be set back: what it has written once stays as it is.
+   *
    * Permission: `events.manage`.
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
@@ -3522,6 +3524,156 @@ export class Sessions extends Collection {
 }
 
 /**
+ * The collection `timeline`.
+ *
+ * Filterable: `contact_id`, `session_id`, `kind`, `event_type`, `category`, `priority`, `priority_rank`, `source`,
+ * `triggered_by`, `integration_source`, `is_realtime`, `visible_to_client`, `visible_to_agent`, `delivered`, `read`,
+ * `occurred_at`, `expires_at`.
+ *
+ * Sortable: `occurred_at`, `source_event_id`.
+ */
+export class Timeline extends Collection {
+  /**
+   * What was said with a contact and what happened to it, the newest first.
+   *
+   * Permission: `contacts.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `language_invalid`, `limit_out_of_range`.
+   */
+  conversation(input: i.TimelineConversationInput, options?: CallOptions): Pager<t.ConversationItem> {
+    return this._list<t.ConversationItem>("timeline.conversation", input, options);
+  }
+
+  /**
+   * How many entries satisfy a filter; the fields are those of `timeline.list`.
+   *
+   * Permission: `contacts.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+   * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
+   */
+  count(input: i.TimelineCountInput = {}, options?: CallOptions): Promise<number> {
+    return this._call<number>("timeline.count", input, options);
+  }
+
+  /**
+   * Takes away an entry that somebody wrote down. What follows from the log stays.
+   *
+   * Permission: `contacts.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `entry_is_projected`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_event_not_found`, `project_not_found`.
+   */
+  delete(id: t.ContactEventId, options?: CommandOptions): Promise<t.TimelineEntry> {
+    return this._call<t.TimelineEntry>("timeline.delete", { id }, options);
+  }
+
+  /**
+   * One entry of a timeline.
+   *
+   * Permission: `contacts.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `contact_event_not_found`, `project_not_found`.
+   * @throws ValidationError: `language_invalid`.
+   */
+  get(id: t.ContactEventId, input: i.TimelineGetInput = {}, options?: CallOptions): Promise<t.TimelineEntry> {
+    return this._call<t.TimelineEntry>("timeline.get", { ...input, id }, options);
+  }
+
+  /**
+   * Entries of timelines, the newest first: by when it happened, and at the same moment by the order of the log.
+   *
+   * Filter: contact_id, session_id, kind, event_type, category, priority, priority_rank, source, triggered_by,
+   * integration_source, is_realtime, visible_to_client, visible_to_agent, delivered, read, occurred_at, expires_at.
+   * Sort: occurred_at, created_at. Expired entries and those of deleted contacts are shown to nobody. 50 entries unless
+   * told.
+   *
+   * Permission: `contacts.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `language_invalid`, `limit_out_of_range`, `sort_field_unknown`.
+   */
+  list(input: i.TimelineListInput = {}, options?: CallOptions): Pager<t.TimelineEntry> {
+    return this._list<t.TimelineEntry>("timeline.list", input, options);
+  }
+
+  /**
+   * The contact's own surface has got these entries. Those that it had before change nothing.
+   *
+   * Permission: `contacts.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `not_visible_to_client`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_event_not_found`, `project_not_found`.
+   * @throws ValidationError: `limit_out_of_range`.
+   */
+  markDelivered(ids: readonly t.ContactEventId[], options?: CommandOptions): Promise<t.MarkedEntries> {
+    return this._call<t.MarkedEntries>("timeline.mark_delivered", { ids }, options);
+  }
+
+  /**
+   * The contact has read these entries, or all of its own up to a number of the log; so they are delivered, too.
+   *
+   * Permission: `contacts.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `not_visible_to_client`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_event_not_found`, `contact_not_found`, `project_not_found`.
+   * @throws ValidationError: `field_required`, `limit_out_of_range`.
+   */
+  markRead(input: i.TimelineMarkReadInput = {}, options?: CommandOptions): Promise<t.MarkedEntries> {
+    return this._call<t.MarkedEntries>("timeline.mark_read", input, options);
+  }
+
+  /**
+   * Writes an entry into the timeline of a contact. Types that follow from the log, such as `tag_added`, are not for
+   * the taking.
+   *
+   * Permission: `contacts.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`, `session_not_found`.
+   * @throws ValidationError: `enum_unknown`, `event_type_invalid`, `event_type_required`, `event_type_reserved`,
+   * `expires_at_in_past`, `json_too_deep`, `json_too_large`, `session_contact_mismatch`, `text_too_long`,
+   * `timestamp_in_future`.
+   */
+  record(input: i.TimelineRecordInput, options?: CommandOptions): Promise<t.TimelineEntry> {
+    return this._call<t.TimelineEntry>("timeline.record", input, options);
+  }
+
+  /**
+   * Changes an entry that somebody wrote down. What follows from the log stays as it is.
+   *
+   * Permission: `contacts.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `entry_is_projected`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_event_not_found`, `project_not_found`, `session_not_found`.
+   * @throws ValidationError: `expires_at_in_past`, `session_contact_mismatch`, `text_too_long`.
+   */
+  update(id: t.ContactEventId, input: i.TimelineUpdateInput = {}, options?: CommandOptions): Promise<t.TimelineEntry> {
+    return this._call<t.TimelineEntry>("timeline.update", { ...input, id }, options);
+  }
+}
+
+/**
  * The collection `webhooks`.
  *
  * Filterable: `name`, `url`, `active`, `disabled_reason`, `created_at`.
@@ -3792,5 +3944,6 @@ export class ProjectCollections extends Collection {
   readonly messages = new Messages(this._engine, this._scope);
   readonly projects = new Projects(this._engine, this._scope);
   readonly sessions = new Sessions(this._engine, this._scope);
+  readonly timeline = new Timeline(this._engine, this._scope);
   readonly webhooks = new Webhooks(this._engine, this._scope);
 }

@@ -932,6 +932,51 @@ export const sessions = {
   },
 };
 
+/** Commands of the collection `timeline`. */
+export const timeline = {
+  /**
+   * Takes away an entry that somebody wrote down. What follows from the log stays.
+   *
+   * As the method `Timeline.delete`.
+   */
+  delete(id: t.ContactEventId): Command<t.TimelineEntry> {
+    return new Command("timeline.delete", { id });
+  },
+  /**
+   * The contact's own surface has got these entries. Those that it had before change nothing.
+   *
+   * As the method `Timeline.markDelivered`.
+   */
+  markDelivered(ids: readonly t.ContactEventId[]): Command<t.MarkedEntries> {
+    return new Command("timeline.mark_delivered", { ids });
+  },
+  /**
+   * The contact has read these entries, or all of its own up to a number of the log; so they are delivered, too.
+   *
+   * As the method `Timeline.markRead`.
+   */
+  markRead(input: i.TimelineMarkReadInput = {}): Command<t.MarkedEntries> {
+    return new Command("timeline.mark_read", input);
+  },
+  /**
+   * Writes an entry into the timeline of a contact. Types that follow from the log, such as `tag_added`, are not for
+   * the taking.
+   *
+   * As the method `Timeline.record`.
+   */
+  record(input: i.TimelineRecordInput): Command<t.TimelineEntry> {
+    return new Command("timeline.record", input);
+  },
+  /**
+   * Changes an entry that somebody wrote down. What follows from the log stays as it is.
+   *
+   * As the method `Timeline.update`.
+   */
+  update(id: t.ContactEventId, input: i.TimelineUpdateInput = {}): Command<t.TimelineEntry> {
+    return new Command("timeline.update", { ...input, id });
+  },
+};
+
 /** Commands of the collection `webhooks`. */
 export const webhooks = {
   /**

@@ -1163,6 +1163,91 @@ export interface ContactWhatsappIdentifiersSet {
 }
 
 /**
+ * An entry that was written down was taken away.
+ *
+ * Of contact_event, version 1.
+ */
+export interface ContactEventDeleted {
+  type: "contact_event.deleted";
+  contact_id: t.ContactId;
+  deleted_by: t.ActorRef;
+}
+
+/**
+ * The contact's own surface has these entries; one event for a contact and a call.
+ *
+ * Of contact_event, version 1.
+ */
+export interface ContactEventDelivered {
+  type: "contact_event.delivered";
+  contact_id: t.ContactId;
+  delivered_at: t.Timestamp;
+  entry_ids: t.ContactEventId[];
+}
+
+/**
+ * Nothing is left of these entries: they expired a week ago.
+ *
+ * Of contact_event, version 1.
+ */
+export interface ContactEventPurged {
+  type: "contact_event.purged";
+  contact_id: t.ContactId;
+  manual_entry_ids: t.ContactEventId[];
+}
+
+/**
+ * The contact has read these entries; one event for a contact and a call.
+ *
+ * Of contact_event, version 1.
+ */
+export interface ContactEventRead {
+  type: "contact_event.read";
+  contact_id: t.ContactId;
+  entry_ids: t.ContactEventId[];
+  read_at: t.Timestamp;
+}
+
+/**
+ * Somebody wrote an entry down.
+ *
+ * Of contact_event, version 1.
+ */
+export interface ContactEventRecorded {
+  type: "contact_event.recorded";
+  category: t.Category;
+  contact_id: t.ContactId;
+  dedup_key?: string | null;
+  description?: string | null;
+  event_type: string;
+  expires_at?: t.Timestamp | null;
+  integration_source?: string | null;
+  is_realtime: boolean;
+  metadata: Record<string, unknown>;
+  occurred_at: t.Timestamp;
+  payload: Record<string, unknown>;
+  priority: t.EntryPriority;
+  session_id?: t.SessionId | null;
+  source: t.EntrySource;
+  title?: string | null;
+  /** The agent or user who did it. */
+  triggered_by?: string | null;
+  visible_to_agent: boolean;
+  visible_to_client: boolean;
+}
+
+/**
+ * An entry that was written down is another now.
+ *
+ * Of contact_event, version 1.
+ */
+export interface ContactEventUpdated {
+  type: "contact_event.updated";
+  changes: t.EntryChange[];
+  contact_id: t.ContactId;
+}
+
+/**
  * A person switched it on.
  *
  * Of credential, version 1.
@@ -3253,6 +3338,17 @@ export interface EventMap {
     t.ContactId,
     ContactWhatsappIdentifiersSet
   >;
+  "contact_event.deleted": Recorded<"contact_event.deleted", "contact_event", t.ContactEventId, ContactEventDeleted>;
+  "contact_event.delivered": Recorded<
+    "contact_event.delivered",
+    "contact_event",
+    t.ContactEventId,
+    ContactEventDelivered
+  >;
+  "contact_event.purged": Recorded<"contact_event.purged", "contact_event", t.ContactEventId, ContactEventPurged>;
+  "contact_event.read": Recorded<"contact_event.read", "contact_event", t.ContactEventId, ContactEventRead>;
+  "contact_event.recorded": Recorded<"contact_event.recorded", "contact_event", t.ContactEventId, ContactEventRecorded>;
+  "contact_event.updated": Recorded<"contact_event.updated", "contact_event", t.ContactEventId, ContactEventUpdated>;
   "credential.activated": Recorded<"credential.activated", "credential", t.CredentialId, CredentialActivated>;
   "credential.created": Recorded<"credential.created", "credential", t.CredentialId, CredentialCreated>;
   "credential.deactivated": Recorded<"credential.deactivated", "credential", t.CredentialId, CredentialDeactivated>;

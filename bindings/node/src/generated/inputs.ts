@@ -1361,6 +1361,110 @@ export interface SessionsUpdateInput {
   timeout_seconds?: number | null | undefined;
 }
 
+/** What `timeline.conversation` is given. */
+export interface TimelineConversationInput {
+  contact_id: t.ContactId;
+  /** 1 to 100; 50 unless told. */
+  limit?: number | null | undefined;
+  /** The language of the titles of projected entries: `en`, `pt-BR`. English unless told. */
+  locale?: t.Language | null | undefined;
+}
+
+/** What `timeline.count` is given. */
+export interface TimelineCountInput {
+  /** For whose eyes; people of the project unless told. */
+  audience?: t.Audience | null | undefined;
+  filter?: t.FilterExpression | null | undefined;
+  /** Only entries that matter at least so much. */
+  min_priority?: t.EntryPriority | null | undefined;
+}
+
+/** What `timeline.get` is given. */
+export interface TimelineGetInput {
+  /** The language of the titles of projected entries: `en`, `pt-BR`. English unless told. */
+  locale?: t.Language | null | undefined;
+}
+
+/** What `timeline.list` is given. */
+export interface TimelineListInput {
+  /** For whose eyes; people of the project unless told. */
+  audience?: t.Audience | null | undefined;
+  /** Only what satisfies this condition. */
+  filter?: t.FilterExpression | null | undefined;
+  /** Shows deleted, merged and archived-away ones too. */
+  include_deleted?: boolean | undefined;
+  /** 1 to 100; 20 unless told. */
+  limit?: number | null | undefined;
+  /** The language of the titles of projected entries: `en`, `pt-BR`. English unless told. */
+  locale?: t.Language | null | undefined;
+  /** Only entries that matter at least so much. */
+  min_priority?: t.EntryPriority | null | undefined;
+  /** At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions. */
+  sort?: readonly t.SortKey[] | undefined;
+  /** Counts all that satisfies the filter; costs a count. */
+  with_total?: boolean | undefined;
+}
+
+/** What `timeline.mark_read` is given. */
+export interface TimelineMarkReadInput {
+  /** Instead of ids: everything that this contact sees, 500 entries in a call. */
+  contact_id?: t.ContactId | null | undefined;
+  /** At most 500, all visible to the contact. */
+  ids?: readonly t.ContactEventId[] | null | undefined;
+  /** With `contact_id`: up to and including this `seq`. */
+  up_to_seq?: number | null | undefined;
+}
+
+/** What `timeline.record` is given. */
+export interface TimelineRecordInput {
+  category: t.Category;
+  contact_id: t.ContactId;
+  /** The entry that was recorded first under this key is returned instead of a second one; for ever. */
+  dedup_key?: string | null | undefined;
+  /** At most 4 000 characters. */
+  description?: string | null | undefined;
+  /** What happened: `a-z`, `0-9` and `_`, beginning with a letter, at most 100 characters. */
+  event_type: string;
+  /** Nobody is shown it afterwards; its content is gone a week later. */
+  expires_at?: t.Timestamp | Date | null | undefined;
+  /** The other system that it came from; at most 64 characters. */
+  integration_source?: string | null | undefined;
+  /** Default: true. */
+  is_realtime?: boolean | null | undefined;
+  /** At most 8 KiB. */
+  metadata?: Readonly<Record<string, unknown>> | null | undefined;
+  /** Default: now. The past is open, the future by five minutes. */
+  occurred_at?: t.Timestamp | Date | null | undefined;
+  /** At most 16 KiB. */
+  payload?: Readonly<Record<string, unknown>> | null | undefined;
+  /** Default: normal. */
+  priority?: t.EntryPriority | null | undefined;
+  /** A session of this contact. */
+  session_id?: t.SessionId | null | undefined;
+  /** Default: whose doing the call is. */
+  source?: t.EntrySource | null | undefined;
+  /** At most 255 characters. */
+  title?: string | null | undefined;
+  /** Default: true. */
+  visible_to_agent?: boolean | null | undefined;
+  /** Default: false. */
+  visible_to_client?: boolean | null | undefined;
+}
+
+/** What `timeline.update` is given. */
+export interface TimelineUpdateInput {
+  /** At most 4 000 characters. */
+  description?: string | null | undefined;
+  expires_at?: t.Timestamp | Date | null | undefined;
+  is_realtime?: boolean | null | undefined;
+  /** A session of the same contact. */
+  session_id?: t.SessionId | null | undefined;
+  /** At most 255 characters. */
+  title?: string | null | undefined;
+  visible_to_agent?: boolean | null | undefined;
+  visible_to_client?: boolean | null | undefined;
+}
+
 /** What `webhooks.count` is given. */
 export interface WebhooksCountInput {
   filter?: t.FilterExpression | null | undefined;

@@ -43,6 +43,10 @@ export type ConsumerId = Branded<"ConsumerId">;
 /** Takes a text for a `ConsumerId`; the engine checks it. */
 export const ConsumerId = branded<ConsumerId>;
 
+export type ContactEventId = Branded<"ContactEventId">;
+/** Takes a text for a `ContactEventId`; the engine checks it. */
+export const ContactEventId = branded<ContactEventId>;
+
 export type ContactId = Branded<"ContactId">;
 /** Takes a text for a `ContactId`; the engine checks it. */
 export const ContactId = branded<ContactId>;
@@ -1035,6 +1039,18 @@ export interface ContentUnsupported {
   raw_type: string;
 }
 
+export interface ConversationItemMessage {
+  type: "message";
+  at: Timestamp;
+  message: Message;
+}
+
+export interface ConversationItemEntry {
+  type: "entry";
+  at: Timestamp;
+  entry: TimelineEntry;
+}
+
 /** What came of a session, commercially. */
 export interface Conversion {
   at: Timestamp;
@@ -1399,6 +1415,15 @@ export interface Enrichment {
   data?: Readonly<Record<string, unknown>> | undefined;
   /** The other system; at most 100 characters. */
   source: string;
+}
+
+/** One change of an entry. Title and description are told as texts, everything else as values. */
+export interface EntryChange {
+  field: EntryField;
+  new?: unknown;
+  new_text?: string | null;
+  old?: unknown;
+  old_text?: string | null;
 }
 
 /** Attention of somebody higher up. */
@@ -2099,6 +2124,13 @@ export interface LogStats {
   oldest_at: Timestamp | null;
   /** Who reads it, the furthest behind first. */
   readers: LogReader[];
+}
+
+/** How many entries were marked that were not before. */
+export interface MarkedEntries {
+  /** There may be more to mark: call again. */
+  has_more: boolean;
+  marked: number;
 }
 
 /** A file that belongs to a message. Core never fetches it; the host does. */
@@ -3154,6 +3186,60 @@ export interface ThreadSession {
   session: Session;
 }
 
+/** One thing that happened to a contact, for people to read. */
+export interface TimelineEntry {
+  category: Category;
+  contact_id: ContactId;
+  created_at: Timestamp;
+  dedup_key: string | null;
+  deleted_at: Timestamp | null;
+  /** The contact's own surface has it. */
+  delivered: boolean;
+  delivered_at: Timestamp | null;
+  description: string | null;
+  /** What happened: one of the known types of projected entries, or a word of the host. */
+  event_type: string;
+  /** Nobody is shown it afterwards. */
+  expires_at: Timestamp | null;
+  /** Of a projected entry, it follows from the event and the contact. */
+  id: ContactEventId;
+  integration_source: string | null;
+  /** Worth telling at once, not only in lists. */
+  is_realtime: boolean;
+  kind: EntryKind;
+  metadata: Record<string, unknown>;
+  occurred_at: Timestamp;
+  /** The contact that it happened to, before any merge. */
+  origin_contact_id: ContactId;
+  /** Particulars, under the same keys for every entry of a type. */
+  payload: Record<string, unknown>;
+  priority: EntryPriority;
+  project_id: ProjectId;
+  /** Its content is gone: it expired long ago. */
+  purged_at: Timestamp | null;
+  /** The contact has read it. */
+  read: boolean;
+  read_at: Timestamp | null;
+  revision: number;
+  /** The number of the event that it comes from in the project's log. */
+  seq: number | null;
+  session_id: SessionId | null;
+  source: EntrySource;
+  /** The event that it comes from: the one it was projected from, or the `contact_event.recorded` of its own. */
+  source_event_id: EventId;
+  /** Of a projected entry, put into words when it is read, in the language that was asked for. */
+  title: string | null;
+  /** Names the words of a projected entry; what is filled into them is its payload. */
+  title_key: string | null;
+  /** The agent or user who did it. */
+  triggered_by: string | null;
+  updated_at: Timestamp;
+  /** Of a projected entry, 0 until the contact sees it. */
+  version: number;
+  visible_to_agent: boolean;
+  visible_to_client: boolean;
+}
+
 /** What belongs to one flow. */
 export interface Trace {
   correlation_id: CorrelationId;
@@ -3634,6 +3720,14 @@ export type AttemptErrorKind =
   | "status"
   | "interrupted";
 
+/**
+ * For whose eyes a list is.
+ *
+ * - `agent`: People of the project.
+ * - `client`: The contact itself, on a portal or in an app.
+ */
+export type Audience = "agent" | "client";
+
 /** Who is expected to write next. */
 export type Awaiting = "agent" | "contact" | "nobody";
 
@@ -3647,6 +3741,34 @@ export type Birthday = string;
  * - `thin`: The event without its data: the receiver reads the aggregate itself.
  */
 export type BodyMode = "full" | "thin";
+
+/**
+ * What an entry is about.
+ *
+ * - `general`: Anything else.
+ * - `status`: The contact was blocked, deleted, restored, agreed or disagreed.
+ * - `pipeline`: Its way through pipelines.
+ * - `assignment`: Who is responsible.
+ * - `tag`: Tags.
+ * - `note`: Notes.
+ * - `session`: Sessions.
+ * - `custom_field`: Custom fields.
+ * - `system`: Creation, merge, enrichment, profile.
+ * - `notification`: Messages to the contact outside a chat.
+ * - `tracking`: Attribution and conversions.
+ */
+export type Category =
+  | "general"
+  | "status"
+  | "pipeline"
+  | "assignment"
+  | "tag"
+  | "note"
+  | "session"
+  | "custom_field"
+  | "system"
+  | "notification"
+  | "tracking";
 
 /** What a person must do to pair the line. */
 export type ChallengeKind = "qr" | "pairing_code" | "passkey";
@@ -3898,6 +4020,9 @@ export type ContentType =
   | "interactive"
   | "unsupported";
 
+/** A message, or an entry of the timeline. */
+export type ConversationItem = ConversationItemMessage | ConversationItemEntry;
+
 /**
  * One of the secrets of a credential.
  *
@@ -4065,6 +4190,45 @@ export type EndReason =
   | "chat_closed"
   | "channel_removed"
   | "contact_removed";
+
+/** What can be changed of an entry. */
+export type EntryField =
+  | "title"
+  | "description"
+  | "visible_to_client"
+  | "visible_to_agent"
+  | "is_realtime"
+  | "expires_at"
+  | "session_id";
+
+/**
+ * Where an entry comes from.
+ *
+ * - `projected`: An event of the log.
+ * - `manual`: Somebody wrote it down.
+ */
+export type EntryKind = "projected" | "manual";
+
+/** How much an entry matters; `high` and `urgent` are important. */
+export type EntryPriority = "low" | "normal" | "high" | "urgent";
+
+/**
+ * Whose doing an entry is.
+ *
+ * - `system`: Ventros itself, or the host program.
+ * - `agent`: A user or an agent.
+ * - `webhook`: A provider's webhook.
+ * - `workflow`: A campaign, a sequence or an import.
+ * - `automation`: A rule of a pipeline.
+ * - `integration`: A channel or another system.
+ */
+export type EntrySource =
+  | "system"
+  | "agent"
+  | "webhook"
+  | "workflow"
+  | "automation"
+  | "integration";
 
 /**
  * What events are counted by.

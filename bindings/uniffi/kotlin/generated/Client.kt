@@ -1060,6 +1060,8 @@ public class Consumers internal constructor(engine: Engine, scope: Scope) : Coll
      * Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or
      * later, to skip some. Who reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
      *
+     * Of the library's own, `ventros.timeline` can be set back: what it has written once stays as it is.
+     *
      * Permission: `events.manage`.
      *
      * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
@@ -3947,6 +3949,259 @@ public class Sessions internal constructor(engine: Engine, scope: Scope) : Colle
 }
 
 /**
+ * The collection `timeline`.
+ *
+ * Filterable: `contact_id`, `session_id`, `kind`, `event_type`, `category`, `priority`, `priority_rank`, `source`,
+ * `triggered_by`, `integration_source`, `is_realtime`, `visible_to_client`, `visible_to_agent`, `delivered`, `read`,
+ * `occurred_at`, `expires_at`.
+ *
+ * Sortable: `occurred_at`, `source_event_id`.
+ */
+public class Timeline internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * What was said with a contact and what happened to it, the newest first.
+     *
+     * Permission: `contacts.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `contact_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `cursor_mismatch`, `language_invalid`, `limit_out_of_range`.
+     */
+    public fun conversation(
+        contactId: ContactId,
+        limit: Long? = null,
+        locale: Language? = null,
+    ): Pager<ConversationItem> = pages(
+        "timeline.conversation",
+        fields {
+            put("contact_id", contactId)
+            given("limit", limit)
+            given("locale", locale)
+        },
+    ) { decodeConversationItem(it) }
+
+    /**
+     * How many entries satisfy a filter; the fields are those of `timeline.list`.
+     *
+     * Permission: `contacts.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+     * `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
+     */
+    public suspend fun count(
+        audience: Audience? = null,
+        filter: FilterExpression? = null,
+        minPriority: EntryPriority? = null,
+    ): Long = long(ask(
+        "timeline.count",
+        fields {
+            given("audience", audience)
+            given("filter", filter)
+            given("min_priority", minPriority)
+        },
+    ))
+
+    /**
+     * Takes away an entry that somebody wrote down. What follows from the log stays.
+     *
+     * Permission: `contacts.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `entry_is_projected`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `contact_event_not_found`, `project_not_found`.
+     */
+    public suspend fun delete(
+        id: ContactEventId,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): TimelineEntry = run(TimelineDelete(id), idempotencyKey, expectedVersion)
+
+    /**
+     * One entry of a timeline.
+     *
+     * Permission: `contacts.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `contact_event_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `language_invalid`.
+     */
+    public suspend fun get(id: ContactEventId, locale: Language? = null): TimelineEntry = decodeTimelineEntry(ask(
+        "timeline.get",
+        fields {
+            put("id", id)
+            given("locale", locale)
+        },
+    ))
+
+    /**
+     * Entries of timelines, the newest first: by when it happened, and at the same moment by the order of the log.
+     *
+     * Filter: contact_id, session_id, kind, event_type, category, priority, priority_rank, source, triggered_by,
+     * integration_source, is_realtime, visible_to_client, visible_to_agent, delivered, read, occurred_at, expires_at.
+     * Sort: occurred_at, created_at. Expired entries and those of deleted contacts are shown to nobody. 50 entries
+     * unless told.
+     *
+     * Permission: `contacts.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`,
+     * `filter_op_unsupported`, `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`,
+     * `filter_value_required`, `language_invalid`, `limit_out_of_range`, `sort_field_unknown`.
+     */
+    public fun list(
+        audience: Audience? = null,
+        filter: FilterExpression? = null,
+        includeDeleted: Boolean? = null,
+        limit: Long? = null,
+        locale: Language? = null,
+        minPriority: EntryPriority? = null,
+        sort: List<SortKey>? = null,
+        withTotal: Boolean? = null,
+    ): Pager<TimelineEntry> = pages(
+        "timeline.list",
+        fields {
+            given("audience", audience)
+            given("filter", filter)
+            given("include_deleted", includeDeleted)
+            given("limit", limit)
+            given("locale", locale)
+            given("min_priority", minPriority)
+            given("sort", sort)
+            given("with_total", withTotal)
+        },
+    ) { decodeTimelineEntry(it) }
+
+    /**
+     * The contact's own surface has got these entries. Those that it had before change nothing.
+     *
+     * Permission: `contacts.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `not_visible_to_client`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `contact_event_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `limit_out_of_range`.
+     */
+    public suspend fun markDelivered(
+        ids: List<ContactEventId>,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): MarkedEntries = run(TimelineMarkDelivered(ids), idempotencyKey, expectedVersion)
+
+    /**
+     * The contact has read these entries, or all of its own up to a number of the log; so they are delivered, too.
+     *
+     * Permission: `contacts.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `not_visible_to_client`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `contact_event_not_found`, `contact_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `field_required`, `limit_out_of_range`.
+     */
+    public suspend fun markRead(
+        contactId: ContactId? = null,
+        ids: List<ContactEventId>? = null,
+        upToSeq: Long? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): MarkedEntries = run(TimelineMarkRead(contactId, ids, upToSeq), idempotencyKey, expectedVersion)
+
+    /**
+     * Writes an entry into the timeline of a contact. Types that follow from the log, such as `tag_added`, are not for
+     * the taking.
+     *
+     * Permission: `contacts.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `contact_not_found`, `project_not_found`, `session_not_found`.
+     * @throws ventros.ValidationError: `enum_unknown`, `event_type_invalid`, `event_type_required`,
+     * `event_type_reserved`, `expires_at_in_past`, `json_too_deep`, `json_too_large`, `session_contact_mismatch`,
+     * `text_too_long`, `timestamp_in_future`.
+     */
+    public suspend fun record(
+        category: Category,
+        contactId: ContactId,
+        eventType: String,
+        dedupKey: String? = null,
+        description: String? = null,
+        expiresAt: Timestamp? = null,
+        integrationSource: String? = null,
+        isRealtime: Boolean? = null,
+        metadata: Map<String, Any?>? = null,
+        occurredAt: Timestamp? = null,
+        payload: Map<String, Any?>? = null,
+        priority: EntryPriority? = null,
+        sessionId: SessionId? = null,
+        source: EntrySource? = null,
+        title: String? = null,
+        visibleToAgent: Boolean? = null,
+        visibleToClient: Boolean? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): TimelineEntry = run(
+            TimelineRecord(
+            category,
+            contactId,
+            eventType,
+            dedupKey,
+            description,
+            expiresAt,
+            integrationSource,
+            isRealtime,
+            metadata,
+            occurredAt,
+            payload,
+            priority,
+            sessionId,
+            source,
+            title,
+            visibleToAgent,
+            visibleToClient,
+        ),
+            idempotencyKey,
+            expectedVersion,
+        )
+
+    /**
+     * Changes an entry that somebody wrote down. What follows from the log stays as it is.
+     *
+     * Permission: `contacts.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `entry_is_projected`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `contact_event_not_found`, `project_not_found`, `session_not_found`.
+     * @throws ventros.ValidationError: `expires_at_in_past`, `session_contact_mismatch`, `text_too_long`.
+     */
+    public suspend fun update(
+        id: ContactEventId,
+        description: Patch<String?> = Patch.Keep,
+        expiresAt: Patch<Timestamp?> = Patch.Keep,
+        isRealtime: Boolean? = null,
+        sessionId: Patch<SessionId?> = Patch.Keep,
+        title: Patch<String?> = Patch.Keep,
+        visibleToAgent: Boolean? = null,
+        visibleToClient: Boolean? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): TimelineEntry = run(
+            TimelineUpdate(id, description, expiresAt, isRealtime, sessionId, title, visibleToAgent, visibleToClient),
+            idempotencyKey,
+            expectedVersion,
+        )
+}
+
+/**
  * The collection `webhooks`.
  *
  * Filterable: `name`, `url`, `active`, `disabled_reason`, `created_at`.
@@ -5299,5 +5554,6 @@ public open class ProjectCollections internal constructor(engine: Engine, scope:
     public val messages: Messages get() = Messages(engine, scope)
     public val projects: Projects get() = Projects(engine, scope)
     public val sessions: Sessions get() = Sessions(engine, scope)
+    public val timeline: Timeline get() = Timeline(engine, scope)
     public val webhooks: Webhooks get() = Webhooks(engine, scope)
 }

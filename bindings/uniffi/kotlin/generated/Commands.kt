@@ -2731,6 +2731,164 @@ public data class SessionsUpdate(
 }
 
 /**
+ * Takes away an entry that somebody wrote down. What follows from the log stays.
+ *
+ * As the method `Timeline.delete`.
+ */
+public data class TimelineDelete(
+    val id: ContactEventId,
+) : Command<TimelineEntry>() {
+    override val operation: String get() = "timeline.delete"
+
+    override fun decode(json: Any?): TimelineEntry = decodeTimelineEntry(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * The contact's own surface has got these entries. Those that it had before change nothing.
+ *
+ * As the method `Timeline.markDelivered`.
+ */
+public data class TimelineMarkDelivered(
+    /** At most 500, all visible to the contact. */
+    val ids: List<ContactEventId>,
+) : Command<MarkedEntries>() {
+    override val operation: String get() = "timeline.mark_delivered"
+
+    override fun decode(json: Any?): MarkedEntries = decodeMarkedEntries(json)
+
+    override fun toJson(): Any? = fields {
+        put("ids", ids)
+    }
+}
+
+/**
+ * The contact has read these entries, or all of its own up to a number of the log; so they are delivered, too.
+ *
+ * As the method `Timeline.markRead`.
+ */
+public data class TimelineMarkRead(
+    /** Instead of ids: everything that this contact sees, 500 entries in a call. */
+    val contactId: ContactId? = null,
+    /** At most 500, all visible to the contact. */
+    val ids: List<ContactEventId>? = null,
+    /** With `contact_id`: up to and including this `seq`. */
+    val upToSeq: Long? = null,
+) : Command<MarkedEntries>() {
+    override val operation: String get() = "timeline.mark_read"
+
+    override fun decode(json: Any?): MarkedEntries = decodeMarkedEntries(json)
+
+    override fun toJson(): Any? = fields {
+        given("contact_id", contactId)
+        given("ids", ids)
+        given("up_to_seq", upToSeq)
+    }
+}
+
+/**
+ * Writes an entry into the timeline of a contact. Types that follow from the log, such as `tag_added`, are not for the
+ * taking.
+ *
+ * As the method `Timeline.record`.
+ */
+public data class TimelineRecord(
+    val category: Category,
+    val contactId: ContactId,
+    /** What happened: `a-z`, `0-9` and `_`, beginning with a letter, at most 100 characters. */
+    val eventType: String,
+    /** The entry that was recorded first under this key is returned instead of a second one; for ever. */
+    val dedupKey: String? = null,
+    /** At most 4 000 characters. */
+    val description: String? = null,
+    /** Nobody is shown it afterwards; its content is gone a week later. */
+    val expiresAt: Timestamp? = null,
+    /** The other system that it came from; at most 64 characters. */
+    val integrationSource: String? = null,
+    /** Default: true. */
+    val isRealtime: Boolean? = null,
+    /** At most 8 KiB. */
+    val metadata: Map<String, Any?>? = null,
+    /** Default: now. The past is open, the future by five minutes. */
+    val occurredAt: Timestamp? = null,
+    /** At most 16 KiB. */
+    val payload: Map<String, Any?>? = null,
+    /** Default: normal. */
+    val priority: EntryPriority? = null,
+    /** A session of this contact. */
+    val sessionId: SessionId? = null,
+    /** Default: whose doing the call is. */
+    val source: EntrySource? = null,
+    /** At most 255 characters. */
+    val title: String? = null,
+    /** Default: true. */
+    val visibleToAgent: Boolean? = null,
+    /** Default: false. */
+    val visibleToClient: Boolean? = null,
+) : Command<TimelineEntry>() {
+    override val operation: String get() = "timeline.record"
+
+    override fun decode(json: Any?): TimelineEntry = decodeTimelineEntry(json)
+
+    override fun toJson(): Any? = fields {
+        put("category", category)
+        put("contact_id", contactId)
+        put("event_type", eventType)
+        given("dedup_key", dedupKey)
+        given("description", description)
+        given("expires_at", expiresAt)
+        given("integration_source", integrationSource)
+        given("is_realtime", isRealtime)
+        given("metadata", metadata)
+        given("occurred_at", occurredAt)
+        given("payload", payload)
+        given("priority", priority)
+        given("session_id", sessionId)
+        given("source", source)
+        given("title", title)
+        given("visible_to_agent", visibleToAgent)
+        given("visible_to_client", visibleToClient)
+    }
+}
+
+/**
+ * Changes an entry that somebody wrote down. What follows from the log stays as it is.
+ *
+ * As the method `Timeline.update`.
+ */
+public data class TimelineUpdate(
+    val id: ContactEventId,
+    /** At most 4 000 characters. */
+    val description: Patch<String?> = Patch.Keep,
+    val expiresAt: Patch<Timestamp?> = Patch.Keep,
+    val isRealtime: Boolean? = null,
+    /** A session of the same contact. */
+    val sessionId: Patch<SessionId?> = Patch.Keep,
+    /** At most 255 characters. */
+    val title: Patch<String?> = Patch.Keep,
+    val visibleToAgent: Boolean? = null,
+    val visibleToClient: Boolean? = null,
+) : Command<TimelineEntry>() {
+    override val operation: String get() = "timeline.update"
+
+    override fun decode(json: Any?): TimelineEntry = decodeTimelineEntry(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        patch("description", description)
+        patch("expires_at", expiresAt)
+        given("is_realtime", isRealtime)
+        patch("session_id", sessionId)
+        patch("title", title)
+        given("visible_to_agent", visibleToAgent)
+        given("visible_to_client", visibleToClient)
+    }
+}
+
+/**
  * Switches the webhook on again. Failures so far are forgotten; what was cancelled is not sent by itself
  * (`webhooks.replay`).
  *

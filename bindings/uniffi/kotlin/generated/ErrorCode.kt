@@ -185,6 +185,8 @@ public enum class ErrorCode(private val text: String) {
     CONTACT_DELETED("contact_deleted"),
     /** The contact was erased for good. */
     CONTACT_ERASED("contact_erased"),
+    /** There is no such entry in a timeline. */
+    CONTACT_EVENT_NOT_FOUND("contact_event_not_found"),
     /** Contact list not found. */
     CONTACT_LIST_NOT_FOUND("contact_list_not_found"),
     /** The contact was merged into another one. */
@@ -289,6 +291,8 @@ public enum class ErrorCode(private val text: String) {
     ENCRYPTION_KEY_NOT_FOUND("encryption_key_not_found"),
     /** No encryption key was given, so secrets can be neither kept nor shown. */
     ENCRYPTION_NOT_CONFIGURED("encryption_not_configured"),
+    /** The entry follows from the log and cannot be changed. */
+    ENTRY_IS_PROJECTED("entry_is_projected"),
     /** The value is none of the allowed ones. */
     ENUM_UNKNOWN("enum_unknown"),
     /** An escalation has a level of 1 to 5. */
@@ -301,8 +305,16 @@ public enum class ErrorCode(private val text: String) {
     EVENT_SCHEMA_VIOLATION("event_schema_violation"),
     /** Event too large. */
     EVENT_TOO_LARGE("event_too_large"),
+    /** A type of entries is 1 to 100 of a-z, 0-9 and _, beginning with a letter. */
+    EVENT_TYPE_INVALID("event_type_invalid"),
+    /** An entry needs a type. */
+    EVENT_TYPE_REQUIRED("event_type_required"),
+    /** Entries of this type follow from the log alone. */
+    EVENT_TYPE_RESERVED("event_type_reserved"),
     /** Event type unknown. */
     EVENT_TYPE_UNKNOWN("event_type_unknown"),
+    /** An entry cannot expire before it exists. */
+    EXPIRES_AT_IN_PAST("expires_at_in_past"),
     /** The message would expire before it can go out. */
     EXPIRY_INVALID("expiry_invalid"),
     /** The export is too large. */
@@ -501,6 +513,8 @@ public enum class ErrorCode(private val text: String) {
     NOT_A_MEMBER("not_a_member"),
     /** Nobody grants tokens for credentials of this type. */
     NOT_AN_OAUTH_CREDENTIAL("not_an_oauth_credential"),
+    /** The contact does not see this entry. */
+    NOT_VISIBLE_TO_CLIENT("not_visible_to_client"),
     /** A token lives for at least a second. */
     OAUTH_EXPIRES_IN_INVALID("oauth_expires_in_invalid"),
     /** The provider gave no token to renew with. */

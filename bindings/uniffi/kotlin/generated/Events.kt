@@ -2127,6 +2127,163 @@ internal fun decodeContactWhatsappIdentifiersSet(json: Any?): ContactWhatsappIde
 }
 
 /**
+ * An entry that was written down was taken away.
+ *
+ * Of contact_event, version 1.
+ */
+public data class ContactEventDeleted(
+    val contactId: ContactId,
+    val deletedBy: ActorRef,
+) : EventData {
+    public companion object : EventType<ContactEventDeleted>("contact_event.deleted")
+}
+
+internal fun decodeContactEventDeleted(json: Any?): ContactEventDeleted {
+    val from = record(json)
+    return ContactEventDeleted(
+        contactId = ContactId(text(from["contact_id"])),
+        deletedBy = decodeActorRef(from["deleted_by"]),
+    )
+}
+
+/**
+ * The contact's own surface has these entries; one event for a contact and a call.
+ *
+ * Of contact_event, version 1.
+ */
+public data class ContactEventDelivered(
+    val contactId: ContactId,
+    val deliveredAt: Timestamp,
+    val entryIds: List<ContactEventId>,
+) : EventData {
+    public companion object : EventType<ContactEventDelivered>("contact_event.delivered")
+}
+
+internal fun decodeContactEventDelivered(json: Any?): ContactEventDelivered {
+    val from = record(json)
+    return ContactEventDelivered(
+        contactId = ContactId(text(from["contact_id"])),
+        deliveredAt = instant(from["delivered_at"]),
+        entryIds = list(from["entry_ids"]) { ContactEventId(text(it)) },
+    )
+}
+
+/**
+ * Nothing is left of these entries: they expired a week ago.
+ *
+ * Of contact_event, version 1.
+ */
+public data class ContactEventPurged(
+    val contactId: ContactId,
+    val manualEntryIds: List<ContactEventId>,
+) : EventData {
+    public companion object : EventType<ContactEventPurged>("contact_event.purged")
+}
+
+internal fun decodeContactEventPurged(json: Any?): ContactEventPurged {
+    val from = record(json)
+    return ContactEventPurged(
+        contactId = ContactId(text(from["contact_id"])),
+        manualEntryIds = list(from["manual_entry_ids"]) { ContactEventId(text(it)) },
+    )
+}
+
+/**
+ * The contact has read these entries; one event for a contact and a call.
+ *
+ * Of contact_event, version 1.
+ */
+public data class ContactEventRead(
+    val contactId: ContactId,
+    val entryIds: List<ContactEventId>,
+    val readAt: Timestamp,
+) : EventData {
+    public companion object : EventType<ContactEventRead>("contact_event.read")
+}
+
+internal fun decodeContactEventRead(json: Any?): ContactEventRead {
+    val from = record(json)
+    return ContactEventRead(
+        contactId = ContactId(text(from["contact_id"])),
+        entryIds = list(from["entry_ids"]) { ContactEventId(text(it)) },
+        readAt = instant(from["read_at"]),
+    )
+}
+
+/**
+ * Somebody wrote an entry down.
+ *
+ * Of contact_event, version 1.
+ */
+public data class ContactEventRecorded(
+    val category: Category,
+    val contactId: ContactId,
+    val dedupKey: String? = null,
+    val description: String? = null,
+    val eventType: String,
+    val expiresAt: Timestamp? = null,
+    val integrationSource: String? = null,
+    val isRealtime: Boolean,
+    val metadata: Map<String, Any?>,
+    val occurredAt: Timestamp,
+    val payload: Map<String, Any?>,
+    val priority: EntryPriority,
+    val sessionId: SessionId? = null,
+    val source: EntrySource,
+    val title: String? = null,
+    /** The agent or user who did it. */
+    val triggeredBy: String? = null,
+    val visibleToAgent: Boolean,
+    val visibleToClient: Boolean,
+) : EventData {
+    public companion object : EventType<ContactEventRecorded>("contact_event.recorded")
+}
+
+internal fun decodeContactEventRecorded(json: Any?): ContactEventRecorded {
+    val from = record(json)
+    return ContactEventRecorded(
+        category = decodeCategory(from["category"]),
+        contactId = ContactId(text(from["contact_id"])),
+        dedupKey = from["dedup_key"]?.let { text(it) },
+        description = from["description"]?.let { text(it) },
+        eventType = text(from["event_type"]),
+        expiresAt = from["expires_at"]?.let { instant(it) },
+        integrationSource = from["integration_source"]?.let { text(it) },
+        isRealtime = boolean(from["is_realtime"]),
+        metadata = record(from["metadata"]),
+        occurredAt = instant(from["occurred_at"]),
+        payload = record(from["payload"]),
+        priority = decodeEntryPriority(from["priority"]),
+        sessionId = from["session_id"]?.let { SessionId(text(it)) },
+        source = decodeEntrySource(from["source"]),
+        title = from["title"]?.let { text(it) },
+        triggeredBy = from["triggered_by"]?.let { text(it) },
+        visibleToAgent = boolean(from["visible_to_agent"]),
+        visibleToClient = boolean(from["visible_to_client"]),
+    )
+}
+
+/**
+ * An entry that was written down is another now.
+ *
+ * Of contact_event, version 1.
+ */
+public data class ContactEventUpdated(
+    val changes: List<EntryChange>,
+    val contactId: ContactId,
+) : EventData {
+    public companion object : EventType<ContactEventUpdated>("contact_event.updated")
+}
+
+internal fun decodeContactEventUpdated(json: Any?): ContactEventUpdated {
+    val from = record(json)
+    return ContactEventUpdated(
+        changes = list(from["changes"]) { decodeEntryChange(it) },
+        contactId = ContactId(text(from["contact_id"])),
+    )
+}
+
+/**
  * A person switched it on.
  *
  * Of credential, version 1.
@@ -5702,6 +5859,12 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "contact.unblocked" -> decodeContactUnblocked(json)
     "contact.updated" -> decodeContactUpdated(json)
     "contact.whatsapp_identifiers_set" -> decodeContactWhatsappIdentifiersSet(json)
+    "contact_event.deleted" -> decodeContactEventDeleted(json)
+    "contact_event.delivered" -> decodeContactEventDelivered(json)
+    "contact_event.purged" -> decodeContactEventPurged(json)
+    "contact_event.read" -> decodeContactEventRead(json)
+    "contact_event.recorded" -> decodeContactEventRecorded(json)
+    "contact_event.updated" -> decodeContactEventUpdated(json)
     "credential.activated" -> decodeCredentialActivated(json)
     "credential.created" -> decodeCredentialCreated(json)
     "credential.deactivated" -> decodeCredentialDeactivated(json)

@@ -97,6 +97,14 @@ public value class ConsumerId(public val value: String) : Wire {
 
 /** The id of one kind of thing; the engine checks it. */
 @JvmInline
+public value class ContactEventId(public val value: String) : Wire {
+    override fun toJson(): Any? = value
+
+    override fun toString(): String = value
+}
+
+/** The id of one kind of thing; the engine checks it. */
+@JvmInline
 public value class ContactId(public val value: String) : Wire {
     override fun toJson(): Any? = value
 
@@ -434,6 +442,23 @@ public enum class AttemptErrorKind(private val text: String) : Wire {
 internal fun decodeAttemptErrorKind(json: Any?): AttemptErrorKind =
     AttemptErrorKind.entries.find { it.toString() == json } ?: unexpected("AttemptErrorKind", json)
 
+/** For whose eyes a list is. */
+public enum class Audience(private val text: String) : Wire {
+    /** People of the project. */
+    AGENT("agent"),
+    /** The contact itself, on a portal or in an app. */
+    CLIENT("client"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeAudience(json: Any?): Audience =
+    Audience.entries.find { it.toString() == json } ?: unexpected("Audience", json)
+
 /** Who is expected to write next. */
 public enum class Awaiting(private val text: String) : Wire {
     AGENT("agent"),
@@ -466,6 +491,41 @@ public enum class BodyMode(private val text: String) : Wire {
 
 internal fun decodeBodyMode(json: Any?): BodyMode =
     BodyMode.entries.find { it.toString() == json } ?: unexpected("BodyMode", json)
+
+/** What an entry is about. */
+public enum class Category(private val text: String) : Wire {
+    /** Anything else. */
+    GENERAL("general"),
+    /** The contact was blocked, deleted, restored, agreed or disagreed. */
+    STATUS("status"),
+    /** Its way through pipelines. */
+    PIPELINE("pipeline"),
+    /** Who is responsible. */
+    ASSIGNMENT("assignment"),
+    /** Tags. */
+    TAG("tag"),
+    /** Notes. */
+    NOTE("note"),
+    /** Sessions. */
+    SESSION("session"),
+    /** Custom fields. */
+    CUSTOM_FIELD("custom_field"),
+    /** Creation, merge, enrichment, profile. */
+    SYSTEM("system"),
+    /** Messages to the contact outside a chat. */
+    NOTIFICATION("notification"),
+    /** Attribution and conversions. */
+    TRACKING("tracking"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeCategory(json: Any?): Category =
+    Category.entries.find { it.toString() == json } ?: unexpected("Category", json)
 
 /** What a person must do to pair the line. */
 public enum class ChallengeKind(private val text: String) : Wire {
@@ -1156,6 +1216,85 @@ public enum class EndReason(private val text: String) : Wire {
 
 internal fun decodeEndReason(json: Any?): EndReason =
     EndReason.entries.find { it.toString() == json } ?: unexpected("EndReason", json)
+
+/** What can be changed of an entry. */
+public enum class EntryField(private val text: String) : Wire {
+    TITLE("title"),
+    DESCRIPTION("description"),
+    VISIBLE_TO_CLIENT("visible_to_client"),
+    VISIBLE_TO_AGENT("visible_to_agent"),
+    IS_REALTIME("is_realtime"),
+    EXPIRES_AT("expires_at"),
+    SESSION_ID("session_id"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeEntryField(json: Any?): EntryField =
+    EntryField.entries.find { it.toString() == json } ?: unexpected("EntryField", json)
+
+/** Where an entry comes from. */
+public enum class EntryKind(private val text: String) : Wire {
+    /** An event of the log. */
+    PROJECTED("projected"),
+    /** Somebody wrote it down. */
+    MANUAL("manual"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeEntryKind(json: Any?): EntryKind =
+    EntryKind.entries.find { it.toString() == json } ?: unexpected("EntryKind", json)
+
+/** How much an entry matters; `high` and `urgent` are important. */
+public enum class EntryPriority(private val text: String) : Wire {
+    LOW("low"),
+    NORMAL("normal"),
+    HIGH("high"),
+    URGENT("urgent"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeEntryPriority(json: Any?): EntryPriority =
+    EntryPriority.entries.find { it.toString() == json } ?: unexpected("EntryPriority", json)
+
+/** Whose doing an entry is. */
+public enum class EntrySource(private val text: String) : Wire {
+    /** Ventros itself, or the host program. */
+    SYSTEM("system"),
+    /** A user or an agent. */
+    AGENT("agent"),
+    /** A provider's webhook. */
+    WEBHOOK("webhook"),
+    /** A campaign, a sequence or an import. */
+    WORKFLOW("workflow"),
+    /** A rule of a pipeline. */
+    AUTOMATION("automation"),
+    /** A channel or another system. */
+    INTEGRATION("integration"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeEntrySource(json: Any?): EntrySource =
+    EntrySource.entries.find { it.toString() == json } ?: unexpected("EntrySource", json)
 
 /** What events are counted by. */
 public enum class EventGrouping(private val text: String) : Wire {
@@ -2714,6 +2853,15 @@ internal fun decodeContent(json: Any?): Content = when (record(json)["type"]) {
     "system" -> decodeContentSystem(json)
     "unsupported" -> decodeContentUnsupported(json)
     else -> unexpected("Content", json)
+}
+
+/** A message, or an entry of the timeline. */
+public sealed interface ConversationItem
+
+internal fun decodeConversationItem(json: Any?): ConversationItem = when (record(json)["type"]) {
+    "message" -> decodeConversationItemMessage(json)
+    "entry" -> decodeConversationItemEntry(json)
+    else -> unexpected("ConversationItem", json)
 }
 
 /**
@@ -4677,6 +4825,30 @@ internal fun decodeContentUnsupported(json: Any?): ContentUnsupported {
     )
 }
 
+public data class ConversationItemMessage(
+    val at: Timestamp,
+    val message: Message,
+) : ConversationItem
+internal fun decodeConversationItemMessage(json: Any?): ConversationItemMessage {
+    val from = record(json)
+    return ConversationItemMessage(
+        at = instant(from["at"]),
+        message = decodeMessage(from["message"]),
+    )
+}
+
+public data class ConversationItemEntry(
+    val at: Timestamp,
+    val entry: TimelineEntry,
+) : ConversationItem
+internal fun decodeConversationItemEntry(json: Any?): ConversationItemEntry {
+    val from = record(json)
+    return ConversationItemEntry(
+        at = instant(from["at"]),
+        entry = decodeTimelineEntry(from["entry"]),
+    )
+}
+
 /** What came of a session, commercially. */
 public data class Conversion(
     val at: Timestamp,
@@ -5339,6 +5511,25 @@ public data class Enrichment(
         given("data", data)
         put("source", source)
     }
+}
+
+/** One change of an entry. Title and description are told as texts, everything else as values. */
+public data class EntryChange(
+    val field: EntryField,
+    val new: Any? = null,
+    val newText: String? = null,
+    val old: Any? = null,
+    val oldText: String? = null,
+)
+internal fun decodeEntryChange(json: Any?): EntryChange {
+    val from = record(json)
+    return EntryChange(
+        field = decodeEntryField(from["field"]),
+        new = from["new"]?.let { it },
+        newText = from["new_text"]?.let { text(it) },
+        old = from["old"]?.let { it },
+        oldText = from["old_text"]?.let { text(it) },
+    )
 }
 
 /** Attention of somebody higher up. */
@@ -6652,6 +6843,20 @@ internal fun decodeLogStats(json: Any?): LogStats {
         newestAt = from["newest_at"]?.let { instant(it) },
         oldestAt = from["oldest_at"]?.let { instant(it) },
         readers = list(from["readers"]) { decodeLogReader(it) },
+    )
+}
+
+/** How many entries were marked that were not before. */
+public data class MarkedEntries(
+    /** There may be more to mark: call again. */
+    val hasMore: Boolean,
+    val marked: Long,
+)
+internal fun decodeMarkedEntries(json: Any?): MarkedEntries {
+    val from = record(json)
+    return MarkedEntries(
+        hasMore = boolean(from["has_more"]),
+        marked = long(from["marked"]),
     )
 }
 
@@ -8664,6 +8869,100 @@ internal fun decodeThreadSession(json: Any?): ThreadSession {
     return ThreadSession(
         messages = list(from["messages"]) { decodeMessage(it) },
         session = decodeSession(from["session"]),
+    )
+}
+
+/** One thing that happened to a contact, for people to read. */
+public data class TimelineEntry(
+    val category: Category,
+    val contactId: ContactId,
+    val createdAt: Timestamp,
+    val dedupKey: String?,
+    val deletedAt: Timestamp?,
+    /** The contact's own surface has it. */
+    val delivered: Boolean,
+    val deliveredAt: Timestamp?,
+    val description: String?,
+    /** What happened: one of the known types of projected entries, or a word of the host. */
+    val eventType: String,
+    /** Nobody is shown it afterwards. */
+    val expiresAt: Timestamp?,
+    /** Of a projected entry, it follows from the event and the contact. */
+    val id: ContactEventId,
+    val integrationSource: String?,
+    /** Worth telling at once, not only in lists. */
+    val isRealtime: Boolean,
+    val kind: EntryKind,
+    val metadata: Map<String, Any?>,
+    val occurredAt: Timestamp,
+    /** The contact that it happened to, before any merge. */
+    val originContactId: ContactId,
+    /** Particulars, under the same keys for every entry of a type. */
+    val payload: Map<String, Any?>,
+    val priority: EntryPriority,
+    val projectId: ProjectId,
+    /** Its content is gone: it expired long ago. */
+    val purgedAt: Timestamp?,
+    /** The contact has read it. */
+    val read: Boolean,
+    val readAt: Timestamp?,
+    val revision: Long,
+    /** The number of the event that it comes from in the project's log. */
+    val seq: Long?,
+    val sessionId: SessionId?,
+    val source: EntrySource,
+    /** The event that it comes from: the one it was projected from, or the `contact_event.recorded` of its own. */
+    val sourceEventId: EventId,
+    /** Of a projected entry, put into words when it is read, in the language that was asked for. */
+    val title: String?,
+    /** Names the words of a projected entry; what is filled into them is its payload. */
+    val titleKey: String?,
+    /** The agent or user who did it. */
+    val triggeredBy: String?,
+    val updatedAt: Timestamp,
+    /** Of a projected entry, 0 until the contact sees it. */
+    val version: Long,
+    val visibleToAgent: Boolean,
+    val visibleToClient: Boolean,
+)
+internal fun decodeTimelineEntry(json: Any?): TimelineEntry {
+    val from = record(json)
+    return TimelineEntry(
+        category = decodeCategory(from["category"]),
+        contactId = ContactId(text(from["contact_id"])),
+        createdAt = instant(from["created_at"]),
+        dedupKey = from["dedup_key"]?.let { text(it) },
+        deletedAt = from["deleted_at"]?.let { instant(it) },
+        delivered = boolean(from["delivered"]),
+        deliveredAt = from["delivered_at"]?.let { instant(it) },
+        description = from["description"]?.let { text(it) },
+        eventType = text(from["event_type"]),
+        expiresAt = from["expires_at"]?.let { instant(it) },
+        id = ContactEventId(text(from["id"])),
+        integrationSource = from["integration_source"]?.let { text(it) },
+        isRealtime = boolean(from["is_realtime"]),
+        kind = decodeEntryKind(from["kind"]),
+        metadata = record(from["metadata"]),
+        occurredAt = instant(from["occurred_at"]),
+        originContactId = ContactId(text(from["origin_contact_id"])),
+        payload = record(from["payload"]),
+        priority = decodeEntryPriority(from["priority"]),
+        projectId = ProjectId(text(from["project_id"])),
+        purgedAt = from["purged_at"]?.let { instant(it) },
+        read = boolean(from["read"]),
+        readAt = from["read_at"]?.let { instant(it) },
+        revision = long(from["revision"]),
+        seq = from["seq"]?.let { long(it) },
+        sessionId = from["session_id"]?.let { SessionId(text(it)) },
+        source = decodeEntrySource(from["source"]),
+        sourceEventId = EventId(text(from["source_event_id"])),
+        title = from["title"]?.let { text(it) },
+        titleKey = from["title_key"]?.let { text(it) },
+        triggeredBy = from["triggered_by"]?.let { text(it) },
+        updatedAt = instant(from["updated_at"]),
+        version = long(from["version"]),
+        visibleToAgent = boolean(from["visible_to_agent"]),
+        visibleToClient = boolean(from["visible_to_client"]),
     )
 }
 

@@ -24,6 +24,7 @@ pub use counting::{acknowledge, counted_messages, metrics_if};
 pub use delivery::{MAX_ATTEMPTS, retry_delay_micros};
 pub use events::{AiRequest, MessageEvent, NewMessage, ReleasedMessage};
 pub use line::{OutboundLine, Recipient};
+pub(crate) use quotes::resolve as resolve_quotes;
 pub use state::Message;
 pub use timers::JOBS;
 pub use values::*;

@@ -7,7 +7,7 @@ use crate::storage::KeyRef;
 use std::collections::BTreeMap;
 
 /// Fills `reply_to_id` where the quoted message has appeared since.
-pub(super) async fn resolve(read: &Reader<'_>, messages: &mut [Message]) -> Result<()> {
+pub(crate) async fn resolve(read: &Reader<'_>, messages: &mut [Message]) -> Result<()> {
     let open = |message: &&mut Message| message.reply_to_id.is_none() && message.reply_to_channel_message_id.is_some();
     let wanted: Vec<(String, String)> = messages
         .iter()

@@ -2,6 +2,7 @@
 
 use super::queries::find;
 use super::{Consumer, ConsumerEvent, ConsumerStart, stream_of};
+use crate::catalogue::AGGREGATES;
 use crate::engine::{
     Command, DEFAULT_ATTEMPTS, UnitOfWork, check_attempts, check_name, check_patterns, is_built_in, new_consumer,
 };
@@ -149,6 +150,8 @@ async fn set_status(
 
 /// Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or later, to skip some. Who
 /// reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
+///
+/// Of the library's own, `ventros.timeline` can be set back: what it has written once stays as it is.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResetConsumer {
@@ -164,8 +167,10 @@ impl Command for ResetConsumer {
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Consumer> {
         let record = find(work.reader(), &self.name).await?;
-        refuse_built_in(&record)?;
         let checkpoint = self.to.checkpoint(work.reader()).await.map_err(|error| error.at("to"))?;
+        if !is_repeatable(&record.name) || checkpoint > record.checkpoint {
+            refuse_built_in(&record)?;
+        }
         let (project_id, name) = (work.project(), self.name);
         let reset = ConsumerEvent::Reset {
             name: name.clone(),
@@ -300,6 +305,11 @@ async fn named(
             .with("id", id.to_string()));
     }
     Ok(all.into_iter().filter(|letter| event_ids.iter().any(|id| id.uuid() == letter.event_id)).collect())
+}
+
+/// A reaction that writes the same again, whatever it has written already.
+fn is_repeatable(name: &str) -> bool {
+    AGGREGATES.iter().any(|aggregate| aggregate.derived_by == Some(name))
 }
 
 fn refuse_built_in(record: &ConsumerRecord) -> Result<()> {

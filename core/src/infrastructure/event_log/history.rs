@@ -1,6 +1,6 @@
 //! Looking back: what an aggregate was, and what led to what.
 
-use super::replay::Replay;
+use super::replay::{Replay, origin};
 use crate::engine::{Query, Reader};
 use crate::kernel::{
     ActorRef, CommitId, CorrelationId, Error, ErrorCode, EventId, Kind, Permission, Result, Source, Subject, Timestamp,
@@ -73,7 +73,8 @@ impl Query for GetStateAt {
             if is_reached || is_later { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let scope = Scope::Project(read.project());
-        let replay = Replay::of(read.storage(), scope, subject, wanted).await?;
+        let origin = origin(read.storage(), scope, subject).await?;
+        let replay = Replay::of(read.storage(), scope, subject, origin, wanted).await?;
         let state = replay.state.ok_or_else(not_found)?;
         let last = replay.last.ok_or_else(not_found)?;
         let version = state.base().version;

@@ -1,6 +1,7 @@
 //! Folding one aggregate again from the events that name it.
 
-use crate::engine::{Stored, fold_into, meta_of, read};
+use crate::catalogue::aggregate_type;
+use crate::engine::{Stored, derived, fold_into, meta_of, read};
 use crate::kernel::{Result, Subject};
 use crate::storage::{EventQuery, EventRecord, Scope, Storage};
 use std::ops::ControlFlow;
@@ -23,14 +24,22 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    /// Folds the events that name `subject`, in order, for as long as `wanted` lets them.
+    /// Folds the events that name `subject`, in order, for as long as `wanted` lets them; after its `origin`, if another
+    /// aggregate's event began its life.
     pub async fn of(
         storage: &dyn Storage,
         scope: Scope,
         subject: Subject,
+        origin: Option<EventRecord>,
         mut wanted: impl FnMut(&Replay, &EventRecord) -> ControlFlow<()>,
     ) -> Result<Replay> {
         let mut replay = Replay::default();
+        if let Some(record) = origin {
+            if wanted(&replay, &record).is_break() {
+                return Ok(replay);
+            }
+            replay.begin(subject, record)?;
+        }
         let mut query = EventQuery { subject: Some(subject), limit: BATCH, ..EventQuery::default() };
         loop {
             let events = storage.events(scope, &query).await?;
@@ -46,6 +55,14 @@ impl Replay {
                 return Ok(replay);
             }
         }
+    }
+
+    fn begin(&mut self, subject: Subject, record: EventRecord) -> Result<()> {
+        let (event, _) = read(&record)?;
+        self.state = derived(&record, &event).into_iter().find(|(life, _)| *life == subject).map(|(_, state)| state);
+        self.is_redacted |= record.data.get().contains("\"$redacted\"");
+        self.last = Some(record);
+        Ok(())
     }
 
     fn take(&mut self, subject: Subject, record: EventRecord) -> Result<()> {
@@ -65,6 +82,17 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// The event of another aggregate that began a stored life, if one did.
+pub(super) async fn origin(storage: &dyn Storage, scope: Scope, subject: Subject) -> Result<Option<EventRecord>> {
+    let Some(kind) = aggregate_type(subject.kind).filter(|kind| kind.derived_by.is_some()) else { return Ok(None) };
+    let stored = storage.get(scope, subject.kind, &[subject.id]).await?;
+    let Some(id) = stored.first().map(|stored| (kind.derived_from)(stored)).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    let query = EventQuery { ids: vec![id], limit: 1, ..EventQuery::default() };
+    Ok(storage.events(scope, &query).await?.into_iter().next())
 }
 
 pub(super) fn is_own(subject: Subject, record: &EventRecord) -> bool {

@@ -1,10 +1,10 @@
 //! The first law of the house, checked and mended while the house is in use: a state is the fold of the log.
 
-use super::replay::Replay;
-use crate::catalogue::{AggregateType, aggregate_type};
-use crate::engine::{Command, Stored, UnitOfWork};
+use super::replay::{Replay, origin};
+use crate::catalogue::{AGGREGATES, AggregateType, REACTIONS, aggregate_type};
+use crate::engine::{Command, Stored, UnitOfWork, derived, derived_up_to, read};
 use crate::kernel::{Error, ErrorCode, Permission, Result, Subject};
-use crate::storage::{EventQuery, Scope, Snapshot, limit_within};
+use crate::storage::{EventQuery, EventRecord, Scope, Snapshot, limit_within, type_matches};
 use crate::{operations, text_enum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -83,17 +83,17 @@ impl Command for VerifyEvents {
         let limit = limit_within(self.limit, 100, 1_000)?;
         let mut report = VerifyReport::default();
         let subjects = match self.aggregate {
-            Some(subject) => vec![subject],
+            Some(subject) => vec![(subject, None)],
             None => {
                 let (subjects, next) = beginnings(work, self.after.unwrap_or(0), limit).await?;
                 report.next = next;
                 subjects
             }
         };
-        for subject in subjects {
+        for (subject, origin) in subjects {
             let Some(kind) = aggregate_type(subject.kind) else { continue };
             report.checked += 1;
-            let Some((problem, mended)) = check(work, kind, subject).await? else { continue };
+            let Some((problem, mended)) = check(work, kind, subject, origin).await? else { continue };
             report.problems.push(LogProblem { aggregate: subject, problem });
             if let (true, Some((state, stored))) = (self.repair, mended) {
                 work.replace(kind, state, stored.as_ref());
@@ -104,21 +104,32 @@ impl Command for VerifyEvents {
     }
 }
 
+/// An aggregate, with the event that began its life if that is another aggregate's.
+type Beginning = (Subject, Option<EventRecord>);
+
 /// Aggregates that came to life after an event, and where to go on if there may be more.
-async fn beginnings(work: &UnitOfWork<'_>, after: u64, limit: usize) -> Result<(Vec<Subject>, Option<u64>)> {
+async fn beginnings(work: &UnitOfWork<'_>, after: u64, limit: usize) -> Result<(Vec<Beginning>, Option<u64>)> {
     let (mut subjects, mut looked) = (Vec::new(), 0);
+    let (storage, scope) = (work.reader().storage(), Scope::Project(work.project()));
+    // What a reaction writes after an event is not missing before that has come by.
+    let derived_up_to = derived_up_to(storage, scope).await?;
     let mut query = EventQuery { after, limit: BATCH, ..EventQuery::default() };
     loop {
-        let events = work.reader().storage().events(Scope::Project(work.project()), &query).await?;
+        let events = storage.events(scope, &query).await?;
         let is_last = events.len() < BATCH;
         for event in events {
-            if subjects.len() == limit {
+            if subjects.len() >= limit {
                 return Ok((subjects, Some(query.after)));
             }
             query.after = event.seq;
             looked += 1;
             if event.aggregate_version == 1 && aggregate_type(event.aggregate_kind).is_some() {
-                subjects.push(Subject::new(event.aggregate_kind, event.aggregate_id));
+                subjects.push((Subject::new(event.aggregate_kind, event.aggregate_id), None));
+            }
+            if event.seq <= derived_up_to && begins_others(&event.event_type) {
+                // One that cannot be read is found with the aggregate that it belongs to.
+                let lives = read(&event).map(|(known, _)| derived(&event, &known)).unwrap_or_default();
+                subjects.extend(lives.into_iter().map(|(subject, _)| (subject, Some(event.clone()))));
             }
         }
         if is_last {
@@ -130,6 +141,13 @@ async fn beginnings(work: &UnitOfWork<'_>, after: u64, limit: usize) -> Result<(
     }
 }
 
+/// Whether a reaction that writes lives of other aggregates hears events of this type.
+fn begins_others(event_type: &str) -> bool {
+    let names = AGGREGATES.iter().filter_map(|aggregate| aggregate.derived_by);
+    let heard = |name| REACTIONS.iter().flat_map(|table| table.iter()).find(move |reaction| reaction.name == name);
+    names.filter_map(heard).flat_map(|reaction| reaction.events).any(|pattern| type_matches(pattern, event_type))
+}
+
 /// What is put in the place of what is stored.
 type Mended = (Arc<dyn Stored>, Option<Snapshot>);
 
@@ -137,12 +155,17 @@ async fn check(
     work: &UnitOfWork<'_>,
     kind: &'static AggregateType,
     subject: Subject,
+    known_origin: Option<EventRecord>,
 ) -> Result<Option<(LogProblemKind, Option<Mended>)>> {
     let read = work.reader();
     for _ in 0..TRIES {
         let before = stored(work, subject).await?;
-        let replay =
-            Replay::of(read.storage(), Scope::Project(read.project()), subject, |_, _| ControlFlow::Continue(()));
+        let scope = Scope::Project(read.project());
+        let origin = match &known_origin {
+            Some(known) => Some(known.clone()),
+            None => origin(read.storage(), scope, subject).await?,
+        };
+        let replay = Replay::of(read.storage(), scope, subject, origin, |_, _| ControlFlow::Continue(()));
         let replay = match replay.await {
             Err(error) if error.code() == ErrorCode::CorruptData => {
                 return Ok(Some((LogProblemKind::Unreadable, None)));

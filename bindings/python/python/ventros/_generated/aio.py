@@ -2591,6 +2591,8 @@ class Consumers(AsyncCollection):
         """Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or later, to skip some. Who
         reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
 
+        Of the library's own, `ventros.timeline` can be set back: what it has written once stays as it is.
+
         Permission: events.manage.
         Errors: builtin_protected, consumer_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
@@ -6234,6 +6236,323 @@ class Sessions(AsyncCollection):
         )
 
 
+class Timeline(AsyncCollection):
+    """The collection `timeline`."""
+
+    def conversation(
+        self,
+        *,
+        contact_id: t.ContactId,
+        limit: int | None = None,
+        locale: t.Language | None = None,
+    ) -> AsyncPager[t.ConversationItem]:
+        """What was said with a contact and what happened to it, the newest first.
+
+        Args:
+            cursor: `next_cursor` of the page before, for the same contact.
+            limit: 1 to 100; 50 unless told.
+            locale: The language of the titles of projected entries: `en`, `pt-BR`. English unless told.
+
+        Permission: contacts.view.
+        Errors: contact_not_found, cursor_invalid, cursor_mismatch, language_invalid, limit_out_of_range, permission_denied, project_not_found.
+        """
+        return self._list(
+            "timeline.conversation",
+            {
+                "contact_id": contact_id,
+                "limit": given(limit),
+                "locale": given(locale),
+            },
+            Page[t.ConversationItem],
+        )
+
+    async def count(
+        self,
+        *,
+        audience: t.Audience | None = None,
+        filter: t.FilterExpression | None = None,
+        min_priority: t.EntryPriority | None = None,
+    ) -> int:
+        """How many entries satisfy a filter; the fields are those of `timeline.list`.
+
+        Args:
+            audience: For whose eyes; people of the project unless told.
+            min_priority: Only entries that matter at least so much.
+
+        Permission: contacts.view.
+        Errors: filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, permission_denied, project_not_found.
+        """
+        return await self._call(
+            "timeline.count",
+            {
+                "audience": given(audience),
+                "filter": given(filter),
+                "min_priority": given(min_priority),
+            },
+            int,
+        )
+
+    async def delete(
+        self,
+        id: t.ContactEventId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.TimelineEntry:
+        """Takes away an entry that somebody wrote down. What follows from the log stays.
+
+        Permission: contacts.manage.
+        Errors: contact_event_not_found, entry_is_projected, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return await self._call(
+            "timeline.delete",
+            {
+                "id": id,
+            },
+            t.TimelineEntry,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def get(
+        self,
+        id: t.ContactEventId,
+        *,
+        locale: t.Language | None = None,
+    ) -> t.TimelineEntry:
+        """One entry of a timeline.
+
+        Args:
+            locale: The language of the titles of projected entries: `en`, `pt-BR`. English unless told.
+
+        Permission: contacts.view.
+        Errors: contact_event_not_found, language_invalid, permission_denied, project_not_found.
+        """
+        return await self._call(
+            "timeline.get",
+            {
+                "id": id,
+                "locale": given(locale),
+            },
+            t.TimelineEntry,
+        )
+
+    def list(
+        self,
+        *,
+        audience: t.Audience | None = None,
+        filter: t.FilterExpression | None = None,
+        include_deleted: bool | None = None,
+        limit: int | None = None,
+        locale: t.Language | None = None,
+        min_priority: t.EntryPriority | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+        with_total: bool | None = None,
+    ) -> AsyncPager[t.TimelineEntry]:
+        """Entries of timelines, the newest first: by when it happened, and at the same moment by the order of the log.
+
+        Filter: contact_id, session_id, kind, event_type, category, priority, priority_rank, source, triggered_by,
+        integration_source, is_realtime, visible_to_client, visible_to_agent, delivered, read, occurred_at, expires_at.
+        Sort: occurred_at, created_at. Expired entries and those of deleted contacts are shown to nobody. 50 entries unless told.
+
+        Args:
+            audience: For whose eyes; people of the project unless told.
+            cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
+            filter: Only what satisfies this condition.
+            include_deleted: Shows deleted, merged and archived-away ones too.
+            limit: 1 to 100; 20 unless told.
+            locale: The language of the titles of projected entries: `en`, `pt-BR`. English unless told.
+            min_priority: Only entries that matter at least so much.
+            sort: At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+            with_total: Counts all that satisfies the filter; costs a count.
+
+        Permission: contacts.view.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, language_invalid, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
+        """
+        return self._list(
+            "timeline.list",
+            {
+                "audience": given(audience),
+                "filter": given(filter),
+                "include_deleted": given(include_deleted),
+                "limit": given(limit),
+                "locale": given(locale),
+                "min_priority": given(min_priority),
+                "sort": given(sort),
+                "with_total": given(with_total),
+            },
+            Page[t.TimelineEntry],
+        )
+
+    async def mark_delivered(
+        self,
+        ids: Sequence[t.ContactEventId],
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.MarkedEntries:
+        """The contact's own surface has got these entries. Those that it had before change nothing.
+
+        Args:
+            ids: At most 500, all visible to the contact.
+
+        Permission: contacts.manage.
+        Errors: contact_event_not_found, idempotency_key_reused, limit_out_of_range, not_visible_to_client, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return await self._call(
+            "timeline.mark_delivered",
+            {
+                "ids": ids,
+            },
+            t.MarkedEntries,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def mark_read(
+        self,
+        *,
+        contact_id: t.ContactId | None = None,
+        ids: Sequence[t.ContactEventId] | None = None,
+        up_to_seq: int | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.MarkedEntries:
+        """The contact has read these entries, or all of its own up to a number of the log; so they are delivered, too.
+
+        Args:
+            contact_id: Instead of ids: everything that this contact sees, 500 entries in a call.
+            ids: At most 500, all visible to the contact.
+            up_to_seq: With `contact_id`: up to and including this `seq`.
+
+        Permission: contacts.manage.
+        Errors: contact_event_not_found, contact_not_found, field_required, idempotency_key_reused, limit_out_of_range, not_visible_to_client, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return await self._call(
+            "timeline.mark_read",
+            {
+                "contact_id": given(contact_id),
+                "ids": given(ids),
+                "up_to_seq": given(up_to_seq),
+            },
+            t.MarkedEntries,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def record(
+        self,
+        *,
+        category: t.Category,
+        contact_id: t.ContactId,
+        event_type: str,
+        dedup_key: str | None = None,
+        description: str | None = None,
+        expires_at: t.Timestamp | None = None,
+        integration_source: str | None = None,
+        is_realtime: bool | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        occurred_at: t.Timestamp | None = None,
+        payload: Mapping[str, Any] | None = None,
+        priority: t.EntryPriority | None = None,
+        session_id: t.SessionId | None = None,
+        source: t.EntrySource | None = None,
+        title: str | None = None,
+        visible_to_agent: bool | None = None,
+        visible_to_client: bool | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.TimelineEntry:
+        """Writes an entry into the timeline of a contact. Types that follow from the log, such as `tag_added`, are not for the taking.
+
+        Args:
+            dedup_key: The entry that was recorded first under this key is returned instead of a second one; for ever.
+            description: At most 4 000 characters.
+            event_type: What happened: `a-z`, `0-9` and `_`, beginning with a letter, at most 100 characters.
+            expires_at: Nobody is shown it afterwards; its content is gone a week later.
+            integration_source: The other system that it came from; at most 64 characters.
+            is_realtime: Default: true.
+            metadata: At most 8 KiB.
+            occurred_at: Default: now. The past is open, the future by five minutes.
+            payload: At most 16 KiB.
+            priority: Default: normal.
+            session_id: A session of this contact.
+            source: Default: whose doing the call is.
+            title: At most 255 characters.
+            visible_to_agent: Default: true.
+            visible_to_client: Default: false.
+
+        Permission: contacts.manage.
+        Errors: contact_not_found, enum_unknown, event_type_invalid, event_type_required, event_type_reserved, expires_at_in_past, idempotency_key_reused, json_too_deep, json_too_large, permission_denied, project_inactive, project_not_found, project_suspended, session_contact_mismatch, session_not_found, text_too_long, timestamp_in_future, version_conflict.
+        """
+        return await self._call(
+            "timeline.record",
+            {
+                "category": category,
+                "contact_id": contact_id,
+                "event_type": event_type,
+                "dedup_key": given(dedup_key),
+                "description": given(description),
+                "expires_at": given(expires_at),
+                "integration_source": given(integration_source),
+                "is_realtime": given(is_realtime),
+                "metadata": given(metadata),
+                "occurred_at": given(occurred_at),
+                "payload": given(payload),
+                "priority": given(priority),
+                "session_id": given(session_id),
+                "source": given(source),
+                "title": given(title),
+                "visible_to_agent": given(visible_to_agent),
+                "visible_to_client": given(visible_to_client),
+            },
+            t.TimelineEntry,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def update(
+        self,
+        id: t.ContactEventId,
+        *,
+        description: str | None | UnsetType = UNSET,
+        expires_at: t.Timestamp | None | UnsetType = UNSET,
+        is_realtime: bool | None = None,
+        session_id: t.SessionId | None | UnsetType = UNSET,
+        title: str | None | UnsetType = UNSET,
+        visible_to_agent: bool | None = None,
+        visible_to_client: bool | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.TimelineEntry:
+        """Changes an entry that somebody wrote down. What follows from the log stays as it is.
+
+        Args:
+            description: At most 4 000 characters.
+            session_id: A session of the same contact.
+            title: At most 255 characters.
+
+        Permission: contacts.manage.
+        Errors: contact_event_not_found, entry_is_projected, expires_at_in_past, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, session_contact_mismatch, session_not_found, text_too_long, version_conflict.
+        """
+        return await self._call(
+            "timeline.update",
+            {
+                "id": id,
+                "description": description,
+                "expires_at": expires_at,
+                "is_realtime": given(is_realtime),
+                "session_id": session_id,
+                "title": title,
+                "visible_to_agent": given(visible_to_agent),
+                "visible_to_client": given(visible_to_client),
+            },
+            t.TimelineEntry,
+            idempotency_key,
+            expected_version,
+        )
+
+
 class Webhooks(AsyncCollection):
     """The collection `webhooks`."""
 
@@ -6773,6 +7092,10 @@ class ProjectCollections(AsyncCollection):
     @cached_property
     def sessions(self) -> Sessions:
         return Sessions(self._engine, self._scope)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        return Timeline(self._engine, self._scope)
 
     @cached_property
     def webhooks(self) -> Webhooks:

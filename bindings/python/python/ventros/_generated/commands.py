@@ -761,6 +761,8 @@ class consumers:
         """Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or later, to skip some. Who
         reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
 
+        Of the library's own, `ventros.timeline` can be set back: what it has written once stays as it is.
+
         Permission: events.manage.
         Errors: builtin_protected, consumer_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
@@ -3047,6 +3049,178 @@ class sessions:
         )
 
 
+class timeline:
+    """Commands of the collection `timeline`."""
+
+    @staticmethod
+    def delete(
+        id: t.ContactEventId,
+    ) -> Command[t.TimelineEntry]:
+        """Takes away an entry that somebody wrote down. What follows from the log stays.
+
+        Permission: contacts.manage.
+        Errors: contact_event_not_found, entry_is_projected, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "timeline.delete",
+            {
+                "id": id,
+            },
+            t.TimelineEntry,
+        )
+
+    @staticmethod
+    def mark_delivered(
+        ids: Sequence[t.ContactEventId],
+    ) -> Command[t.MarkedEntries]:
+        """The contact's own surface has got these entries. Those that it had before change nothing.
+
+        Args:
+            ids: At most 500, all visible to the contact.
+
+        Permission: contacts.manage.
+        Errors: contact_event_not_found, idempotency_key_reused, limit_out_of_range, not_visible_to_client, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "timeline.mark_delivered",
+            {
+                "ids": ids,
+            },
+            t.MarkedEntries,
+        )
+
+    @staticmethod
+    def mark_read(
+        *,
+        contact_id: t.ContactId | None = None,
+        ids: Sequence[t.ContactEventId] | None = None,
+        up_to_seq: int | None = None,
+    ) -> Command[t.MarkedEntries]:
+        """The contact has read these entries, or all of its own up to a number of the log; so they are delivered, too.
+
+        Args:
+            contact_id: Instead of ids: everything that this contact sees, 500 entries in a call.
+            ids: At most 500, all visible to the contact.
+            up_to_seq: With `contact_id`: up to and including this `seq`.
+
+        Permission: contacts.manage.
+        Errors: contact_event_not_found, contact_not_found, field_required, idempotency_key_reused, limit_out_of_range, not_visible_to_client, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "timeline.mark_read",
+            {
+                "contact_id": given(contact_id),
+                "ids": given(ids),
+                "up_to_seq": given(up_to_seq),
+            },
+            t.MarkedEntries,
+        )
+
+    @staticmethod
+    def record(
+        *,
+        category: t.Category,
+        contact_id: t.ContactId,
+        event_type: str,
+        dedup_key: str | None = None,
+        description: str | None = None,
+        expires_at: t.Timestamp | None = None,
+        integration_source: str | None = None,
+        is_realtime: bool | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        occurred_at: t.Timestamp | None = None,
+        payload: Mapping[str, Any] | None = None,
+        priority: t.EntryPriority | None = None,
+        session_id: t.SessionId | None = None,
+        source: t.EntrySource | None = None,
+        title: str | None = None,
+        visible_to_agent: bool | None = None,
+        visible_to_client: bool | None = None,
+    ) -> Command[t.TimelineEntry]:
+        """Writes an entry into the timeline of a contact. Types that follow from the log, such as `tag_added`, are not for the taking.
+
+        Args:
+            dedup_key: The entry that was recorded first under this key is returned instead of a second one; for ever.
+            description: At most 4 000 characters.
+            event_type: What happened: `a-z`, `0-9` and `_`, beginning with a letter, at most 100 characters.
+            expires_at: Nobody is shown it afterwards; its content is gone a week later.
+            integration_source: The other system that it came from; at most 64 characters.
+            is_realtime: Default: true.
+            metadata: At most 8 KiB.
+            occurred_at: Default: now. The past is open, the future by five minutes.
+            payload: At most 16 KiB.
+            priority: Default: normal.
+            session_id: A session of this contact.
+            source: Default: whose doing the call is.
+            title: At most 255 characters.
+            visible_to_agent: Default: true.
+            visible_to_client: Default: false.
+
+        Permission: contacts.manage.
+        Errors: contact_not_found, enum_unknown, event_type_invalid, event_type_required, event_type_reserved, expires_at_in_past, idempotency_key_reused, json_too_deep, json_too_large, permission_denied, project_inactive, project_not_found, project_suspended, session_contact_mismatch, session_not_found, text_too_long, timestamp_in_future, version_conflict.
+        """
+        return Command(
+            "timeline.record",
+            {
+                "category": category,
+                "contact_id": contact_id,
+                "event_type": event_type,
+                "dedup_key": given(dedup_key),
+                "description": given(description),
+                "expires_at": given(expires_at),
+                "integration_source": given(integration_source),
+                "is_realtime": given(is_realtime),
+                "metadata": given(metadata),
+                "occurred_at": given(occurred_at),
+                "payload": given(payload),
+                "priority": given(priority),
+                "session_id": given(session_id),
+                "source": given(source),
+                "title": given(title),
+                "visible_to_agent": given(visible_to_agent),
+                "visible_to_client": given(visible_to_client),
+            },
+            t.TimelineEntry,
+        )
+
+    @staticmethod
+    def update(
+        id: t.ContactEventId,
+        *,
+        description: str | None | UnsetType = UNSET,
+        expires_at: t.Timestamp | None | UnsetType = UNSET,
+        is_realtime: bool | None = None,
+        session_id: t.SessionId | None | UnsetType = UNSET,
+        title: str | None | UnsetType = UNSET,
+        visible_to_agent: bool | None = None,
+        visible_to_client: bool | None = None,
+    ) -> Command[t.TimelineEntry]:
+        """Changes an entry that somebody wrote down. What follows from the log stays as it is.
+
+        Args:
+            description: At most 4 000 characters.
+            session_id: A session of the same contact.
+            title: At most 255 characters.
+
+        Permission: contacts.manage.
+        Errors: contact_event_not_found, entry_is_projected, expires_at_in_past, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, session_contact_mismatch, session_not_found, text_too_long, version_conflict.
+        """
+        return Command(
+            "timeline.update",
+            {
+                "id": id,
+                "description": description,
+                "expires_at": expires_at,
+                "is_realtime": given(is_realtime),
+                "session_id": session_id,
+                "title": title,
+                "visible_to_agent": given(visible_to_agent),
+                "visible_to_client": given(visible_to_client),
+            },
+            t.TimelineEntry,
+        )
+
+
 class webhooks:
     """Commands of the collection `webhooks`."""
 
@@ -4239,6 +4413,7 @@ __all__ = [
     "messages",
     "projects",
     "sessions",
+    "timeline",
     "webhooks",
     "system_channel_types",
     "system_credentials",

@@ -1166,6 +1166,91 @@ class ContactWhatsappIdentifiersSet(Struct, frozen=True, kw_only=True):
     wid: str | None = None
 
 
+class ContactEventDeleted(Struct, frozen=True, kw_only=True):
+    """An entry that was written down was taken away.
+
+    Of contact_event, version 1.
+    """
+
+    type: ClassVar[Literal["contact_event.deleted"]] = "contact_event.deleted"
+    contact_id: t.ContactId
+    deleted_by: t.ActorRef
+
+
+class ContactEventDelivered(Struct, frozen=True, kw_only=True):
+    """The contact's own surface has these entries; one event for a contact and a call.
+
+    Of contact_event, version 1.
+    """
+
+    type: ClassVar[Literal["contact_event.delivered"]] = "contact_event.delivered"
+    contact_id: t.ContactId
+    delivered_at: t.Timestamp
+    entry_ids: List[t.ContactEventId]
+
+
+class ContactEventPurged(Struct, frozen=True, kw_only=True):
+    """Nothing is left of these entries: they expired a week ago.
+
+    Of contact_event, version 1.
+    """
+
+    type: ClassVar[Literal["contact_event.purged"]] = "contact_event.purged"
+    contact_id: t.ContactId
+    manual_entry_ids: List[t.ContactEventId]
+
+
+class ContactEventRead(Struct, frozen=True, kw_only=True):
+    """The contact has read these entries; one event for a contact and a call.
+
+    Of contact_event, version 1.
+    """
+
+    type: ClassVar[Literal["contact_event.read"]] = "contact_event.read"
+    contact_id: t.ContactId
+    entry_ids: List[t.ContactEventId]
+    read_at: t.Timestamp
+
+
+class ContactEventRecorded(Struct, frozen=True, kw_only=True):
+    """Somebody wrote an entry down.
+
+    Of contact_event, version 1.
+    """
+
+    type: ClassVar[Literal["contact_event.recorded"]] = "contact_event.recorded"
+    category: t.Category
+    contact_id: t.ContactId
+    dedup_key: str | None = None
+    description: str | None = None
+    event_type: str
+    expires_at: t.Timestamp | None = None
+    integration_source: str | None = None
+    is_realtime: bool
+    metadata: dict[str, Any]
+    occurred_at: t.Timestamp
+    payload: dict[str, Any]
+    priority: t.EntryPriority
+    session_id: t.SessionId | None = None
+    source: t.EntrySource
+    title: str | None = None
+    triggered_by: str | None = None
+    """The agent or user who did it."""
+    visible_to_agent: bool
+    visible_to_client: bool
+
+
+class ContactEventUpdated(Struct, frozen=True, kw_only=True):
+    """An entry that was written down is another now.
+
+    Of contact_event, version 1.
+    """
+
+    type: ClassVar[Literal["contact_event.updated"]] = "contact_event.updated"
+    changes: List[t.EntryChange]
+    contact_id: t.ContactId
+
+
 class CredentialActivated(Struct, frozen=True, kw_only=True):
     """A person switched it on.
 
@@ -3151,6 +3236,12 @@ EventType: TypeAlias = Literal[
     "contact.unblocked",
     "contact.updated",
     "contact.whatsapp_identifiers_set",
+    "contact_event.deleted",
+    "contact_event.delivered",
+    "contact_event.purged",
+    "contact_event.read",
+    "contact_event.recorded",
+    "contact_event.updated",
     "credential.activated",
     "credential.created",
     "credential.deactivated",
@@ -3373,6 +3464,12 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "contact.unblocked": ContactUnblocked,
     "contact.updated": ContactUpdated,
     "contact.whatsapp_identifiers_set": ContactWhatsappIdentifiersSet,
+    "contact_event.deleted": ContactEventDeleted,
+    "contact_event.delivered": ContactEventDelivered,
+    "contact_event.purged": ContactEventPurged,
+    "contact_event.read": ContactEventRead,
+    "contact_event.recorded": ContactEventRecorded,
+    "contact_event.updated": ContactEventUpdated,
     "credential.activated": CredentialActivated,
     "credential.created": CredentialCreated,
     "credential.deactivated": CredentialDeactivated,
@@ -3595,6 +3692,12 @@ __all__ = [
     "ContactUnblocked",
     "ContactUpdated",
     "ContactWhatsappIdentifiersSet",
+    "ContactEventDeleted",
+    "ContactEventDelivered",
+    "ContactEventPurged",
+    "ContactEventRead",
+    "ContactEventRecorded",
+    "ContactEventUpdated",
     "CredentialActivated",
     "CredentialCreated",
     "CredentialDeactivated",

@@ -20,6 +20,7 @@ ChannelTypeId = NewType("ChannelTypeId", str)
 ChatId = NewType("ChatId", str)
 CommitId = NewType("CommitId", str)
 ConsumerId = NewType("ConsumerId", str)
+ContactEventId = NewType("ContactEventId", str)
 ContactId = NewType("ContactId", str)
 CorrelationId = NewType("CorrelationId", str)
 CredentialId = NewType("CredentialId", str)
@@ -1041,6 +1042,18 @@ class ContentUnsupported(Struct, frozen=True, kw_only=True, tag_field="type", ta
     """The provider's own word for the kind, for example `pollCreationMessage`."""
 
 
+class ConversationItemMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
+    type: ClassVar[Literal["message"]] = "message"
+    at: Timestamp
+    message: Message
+
+
+class ConversationItemEntry(Struct, frozen=True, kw_only=True, tag_field="type", tag="entry"):
+    type: ClassVar[Literal["entry"]] = "entry"
+    at: Timestamp
+    entry: TimelineEntry
+
+
 class Conversion(Struct, frozen=True, kw_only=True):
     """What came of a session, commercially."""
 
@@ -1432,6 +1445,16 @@ class Enrichment(Struct, frozen=True, kw_only=True):
     """What it said, kept as it is; at most 64 KiB."""
     source: str
     """The other system; at most 100 characters."""
+
+
+class EntryChange(Struct, frozen=True, kw_only=True):
+    """One change of an entry. Title and description are told as texts, everything else as values."""
+
+    field: EntryField
+    new: Any = None
+    new_text: str | None = None
+    old: Any = None
+    old_text: str | None = None
 
 
 class Escalation(Struct, frozen=True, kw_only=True):
@@ -2172,6 +2195,14 @@ class LogStats(Struct, frozen=True, kw_only=True):
     """Who reads it, the furthest behind first."""
 
 
+class MarkedEntries(Struct, frozen=True, kw_only=True):
+    """How many entries were marked that were not before."""
+
+    has_more: bool
+    """There may be more to mark: call again."""
+    marked: int
+
+
 class Media(Struct, frozen=True, kw_only=True):
     """A file that belongs to a message. Core never fetches it; the host does."""
 
@@ -2508,6 +2539,30 @@ class NewCredential(Struct, frozen=True, kw_only=True):
     provider_account: ProviderAccount | None = None
     status: CredentialStatus
     value: SecretRef | None = None
+
+
+class NewEntry(Struct, frozen=True, kw_only=True):
+    """An entry that somebody wrote down, in full."""
+
+    category: Category
+    contact_id: ContactId
+    dedup_key: str | None = None
+    description: str | None = None
+    event_type: str
+    expires_at: Timestamp | None = None
+    integration_source: str | None = None
+    is_realtime: bool
+    metadata: dict[str, Any]
+    occurred_at: Timestamp
+    payload: dict[str, Any]
+    priority: EntryPriority
+    session_id: SessionId | None = None
+    source: EntrySource
+    title: str | None = None
+    triggered_by: str | None = None
+    """The agent or user who did it."""
+    visible_to_agent: bool
+    visible_to_client: bool
 
 
 class NewMember(Struct, frozen=True, kw_only=True):
@@ -3658,6 +3713,61 @@ class ThreadSession(Struct, frozen=True, kw_only=True):
     session: Session
 
 
+class TimelineEntry(Struct, frozen=True, kw_only=True):
+    """One thing that happened to a contact, for people to read."""
+
+    category: Category
+    contact_id: ContactId
+    created_at: Timestamp
+    dedup_key: str | None = None
+    deleted_at: Timestamp | None = None
+    delivered: bool
+    """The contact's own surface has it."""
+    delivered_at: Timestamp | None = None
+    description: str | None = None
+    event_type: str
+    """What happened: one of the known types of projected entries, or a word of the host."""
+    expires_at: Timestamp | None = None
+    """Nobody is shown it afterwards."""
+    id: ContactEventId
+    """Of a projected entry, it follows from the event and the contact."""
+    integration_source: str | None = None
+    is_realtime: bool
+    """Worth telling at once, not only in lists."""
+    kind: EntryKind
+    metadata: dict[str, Any]
+    occurred_at: Timestamp
+    origin_contact_id: ContactId
+    """The contact that it happened to, before any merge."""
+    payload: dict[str, Any]
+    """Particulars, under the same keys for every entry of a type."""
+    priority: EntryPriority
+    project_id: ProjectId
+    purged_at: Timestamp | None = None
+    """Its content is gone: it expired long ago."""
+    read: bool
+    """The contact has read it."""
+    read_at: Timestamp | None = None
+    revision: int
+    seq: int | None = None
+    """The number of the event that it comes from in the project's log."""
+    session_id: SessionId | None = None
+    source: EntrySource
+    source_event_id: EventId
+    """The event that it comes from: the one it was projected from, or the `contact_event.recorded` of its own."""
+    title: str | None = None
+    """Of a projected entry, put into words when it is read, in the language that was asked for."""
+    title_key: str | None = None
+    """Names the words of a projected entry; what is filled into them is its payload."""
+    triggered_by: str | None = None
+    """The agent or user who did it."""
+    updated_at: Timestamp
+    version: int
+    """Of a projected entry, 0 until the contact sees it."""
+    visible_to_agent: bool
+    visible_to_client: bool
+
+
 class Trace(Struct, frozen=True, kw_only=True):
     """What belongs to one flow."""
 
@@ -4150,6 +4260,13 @@ AttemptErrorKind: TypeAlias = Literal[
 - `interrupted`: Whoever was bringing it vanished.
 """
 
+Audience: TypeAlias = Literal["agent", "client"]
+"""For whose eyes a list is.
+
+- `agent`: People of the project.
+- `client`: The contact itself, on a portal or in an app.
+"""
+
 Awaiting: TypeAlias = Literal["agent", "contact", "nobody"]
 """Who is expected to write next."""
 
@@ -4161,6 +4278,34 @@ BodyMode: TypeAlias = Literal["full", "thin"]
 
 - `full`: The event with its data.
 - `thin`: The event without its data: the receiver reads the aggregate itself.
+"""
+
+Category: TypeAlias = Literal[
+    "general",
+    "status",
+    "pipeline",
+    "assignment",
+    "tag",
+    "note",
+    "session",
+    "custom_field",
+    "system",
+    "notification",
+    "tracking",
+]
+"""What an entry is about.
+
+- `general`: Anything else.
+- `status`: The contact was blocked, deleted, restored, agreed or disagreed.
+- `pipeline`: Its way through pipelines.
+- `assignment`: Who is responsible.
+- `tag`: Tags.
+- `note`: Notes.
+- `session`: Sessions.
+- `custom_field`: Custom fields.
+- `system`: Creation, merge, enrichment, profile.
+- `notification`: Messages to the contact outside a chat.
+- `tracking`: Attribution and conversions.
 """
 
 ChallengeKind: TypeAlias = Literal["qr", "pairing_code", "passkey"]
@@ -4355,6 +4500,9 @@ ContentType: TypeAlias = Literal[
 - `unsupported`: A kind that no adapter maps yet; recorded, never refused.
 """
 
+ConversationItem: TypeAlias = ConversationItemMessage | ConversationItemEntry
+"""A message, or an entry of the timeline."""
+
 CredentialSecret: TypeAlias = Literal["value", "access"]
 """One of the secrets of a credential.
 
@@ -4500,6 +4648,32 @@ EndReason: TypeAlias = Literal[
     "contact_removed",
 ]
 """Why it ended. Everything but silence is a decision, and no message is attached across it."""
+
+EntryField: TypeAlias = Literal[
+    "title", "description", "visible_to_client", "visible_to_agent", "is_realtime", "expires_at", "session_id"
+]
+"""What can be changed of an entry."""
+
+EntryKind: TypeAlias = Literal["projected", "manual"]
+"""Where an entry comes from.
+
+- `projected`: An event of the log.
+- `manual`: Somebody wrote it down.
+"""
+
+EntryPriority: TypeAlias = Literal["low", "normal", "high", "urgent"]
+"""How much an entry matters; `high` and `urgent` are important."""
+
+EntrySource: TypeAlias = Literal["system", "agent", "webhook", "workflow", "automation", "integration"]
+"""Whose doing an entry is.
+
+- `system`: Ventros itself, or the host program.
+- `agent`: A user or an agent.
+- `webhook`: A provider's webhook.
+- `workflow`: A campaign, a sequence or an import.
+- `automation`: A rule of a pipeline.
+- `integration`: A channel or another system.
+"""
 
 EventGrouping: TypeAlias = Literal["type", "source", "day"]
 """What events are counted by.
@@ -5322,6 +5496,7 @@ __all__ = [
     "AssignmentStrategy",
     "AttemptErrorKind",
     "Attribution",
+    "Audience",
     "Authentication",
     "Awaiting",
     "BillingAccountId",
@@ -5331,6 +5506,7 @@ __all__ = [
     "BusinessHours",
     "Capabilities",
     "CardPhone",
+    "Category",
     "Challenge",
     "ChallengeKind",
     "ChallengeRequestKind",
@@ -5385,6 +5561,7 @@ __all__ = [
     "Contact",
     "ContactCard",
     "ContactConsents",
+    "ContactEventId",
     "ContactHit",
     "ContactId",
     "ContactStats",
@@ -5404,6 +5581,9 @@ __all__ = [
     "ContentUnsupported",
     "ContentVideo",
     "ContentVoice",
+    "ConversationItem",
+    "ConversationItemEntry",
+    "ConversationItemMessage",
     "Conversion",
     "CorrelationId",
     "Created",
@@ -5446,6 +5626,11 @@ __all__ = [
     "Email",
     "EndReason",
     "Enrichment",
+    "EntryChange",
+    "EntryField",
+    "EntryKind",
+    "EntryPriority",
+    "EntrySource",
     "Escalation",
     "EventCatalogue",
     "EventCounts",
@@ -5538,6 +5723,7 @@ __all__ = [
     "LogProblemKind",
     "LogReader",
     "LogStats",
+    "MarkedEntries",
     "Media",
     "MediaFetch",
     "MediaKind",
@@ -5566,6 +5752,7 @@ __all__ = [
     "NewContact",
     "NewContactConsents",
     "NewCredential",
+    "NewEntry",
     "NewMember",
     "NewMessage",
     "NewParticipant",
@@ -5690,6 +5877,7 @@ __all__ = [
     "TemplateRef",
     "TestedWebhook",
     "ThreadSession",
+    "TimelineEntry",
     "TimeOfDay",
     "TimeoutSource",
     "TimeoutSource2",

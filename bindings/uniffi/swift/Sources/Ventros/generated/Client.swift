@@ -1040,6 +1040,8 @@ public struct Consumers: Collection {
     /// Begins a new generation of a consumer of the host's elsewhere in the log: earlier, to hear events again, or
     /// later, to skip some. Who reads now cannot acknowledge any more. What it gave up on from there on is forgotten.
     ///
+    /// Of the library's own, `ventros.timeline` can be set back: what it has written once stays as it is.
+    ///
     /// Permission: `events.manage`.
     ///
     /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
@@ -4011,6 +4013,250 @@ public struct Sessions: Collection {
     }
 }
 
+/// The collection `timeline`.
+///
+/// Filterable: `contact_id`, `session_id`, `kind`, `event_type`, `category`, `priority`, `priority_rank`, `source`,
+/// `triggered_by`, `integration_source`, `is_realtime`, `visible_to_client`, `visible_to_agent`, `delivered`, `read`,
+/// `occurred_at`, `expires_at`.
+///
+/// Sortable: `occurred_at`, `source_event_id`.
+public struct Timeline: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// What was said with a contact and what happened to it, the newest first.
+    ///
+    /// Permission: `contacts.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `contact_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `cursor_mismatch`, `language_invalid`, `limit_out_of_range`.
+    public func conversation(
+        contactId: ContactId,
+        limit: Int? = nil,
+        locale: Language? = nil
+    ) -> Pager<ConversationItem> {
+        list { cursor in TimelineConversation(contactId: contactId, limit: limit, locale: locale, cursor: cursor) }
+    }
+
+    /// How many entries satisfy a filter; the fields are those of `timeline.list`.
+    ///
+    /// Permission: `contacts.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `filter_field_unknown`, `filter_op_unsupported`, `filter_value_mismatch`,
+    /// `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`.
+    public func count(
+        audience: Audience? = nil,
+        filter: FilterExpression? = nil,
+        minPriority: EntryPriority? = nil
+    ) async throws -> Int {
+        try await run(TimelineCount(audience: audience, filter: filter, minPriority: minPriority))
+    }
+
+    /// Takes away an entry that somebody wrote down. What follows from the log stays.
+    ///
+    /// Permission: `contacts.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `entry_is_projected`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `contact_event_not_found`, `project_not_found`.
+    public func delete(
+        _ id: ContactEventId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> TimelineEntry {
+        try await run(TimelineDelete(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// One entry of a timeline.
+    ///
+    /// Permission: `contacts.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `contact_event_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `language_invalid`.
+    public func get(_ id: ContactEventId, locale: Language? = nil) async throws -> TimelineEntry {
+        try await run(TimelineGet(id: id, locale: locale))
+    }
+
+    /// Entries of timelines, the newest first: by when it happened, and at the same moment by the order of the log.
+    ///
+    /// Filter: contact_id, session_id, kind, event_type, category, priority, priority_rank, source, triggered_by,
+    /// integration_source, is_realtime, visible_to_client, visible_to_agent, delivered, read, occurred_at, expires_at.
+    /// Sort: occurred_at, created_at. Expired entries and those of deleted contacts are shown to nobody. 50 entries
+    /// unless told.
+    ///
+    /// Permission: `contacts.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+    /// `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+    /// `language_invalid`, `limit_out_of_range`, `sort_field_unknown`.
+    public func list(
+        audience: Audience? = nil,
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        locale: Language? = nil,
+        minPriority: EntryPriority? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil
+    ) -> Pager<TimelineEntry> {
+        list { cursor in TimelineList(
+            audience: audience,
+            filter: filter,
+            includeDeleted: includeDeleted,
+            limit: limit,
+            locale: locale,
+            minPriority: minPriority,
+            sort: sort,
+            withTotal: withTotal,
+            cursor: cursor
+        ) }
+    }
+
+    /// The contact's own surface has got these entries. Those that it had before change nothing.
+    ///
+    /// Permission: `contacts.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `not_visible_to_client`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `contact_event_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `limit_out_of_range`.
+    public func markDelivered(
+        ids: [ContactEventId],
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> MarkedEntries {
+        try await run(TimelineMarkDelivered(ids: ids), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// The contact has read these entries, or all of its own up to a number of the log; so they are delivered, too.
+    ///
+    /// Permission: `contacts.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `not_visible_to_client`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `contact_event_not_found`, `contact_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `field_required`, `limit_out_of_range`.
+    public func markRead(
+        contactId: ContactId? = nil,
+        ids: [ContactEventId]? = nil,
+        upToSeq: Int? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> MarkedEntries {
+        try await run(
+            TimelineMarkRead(contactId: contactId, ids: ids, upToSeq: upToSeq),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Writes an entry into the timeline of a contact. Types that follow from the log, such as `tag_added`, are not for
+    /// the taking.
+    ///
+    /// Permission: `contacts.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `contact_not_found`, `project_not_found`, `session_not_found`.
+    /// - Throws: ValidationError: `enum_unknown`, `event_type_invalid`, `event_type_required`, `event_type_reserved`,
+    /// `expires_at_in_past`, `json_too_deep`, `json_too_large`, `session_contact_mismatch`, `text_too_long`,
+    /// `timestamp_in_future`.
+    public func record(
+        category: Category,
+        contactId: ContactId,
+        eventType: String,
+        dedupKey: String? = nil,
+        description: String? = nil,
+        expiresAt: Timestamp? = nil,
+        integrationSource: String? = nil,
+        isRealtime: Bool? = nil,
+        metadata: [String: JSON]? = nil,
+        occurredAt: Timestamp? = nil,
+        payload: [String: JSON]? = nil,
+        priority: EntryPriority? = nil,
+        sessionId: SessionId? = nil,
+        source: EntrySource? = nil,
+        title: String? = nil,
+        visibleToAgent: Bool? = nil,
+        visibleToClient: Bool? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> TimelineEntry {
+        try await run(
+            TimelineRecord(
+            category: category,
+            contactId: contactId,
+            eventType: eventType,
+            dedupKey: dedupKey,
+            description: description,
+            expiresAt: expiresAt,
+            integrationSource: integrationSource,
+            isRealtime: isRealtime,
+            metadata: metadata,
+            occurredAt: occurredAt,
+            payload: payload,
+            priority: priority,
+            sessionId: sessionId,
+            source: source,
+            title: title,
+            visibleToAgent: visibleToAgent,
+            visibleToClient: visibleToClient
+        ),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Changes an entry that somebody wrote down. What follows from the log stays as it is.
+    ///
+    /// Permission: `contacts.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `entry_is_projected`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `contact_event_not_found`, `project_not_found`, `session_not_found`.
+    /// - Throws: ValidationError: `expires_at_in_past`, `session_contact_mismatch`, `text_too_long`.
+    public func update(
+        _ id: ContactEventId,
+        description: Patch<String?> = .keep,
+        expiresAt: Patch<Timestamp?> = .keep,
+        isRealtime: Bool? = nil,
+        sessionId: Patch<SessionId?> = .keep,
+        title: Patch<String?> = .keep,
+        visibleToAgent: Bool? = nil,
+        visibleToClient: Bool? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> TimelineEntry {
+        try await run(
+            TimelineUpdate(
+            id: id,
+            description: description,
+            expiresAt: expiresAt,
+            isRealtime: isRealtime,
+            sessionId: sessionId,
+            title: title,
+            visibleToAgent: visibleToAgent,
+            visibleToClient: visibleToClient
+        ),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+}
+
 /// The collection `webhooks`.
 ///
 /// Filterable: `name`, `url`, `active`, `disabled_reason`, `created_at`.
@@ -5426,5 +5672,6 @@ extension ProjectHandle {
     public var messages: Messages { Messages(engine: engine, scope: scope) }
     public var projects: Projects { Projects(engine: engine, scope: scope) }
     public var sessions: Sessions { Sessions(engine: engine, scope: scope) }
+    public var timeline: Timeline { Timeline(engine: engine, scope: scope) }
     public var webhooks: Webhooks { Webhooks(engine: engine, scope: scope) }
 }

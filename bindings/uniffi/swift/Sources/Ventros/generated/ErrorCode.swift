@@ -183,6 +183,8 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case contactDeleted = "contact_deleted"
     /// The contact was erased for good.
     case contactErased = "contact_erased"
+    /// There is no such entry in a timeline.
+    case contactEventNotFound = "contact_event_not_found"
     /// Contact list not found.
     case contactListNotFound = "contact_list_not_found"
     /// The contact was merged into another one.
@@ -287,6 +289,8 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case encryptionKeyNotFound = "encryption_key_not_found"
     /// No encryption key was given, so secrets can be neither kept nor shown.
     case encryptionNotConfigured = "encryption_not_configured"
+    /// The entry follows from the log and cannot be changed.
+    case entryIsProjected = "entry_is_projected"
     /// The value is none of the allowed ones.
     case enumUnknown = "enum_unknown"
     /// An escalation has a level of 1 to 5.
@@ -299,8 +303,16 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case eventSchemaViolation = "event_schema_violation"
     /// Event too large.
     case eventTooLarge = "event_too_large"
+    /// A type of entries is 1 to 100 of a-z, 0-9 and _, beginning with a letter.
+    case eventTypeInvalid = "event_type_invalid"
+    /// An entry needs a type.
+    case eventTypeRequired = "event_type_required"
+    /// Entries of this type follow from the log alone.
+    case eventTypeReserved = "event_type_reserved"
     /// Event type unknown.
     case eventTypeUnknown = "event_type_unknown"
+    /// An entry cannot expire before it exists.
+    case expiresAtInPast = "expires_at_in_past"
     /// The message would expire before it can go out.
     case expiryInvalid = "expiry_invalid"
     /// The export is too large.
@@ -499,6 +511,8 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case notAMember = "not_a_member"
     /// Nobody grants tokens for credentials of this type.
     case notAnOauthCredential = "not_an_oauth_credential"
+    /// The contact does not see this entry.
+    case notVisibleToClient = "not_visible_to_client"
     /// A token lives for at least a second.
     case oauthExpiresInInvalid = "oauth_expires_in_invalid"
     /// The provider gave no token to renew with.

@@ -92,6 +92,12 @@ public indirect enum EventData: Sendable, Equatable {
     case contactUnblocked(ContactUnblocked)
     case contactUpdated(ContactUpdated)
     case contactWhatsappIdentifiersSet(ContactWhatsappIdentifiersSet)
+    case contactEventDeleted(ContactEventDeleted)
+    case contactEventDelivered(ContactEventDelivered)
+    case contactEventPurged(ContactEventPurged)
+    case contactEventRead(ContactEventRead)
+    case contactEventRecorded(ContactEventRecorded)
+    case contactEventUpdated(ContactEventUpdated)
     case credentialActivated(CredentialActivated)
     case credentialCreated(CredentialCreated)
     case credentialDeactivated(CredentialDeactivated)
@@ -315,6 +321,12 @@ public indirect enum EventData: Sendable, Equatable {
         case "contact.unblocked": self = .contactUnblocked(try ContactUnblocked(from: decoder))
         case "contact.updated": self = .contactUpdated(try ContactUpdated(from: decoder))
         case "contact.whatsapp_identifiers_set": self = .contactWhatsappIdentifiersSet(try ContactWhatsappIdentifiersSet(from: decoder))
+        case "contact_event.deleted": self = .contactEventDeleted(try ContactEventDeleted(from: decoder))
+        case "contact_event.delivered": self = .contactEventDelivered(try ContactEventDelivered(from: decoder))
+        case "contact_event.purged": self = .contactEventPurged(try ContactEventPurged(from: decoder))
+        case "contact_event.read": self = .contactEventRead(try ContactEventRead(from: decoder))
+        case "contact_event.recorded": self = .contactEventRecorded(try ContactEventRecorded(from: decoder))
+        case "contact_event.updated": self = .contactEventUpdated(try ContactEventUpdated(from: decoder))
         case "credential.activated": self = .credentialActivated(try CredentialActivated(from: decoder))
         case "credential.created": self = .credentialCreated(try CredentialCreated(from: decoder))
         case "credential.deactivated": self = .credentialDeactivated(try CredentialDeactivated(from: decoder))
@@ -3718,6 +3730,265 @@ public struct ContactWhatsappIdentifiersSet: Decodable, Sendable, Equatable {
         lid = try fields.decodeIfPresent(String.self, forKey: .lid)
         previous = try fields.decodeIfPresent(WhatsAppIdentifiers.self, forKey: .previous)
         wid = try fields.decodeIfPresent(String.self, forKey: .wid)
+    }
+
+}
+
+/// An entry that was written down was taken away.
+///
+/// Of contact_event, version 1.
+public struct ContactEventDeleted: Decodable, Sendable, Equatable {
+    public var contactId: ContactId
+    public var deletedBy: ActorRef
+
+    public init(
+        contactId: ContactId,
+        deletedBy: ActorRef
+    ) {
+        self.contactId = contactId
+        self.deletedBy = deletedBy
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case contactId = "contact_id"
+        case deletedBy = "deleted_by"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        contactId = try fields.decode(ContactId.self, forKey: .contactId)
+        deletedBy = try fields.decode(ActorRef.self, forKey: .deletedBy)
+    }
+
+}
+
+/// The contact's own surface has these entries; one event for a contact and a call.
+///
+/// Of contact_event, version 1.
+public struct ContactEventDelivered: Decodable, Sendable, Equatable {
+    public var contactId: ContactId
+    public var deliveredAt: Timestamp
+    public var entryIds: [ContactEventId]
+
+    public init(
+        contactId: ContactId,
+        deliveredAt: Timestamp,
+        entryIds: [ContactEventId]
+    ) {
+        self.contactId = contactId
+        self.deliveredAt = deliveredAt
+        self.entryIds = entryIds
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case contactId = "contact_id"
+        case deliveredAt = "delivered_at"
+        case entryIds = "entry_ids"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        contactId = try fields.decode(ContactId.self, forKey: .contactId)
+        deliveredAt = try fields.decode(Timestamp.self, forKey: .deliveredAt)
+        entryIds = try fields.decode([ContactEventId].self, forKey: .entryIds)
+    }
+
+}
+
+/// Nothing is left of these entries: they expired a week ago.
+///
+/// Of contact_event, version 1.
+public struct ContactEventPurged: Decodable, Sendable, Equatable {
+    public var contactId: ContactId
+    public var manualEntryIds: [ContactEventId]
+
+    public init(
+        contactId: ContactId,
+        manualEntryIds: [ContactEventId]
+    ) {
+        self.contactId = contactId
+        self.manualEntryIds = manualEntryIds
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case contactId = "contact_id"
+        case manualEntryIds = "manual_entry_ids"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        contactId = try fields.decode(ContactId.self, forKey: .contactId)
+        manualEntryIds = try fields.decode([ContactEventId].self, forKey: .manualEntryIds)
+    }
+
+}
+
+/// The contact has read these entries; one event for a contact and a call.
+///
+/// Of contact_event, version 1.
+public struct ContactEventRead: Decodable, Sendable, Equatable {
+    public var contactId: ContactId
+    public var entryIds: [ContactEventId]
+    public var readAt: Timestamp
+
+    public init(
+        contactId: ContactId,
+        entryIds: [ContactEventId],
+        readAt: Timestamp
+    ) {
+        self.contactId = contactId
+        self.entryIds = entryIds
+        self.readAt = readAt
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case contactId = "contact_id"
+        case entryIds = "entry_ids"
+        case readAt = "read_at"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        contactId = try fields.decode(ContactId.self, forKey: .contactId)
+        entryIds = try fields.decode([ContactEventId].self, forKey: .entryIds)
+        readAt = try fields.decode(Timestamp.self, forKey: .readAt)
+    }
+
+}
+
+/// Somebody wrote an entry down.
+///
+/// Of contact_event, version 1.
+public struct ContactEventRecorded: Decodable, Sendable, Equatable {
+    public var category: Category
+    public var contactId: ContactId
+    public var dedupKey: String?
+    public var description: String?
+    public var eventType: String
+    public var expiresAt: Timestamp?
+    public var integrationSource: String?
+    public var isRealtime: Bool
+    public var metadata: [String: JSON]
+    public var occurredAt: Timestamp
+    public var payload: [String: JSON]
+    public var priority: EntryPriority
+    public var sessionId: SessionId?
+    public var source: EntrySource
+    public var title: String?
+    /// The agent or user who did it.
+    public var triggeredBy: String?
+    public var visibleToAgent: Bool
+    public var visibleToClient: Bool
+
+    public init(
+        category: Category,
+        contactId: ContactId,
+        dedupKey: String? = nil,
+        description: String? = nil,
+        eventType: String,
+        expiresAt: Timestamp? = nil,
+        integrationSource: String? = nil,
+        isRealtime: Bool,
+        metadata: [String: JSON],
+        occurredAt: Timestamp,
+        payload: [String: JSON],
+        priority: EntryPriority,
+        sessionId: SessionId? = nil,
+        source: EntrySource,
+        title: String? = nil,
+        triggeredBy: String? = nil,
+        visibleToAgent: Bool,
+        visibleToClient: Bool
+    ) {
+        self.category = category
+        self.contactId = contactId
+        self.dedupKey = dedupKey
+        self.description = description
+        self.eventType = eventType
+        self.expiresAt = expiresAt
+        self.integrationSource = integrationSource
+        self.isRealtime = isRealtime
+        self.metadata = metadata
+        self.occurredAt = occurredAt
+        self.payload = payload
+        self.priority = priority
+        self.sessionId = sessionId
+        self.source = source
+        self.title = title
+        self.triggeredBy = triggeredBy
+        self.visibleToAgent = visibleToAgent
+        self.visibleToClient = visibleToClient
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case category = "category"
+        case contactId = "contact_id"
+        case dedupKey = "dedup_key"
+        case description = "description"
+        case eventType = "event_type"
+        case expiresAt = "expires_at"
+        case integrationSource = "integration_source"
+        case isRealtime = "is_realtime"
+        case metadata = "metadata"
+        case occurredAt = "occurred_at"
+        case payload = "payload"
+        case priority = "priority"
+        case sessionId = "session_id"
+        case source = "source"
+        case title = "title"
+        case triggeredBy = "triggered_by"
+        case visibleToAgent = "visible_to_agent"
+        case visibleToClient = "visible_to_client"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        category = try fields.decode(Category.self, forKey: .category)
+        contactId = try fields.decode(ContactId.self, forKey: .contactId)
+        dedupKey = try fields.decodeIfPresent(String.self, forKey: .dedupKey)
+        description = try fields.decodeIfPresent(String.self, forKey: .description)
+        eventType = try fields.decode(String.self, forKey: .eventType)
+        expiresAt = try fields.decodeIfPresent(Timestamp.self, forKey: .expiresAt)
+        integrationSource = try fields.decodeIfPresent(String.self, forKey: .integrationSource)
+        isRealtime = try fields.decode(Bool.self, forKey: .isRealtime)
+        metadata = try fields.decode([String: JSON].self, forKey: .metadata)
+        occurredAt = try fields.decode(Timestamp.self, forKey: .occurredAt)
+        payload = try fields.decode([String: JSON].self, forKey: .payload)
+        priority = try fields.decode(EntryPriority.self, forKey: .priority)
+        sessionId = try fields.decodeIfPresent(SessionId.self, forKey: .sessionId)
+        source = try fields.decode(EntrySource.self, forKey: .source)
+        title = try fields.decodeIfPresent(String.self, forKey: .title)
+        triggeredBy = try fields.decodeIfPresent(String.self, forKey: .triggeredBy)
+        visibleToAgent = try fields.decode(Bool.self, forKey: .visibleToAgent)
+        visibleToClient = try fields.decode(Bool.self, forKey: .visibleToClient)
+    }
+
+}
+
+/// An entry that was written down is another now.
+///
+/// Of contact_event, version 1.
+public struct ContactEventUpdated: Decodable, Sendable, Equatable {
+    public var changes: [EntryChange]
+    public var contactId: ContactId
+
+    public init(
+        changes: [EntryChange],
+        contactId: ContactId
+    ) {
+        self.changes = changes
+        self.contactId = contactId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case changes = "changes"
+        case contactId = "contact_id"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        changes = try fields.decode([EntryChange].self, forKey: .changes)
+        contactId = try fields.decode(ContactId.self, forKey: .contactId)
     }
 
 }

@@ -6487,6 +6487,455 @@ public struct SessionsUpdate: Command, Equatable {
 
 }
 
+/// What was said with a contact and what happened to it, the newest first.
+public struct TimelineConversation: Query, Equatable {
+    public typealias Output = Page<ConversationItem>
+    public static let operation = "timeline.conversation"
+
+    public var contactId: ContactId
+    /// 1 to 100; 50 unless told.
+    public var limit: Int?
+    /// The language of the titles of projected entries: `en`, `pt-BR`. English unless told.
+    public var locale: Language?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        contactId: ContactId,
+        limit: Int? = nil,
+        locale: Language? = nil,
+        cursor: String? = nil
+    ) {
+        self.contactId = contactId
+        self.limit = limit
+        self.locale = locale
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case contactId = "contact_id"
+        case limit = "limit"
+        case locale = "locale"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(contactId, forKey: .contactId)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(locale, forKey: .locale)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// How many entries satisfy a filter; the fields are those of `timeline.list`.
+public struct TimelineCount: Query, Equatable {
+    public typealias Output = Int
+    public static let operation = "timeline.count"
+
+    /// For whose eyes; people of the project unless told.
+    public var audience: Audience?
+    public var filter: FilterExpression?
+    /// Only entries that matter at least so much.
+    public var minPriority: EntryPriority?
+
+    public init(
+        audience: Audience? = nil,
+        filter: FilterExpression? = nil,
+        minPriority: EntryPriority? = nil
+    ) {
+        self.audience = audience
+        self.filter = filter
+        self.minPriority = minPriority
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case audience = "audience"
+        case filter = "filter"
+        case minPriority = "min_priority"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(audience, forKey: .audience)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+        try fields.encodeIfPresent(minPriority, forKey: .minPriority)
+    }
+
+}
+
+/// Takes away an entry that somebody wrote down. What follows from the log stays.
+public struct TimelineDelete: Command, Equatable {
+    public typealias Output = TimelineEntry
+    public static let operation = "timeline.delete"
+
+    public var id: ContactEventId
+
+    public init(
+        id: ContactEventId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// One entry of a timeline.
+public struct TimelineGet: Query, Equatable {
+    public typealias Output = TimelineEntry
+    public static let operation = "timeline.get"
+
+    public var id: ContactEventId
+    /// The language of the titles of projected entries: `en`, `pt-BR`. English unless told.
+    public var locale: Language?
+
+    public init(
+        id: ContactEventId,
+        locale: Language? = nil
+    ) {
+        self.id = id
+        self.locale = locale
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case locale = "locale"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(locale, forKey: .locale)
+    }
+
+}
+
+/// Entries of timelines, the newest first: by when it happened, and at the same moment by the order of the log.
+public struct TimelineList: Query, Equatable {
+    public typealias Output = Page<TimelineEntry>
+    public static let operation = "timeline.list"
+
+    /// For whose eyes; people of the project unless told.
+    public var audience: Audience?
+    /// Only what satisfies this condition.
+    public var filter: FilterExpression?
+    /// Shows deleted, merged and archived-away ones too.
+    public var includeDeleted: Bool?
+    /// 1 to 100; 20 unless told.
+    public var limit: Int?
+    /// The language of the titles of projected entries: `en`, `pt-BR`. English unless told.
+    public var locale: Language?
+    /// Only entries that matter at least so much.
+    public var minPriority: EntryPriority?
+    /// At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+    public var sort: [SortKey]?
+    /// Counts all that satisfies the filter; costs a count.
+    public var withTotal: Bool?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        audience: Audience? = nil,
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        locale: Language? = nil,
+        minPriority: EntryPriority? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil,
+        cursor: String? = nil
+    ) {
+        self.audience = audience
+        self.filter = filter
+        self.includeDeleted = includeDeleted
+        self.limit = limit
+        self.locale = locale
+        self.minPriority = minPriority
+        self.sort = sort
+        self.withTotal = withTotal
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case audience = "audience"
+        case filter = "filter"
+        case includeDeleted = "include_deleted"
+        case limit = "limit"
+        case locale = "locale"
+        case minPriority = "min_priority"
+        case sort = "sort"
+        case withTotal = "with_total"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(audience, forKey: .audience)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+        try fields.encodeIfPresent(includeDeleted, forKey: .includeDeleted)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(locale, forKey: .locale)
+        try fields.encodeIfPresent(minPriority, forKey: .minPriority)
+        try fields.encodeIfPresent(sort, forKey: .sort)
+        try fields.encodeIfPresent(withTotal, forKey: .withTotal)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// The contact's own surface has got these entries. Those that it had before change nothing.
+public struct TimelineMarkDelivered: Command, Equatable {
+    public typealias Output = MarkedEntries
+    public static let operation = "timeline.mark_delivered"
+
+    /// At most 500, all visible to the contact.
+    public var ids: [ContactEventId]
+
+    public init(
+        ids: [ContactEventId]
+    ) {
+        self.ids = ids
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case ids = "ids"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(ids, forKey: .ids)
+    }
+
+}
+
+/// The contact has read these entries, or all of its own up to a number of the log; so they are delivered, too.
+public struct TimelineMarkRead: Command, Equatable {
+    public typealias Output = MarkedEntries
+    public static let operation = "timeline.mark_read"
+
+    /// Instead of ids: everything that this contact sees, 500 entries in a call.
+    public var contactId: ContactId?
+    /// At most 500, all visible to the contact.
+    public var ids: [ContactEventId]?
+    /// With `contact_id`: up to and including this `seq`.
+    public var upToSeq: Int?
+
+    public init(
+        contactId: ContactId? = nil,
+        ids: [ContactEventId]? = nil,
+        upToSeq: Int? = nil
+    ) {
+        self.contactId = contactId
+        self.ids = ids
+        self.upToSeq = upToSeq
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case contactId = "contact_id"
+        case ids = "ids"
+        case upToSeq = "up_to_seq"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(contactId, forKey: .contactId)
+        try fields.encodeIfPresent(ids, forKey: .ids)
+        try fields.encodeIfPresent(upToSeq, forKey: .upToSeq)
+    }
+
+}
+
+/// Writes an entry into the timeline of a contact. Types that follow from the log, such as `tag_added`, are not for the
+/// taking.
+public struct TimelineRecord: Command, Equatable {
+    public typealias Output = TimelineEntry
+    public static let operation = "timeline.record"
+
+    public var category: Category
+    public var contactId: ContactId
+    /// What happened: `a-z`, `0-9` and `_`, beginning with a letter, at most 100 characters.
+    public var eventType: String
+    /// The entry that was recorded first under this key is returned instead of a second one; for ever.
+    public var dedupKey: String?
+    /// At most 4 000 characters.
+    public var description: String?
+    /// Nobody is shown it afterwards; its content is gone a week later.
+    public var expiresAt: Timestamp?
+    /// The other system that it came from; at most 64 characters.
+    public var integrationSource: String?
+    /// Default: true.
+    public var isRealtime: Bool?
+    /// At most 8 KiB.
+    public var metadata: [String: JSON]?
+    /// Default: now. The past is open, the future by five minutes.
+    public var occurredAt: Timestamp?
+    /// At most 16 KiB.
+    public var payload: [String: JSON]?
+    /// Default: normal.
+    public var priority: EntryPriority?
+    /// A session of this contact.
+    public var sessionId: SessionId?
+    /// Default: whose doing the call is.
+    public var source: EntrySource?
+    /// At most 255 characters.
+    public var title: String?
+    /// Default: true.
+    public var visibleToAgent: Bool?
+    /// Default: false.
+    public var visibleToClient: Bool?
+
+    public init(
+        category: Category,
+        contactId: ContactId,
+        eventType: String,
+        dedupKey: String? = nil,
+        description: String? = nil,
+        expiresAt: Timestamp? = nil,
+        integrationSource: String? = nil,
+        isRealtime: Bool? = nil,
+        metadata: [String: JSON]? = nil,
+        occurredAt: Timestamp? = nil,
+        payload: [String: JSON]? = nil,
+        priority: EntryPriority? = nil,
+        sessionId: SessionId? = nil,
+        source: EntrySource? = nil,
+        title: String? = nil,
+        visibleToAgent: Bool? = nil,
+        visibleToClient: Bool? = nil
+    ) {
+        self.category = category
+        self.contactId = contactId
+        self.eventType = eventType
+        self.dedupKey = dedupKey
+        self.description = description
+        self.expiresAt = expiresAt
+        self.integrationSource = integrationSource
+        self.isRealtime = isRealtime
+        self.metadata = metadata
+        self.occurredAt = occurredAt
+        self.payload = payload
+        self.priority = priority
+        self.sessionId = sessionId
+        self.source = source
+        self.title = title
+        self.visibleToAgent = visibleToAgent
+        self.visibleToClient = visibleToClient
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case category = "category"
+        case contactId = "contact_id"
+        case eventType = "event_type"
+        case dedupKey = "dedup_key"
+        case description = "description"
+        case expiresAt = "expires_at"
+        case integrationSource = "integration_source"
+        case isRealtime = "is_realtime"
+        case metadata = "metadata"
+        case occurredAt = "occurred_at"
+        case payload = "payload"
+        case priority = "priority"
+        case sessionId = "session_id"
+        case source = "source"
+        case title = "title"
+        case visibleToAgent = "visible_to_agent"
+        case visibleToClient = "visible_to_client"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(category, forKey: .category)
+        try fields.encode(contactId, forKey: .contactId)
+        try fields.encode(eventType, forKey: .eventType)
+        try fields.encodeIfPresent(dedupKey, forKey: .dedupKey)
+        try fields.encodeIfPresent(description, forKey: .description)
+        try fields.encodeIfPresent(expiresAt, forKey: .expiresAt)
+        try fields.encodeIfPresent(integrationSource, forKey: .integrationSource)
+        try fields.encodeIfPresent(isRealtime, forKey: .isRealtime)
+        try fields.encodeIfPresent(metadata, forKey: .metadata)
+        try fields.encodeIfPresent(occurredAt, forKey: .occurredAt)
+        try fields.encodeIfPresent(payload, forKey: .payload)
+        try fields.encodeIfPresent(priority, forKey: .priority)
+        try fields.encodeIfPresent(sessionId, forKey: .sessionId)
+        try fields.encodeIfPresent(source, forKey: .source)
+        try fields.encodeIfPresent(title, forKey: .title)
+        try fields.encodeIfPresent(visibleToAgent, forKey: .visibleToAgent)
+        try fields.encodeIfPresent(visibleToClient, forKey: .visibleToClient)
+    }
+
+}
+
+/// Changes an entry that somebody wrote down. What follows from the log stays as it is.
+public struct TimelineUpdate: Command, Equatable {
+    public typealias Output = TimelineEntry
+    public static let operation = "timeline.update"
+
+    public var id: ContactEventId
+    /// At most 4 000 characters.
+    public var description: Patch<String?>
+    public var expiresAt: Patch<Timestamp?>
+    public var isRealtime: Bool?
+    /// A session of the same contact.
+    public var sessionId: Patch<SessionId?>
+    /// At most 255 characters.
+    public var title: Patch<String?>
+    public var visibleToAgent: Bool?
+    public var visibleToClient: Bool?
+
+    public init(
+        id: ContactEventId,
+        description: Patch<String?> = .keep,
+        expiresAt: Patch<Timestamp?> = .keep,
+        isRealtime: Bool? = nil,
+        sessionId: Patch<SessionId?> = .keep,
+        title: Patch<String?> = .keep,
+        visibleToAgent: Bool? = nil,
+        visibleToClient: Bool? = nil
+    ) {
+        self.id = id
+        self.description = description
+        self.expiresAt = expiresAt
+        self.isRealtime = isRealtime
+        self.sessionId = sessionId
+        self.title = title
+        self.visibleToAgent = visibleToAgent
+        self.visibleToClient = visibleToClient
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case description = "description"
+        case expiresAt = "expires_at"
+        case isRealtime = "is_realtime"
+        case sessionId = "session_id"
+        case title = "title"
+        case visibleToAgent = "visible_to_agent"
+        case visibleToClient = "visible_to_client"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        if case .set(let value) = description { try fields.encode(value, forKey: .description) }
+        if case .set(let value) = expiresAt { try fields.encode(value, forKey: .expiresAt) }
+        try fields.encodeIfPresent(isRealtime, forKey: .isRealtime)
+        if case .set(let value) = sessionId { try fields.encode(value, forKey: .sessionId) }
+        if case .set(let value) = title { try fields.encode(value, forKey: .title) }
+        try fields.encodeIfPresent(visibleToAgent, forKey: .visibleToAgent)
+        try fields.encodeIfPresent(visibleToClient, forKey: .visibleToClient)
+    }
+
+}
+
 /// Switches the webhook on again. Failures so far are forgotten; what was cancelled is not sent by itself
 /// (`webhooks.replay`).
 public struct WebhooksActivate: Command, Equatable {

@@ -83,6 +83,15 @@ public struct ConsumerId: RawRepresentable, Codable, Hashable, Sendable {
 }
 
 /// The id of one kind of thing; the engine checks it.
+public struct ContactEventId: RawRepresentable, Codable, Hashable, Sendable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+}
+
+/// The id of one kind of thing; the engine checks it.
 public struct ContactId: RawRepresentable, Codable, Hashable, Sendable {
     public let rawValue: String
 
@@ -363,6 +372,14 @@ public enum AttemptErrorKind: String, Codable, Hashable, Sendable {
     case interrupted = "interrupted"
 }
 
+/// For whose eyes a list is.
+public enum Audience: String, Codable, Hashable, Sendable {
+    /// People of the project.
+    case agent = "agent"
+    /// The contact itself, on a portal or in an app.
+    case client = "client"
+}
+
 /// Who is expected to write next.
 public enum Awaiting: String, Codable, Hashable, Sendable {
     case agent = "agent"
@@ -376,6 +393,32 @@ public enum BodyMode: String, Codable, Hashable, Sendable {
     case full = "full"
     /// The event without its data: the receiver reads the aggregate itself.
     case thin = "thin"
+}
+
+/// What an entry is about.
+public enum Category: String, Codable, Hashable, Sendable {
+    /// Anything else.
+    case general = "general"
+    /// The contact was blocked, deleted, restored, agreed or disagreed.
+    case status = "status"
+    /// Its way through pipelines.
+    case pipeline = "pipeline"
+    /// Who is responsible.
+    case assignment = "assignment"
+    /// Tags.
+    case tag = "tag"
+    /// Notes.
+    case note = "note"
+    /// Sessions.
+    case session = "session"
+    /// Custom fields.
+    case customField = "custom_field"
+    /// Creation, merge, enrichment, profile.
+    case system = "system"
+    /// Messages to the contact outside a chat.
+    case notification = "notification"
+    /// Attribution and conversions.
+    case tracking = "tracking"
 }
 
 /// What a person must do to pair the line.
@@ -778,6 +821,49 @@ public enum EndReason: String, Codable, Hashable, Sendable {
     case chatClosed = "chat_closed"
     case channelRemoved = "channel_removed"
     case contactRemoved = "contact_removed"
+}
+
+/// What can be changed of an entry.
+public enum EntryField: String, Codable, Hashable, Sendable {
+    case title = "title"
+    case description = "description"
+    case visibleToClient = "visible_to_client"
+    case visibleToAgent = "visible_to_agent"
+    case isRealtime = "is_realtime"
+    case expiresAt = "expires_at"
+    case sessionId = "session_id"
+}
+
+/// Where an entry comes from.
+public enum EntryKind: String, Codable, Hashable, Sendable {
+    /// An event of the log.
+    case projected = "projected"
+    /// Somebody wrote it down.
+    case manual = "manual"
+}
+
+/// How much an entry matters; `high` and `urgent` are important.
+public enum EntryPriority: String, Codable, Hashable, Sendable {
+    case low = "low"
+    case normal = "normal"
+    case high = "high"
+    case urgent = "urgent"
+}
+
+/// Whose doing an entry is.
+public enum EntrySource: String, Codable, Hashable, Sendable {
+    /// Ventros itself, or the host program.
+    case system = "system"
+    /// A user or an agent.
+    case agent = "agent"
+    /// A provider's webhook.
+    case webhook = "webhook"
+    /// A campaign, a sequence or an import.
+    case workflow = "workflow"
+    /// A rule of a pipeline.
+    case automation = "automation"
+    /// A channel or another system.
+    case integration = "integration"
 }
 
 /// What events are counted by.
@@ -1789,6 +1875,22 @@ public indirect enum Content: Codable, Sendable, Equatable {
         case "unsupported": self = .unsupported(try ContentUnsupported(from: decoder))
         case let other:
             throw DecodingError.dataCorruptedError(forKey: .type, in: fields, debugDescription: "no Content: \(other)")
+        }
+    }
+}
+
+/// A message, or an entry of the timeline.
+public indirect enum ConversationItem: Decodable, Sendable, Equatable {
+    case message(ConversationItemMessage)
+    case entry(ConversationItemEntry)
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: TagKey.self)
+        switch try fields.decode(String.self, forKey: .type) {
+        case "message": self = .message(try ConversationItemMessage(from: decoder))
+        case "entry": self = .entry(try ConversationItemEntry(from: decoder))
+        case let other:
+            throw DecodingError.dataCorruptedError(forKey: .type, in: fields, debugDescription: "no ConversationItem: \(other)")
         }
     }
 }
@@ -5759,6 +5861,56 @@ public struct ContentUnsupported: Codable, Sendable, Equatable {
 
 }
 
+public struct ConversationItemMessage: Decodable, Sendable, Equatable {
+    public var at: Timestamp
+    public var message: Message
+
+    public init(
+        at: Timestamp,
+        message: Message
+    ) {
+        self.at = at
+        self.message = message
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case at = "at"
+        case message = "message"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        at = try fields.decode(Timestamp.self, forKey: .at)
+        message = try fields.decode(Message.self, forKey: .message)
+    }
+
+}
+
+public struct ConversationItemEntry: Decodable, Sendable, Equatable {
+    public var at: Timestamp
+    public var entry: TimelineEntry
+
+    public init(
+        at: Timestamp,
+        entry: TimelineEntry
+    ) {
+        self.at = at
+        self.entry = entry
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case at = "at"
+        case entry = "entry"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        at = try fields.decode(Timestamp.self, forKey: .at)
+        entry = try fields.decode(TimelineEntry.self, forKey: .entry)
+    }
+
+}
+
 /// What came of a session, commercially.
 public struct Conversion: Decodable, Sendable, Equatable {
     public var at: Timestamp
@@ -7116,6 +7268,47 @@ public struct Enrichment: Encodable, Sendable, Equatable {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encodeIfPresent(data, forKey: .data)
         try fields.encode(source, forKey: .source)
+    }
+
+}
+
+/// One change of an entry. Title and description are told as texts, everything else as values.
+public struct EntryChange: Decodable, Sendable, Equatable {
+    public var field: EntryField
+    public var new: JSON?
+    public var newText: String?
+    public var old: JSON?
+    public var oldText: String?
+
+    public init(
+        field: EntryField,
+        new: JSON? = nil,
+        newText: String? = nil,
+        old: JSON? = nil,
+        oldText: String? = nil
+    ) {
+        self.field = field
+        self.new = new
+        self.newText = newText
+        self.old = old
+        self.oldText = oldText
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case field = "field"
+        case new = "new"
+        case newText = "new_text"
+        case old = "old"
+        case oldText = "old_text"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        field = try fields.decode(EntryField.self, forKey: .field)
+        new = try fields.decodeIfPresent(JSON.self, forKey: .new)
+        newText = try fields.decodeIfPresent(String.self, forKey: .newText)
+        old = try fields.decodeIfPresent(JSON.self, forKey: .old)
+        oldText = try fields.decodeIfPresent(String.self, forKey: .oldText)
     }
 
 }
@@ -9836,6 +10029,33 @@ public struct LogStats: Decodable, Sendable, Equatable {
         newestAt = try fields.decodeIfPresent(Timestamp.self, forKey: .newestAt)
         oldestAt = try fields.decodeIfPresent(Timestamp.self, forKey: .oldestAt)
         readers = try fields.decode([LogReader].self, forKey: .readers)
+    }
+
+}
+
+/// How many entries were marked that were not before.
+public struct MarkedEntries: Decodable, Sendable, Equatable {
+    /// There may be more to mark: call again.
+    public var hasMore: Bool
+    public var marked: Int
+
+    public init(
+        hasMore: Bool,
+        marked: Int
+    ) {
+        self.hasMore = hasMore
+        self.marked = marked
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case hasMore = "has_more"
+        case marked = "marked"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        hasMore = try fields.decode(Bool.self, forKey: .hasMore)
+        marked = try fields.decode(Int.self, forKey: .marked)
     }
 
 }
@@ -13971,6 +14191,212 @@ public struct ThreadSession: Decodable, Sendable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         messages = try fields.decode([Message].self, forKey: .messages)
         session = try fields.decode(Session.self, forKey: .session)
+    }
+
+}
+
+/// One thing that happened to a contact, for people to read.
+public struct TimelineEntry: Decodable, Sendable, Equatable {
+    public var category: Category
+    public var contactId: ContactId
+    public var createdAt: Timestamp
+    public var dedupKey: String?
+    public var deletedAt: Timestamp?
+    /// The contact's own surface has it.
+    public var delivered: Bool
+    public var deliveredAt: Timestamp?
+    public var description: String?
+    /// What happened: one of the known types of projected entries, or a word of the host.
+    public var eventType: String
+    /// Nobody is shown it afterwards.
+    public var expiresAt: Timestamp?
+    /// Of a projected entry, it follows from the event and the contact.
+    public var id: ContactEventId
+    public var integrationSource: String?
+    /// Worth telling at once, not only in lists.
+    public var isRealtime: Bool
+    public var kind: EntryKind
+    public var metadata: [String: JSON]
+    public var occurredAt: Timestamp
+    /// The contact that it happened to, before any merge.
+    public var originContactId: ContactId
+    /// Particulars, under the same keys for every entry of a type.
+    public var payload: [String: JSON]
+    public var priority: EntryPriority
+    public var projectId: ProjectId
+    /// Its content is gone: it expired long ago.
+    public var purgedAt: Timestamp?
+    /// The contact has read it.
+    public var read: Bool
+    public var readAt: Timestamp?
+    public var revision: Int
+    /// The number of the event that it comes from in the project's log.
+    public var seq: Int?
+    public var sessionId: SessionId?
+    public var source: EntrySource
+    /// The event that it comes from: the one it was projected from, or the `contact_event.recorded` of its own.
+    public var sourceEventId: EventId
+    /// Of a projected entry, put into words when it is read, in the language that was asked for.
+    public var title: String?
+    /// Names the words of a projected entry; what is filled into them is its payload.
+    public var titleKey: String?
+    /// The agent or user who did it.
+    public var triggeredBy: String?
+    public var updatedAt: Timestamp
+    /// Of a projected entry, 0 until the contact sees it.
+    public var version: Int
+    public var visibleToAgent: Bool
+    public var visibleToClient: Bool
+
+    public init(
+        category: Category,
+        contactId: ContactId,
+        createdAt: Timestamp,
+        dedupKey: String?,
+        deletedAt: Timestamp?,
+        delivered: Bool,
+        deliveredAt: Timestamp?,
+        description: String?,
+        eventType: String,
+        expiresAt: Timestamp?,
+        id: ContactEventId,
+        integrationSource: String?,
+        isRealtime: Bool,
+        kind: EntryKind,
+        metadata: [String: JSON],
+        occurredAt: Timestamp,
+        originContactId: ContactId,
+        payload: [String: JSON],
+        priority: EntryPriority,
+        projectId: ProjectId,
+        purgedAt: Timestamp?,
+        read: Bool,
+        readAt: Timestamp?,
+        revision: Int,
+        seq: Int?,
+        sessionId: SessionId?,
+        source: EntrySource,
+        sourceEventId: EventId,
+        title: String?,
+        titleKey: String?,
+        triggeredBy: String?,
+        updatedAt: Timestamp,
+        version: Int,
+        visibleToAgent: Bool,
+        visibleToClient: Bool
+    ) {
+        self.category = category
+        self.contactId = contactId
+        self.createdAt = createdAt
+        self.dedupKey = dedupKey
+        self.deletedAt = deletedAt
+        self.delivered = delivered
+        self.deliveredAt = deliveredAt
+        self.description = description
+        self.eventType = eventType
+        self.expiresAt = expiresAt
+        self.id = id
+        self.integrationSource = integrationSource
+        self.isRealtime = isRealtime
+        self.kind = kind
+        self.metadata = metadata
+        self.occurredAt = occurredAt
+        self.originContactId = originContactId
+        self.payload = payload
+        self.priority = priority
+        self.projectId = projectId
+        self.purgedAt = purgedAt
+        self.read = read
+        self.readAt = readAt
+        self.revision = revision
+        self.seq = seq
+        self.sessionId = sessionId
+        self.source = source
+        self.sourceEventId = sourceEventId
+        self.title = title
+        self.titleKey = titleKey
+        self.triggeredBy = triggeredBy
+        self.updatedAt = updatedAt
+        self.version = version
+        self.visibleToAgent = visibleToAgent
+        self.visibleToClient = visibleToClient
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case category = "category"
+        case contactId = "contact_id"
+        case createdAt = "created_at"
+        case dedupKey = "dedup_key"
+        case deletedAt = "deleted_at"
+        case delivered = "delivered"
+        case deliveredAt = "delivered_at"
+        case description = "description"
+        case eventType = "event_type"
+        case expiresAt = "expires_at"
+        case id = "id"
+        case integrationSource = "integration_source"
+        case isRealtime = "is_realtime"
+        case kind = "kind"
+        case metadata = "metadata"
+        case occurredAt = "occurred_at"
+        case originContactId = "origin_contact_id"
+        case payload = "payload"
+        case priority = "priority"
+        case projectId = "project_id"
+        case purgedAt = "purged_at"
+        case read = "read"
+        case readAt = "read_at"
+        case revision = "revision"
+        case seq = "seq"
+        case sessionId = "session_id"
+        case source = "source"
+        case sourceEventId = "source_event_id"
+        case title = "title"
+        case titleKey = "title_key"
+        case triggeredBy = "triggered_by"
+        case updatedAt = "updated_at"
+        case version = "version"
+        case visibleToAgent = "visible_to_agent"
+        case visibleToClient = "visible_to_client"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        category = try fields.decode(Category.self, forKey: .category)
+        contactId = try fields.decode(ContactId.self, forKey: .contactId)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        dedupKey = try fields.decodeIfPresent(String.self, forKey: .dedupKey)
+        deletedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .deletedAt)
+        delivered = try fields.decode(Bool.self, forKey: .delivered)
+        deliveredAt = try fields.decodeIfPresent(Timestamp.self, forKey: .deliveredAt)
+        description = try fields.decodeIfPresent(String.self, forKey: .description)
+        eventType = try fields.decode(String.self, forKey: .eventType)
+        expiresAt = try fields.decodeIfPresent(Timestamp.self, forKey: .expiresAt)
+        id = try fields.decode(ContactEventId.self, forKey: .id)
+        integrationSource = try fields.decodeIfPresent(String.self, forKey: .integrationSource)
+        isRealtime = try fields.decode(Bool.self, forKey: .isRealtime)
+        kind = try fields.decode(EntryKind.self, forKey: .kind)
+        metadata = try fields.decode([String: JSON].self, forKey: .metadata)
+        occurredAt = try fields.decode(Timestamp.self, forKey: .occurredAt)
+        originContactId = try fields.decode(ContactId.self, forKey: .originContactId)
+        payload = try fields.decode([String: JSON].self, forKey: .payload)
+        priority = try fields.decode(EntryPriority.self, forKey: .priority)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        purgedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .purgedAt)
+        read = try fields.decode(Bool.self, forKey: .read)
+        readAt = try fields.decodeIfPresent(Timestamp.self, forKey: .readAt)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        seq = try fields.decodeIfPresent(Int.self, forKey: .seq)
+        sessionId = try fields.decodeIfPresent(SessionId.self, forKey: .sessionId)
+        source = try fields.decode(EntrySource.self, forKey: .source)
+        sourceEventId = try fields.decode(EventId.self, forKey: .sourceEventId)
+        title = try fields.decodeIfPresent(String.self, forKey: .title)
+        titleKey = try fields.decodeIfPresent(String.self, forKey: .titleKey)
+        triggeredBy = try fields.decodeIfPresent(String.self, forKey: .triggeredBy)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        version = try fields.decode(Int.self, forKey: .version)
+        visibleToAgent = try fields.decode(Bool.self, forKey: .visibleToAgent)
+        visibleToClient = try fields.decode(Bool.self, forKey: .visibleToClient)
     }
 
 }
