@@ -24,6 +24,7 @@ pub use crate::infrastructure::event_log::history::*;
 pub use crate::infrastructure::event_log::queries::*;
 pub use crate::infrastructure::event_log::verify::*;
 pub use crate::infrastructure::job::commands::*;
+pub use crate::infrastructure::job::host::*;
 pub use crate::infrastructure::job::queries::*;
 pub use crate::integration::webhook::commands::*;
 pub use crate::integration::webhook::queries::*;

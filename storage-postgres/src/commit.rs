@@ -199,6 +199,9 @@ impl Plan {
             for finish in jobs::finish(&batch.jobs) {
                 plan.push(place, finish, Expected::True(CommitError::LeaseLost));
             }
+            for (untaken, id) in jobs::untaken(&batch.jobs) {
+                plan.push(place, untaken, Expected::Row(CommitError::Stale(Subject { kind: Kind::Job, id })));
+            }
             if let Some(record) = &batch.idempotency {
                 plan.push(place, remember(record), Expected::Row(CommitError::KeyUsed));
             }
@@ -407,7 +410,7 @@ pub(crate) fn only(batch: &Batch) -> Option<Uuid> {
 /// The projects whose snapshots, events, jobs or secrets are written. What only ends a job needs no head.
 fn projects(batch: &Batch) -> impl Iterator<Item = ProjectId> {
     let jobs = batch.jobs.iter().filter_map(|job| match job {
-        JobWrite::Enqueue(job) | JobWrite::Schedule(job) => Some(job.project_id.0),
+        JobWrite::Enqueue(job) | JobWrite::Create(job) | JobWrite::Schedule(job) => Some(job.project_id.0),
         JobWrite::Cancel { project_id, .. }
         | JobWrite::CancelJob { project_id, .. }
         | JobWrite::Release { project_id, .. } => Some(*project_id),

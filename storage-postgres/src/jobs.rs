@@ -63,13 +63,23 @@ pub(crate) fn finish(writes: &[JobWrite]) -> impl Iterator<Item = Call> {
     })
 }
 
+/// For each job that is to be created with a unique key: a row while no open one has it.
+pub(crate) fn untaken(writes: &[JobWrite]) -> impl Iterator<Item = (Call, Uuid)> {
+    writes.iter().filter_map(|write| {
+        let JobWrite::Create(job @ JobRecord { unique_key: Some(key), .. }) = write else { return None };
+        let untaken = "SELECT 1 WHERE NOT EXISTS (
+            SELECT 1 FROM @jobs WHERE project_id = $1 AND unique_key = $2 AND finished_at IS NULL)";
+        Some((Call::new(untaken, vec![sql(job.project_id.0.uuid()), sql(text(key))]), job.id))
+    })
+}
+
 /// All other changes, in their order.
 pub(crate) fn write(writes: &[JobWrite]) -> Vec<Call> {
     let mut calls = Vec::new();
     for write in writes {
         match write {
             JobWrite::Finish { .. } | JobWrite::Extend { .. } => {}
-            JobWrite::Enqueue(job) => insert(&mut calls, job),
+            JobWrite::Enqueue(job) | JobWrite::Create(job) => insert(&mut calls, job),
             JobWrite::Schedule(job) => {
                 if let Some(key) = &job.unique_key {
                     let project = sql(job.project_id.0.uuid());

@@ -34,6 +34,9 @@ pub(crate) fn commit(
     if !jobs::finish(connection, &batch.jobs)? {
         return Err(CommitError::LeaseLost);
     }
+    if let Some(id) = jobs::taken(connection, &batch.jobs)? {
+        return Err(CommitError::Stale(Subject { kind: Kind::Job, id }));
+    }
     if let Some(record) = &batch.idempotency
         && !remember(connection, record)?
     {

@@ -81,12 +81,27 @@ pub(crate) fn finish(connection: &Connection, writes: &[JobWrite]) -> Result<boo
     Ok(true)
 }
 
+/// An open job that has the unique key of one that is to be created.
+pub(crate) fn taken(connection: &Connection, writes: &[JobWrite]) -> Result<Option<Uuid>> {
+    let sql = "SELECT id FROM jobs WHERE project_id = ?1 AND unique_key = ?2 AND finished_at IS NULL";
+    for write in writes {
+        let JobWrite::Create(JobRecord { project_id, unique_key: Some(key), .. }) = write else { continue };
+        let project = project_id.0.uuid();
+        let mut statement = connection.prepare_cached(sql).carry()?;
+        let taken = statement.query_row(params![project.as_bytes(), key], |row| row.id(0)).optional().carry()?;
+        if taken.is_some() {
+            return Ok(taken);
+        }
+    }
+    Ok(None)
+}
+
 /// All other changes, in their order.
 pub(crate) fn write(connection: &Connection, writes: &[JobWrite]) -> Result<()> {
     for write in writes {
         match write {
             JobWrite::Finish { .. } | JobWrite::Extend { .. } => {}
-            JobWrite::Enqueue(job) => {
+            JobWrite::Enqueue(job) | JobWrite::Create(job) => {
                 insert(connection, job)?;
             }
             JobWrite::Schedule(job) => {

@@ -188,6 +188,7 @@ aggregates! {
     journals {
         Audit: crate::infrastructure::audit::AuditEvent;
         Consumer: crate::infrastructure::consumer::ConsumerEvent;
+        Job: crate::infrastructure::job::JobEvent;
     }
 }
 

@@ -46,6 +46,7 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::infrastructure::consumer::commands::COMMANDS,
     crate::infrastructure::consumer::queries::QUERIES,
     crate::infrastructure::job::commands::COMMANDS,
+    crate::infrastructure::job::host::COMMANDS,
     crate::infrastructure::job::queries::QUERIES,
     crate::infrastructure::event_log::commands::COMMANDS,
     crate::infrastructure::event_log::verify::COMMANDS,

@@ -5,8 +5,9 @@ use super::crm::Crm;
 use super::work::UnitOfWork;
 use super::worker::{JobOutcome, JobStep, RunReport, told};
 use crate::http::{HttpFailure, HttpRequest, HttpResponse, HttpTransport};
+use crate::infrastructure::job::JobErrorClass;
 use crate::kernel::{Component, ErrorCode, Result};
-use crate::storage::{JobClaim, JobRecord, JobState, JobWrite};
+use crate::storage::{JobClaim, JobRecord, JobWrite};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::sync::Arc;
@@ -56,9 +57,12 @@ impl OutsideCall {
     pub async fn run(self) -> Result<bool> {
         let OutsideCall { crm, http, job } = self;
         let Some(kind) = crate::catalogue::outside_job(&job.kind) else {
-            crm.end_job(&job, JobState::Dead, None, Some(ErrorCode::JobKindUnknown.as_str().to_owned())).await?;
+            crm.kill_job(&job, JobErrorClass::Permanent, ErrorCode::JobKindUnknown.as_str().to_owned()).await?;
             return Ok(false);
         };
+        if crm.is_worn_out(&job, kind.max_attempts).await? {
+            return Ok(false);
+        }
         match crm.make_call(kind, &*http, &job).await {
             Ok(()) => Ok(true),
             // It is somebody else's now.

@@ -7,7 +7,9 @@ use super::crm::Core;
 use super::event::Event;
 use super::reader::Reader;
 use super::secrets::SecretWork;
+use super::worker::JobOutcome;
 use crate::catalogue::{AggregateType, CustomEvent, aggregate_type};
+use crate::infrastructure::job::{JobErrorClass, JobEvent, stream_of};
 use crate::kernel::{
     ActorRef, CommitId, CorrelationId, Error, ErrorCode, Id, JobId, Kind, ProjectId, Result, Source, Subject, Timestamp,
 };
@@ -427,6 +429,39 @@ impl<'e> UnitOfWork<'e> {
         self.jobs.push(write);
     }
 
+    /// A job of this unit of work's own with this unique key.
+    pub(crate) fn new_job(&self, unique_key: &str) -> Option<&JobRecord> {
+        self.jobs.iter().find_map(|write| match write {
+            JobWrite::Enqueue(job) | JobWrite::Create(job) | JobWrite::Schedule(job) => {
+                Some(job).filter(|job| job.unique_key.as_deref() == Some(unique_key))
+            }
+            _ => None,
+        })
+    }
+
+    /// Gives up a claimed job and tells those who ask for it.
+    pub(crate) async fn end_in_vain(
+        &mut self,
+        job: &JobRecord,
+        error_class: JobErrorClass,
+        error: String,
+    ) -> Result<()> {
+        self.tell_of_death(job, error_class).await?;
+        let at = self.now();
+        self.jobs.push(JobOutcome::Dead { error }.of(job, at));
+        Ok(())
+    }
+
+    /// Records that a job was given up. What the inbox gives up is seen there.
+    pub(super) async fn tell_of_death(&mut self, job: &JobRecord, error_class: JobErrorClass) -> Result<()> {
+        if ["inbound", "parked"].contains(&job.queue.as_str()) {
+            return Ok(());
+        }
+        let (job_id, job_kind) = (JobId::from_uuid(job.id), job.kind.clone());
+        let dead = JobEvent::Dead { job_id, job_kind, error_class, attempts: job.attempt };
+        self.record_in(stream_of(job.id), dead).await
+    }
+
     /// The events recorded so far.
     pub fn recorded(&self) -> &[Recorded] {
         &self.log
@@ -569,7 +604,7 @@ impl<'e> UnitOfWork<'e> {
         let metadata = context.metadata.as_ref().map(raw).transpose()?;
         let correlation_id = context.correlation_id.unwrap_or_else(|| CorrelationId::from_uuid(commit_id.uuid()));
         for write in &mut self.jobs {
-            if let JobWrite::Enqueue(job) | JobWrite::Schedule(job) = write {
+            if let JobWrite::Enqueue(job) | JobWrite::Create(job) | JobWrite::Schedule(job) = write {
                 job.correlation_id = Some(correlation_id.uuid());
             }
         }

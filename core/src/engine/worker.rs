@@ -9,6 +9,7 @@ use super::feeds::{
 use super::outside::{Answer, OUTSIDE, OutsideJob, Plan, hold};
 use super::work::UnitOfWork;
 use crate::http::HttpRequest;
+use crate::infrastructure::job::JobErrorClass;
 use crate::kernel::{
     ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp,
 };
@@ -70,26 +71,35 @@ pub(super) enum JobStep<'s> {
     /// Leaves the request behind that is to be sent.
     Plan(&'s OutsideJob, Option<HttpRequest>),
     Settle(&'s OutsideJob, &'s Answer),
+    Kill(JobErrorClass, String),
 }
 
 impl JobStep<'_> {
     /// The outcome with which the job ends or is put back, if it does.
     async fn take(&mut self, work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<Option<JobOutcome>> {
-        match self {
-            JobStep::Run(kind) => (kind.run)(work, job).await.map(Some),
-            JobStep::Settle(kind, answer) => (kind.settle)(work, job, answer).await.map(Some),
-            JobStep::Plan(kind, request) => match (kind.plan)(work, job).await? {
-                Plan::Settled(outcome) => {
-                    *request = None;
-                    Ok(Some(outcome))
+        let outcome = match self {
+            JobStep::Run(kind) => (kind.run)(work, job).await?,
+            JobStep::Settle(kind, answer) => (kind.settle)(work, job, answer).await?,
+            JobStep::Kill(class, error) => {
+                work.end_in_vain(job, *class, error.clone()).await?;
+                return Ok(None);
+            }
+            JobStep::Plan(kind, request) => {
+                *request = None;
+                match (kind.plan)(work, job).await? {
+                    Plan::Settled(outcome) => outcome,
+                    Plan::Call(call) => {
+                        hold(work, job, &call);
+                        *request = Some(call);
+                        return Ok(None);
+                    }
                 }
-                Plan::Call(call) => {
-                    hold(work, job, &call);
-                    *request = Some(call);
-                    Ok(None)
-                }
-            },
+            }
+        };
+        if matches!(outcome, JobOutcome::Dead { .. }) {
+            work.tell_of_death(job, JobErrorClass::Permanent).await?;
         }
+        Ok(Some(outcome))
     }
 }
 
@@ -361,9 +371,12 @@ impl Crm {
     /// Runs one claimed job; false when it failed. Effects and the job's end commit together.
     async fn run_job(&self, job: &JobRecord) -> Result<bool> {
         let Some(kind) = crate::catalogue::job_type(&job.kind) else {
-            self.end_job(job, JobState::Dead, None, Some(ErrorCode::JobKindUnknown.as_str().to_owned())).await?;
+            self.kill_job(job, JobErrorClass::Permanent, ErrorCode::JobKindUnknown.as_str().to_owned()).await?;
             return Ok(false);
         };
+        if self.is_worn_out(job, kind.max_attempts).await? {
+            return Ok(false);
+        }
         match self.try_job(kind, job).await {
             Ok(()) => Ok(true),
             Err(error) if error.code() == ErrorCode::LeaseLost => Ok(true),
@@ -374,11 +387,31 @@ impl Crm {
     /// Puts back a job that failed, or gives it up.
     pub(super) async fn job_failed(&self, job: &JobRecord, max_attempts: u32, error: String) -> Result<()> {
         if job.attempt >= job.max_attempts.unwrap_or(max_attempts) {
-            return self.end_job(job, JobState::Dead, None, Some(error)).await;
+            return self.kill_job(job, JobErrorClass::Transient, error).await;
         }
-        let delay = backoff_micros(&self.core, job.attempt.max(1), 1, 300);
-        let at = self.core.now().plus_micros(delay);
-        self.end_job(job, JobState::Scheduled, Some(at), Some(error)).await
+        let now = self.core.now();
+        let at = now.plus_micros(backoff_micros(&self.core, job.attempt.max(1), 1, 300));
+        let put_back = JobOutcome::Retry { at, error }.of(job, now);
+        match self.commit(Batch { jobs: vec![put_back], ..Batch::default() }).await {
+            Ok(_) | Err(CommitError::LeaseLost) => Ok(()),
+            Err(CommitError::Store(error)) => Err(error),
+            Err(other) => Err(Error::internal(format!("a job could not be put back: {other:?}"))),
+        }
+    }
+
+    /// Gives up a job whose workers were lost with it once more than it has tries: it may be what they died of.
+    pub(super) async fn is_worn_out(&self, job: &JobRecord, max_attempts: u32) -> Result<bool> {
+        let is_worn_out = job.attempt > job.max_attempts.unwrap_or(max_attempts);
+        if is_worn_out {
+            let error = "whoever took it last never ended it".to_owned();
+            self.kill_job(job, JobErrorClass::LeaseLost, error).await?;
+        }
+        Ok(is_worn_out)
+    }
+
+    /// Gives up a job.
+    pub(super) async fn kill_job(&self, job: &JobRecord, class: JobErrorClass, error: String) -> Result<()> {
+        lease_may_be_lost(self.decide(job, Component::Default, &mut JobStep::Kill(class, error)).await)
     }
 
     async fn try_job(&self, kind: &JobType, job: &JobRecord) -> Result<()> {
@@ -408,31 +441,6 @@ impl Crm {
                     again(error, attempt)?;
                 }
             }
-        }
-    }
-
-    pub(super) async fn end_job(
-        &self,
-        job: &JobRecord,
-        state: JobState,
-        run_at: Option<Timestamp>,
-        error: Option<String>,
-    ) -> Result<()> {
-        let finish = JobWrite::Finish {
-            project_id: job.project_id.0,
-            id: job.id,
-            lease_token: job.lease_token,
-            state,
-            run_at,
-            attempt: job.attempt,
-            error,
-            result: None,
-            at: self.core.now(),
-        };
-        match self.commit(Batch { jobs: vec![finish], ..Batch::default() }).await {
-            Ok(_) | Err(CommitError::LeaseLost) => Ok(()),
-            Err(CommitError::Store(error)) => Err(error),
-            Err(other) => Err(Error::internal(format!("a job could not be ended: {other:?}"))),
         }
     }
 }

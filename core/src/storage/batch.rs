@@ -126,6 +126,8 @@ impl ConsumerWrite {
 pub enum JobWrite {
     /// Inserts; an open job with the same unique key stays as it is.
     Enqueue(JobRecord),
+    /// Inserts; nothing of the batch is written, as for a stale snapshot, when an open job has the same unique key.
+    Create(JobRecord),
     /// Inserts, or moves the open job of the same unique key to this time and payload. A running one is taken from its
     /// worker, whose token is void from then on; but what this batch itself finishes is finished first.
     Schedule(JobRecord),

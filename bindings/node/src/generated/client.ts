@@ -2342,6 +2342,45 @@ export class Jobs extends Collection {
   }
 
   /**
+   * Takes due jobs of the host for a program that does them now, and answers for them: report each one with
+   * `jobs.report` before its lease ends, or it is given to somebody else. Every claim counts as a try. It takes effect
+   * at once, whatever becomes of the rest of a transaction.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws LimitExceededError: `batch_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `field_required`, `job_kind_unknown`, `limit_out_of_range`.
+   */
+  claim(input: i.JobsClaimInput, options?: CommandOptions): Promise<t.ClaimedJob[]> {
+    return this._call<t.ClaimedJob[]>("jobs.claim", input, options);
+  }
+
+  /**
+   * Puts a job of the host into the queue, in the same commit as everything else of the transaction. A program of the
+   * host takes it with `jobs.claim`.
+   *
+   * A job runs until it is reported done: one whose program dies is given to another when its lease ends, with the same
+   * id, which is the key to do nothing twice. A failed try is repeated after 5 seconds, doubled each time up to an
+   * hour, give or take a fifth.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `job_exists`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `job_kind_unknown`, `json_too_deep`, `json_too_large`, `limit_out_of_range`,
+   * `text_required`, `text_too_long`.
+   */
+  enqueue(input: i.JobsEnqueueInput, options?: CommandOptions): Promise<t.Job> {
+    return this._call<t.Job>("jobs.enqueue", input, options);
+  }
+
+  /**
    * A job by its id, with what it works on.
    *
    * Permission: `jobs.manage`.
@@ -2364,6 +2403,22 @@ export class Jobs extends Collection {
    */
   list(input: i.JobsListInput = {}, options?: CallOptions): Pager<t.Job> {
     return this._list<t.Job>("jobs.list", input, options);
+  }
+
+  /**
+   * Says what became of a claimed job. Late reports, when the job was given to somebody else or cancelled meanwhile,
+   * change nothing and answer `lease_lost`.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `lease_lost`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `job_not_found`, `project_not_found`.
+   * @throws ValidationError: `json_too_deep`, `json_too_large`, `limit_out_of_range`.
+   */
+  report(id: t.JobId, input: i.JobsReportInput, options?: CommandOptions): Promise<t.Job> {
+    return this._call<t.Job>("jobs.report", { ...input, id }, options);
   }
 
   /**

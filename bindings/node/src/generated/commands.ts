@@ -530,6 +530,34 @@ export const jobs = {
     return new Command("jobs.cancel", { id });
   },
   /**
+   * Takes due jobs of the host for a program that does them now, and answers for them: report each one with
+   * `jobs.report` before its lease ends, or it is given to somebody else. Every claim counts as a try. It takes effect
+   * at once, whatever becomes of the rest of a transaction.
+   *
+   * As the method `Jobs.claim`.
+   */
+  claim(input: i.JobsClaimInput): Command<t.ClaimedJob[]> {
+    return new Command("jobs.claim", input);
+  },
+  /**
+   * Puts a job of the host into the queue, in the same commit as everything else of the transaction. A program of the
+   * host takes it with `jobs.claim`.
+   *
+   * As the method `Jobs.enqueue`.
+   */
+  enqueue(input: i.JobsEnqueueInput): Command<t.Job> {
+    return new Command("jobs.enqueue", input);
+  },
+  /**
+   * Says what became of a claimed job. Late reports, when the job was given to somebody else or cancelled meanwhile,
+   * change nothing and answer `lease_lost`.
+   *
+   * As the method `Jobs.report`.
+   */
+  report(id: t.JobId, input: i.JobsReportInput): Command<t.Job> {
+    return new Command("jobs.report", { ...input, id });
+  },
+  /**
    * Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one
    * gets all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come first.
    *

@@ -879,6 +879,37 @@ export interface InboundListInput {
   state?: t.InboxState | null | undefined;
 }
 
+/** What `jobs.claim` is given. */
+export interface JobsClaimInput {
+  /** 1 to 20 kinds, those named first come first. */
+  kinds: readonly string[];
+  /** 1 to 3,600; 30 unless told. */
+  lease_seconds?: number | null | undefined;
+  /** 1 to 100; 10 unless told. */
+  limit?: number | null | undefined;
+}
+
+/** What `jobs.enqueue` is given. */
+export interface JobsEnqueueInput {
+  /** `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`. */
+  kind: string;
+  /** Tries before it is given up, 1 to 100; 10 unless told. */
+  max_attempts?: number | null | undefined;
+  /** At most 200 characters. Jobs of one key run one at a time, in the order in which they were enqueued. */
+  order_key?: string | null | undefined;
+  /** What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets. */
+  payload?: unknown;
+  /**
+   * Moves the job of the unique key to the new time and payload, if there is one, also from whoever is at work on it.
+   * Otherwise it is an error.
+   */
+  replace?: boolean | undefined;
+  /** Not before; now unless told. */
+  run_at?: t.Timestamp | Date | null | undefined;
+  /** At most 200 characters. Of one key there is one job that has not ended. */
+  unique_key?: string | null | undefined;
+}
+
 /** What `jobs.list` is given. */
 export interface JobsListInput {
   kind?: string | null | undefined;
@@ -890,6 +921,13 @@ export interface JobsListInput {
   states?: readonly t.JobState[] | undefined;
   /** What the unique key begins with. */
   unique_key_prefix?: string | null | undefined;
+}
+
+/** What `jobs.report` is given. */
+export interface JobsReportInput {
+  /** As `jobs.claim` gave it. */
+  lease_token: number;
+  outcome: t.ReportedOutcome;
 }
 
 /** What `members.add` is given. */

@@ -732,6 +732,34 @@ export interface CheckedConfig {
   secret_keys: string[];
 }
 
+/** A job to do now. */
+export interface ClaimedJob {
+  /** Tries so far. */
+  attempts: number;
+  created_at: Timestamp;
+  finished_at: Timestamp | null;
+  id: JobId;
+  kind: string;
+  /** Why it failed, waits or was given up. */
+  last_error: string | null;
+  /** Report it back. */
+  lease_token: number;
+  /** Until when a worker has it. */
+  leased_until: Timestamp | null;
+  /** Jobs of one key run one at a time. */
+  order_key: string | null;
+  payload: unknown;
+  /** The pool that works it off: `timer`, `inbound`, `parked`. */
+  queue: string;
+  /** What it gave, once it has succeeded. */
+  result: unknown;
+  /** When it may run next, or was to run last. */
+  run_at: Timestamp;
+  state: JobState;
+  /** Unique among open jobs of the project. */
+  unique_key: string | null;
+}
+
 /** A message to be handed to its provider now, and where it goes. */
 export interface ClaimedMessage {
   /** The try, from 1. Report it back. */
@@ -2832,6 +2860,43 @@ export interface ReportedFailure {
   retryable?: boolean | null | undefined;
 }
 
+/** It is done. */
+export interface ReportedOutcomeDone {
+  type: "done";
+  /** At most 16 KiB of JSON, eight levels deep. */
+  result?: unknown;
+}
+
+/** It failed, and may work later: another try, if any is left. */
+export interface ReportedOutcomeRetry {
+  type: "retry";
+  /** 0 to 86,400; after 5 seconds, doubled with each try up to an hour, unless told. */
+  after_seconds?: number | null | undefined;
+  /** For people; longer than 2,000 characters is cut. */
+  error?: string | null | undefined;
+}
+
+/** It can never work. */
+export interface ReportedOutcomePermanent {
+  type: "permanent";
+  /** For people; longer than 2,000 characters is cut. */
+  error: string;
+}
+
+/** Whom it needs takes no more now. Does not count as a try. */
+export interface ReportedOutcomeRateLimited {
+  type: "rate_limited";
+  /** 1 to 86,400. */
+  after_seconds: number;
+}
+
+/** It is under way, and takes longer. */
+export interface ReportedOutcomeHeartbeat {
+  type: "heartbeat";
+  /** From now; 1 to 3,600, 30 unless told. */
+  lease_seconds?: number | null | undefined;
+}
+
 /** How long data is kept, in days of 30 to 3650; null keeps it for ever, `noise_days` for 90. */
 export interface RetentionPolicy {
   /** Events of the log. */
@@ -4426,6 +4491,15 @@ export type InteractionType =
 export type InteractiveKind = "buttons" | "list" | "reply";
 
 /**
+ * How the last try of a job failed.
+ *
+ * - `transient`: It might have worked at another time; there were too many tries.
+ * - `permanent`: It can never work.
+ * - `lease_lost`: Whoever worked at it never reported.
+ */
+export type JobErrorClass = "transient" | "permanent" | "lease_lost";
+
+/**
  * Where a job is in its life.
  *
  * - `scheduled`: Waits for its time or its turn.
@@ -4970,6 +5044,14 @@ export type ReopenCause = "person" | "late_message";
  * - `parked`: No message has this id yet: kept for 7 days, and applied when one appears.
  */
 export type ReportOutcome = "applied" | "unchanged" | "retrying" | "parked";
+
+/** What became of a job. */
+export type ReportedOutcome =
+  | ReportedOutcomeDone
+  | ReportedOutcomeRetry
+  | ReportedOutcomePermanent
+  | ReportedOutcomeRateLimited
+  | ReportedOutcomeHeartbeat;
 
 /**
  * How far a message has come.

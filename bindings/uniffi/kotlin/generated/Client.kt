@@ -2385,6 +2385,61 @@ public class Jobs internal constructor(engine: Engine, scope: Scope) : Collectio
         run(JobsCancel(id), idempotencyKey, expectedVersion)
 
     /**
+     * Takes due jobs of the host for a program that does them now, and answers for them: report each one with
+     * `jobs.report` before its lease ends, or it is given to somebody else. Every claim counts as a try. It takes
+     * effect at once, whatever becomes of the rest of a transaction.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.LimitExceededError: `batch_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `field_required`, `job_kind_unknown`, `limit_out_of_range`.
+     */
+    public suspend fun claim(
+        kinds: List<String>,
+        leaseSeconds: Long? = null,
+        limit: Long? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): List<ClaimedJob> = run(JobsClaim(kinds, leaseSeconds, limit), idempotencyKey, expectedVersion)
+
+    /**
+     * Puts a job of the host into the queue, in the same commit as everything else of the transaction. A program of the
+     * host takes it with `jobs.claim`.
+     *
+     * A job runs until it is reported done: one whose program dies is given to another when its lease ends, with the
+     * same id, which is the key to do nothing twice. A failed try is repeated after 5 seconds, doubled each time up to
+     * an hour, give or take a fifth.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `job_exists`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `job_kind_unknown`, `json_too_deep`, `json_too_large`, `limit_out_of_range`,
+     * `text_required`, `text_too_long`.
+     */
+    public suspend fun enqueue(
+        kind: String,
+        maxAttempts: Long? = null,
+        orderKey: String? = null,
+        payload: Any? = null,
+        replace: Boolean? = null,
+        runAt: Timestamp? = null,
+        uniqueKey: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Job = run(
+            JobsEnqueue(kind, maxAttempts, orderKey, payload, replace, runAt, uniqueKey),
+            idempotencyKey,
+            expectedVersion,
+        )
+
+    /**
      * A job by its id, with what it works on.
      *
      * Permission: `jobs.manage`.
@@ -2424,6 +2479,26 @@ public class Jobs internal constructor(engine: Engine, scope: Scope) : Collectio
             given("unique_key_prefix", uniqueKeyPrefix)
         },
     ) { decodeJob(it) }
+
+    /**
+     * Says what became of a claimed job. Late reports, when the job was given to somebody else or cancelled meanwhile,
+     * change nothing and answer `lease_lost`.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `lease_lost`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `job_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `json_too_deep`, `json_too_large`, `limit_out_of_range`.
+     */
+    public suspend fun report(
+        id: JobId,
+        leaseToken: Long,
+        outcome: ReportedOutcome,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Job = run(JobsReport(id, leaseToken, outcome), idempotencyKey, expectedVersion)
 
     /**
      * Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one

@@ -1658,6 +1658,95 @@ public data class JobsCancel(
 }
 
 /**
+ * Takes due jobs of the host for a program that does them now, and answers for them: report each one with `jobs.report`
+ * before its lease ends, or it is given to somebody else. Every claim counts as a try. It takes effect at once,
+ * whatever becomes of the rest of a transaction.
+ *
+ * As the method `Jobs.claim`.
+ */
+public data class JobsClaim(
+    /** 1 to 20 kinds, those named first come first. */
+    val kinds: List<String>,
+    /** 1 to 3,600; 30 unless told. */
+    val leaseSeconds: Long? = null,
+    /** 1 to 100; 10 unless told. */
+    val limit: Long? = null,
+) : Command<List<ClaimedJob>>() {
+    override val operation: String get() = "jobs.claim"
+
+    override fun decode(json: Any?): List<ClaimedJob> = list(json) { decodeClaimedJob(it) }
+
+    override fun toJson(): Any? = fields {
+        put("kinds", kinds)
+        given("lease_seconds", leaseSeconds)
+        given("limit", limit)
+    }
+}
+
+/**
+ * Puts a job of the host into the queue, in the same commit as everything else of the transaction. A program of the
+ * host takes it with `jobs.claim`.
+ *
+ * As the method `Jobs.enqueue`.
+ */
+public data class JobsEnqueue(
+    /** `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`. */
+    val kind: String,
+    /** Tries before it is given up, 1 to 100; 10 unless told. */
+    val maxAttempts: Long? = null,
+    /** At most 200 characters. Jobs of one key run one at a time, in the order in which they were enqueued. */
+    val orderKey: String? = null,
+    /** What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets. */
+    val payload: Any? = null,
+    /**
+     * Moves the job of the unique key to the new time and payload, if there is one, also from whoever is at work on it.
+     * Otherwise it is an error.
+     */
+    val replace: Boolean? = null,
+    /** Not before; now unless told. */
+    val runAt: Timestamp? = null,
+    /** At most 200 characters. Of one key there is one job that has not ended. */
+    val uniqueKey: String? = null,
+) : Command<Job>() {
+    override val operation: String get() = "jobs.enqueue"
+
+    override fun decode(json: Any?): Job = decodeJob(json)
+
+    override fun toJson(): Any? = fields {
+        put("kind", kind)
+        given("max_attempts", maxAttempts)
+        given("order_key", orderKey)
+        given("payload", payload)
+        given("replace", replace)
+        given("run_at", runAt)
+        given("unique_key", uniqueKey)
+    }
+}
+
+/**
+ * Says what became of a claimed job. Late reports, when the job was given to somebody else or cancelled meanwhile,
+ * change nothing and answer `lease_lost`.
+ *
+ * As the method `Jobs.report`.
+ */
+public data class JobsReport(
+    val id: JobId,
+    /** As `jobs.claim` gave it. */
+    val leaseToken: Long,
+    val outcome: ReportedOutcome,
+) : Command<Job>() {
+    override val operation: String get() = "jobs.report"
+
+    override fun decode(json: Any?): Job = decodeJob(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        put("lease_token", leaseToken)
+        put("outcome", outcome)
+    }
+}
+
+/**
  * Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one gets
  * all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come first.
  *

@@ -1595,6 +1595,25 @@ public enum class InteractiveKind(private val text: String) : Wire {
 internal fun decodeInteractiveKind(json: Any?): InteractiveKind =
     InteractiveKind.entries.find { it.toString() == json } ?: unexpected("InteractiveKind", json)
 
+/** How the last try of a job failed. */
+public enum class JobErrorClass(private val text: String) : Wire {
+    /** It might have worked at another time; there were too many tries. */
+    TRANSIENT("transient"),
+    /** It can never work. */
+    PERMANENT("permanent"),
+    /** Whoever worked at it never reported. */
+    LEASE_LOST("lease_lost"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeJobErrorClass(json: Any?): JobErrorClass =
+    JobErrorClass.entries.find { it.toString() == json } ?: unexpected("JobErrorClass", json)
+
 /** Where a job is in its life. */
 public enum class JobState(private val text: String) : Wire {
     RUNNING("running"),
@@ -2901,6 +2920,9 @@ internal fun decodeParty(json: Any?): Party = when (record(json)["type"]) {
     else -> unexpected("Party", json)
 }
 
+/** What became of a job. */
+public sealed interface ReportedOutcome : Wire
+
 /** Where an accepted delivery is kept. */
 public data class Accepted(
     val id: JobId,
@@ -4148,6 +4170,54 @@ internal fun decodeCheckedConfig(json: Any?): CheckedConfig {
         config = record(from["config"]),
         externalId = from["external_id"]?.let { text(it) },
         secretKeys = list(from["secret_keys"]) { text(it) },
+    )
+}
+
+/** A job to do now. */
+public data class ClaimedJob(
+    /** Tries so far. */
+    val attempts: Long,
+    val createdAt: Timestamp,
+    val finishedAt: Timestamp?,
+    val id: JobId,
+    val kind: String,
+    /** Why it failed, waits or was given up. */
+    val lastError: String?,
+    /** Report it back. */
+    val leaseToken: Long,
+    /** Until when a worker has it. */
+    val leasedUntil: Timestamp?,
+    /** Jobs of one key run one at a time. */
+    val orderKey: String?,
+    val payload: Any?,
+    /** The pool that works it off: `timer`, `inbound`, `parked`. */
+    val queue: String,
+    /** What it gave, once it has succeeded. */
+    val result: Any?,
+    /** When it may run next, or was to run last. */
+    val runAt: Timestamp,
+    val state: JobState,
+    /** Unique among open jobs of the project. */
+    val uniqueKey: String?,
+)
+internal fun decodeClaimedJob(json: Any?): ClaimedJob {
+    val from = record(json)
+    return ClaimedJob(
+        attempts = long(from["attempts"]),
+        createdAt = instant(from["created_at"]),
+        finishedAt = from["finished_at"]?.let { instant(it) },
+        id = JobId(text(from["id"])),
+        kind = text(from["kind"]),
+        lastError = from["last_error"]?.let { text(it) },
+        leaseToken = long(from["lease_token"]),
+        leasedUntil = from["leased_until"]?.let { instant(it) },
+        orderKey = from["order_key"]?.let { text(it) },
+        payload = from["payload"],
+        queue = text(from["queue"]),
+        result = from["result"],
+        runAt = instant(from["run_at"]),
+        state = decodeJobState(from["state"]),
+        uniqueKey = from["unique_key"]?.let { text(it) },
     )
 }
 
@@ -8197,6 +8267,64 @@ public data class ReportedFailure(
         given("provider_code", providerCode)
         given("reason", reason)
         given("retryable", retryable)
+    }
+}
+
+/** It is done. */
+public data class ReportedOutcomeDone(
+    /** At most 16 KiB of JSON, eight levels deep. */
+    val result: Any? = null,
+) : ReportedOutcome {
+    override fun toJson(): Any? = fields {
+        put("type", "done")
+        given("result", result)
+    }
+}
+
+/** It failed, and may work later: another try, if any is left. */
+public data class ReportedOutcomeRetry(
+    /** 0 to 86,400; after 5 seconds, doubled with each try up to an hour, unless told. */
+    val afterSeconds: Long? = null,
+    /** For people; longer than 2,000 characters is cut. */
+    val error: String? = null,
+) : ReportedOutcome {
+    override fun toJson(): Any? = fields {
+        put("type", "retry")
+        given("after_seconds", afterSeconds)
+        given("error", error)
+    }
+}
+
+/** It can never work. */
+public data class ReportedOutcomePermanent(
+    /** For people; longer than 2,000 characters is cut. */
+    val error: String,
+) : ReportedOutcome {
+    override fun toJson(): Any? = fields {
+        put("type", "permanent")
+        put("error", error)
+    }
+}
+
+/** Whom it needs takes no more now. Does not count as a try. */
+public data class ReportedOutcomeRateLimited(
+    /** 1 to 86,400. */
+    val afterSeconds: Long,
+) : ReportedOutcome {
+    override fun toJson(): Any? = fields {
+        put("type", "rate_limited")
+        put("after_seconds", afterSeconds)
+    }
+}
+
+/** It is under way, and takes longer. */
+public data class ReportedOutcomeHeartbeat(
+    /** From now; 1 to 3,600, 30 unless told. */
+    val leaseSeconds: Long? = null,
+) : ReportedOutcome {
+    override fun toJson(): Any? = fields {
+        put("type", "heartbeat")
+        given("lease_seconds", leaseSeconds)
     }
 }
 

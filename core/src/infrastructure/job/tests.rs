@@ -37,17 +37,17 @@ fn attempt(project: &Project, operation: &str, input: &Value) -> Result<Value> {
 }
 
 #[track_caller]
-fn call(project: &Project, operation: &str, input: Value) -> Value {
+pub(super) fn call(project: &Project, operation: &str, input: Value) -> Value {
     attempt(project, operation, &input).unwrap_or_else(|error| panic!("{operation}: {error:?}"))
 }
 
 #[track_caller]
-fn refused(project: &Project, operation: &str, input: Value) -> ErrorCode {
+pub(super) fn refused(project: &Project, operation: &str, input: Value) -> ErrorCode {
     attempt(project, operation, &input).map_or_else(|error| error.code(), |output| panic!("{operation} gave {output}"))
 }
 
 /// A project with two jobs, one of them far away.
-fn furnished() -> (World, Project) {
+pub(super) fn furnished() -> (World, Project) {
     let world = World::new();
     let project = world.found(PROJECT);
     for enqueue in [Enqueue { key: "soon", in_seconds: 60 }, Enqueue { key: "later", in_seconds: 900 }] {

@@ -74,6 +74,9 @@ impl Contents {
             return Err(CommitError::LeaseLost);
         }
         batch.jobs.iter().try_for_each(|write| self.job_id_is_new(write))?;
+        if let Some(taken) = batch.jobs.iter().find_map(|write| self.taken_by(write)) {
+            return Err(CommitError::Stale(taken));
+        }
         let used =
             |record: &super::IdempotencyRecord| self.idempotency.contains_key(&(record.scope, record.key.clone()));
         if batch.idempotency.as_ref().is_some_and(used) { Err(CommitError::KeyUsed) } else { Ok(()) }

@@ -2,7 +2,7 @@
 
 use super::super::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
 use super::{Contents, MemoryStorage};
-use crate::kernel::{Error, ProjectId, Result, Timestamp};
+use crate::kernel::{Error, Kind, ProjectId, Result, Subject, Timestamp};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -21,11 +21,23 @@ impl Contents {
 
     pub(super) fn job_id_is_new(&self, write: &JobWrite) -> Result<()> {
         match write {
-            JobWrite::Enqueue(job) | JobWrite::Schedule(job) if self.jobs.contains_key(&job.id) => {
+            JobWrite::Enqueue(job) | JobWrite::Create(job) | JobWrite::Schedule(job)
+                if self.jobs.contains_key(&job.id) =>
+            {
                 Err(Error::internal("a job of this id exists"))
             }
             _ => Ok(()),
         }
+    }
+
+    /// An open job that has the unique key of a new one.
+    pub(super) fn taken_by(&self, write: &JobWrite) -> Option<Subject> {
+        let JobWrite::Create(job) = write else { return None };
+        let key = job.unique_key.as_ref()?;
+        let is_open = |other: &&JobRecord| {
+            other.project_id == job.project_id && other.unique_key.as_ref() == Some(key) && other.state.is_open()
+        };
+        self.jobs.values().find(is_open).map(|other| Subject { kind: Kind::Job, id: other.id })
     }
 
     /// What must come first: a worker's own job ends before its key is used again.
@@ -48,6 +60,9 @@ impl Contents {
                 if let Some(job) = self.jobs.get_mut(&id) {
                     job.lease_until = Some(until);
                 }
+            }
+            JobWrite::Create(job) => {
+                self.jobs.insert(job.id, job);
             }
             JobWrite::Enqueue(job) => {
                 if self.open_job(job.project_id.0, job.unique_key.as_deref()).is_none() {

@@ -126,6 +126,20 @@ pub async fn a_unique_key_holds_while_open(place: &dyn Place) {
     assert_eq!(get(&*store, 5).await.state, JobState::Scheduled);
 }
 
+pub async fn a_job_is_created_or_nothing_is(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, [JobWrite::Create(keyed(1, 10, "k")), JobWrite::Create(job(2, 10))]).await;
+    let again =
+        Batch { jobs: vec![JobWrite::Create(keyed(3, 20, "k")), JobWrite::Create(job(4, 10))], ..Batch::default() };
+    assert!(matches!(store.commit(again.clone()).await, Err(CommitError::Stale(_))));
+    for number in [3, 4] {
+        assert!(store.job(SCOPE, id(number)).await.unwrap().is_none());
+    }
+    write(&*store, [JobWrite::CancelJob { project_id: PROJECT, id: id(1), at: at(11) }]).await;
+    committed(store.commit(again).await);
+    assert_eq!(get(&*store, 3).await, keyed(3, 20, "k"));
+}
+
 pub async fn a_schedule_moves(place: &dyn Place) {
     let store = place.open().await;
     write(&*store, [JobWrite::Schedule(keyed(1, 10, "k"))]).await;

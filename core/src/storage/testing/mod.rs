@@ -66,7 +66,7 @@ macro_rules! conformance_suite {
                 a_consumer_is_made_once, racing_claims_give_one_lease;
             jobs: due_jobs_are_claimed_in_order, projects_take_turns, a_claim_may_be_of_one_project, a_worker_keeps_its_job_for_longer,
                 a_token_fences_out_the_slow, a_unique_key_holds_while_open,
-                a_schedule_moves, a_running_job_can_be_moved, a_job_may_schedule_its_successor, a_cancelled_job_is_gone,
+                a_schedule_moves, a_job_is_created_or_nothing_is, a_running_job_can_be_moved, a_job_may_schedule_its_successor, a_cancelled_job_is_gone,
                 jobs_of_one_order_key_run_in_turn, a_retry_keeps_its_place, parked_jobs_hold_nobody_back,
                 dead_jobs_are_released, jobs_are_cancelled_by_their_id, a_scheduled_job_is_hurried, jobs_are_listed, old_jobs_are_purged, racing_workers_share_jobs;
             secrets: a_secret_comes_back_as_it_was_put, a_secret_belongs_to_its_batch, a_revision_has_one_value,

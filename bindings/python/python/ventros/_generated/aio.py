@@ -4258,6 +4258,87 @@ class Jobs(AsyncCollection):
             expected_version,
         )
 
+    async def claim(
+        self,
+        *,
+        kinds: Sequence[str],
+        lease_seconds: int | None = None,
+        limit: int | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> List[t.ClaimedJob]:
+        """Takes due jobs of the host for a program that does them now, and answers for them: report each one with `jobs.report` before its
+        lease ends, or it is given to somebody else. Every claim counts as a try. It takes effect at once, whatever becomes of the rest of
+        a transaction.
+
+        Args:
+            kinds: 1 to 20 kinds, those named first come first.
+            lease_seconds: 1 to 3,600; 30 unless told.
+            limit: 1 to 100; 10 unless told.
+
+        Permission: jobs.manage.
+        Errors: batch_too_large, field_required, idempotency_key_reused, job_kind_unknown, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return await self._call(
+            "jobs.claim",
+            {
+                "kinds": kinds,
+                "lease_seconds": given(lease_seconds),
+                "limit": given(limit),
+            },
+            List[t.ClaimedJob],
+            idempotency_key,
+            expected_version,
+        )
+
+    async def enqueue(
+        self,
+        *,
+        kind: str,
+        max_attempts: int | None = None,
+        order_key: str | None = None,
+        payload: Any = None,
+        replace: bool | None = None,
+        run_at: t.Timestamp | None = None,
+        unique_key: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Job:
+        """Puts a job of the host into the queue, in the same commit as everything else of the transaction. A program of the host takes it
+        with `jobs.claim`.
+
+        A job runs until it is reported done: one whose program dies is given to another when its lease ends, with the same id, which is
+        the key to do nothing twice. A failed try is repeated after 5 seconds, doubled each time up to an hour, give or take a fifth.
+
+        Args:
+            kind: `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`.
+            max_attempts: Tries before it is given up, 1 to 100; 10 unless told.
+            order_key: At most 200 characters. Jobs of one key run one at a time, in the order in which they were enqueued.
+            payload: What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets.
+            replace: Moves the job of the unique key to the new time and payload, if there is one, also from whoever is at work on it. Otherwise it
+                is an error.
+            run_at: Not before; now unless told.
+            unique_key: At most 200 characters. Of one key there is one job that has not ended.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, job_exists, job_kind_unknown, json_too_deep, json_too_large, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, text_required, text_too_long, version_conflict.
+        """
+        return await self._call(
+            "jobs.enqueue",
+            {
+                "kind": kind,
+                "max_attempts": given(max_attempts),
+                "order_key": given(order_key),
+                "payload": given(payload),
+                "replace": given(replace),
+                "run_at": given(run_at),
+                "unique_key": given(unique_key),
+            },
+            t.Job,
+            idempotency_key,
+            expected_version,
+        )
+
     async def get(
         self,
         id: t.JobId,
@@ -4306,6 +4387,36 @@ class Jobs(AsyncCollection):
                 "unique_key_prefix": given(unique_key_prefix),
             },
             Page[t.Job],
+        )
+
+    async def report(
+        self,
+        id: t.JobId,
+        *,
+        lease_token: int,
+        outcome: t.ReportedOutcome,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Job:
+        """Says what became of a claimed job. Late reports, when the job was given to somebody else or cancelled meanwhile, change nothing and
+        answer `lease_lost`.
+
+        Args:
+            lease_token: As `jobs.claim` gave it.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, job_not_found, json_too_deep, json_too_large, lease_lost, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return await self._call(
+            "jobs.report",
+            {
+                "id": id,
+                "lease_token": lease_token,
+                "outcome": outcome,
+            },
+            t.Job,
+            idempotency_key,
+            expected_version,
         )
 
     async def run_now(

@@ -707,6 +707,35 @@ class CheckedConfig(Struct, frozen=True, kw_only=True):
     """Which secrets were given."""
 
 
+class ClaimedJob(Struct, frozen=True, kw_only=True):
+    """A job to do now."""
+
+    attempts: int
+    """Tries so far."""
+    created_at: Timestamp
+    finished_at: Timestamp | None = None
+    id: JobId
+    kind: str
+    last_error: str | None = None
+    """Why it failed, waits or was given up."""
+    lease_token: int
+    """Report it back."""
+    leased_until: Timestamp | None = None
+    """Until when a worker has it."""
+    order_key: str | None = None
+    """Jobs of one key run one at a time."""
+    payload: Any = None
+    queue: str
+    """The pool that works it off: `timer`, `inbound`, `parked`."""
+    result: Any = None
+    """What it gave, once it has succeeded."""
+    run_at: Timestamp
+    """When it may run next, or was to run last."""
+    state: JobState
+    unique_key: str | None = None
+    """Unique among open jobs of the project."""
+
+
 class ClaimedMessage(Struct, frozen=True, kw_only=True):
     """A message to be handed to its provider now, and where it goes."""
 
@@ -3242,6 +3271,48 @@ class ReportedFailure(Struct, frozen=True, kw_only=True):
     """Whether another try makes sense; unless told, `code` decides."""
 
 
+class ReportedOutcomeDone(Struct, frozen=True, kw_only=True, tag_field="type", tag="done"):
+    """It is done."""
+
+    type: ClassVar[Literal["done"]] = "done"
+    result: Any = None
+    """At most 16 KiB of JSON, eight levels deep."""
+
+
+class ReportedOutcomeRetry(Struct, frozen=True, kw_only=True, tag_field="type", tag="retry"):
+    """It failed, and may work later: another try, if any is left."""
+
+    type: ClassVar[Literal["retry"]] = "retry"
+    after_seconds: int | None = None
+    """0 to 86,400; after 5 seconds, doubled with each try up to an hour, unless told."""
+    error: str | None = None
+    """For people; longer than 2,000 characters is cut."""
+
+
+class ReportedOutcomePermanent(Struct, frozen=True, kw_only=True, tag_field="type", tag="permanent"):
+    """It can never work."""
+
+    type: ClassVar[Literal["permanent"]] = "permanent"
+    error: str
+    """For people; longer than 2,000 characters is cut."""
+
+
+class ReportedOutcomeRateLimited(Struct, frozen=True, kw_only=True, tag_field="type", tag="rate_limited"):
+    """Whom it needs takes no more now. Does not count as a try."""
+
+    type: ClassVar[Literal["rate_limited"]] = "rate_limited"
+    after_seconds: int
+    """1 to 86,400."""
+
+
+class ReportedOutcomeHeartbeat(Struct, frozen=True, kw_only=True, tag_field="type", tag="heartbeat"):
+    """It is under way, and takes longer."""
+
+    type: ClassVar[Literal["heartbeat"]] = "heartbeat"
+    lease_seconds: int | None = None
+    """From now; 1 to 3,600, 30 unless told."""
+
+
 class RetentionPolicy(Struct, frozen=True, kw_only=True):
     """How long data is kept, in days of 30 to 3650; null keeps it for ever, `noise_days` for 90."""
 
@@ -4846,6 +4917,14 @@ InteractiveKind: TypeAlias = Literal["buttons", "list", "reply"]
 - `reply`: The answer to buttons or a list.
 """
 
+JobErrorClass: TypeAlias = Literal["transient", "permanent", "lease_lost"]
+"""How the last try of a job failed.
+
+- `transient`: It might have worked at another time; there were too many tries.
+- `permanent`: It can never work.
+- `lease_lost`: Whoever worked at it never reported.
+"""
+
 JobState: TypeAlias = Literal["running", "succeeded", "dead", "cancelled", "scheduled", "parked"]
 """Where a job is in its life.
 
@@ -5329,6 +5408,15 @@ ReportOutcome: TypeAlias = Literal["applied", "unchanged", "retrying", "parked"]
 - `parked`: No message has this id yet: kept for 7 days, and applied when one appears.
 """
 
+ReportedOutcome: TypeAlias = (
+    ReportedOutcomeDone
+    | ReportedOutcomeRetry
+    | ReportedOutcomePermanent
+    | ReportedOutcomeRateLimited
+    | ReportedOutcomeHeartbeat
+)
+"""What became of a job."""
+
 ReportedStatus: TypeAlias = Literal["read", "failed", "sent", "delivered", "played"]
 """How far a message has come.
 
@@ -5539,6 +5627,7 @@ __all__ = [
     "ChatStatus",
     "ChatType",
     "CheckedConfig",
+    "ClaimedJob",
     "ClaimedMessage",
     "CommitId",
     "Component",
@@ -5704,6 +5793,7 @@ __all__ = [
     "IssuedChallenge",
     "Job",
     "JobDetails",
+    "JobErrorClass",
     "JobId",
     "JobKindStats",
     "JobState",
@@ -5833,6 +5923,12 @@ __all__ = [
     "Replayed",
     "ReplayedWebhook",
     "ReportedFailure",
+    "ReportedOutcome",
+    "ReportedOutcomeDone",
+    "ReportedOutcomeHeartbeat",
+    "ReportedOutcomePermanent",
+    "ReportedOutcomeRateLimited",
+    "ReportedOutcomeRetry",
     "ReportedStatus",
     "ReportOutcome",
     "RequiredOn",

@@ -2384,6 +2384,73 @@ public struct Jobs: Collection {
         try await run(JobsCancel(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
     }
 
+    /// Takes due jobs of the host for a program that does them now, and answers for them: report each one with
+    /// `jobs.report` before its lease ends, or it is given to somebody else. Every claim counts as a try. It takes
+    /// effect at once, whatever becomes of the rest of a transaction.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: LimitExceededError: `batch_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `field_required`, `job_kind_unknown`, `limit_out_of_range`.
+    public func claim(
+        kinds: [String],
+        leaseSeconds: Int? = nil,
+        limit: Int? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> [ClaimedJob] {
+        try await run(
+            JobsClaim(kinds: kinds, leaseSeconds: leaseSeconds, limit: limit),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Puts a job of the host into the queue, in the same commit as everything else of the transaction. A program of
+    /// the host takes it with `jobs.claim`.
+    ///
+    /// A job runs until it is reported done: one whose program dies is given to another when its lease ends, with the
+    /// same id, which is the key to do nothing twice. A failed try is repeated after 5 seconds, doubled each time up to
+    /// an hour, give or take a fifth.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `job_exists`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `job_kind_unknown`, `json_too_deep`, `json_too_large`, `limit_out_of_range`,
+    /// `text_required`, `text_too_long`.
+    public func enqueue(
+        kind: String,
+        maxAttempts: Int? = nil,
+        orderKey: String? = nil,
+        payload: JSON? = nil,
+        replace: Bool? = nil,
+        runAt: Timestamp? = nil,
+        uniqueKey: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Job {
+        try await run(
+            JobsEnqueue(
+            kind: kind,
+            maxAttempts: maxAttempts,
+            orderKey: orderKey,
+            payload: payload,
+            replace: replace,
+            runAt: runAt,
+            uniqueKey: uniqueKey
+        ),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
     /// A job by its id, with what it works on.
     ///
     /// Permission: `jobs.manage`.
@@ -2416,6 +2483,30 @@ public struct Jobs: Collection {
             uniqueKeyPrefix: uniqueKeyPrefix,
             cursor: cursor
         ) }
+    }
+
+    /// Says what became of a claimed job. Late reports, when the job was given to somebody else or cancelled meanwhile,
+    /// change nothing and answer `lease_lost`.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `lease_lost`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `job_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `json_too_deep`, `json_too_large`, `limit_out_of_range`.
+    public func report(
+        _ id: JobId,
+        leaseToken: Int,
+        outcome: ReportedOutcome,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Job {
+        try await run(
+            JobsReport(id: id, leaseToken: leaseToken, outcome: outcome),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
     }
 
     /// Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one

@@ -4011,6 +4011,108 @@ public struct JobsCancel: Command, Equatable {
 
 }
 
+/// Takes due jobs of the host for a program that does them now, and answers for them: report each one with
+/// `jobs.report` before its lease ends, or it is given to somebody else. Every claim counts as a try. It takes effect
+/// at once, whatever becomes of the rest of a transaction.
+public struct JobsClaim: Command, Equatable {
+    public typealias Output = [ClaimedJob]
+    public static let operation = "jobs.claim"
+
+    /// 1 to 20 kinds, those named first come first.
+    public var kinds: [String]
+    /// 1 to 3,600; 30 unless told.
+    public var leaseSeconds: Int?
+    /// 1 to 100; 10 unless told.
+    public var limit: Int?
+
+    public init(
+        kinds: [String],
+        leaseSeconds: Int? = nil,
+        limit: Int? = nil
+    ) {
+        self.kinds = kinds
+        self.leaseSeconds = leaseSeconds
+        self.limit = limit
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case kinds = "kinds"
+        case leaseSeconds = "lease_seconds"
+        case limit = "limit"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(kinds, forKey: .kinds)
+        try fields.encodeIfPresent(leaseSeconds, forKey: .leaseSeconds)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+    }
+
+}
+
+/// Puts a job of the host into the queue, in the same commit as everything else of the transaction. A program of the
+/// host takes it with `jobs.claim`.
+public struct JobsEnqueue: Command, Equatable {
+    public typealias Output = Job
+    public static let operation = "jobs.enqueue"
+
+    /// `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`.
+    public var kind: String
+    /// Tries before it is given up, 1 to 100; 10 unless told.
+    public var maxAttempts: Int?
+    /// At most 200 characters. Jobs of one key run one at a time, in the order in which they were enqueued.
+    public var orderKey: String?
+    /// What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets.
+    public var payload: JSON?
+    /// Moves the job of the unique key to the new time and payload, if there is one, also from whoever is at work on
+    /// it. Otherwise it is an error.
+    public var replace: Bool?
+    /// Not before; now unless told.
+    public var runAt: Timestamp?
+    /// At most 200 characters. Of one key there is one job that has not ended.
+    public var uniqueKey: String?
+
+    public init(
+        kind: String,
+        maxAttempts: Int? = nil,
+        orderKey: String? = nil,
+        payload: JSON? = nil,
+        replace: Bool? = nil,
+        runAt: Timestamp? = nil,
+        uniqueKey: String? = nil
+    ) {
+        self.kind = kind
+        self.maxAttempts = maxAttempts
+        self.orderKey = orderKey
+        self.payload = payload
+        self.replace = replace
+        self.runAt = runAt
+        self.uniqueKey = uniqueKey
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case kind = "kind"
+        case maxAttempts = "max_attempts"
+        case orderKey = "order_key"
+        case payload = "payload"
+        case replace = "replace"
+        case runAt = "run_at"
+        case uniqueKey = "unique_key"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(kind, forKey: .kind)
+        try fields.encodeIfPresent(maxAttempts, forKey: .maxAttempts)
+        try fields.encodeIfPresent(orderKey, forKey: .orderKey)
+        try fields.encodeIfPresent(payload, forKey: .payload)
+        try fields.encodeIfPresent(replace, forKey: .replace)
+        try fields.encodeIfPresent(runAt, forKey: .runAt)
+        try fields.encodeIfPresent(uniqueKey, forKey: .uniqueKey)
+    }
+
+}
+
 /// A job by its id, with what it works on.
 public struct JobsGet: Query, Equatable {
     public typealias Output = JobDetails
@@ -4085,6 +4187,42 @@ public struct JobsList: Query, Equatable {
         try fields.encodeIfPresent(states, forKey: .states)
         try fields.encodeIfPresent(uniqueKeyPrefix, forKey: .uniqueKeyPrefix)
         try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// Says what became of a claimed job. Late reports, when the job was given to somebody else or cancelled meanwhile,
+/// change nothing and answer `lease_lost`.
+public struct JobsReport: Command, Equatable {
+    public typealias Output = Job
+    public static let operation = "jobs.report"
+
+    public var id: JobId
+    /// As `jobs.claim` gave it.
+    public var leaseToken: Int
+    public var outcome: ReportedOutcome
+
+    public init(
+        id: JobId,
+        leaseToken: Int,
+        outcome: ReportedOutcome
+    ) {
+        self.id = id
+        self.leaseToken = leaseToken
+        self.outcome = outcome
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case leaseToken = "lease_token"
+        case outcome = "outcome"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(leaseToken, forKey: .leaseToken)
+        try fields.encode(outcome, forKey: .outcome)
     }
 
 }

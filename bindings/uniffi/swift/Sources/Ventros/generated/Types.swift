@@ -1030,6 +1030,16 @@ public enum InteractiveKind: String, Codable, Hashable, Sendable {
     case reply = "reply"
 }
 
+/// How the last try of a job failed.
+public enum JobErrorClass: String, Codable, Hashable, Sendable {
+    /// It might have worked at another time; there were too many tries.
+    case transient = "transient"
+    /// It can never work.
+    case permanent = "permanent"
+    /// Whoever worked at it never reported.
+    case leaseLost = "lease_lost"
+}
+
 /// Where a job is in its life.
 public enum JobState: String, Codable, Hashable, Sendable {
     case running = "running"
@@ -2040,6 +2050,36 @@ public indirect enum Party: Decodable, Sendable, Equatable {
         case "system": self = .system(try PartySystem(from: decoder))
         case let other:
             throw DecodingError.dataCorruptedError(forKey: .type, in: fields, debugDescription: "no Party: \(other)")
+        }
+    }
+}
+
+/// What became of a job.
+public indirect enum ReportedOutcome: Encodable, Sendable, Equatable {
+    case done(ReportedOutcomeDone)
+    case retry(ReportedOutcomeRetry)
+    case permanent(ReportedOutcomePermanent)
+    case rateLimited(ReportedOutcomeRateLimited)
+    case heartbeat(ReportedOutcomeHeartbeat)
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: TagKey.self)
+        switch self {
+        case .done(let value):
+            try fields.encode("done", forKey: .type)
+            try value.encode(to: encoder)
+        case .retry(let value):
+            try fields.encode("retry", forKey: .type)
+            try value.encode(to: encoder)
+        case .permanent(let value):
+            try fields.encode("permanent", forKey: .type)
+            try value.encode(to: encoder)
+        case .rateLimited(let value):
+            try fields.encode("rate_limited", forKey: .type)
+            try value.encode(to: encoder)
+        case .heartbeat(let value):
+            try fields.encode("heartbeat", forKey: .type)
+            try value.encode(to: encoder)
         }
     }
 }
@@ -4590,6 +4630,106 @@ public struct CheckedConfig: Decodable, Sendable, Equatable {
         config = try fields.decode([String: JSON].self, forKey: .config)
         externalId = try fields.decodeIfPresent(String.self, forKey: .externalId)
         secretKeys = try fields.decode([String].self, forKey: .secretKeys)
+    }
+
+}
+
+/// A job to do now.
+public struct ClaimedJob: Decodable, Sendable, Equatable {
+    /// Tries so far.
+    public var attempts: Int
+    public var createdAt: Timestamp
+    public var finishedAt: Timestamp?
+    public var id: JobId
+    public var kind: String
+    /// Why it failed, waits or was given up.
+    public var lastError: String?
+    /// Report it back.
+    public var leaseToken: Int
+    /// Until when a worker has it.
+    public var leasedUntil: Timestamp?
+    /// Jobs of one key run one at a time.
+    public var orderKey: String?
+    public var payload: JSON
+    /// The pool that works it off: `timer`, `inbound`, `parked`.
+    public var queue: String
+    /// What it gave, once it has succeeded.
+    public var result: JSON
+    /// When it may run next, or was to run last.
+    public var runAt: Timestamp
+    public var state: JobState
+    /// Unique among open jobs of the project.
+    public var uniqueKey: String?
+
+    public init(
+        attempts: Int,
+        createdAt: Timestamp,
+        finishedAt: Timestamp?,
+        id: JobId,
+        kind: String,
+        lastError: String?,
+        leaseToken: Int,
+        leasedUntil: Timestamp?,
+        orderKey: String?,
+        payload: JSON,
+        queue: String,
+        result: JSON,
+        runAt: Timestamp,
+        state: JobState,
+        uniqueKey: String?
+    ) {
+        self.attempts = attempts
+        self.createdAt = createdAt
+        self.finishedAt = finishedAt
+        self.id = id
+        self.kind = kind
+        self.lastError = lastError
+        self.leaseToken = leaseToken
+        self.leasedUntil = leasedUntil
+        self.orderKey = orderKey
+        self.payload = payload
+        self.queue = queue
+        self.result = result
+        self.runAt = runAt
+        self.state = state
+        self.uniqueKey = uniqueKey
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case createdAt = "created_at"
+        case finishedAt = "finished_at"
+        case id = "id"
+        case kind = "kind"
+        case lastError = "last_error"
+        case leaseToken = "lease_token"
+        case leasedUntil = "leased_until"
+        case orderKey = "order_key"
+        case payload = "payload"
+        case queue = "queue"
+        case result = "result"
+        case runAt = "run_at"
+        case state = "state"
+        case uniqueKey = "unique_key"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempts = try fields.decode(Int.self, forKey: .attempts)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        finishedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .finishedAt)
+        id = try fields.decode(JobId.self, forKey: .id)
+        kind = try fields.decode(String.self, forKey: .kind)
+        lastError = try fields.decodeIfPresent(String.self, forKey: .lastError)
+        leaseToken = try fields.decode(Int.self, forKey: .leaseToken)
+        leasedUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .leasedUntil)
+        orderKey = try fields.decodeIfPresent(String.self, forKey: .orderKey)
+        payload = try fields.decode(JSON.self, forKey: .payload)
+        queue = try fields.decode(String.self, forKey: .queue)
+        result = try fields.decode(JSON.self, forKey: .result)
+        runAt = try fields.decode(Timestamp.self, forKey: .runAt)
+        state = try fields.decode(JobState.self, forKey: .state)
+        uniqueKey = try fields.decodeIfPresent(String.self, forKey: .uniqueKey)
     }
 
 }
@@ -12787,6 +12927,122 @@ public struct ReportedFailure: Encodable, Sendable, Equatable {
         try fields.encodeIfPresent(providerCode, forKey: .providerCode)
         try fields.encodeIfPresent(reason, forKey: .reason)
         try fields.encodeIfPresent(retryable, forKey: .retryable)
+    }
+
+}
+
+/// It is done.
+public struct ReportedOutcomeDone: Encodable, Sendable, Equatable {
+    /// At most 16 KiB of JSON, eight levels deep.
+    public var result: JSON?
+
+    public init(
+        result: JSON? = nil
+    ) {
+        self.result = result
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case result = "result"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(result, forKey: .result)
+    }
+
+}
+
+/// It failed, and may work later: another try, if any is left.
+public struct ReportedOutcomeRetry: Encodable, Sendable, Equatable {
+    /// 0 to 86,400; after 5 seconds, doubled with each try up to an hour, unless told.
+    public var afterSeconds: Int?
+    /// For people; longer than 2,000 characters is cut.
+    public var error: String?
+
+    public init(
+        afterSeconds: Int? = nil,
+        error: String? = nil
+    ) {
+        self.afterSeconds = afterSeconds
+        self.error = error
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case afterSeconds = "after_seconds"
+        case error = "error"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(afterSeconds, forKey: .afterSeconds)
+        try fields.encodeIfPresent(error, forKey: .error)
+    }
+
+}
+
+/// It can never work.
+public struct ReportedOutcomePermanent: Encodable, Sendable, Equatable {
+    /// For people; longer than 2,000 characters is cut.
+    public var error: String
+
+    public init(
+        error: String
+    ) {
+        self.error = error
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case error = "error"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(error, forKey: .error)
+    }
+
+}
+
+/// Whom it needs takes no more now. Does not count as a try.
+public struct ReportedOutcomeRateLimited: Encodable, Sendable, Equatable {
+    /// 1 to 86,400.
+    public var afterSeconds: Int
+
+    public init(
+        afterSeconds: Int
+    ) {
+        self.afterSeconds = afterSeconds
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case afterSeconds = "after_seconds"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(afterSeconds, forKey: .afterSeconds)
+    }
+
+}
+
+/// It is under way, and takes longer.
+public struct ReportedOutcomeHeartbeat: Encodable, Sendable, Equatable {
+    /// From now; 1 to 3,600, 30 unless told.
+    public var leaseSeconds: Int?
+
+    public init(
+        leaseSeconds: Int? = nil
+    ) {
+        self.leaseSeconds = leaseSeconds
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case leaseSeconds = "lease_seconds"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(leaseSeconds, forKey: .leaseSeconds)
     }
 
 }

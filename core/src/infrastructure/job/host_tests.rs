@@ -1,0 +1,224 @@
+//! The acceptance cases of the outbox page that are about jobs of the host.
+
+use super::tests::{call, furnished, refused};
+use crate::engine::Project;
+use crate::kernel::ErrorCode;
+use crate::storage::{EventQuery, Scope};
+use crate::testing::{World, block_on};
+use serde_json::{Value, json};
+
+#[track_caller]
+fn enqueue(project: &Project, input: Value) -> Value {
+    let mut job = json!({"kind": "host.report"});
+    job.as_object_mut().expect("an object").extend(input.as_object().expect("an object").clone());
+    call(project, "jobs.enqueue", job)
+}
+
+#[track_caller]
+fn claim(project: &Project) -> Vec<Value> {
+    let jobs = call(project, "jobs.claim", json!({"kinds": ["host.report"]}));
+    jobs.as_array().expect("a list").clone()
+}
+
+#[track_caller]
+fn report(project: &Project, job: &Value, outcome: Value) -> Value {
+    call(project, "jobs.report", json!({"id": job["id"], "lease_token": job["lease_token"], "outcome": outcome}))
+}
+
+#[track_caller]
+fn refused_report(project: &Project, job: &Value, outcome: Value) -> ErrorCode {
+    let input = json!({"id": job["id"], "lease_token": job["lease_token"], "outcome": outcome});
+    refused(project, "jobs.report", input)
+}
+
+fn deaths(world: &World, project: &Project) -> Vec<Value> {
+    let query = EventQuery { types: vec!["job.dead".to_owned()], limit: 10, ..EventQuery::default() };
+    let events = block_on(world.crm.core().storage().events(Scope::Project(project.id()), &query));
+    let events = events.expect("the log is readable");
+    events.iter().map(|event| serde_json::from_str(event.data.get()).expect("data is JSON")).collect()
+}
+
+#[test]
+fn case_8_a_job_is_tried_again_until_it_is_done() {
+    let (world, project) = furnished();
+    let enqueued = enqueue(&project, json!({"payload": {"month": 1}}));
+    for (attempt, pause) in [(1, 6), (2, 12)] {
+        let job = claim(&project).remove(0);
+        assert_eq!(
+            (&job["id"], &job["attempts"], &job["payload"]["month"]),
+            (&enqueued["id"], &json!(attempt), &json!(1))
+        );
+        let waiting = report(&project, &job, json!({"type": "retry", "error": "the printer is out of paper"}));
+        assert_eq!(
+            (&waiting["state"], &waiting["last_error"]),
+            (&json!("scheduled"), &json!("the printer is out of paper"))
+        );
+        assert!(claim(&project).is_empty(), "before its time");
+        world.clock.advance_seconds(pause);
+    }
+    let job = claim(&project).remove(0);
+    let done = report(&project, &job, json!({"type": "done", "result": {"pages": 3}}));
+    assert_eq!((&done["state"], &done["attempts"]), (&json!("succeeded"), &json!(3)));
+    assert_eq!(call(&project, "jobs.get", json!({"id": done["id"]}))["result"]["pages"], 3);
+    assert!(deaths(&world, &project).is_empty());
+}
+
+#[test]
+fn case_8_what_can_never_work_is_dead_at_once() {
+    let (world, project) = furnished();
+    enqueue(&project, json!({}));
+    let job = claim(&project).remove(0);
+    let dead = report(&project, &job, json!({"type": "permanent", "error": "no such month"}));
+    assert_eq!(
+        (&dead["state"], &dead["last_error"], &dead["attempts"]),
+        (&json!("dead"), &json!("no such month"), &json!(1))
+    );
+    let told = json!({"type": "job.dead", "job_id": dead["id"], "job_kind": "host.report", "error_class": "permanent", "attempts": 1});
+    assert_eq!(deaths(&world, &project), [told]);
+    call(&project, "jobs.run_now", json!({"id": dead["id"]}));
+    assert_eq!(claim(&project).remove(0)["attempts"], 1);
+}
+
+#[test]
+fn case_8_who_is_asked_to_wait_loses_no_try() {
+    let (world, project) = furnished();
+    enqueue(&project, json!({}));
+    let job = claim(&project).remove(0);
+    let waiting = report(&project, &job, json!({"type": "rate_limited", "after_seconds": 60}));
+    assert_eq!((&waiting["attempts"], &waiting["run_at"]), (&json!(0), &json!("2025-01-06T09:01:00.000000Z")));
+    world.clock.advance_seconds(59);
+    assert!(claim(&project).is_empty());
+    world.clock.advance_seconds(1);
+    assert_eq!(claim(&project).remove(0)["attempts"], 1);
+}
+
+#[test]
+fn the_last_try_is_the_last() {
+    let (world, project) = furnished();
+    enqueue(&project, json!({"max_attempts": 2}));
+    for state in ["scheduled", "dead"] {
+        let job = claim(&project).remove(0);
+        assert_eq!(report(&project, &job, json!({"type": "retry", "after_seconds": 0}))["state"], state);
+    }
+    assert_eq!(deaths(&world, &project)[0]["error_class"], "transient");
+}
+
+/// A job may be what its workers die of.
+#[test]
+fn who_never_reports_loses_the_job_in_the_end() {
+    let (world, project) = furnished();
+    let enqueued = enqueue(&project, json!({"max_attempts": 2}));
+    let first = claim(&project).remove(0);
+    world.clock.advance_seconds(31);
+    assert_eq!(claim(&project).remove(0)["attempts"], 2);
+    assert_eq!(refused_report(&project, &first, json!({"type": "done"})), ErrorCode::LeaseLost);
+    world.clock.advance_seconds(31);
+    assert!(claim(&project).is_empty());
+    let dead = call(&project, "jobs.get", json!({"id": enqueued["id"]}));
+    assert_eq!(dead["state"], "dead");
+    assert_eq!(deaths(&world, &project)[0]["error_class"], "lease_lost");
+}
+
+#[test]
+fn case_9_of_one_key_there_is_one_job() {
+    let (_world, project) = furnished();
+    let key = json!({"unique_key": "report:2031-01"});
+    let first = enqueue(&project, key.clone());
+    assert_eq!(
+        refused(&project, "jobs.enqueue", json!({"kind": "host.report", "unique_key": "report:2031-01"})),
+        ErrorCode::JobExists
+    );
+    let moved = enqueue(
+        &project,
+        json!({"unique_key": "report:2031-01", "replace": true, "run_at": "2025-02-01T00:00:00Z", "payload": {"month": 2}}),
+    );
+    assert_eq!((&moved["id"], &moved["run_at"]), (&first["id"], &json!("2025-02-01T00:00:00.000000Z")));
+    let list = call(&project, "jobs.list", json!({"kind": "host.report"}));
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(call(&project, "jobs.get", json!({"id": first["id"]}))["payload"]["month"], 2);
+    // A key is free again when its job has ended.
+    call(&project, "jobs.cancel", json!({"id": first["id"]}));
+    assert_ne!(enqueue(&project, key)["id"], first["id"]);
+}
+
+#[test]
+fn case_9_also_within_one_transaction() {
+    let (_world, project) = furnished();
+    let step = || crate::engine::Step {
+        operation: "jobs.enqueue".to_owned(),
+        input: serde_json::value::to_raw_value(&json!({"kind": "host.report", "unique_key": "k"})).expect("JSON"),
+    };
+    let outcome = block_on(project.crm().transact(project.context(), &[step(), step()]));
+    assert_eq!(outcome.map(|_| ()).map_err(|error| error.code()), Err(ErrorCode::JobExists));
+    assert!(claim(&project).is_empty());
+}
+
+#[test]
+fn case_10_jobs_of_one_line_run_one_after_the_other() {
+    let (_world, project) = furnished();
+    let (first, second) =
+        (enqueue(&project, json!({"order_key": "chat:1"})), enqueue(&project, json!({"order_key": "chat:1"})));
+    let job = claim(&project);
+    assert_eq!((job.len(), &job[0]["id"]), (1, &first["id"]));
+    report(&project, &job[0], json!({"type": "done"}));
+    assert_eq!(claim(&project)[0]["id"], second["id"]);
+}
+
+#[test]
+fn case_11_a_cancelled_job_drops_its_result() {
+    let (_world, project) = furnished();
+    enqueue(&project, json!({}));
+    let job = claim(&project).remove(0);
+    call(&project, "jobs.cancel", json!({"id": job["id"]}));
+    assert_eq!(refused_report(&project, &job, json!({"type": "done"})), ErrorCode::LeaseLost);
+    assert_eq!(call(&project, "jobs.get", json!({"id": job["id"]}))["state"], "cancelled");
+}
+
+#[test]
+fn a_heartbeat_keeps_a_job() {
+    let (world, project) = furnished();
+    enqueue(&project, json!({}));
+    let job = claim(&project).remove(0);
+    world.clock.advance_seconds(29);
+    let kept = report(&project, &job, json!({"type": "heartbeat", "lease_seconds": 600}));
+    assert_eq!(kept["leased_until"], "2025-01-06T09:10:29.000000Z");
+    world.clock.advance_seconds(599);
+    assert!(claim(&project).is_empty());
+    report(&project, &job, json!({"type": "done"}));
+}
+
+#[test]
+fn a_job_comes_in_its_time() {
+    let (world, project) = furnished();
+    enqueue(&project, json!({"run_at": "2025-01-06T10:00:00Z"}));
+    assert!(claim(&project).is_empty());
+    world.clock.advance_seconds(3_600);
+    assert_eq!(claim(&project).len(), 1);
+}
+
+#[test]
+fn the_library_s_own_jobs_are_not_the_host_s() {
+    let (_world, project) = furnished();
+    for kind in ["timer.session_timeout", "host.", "host..x", "host.Report", "report"] {
+        assert_eq!(refused(&project, "jobs.enqueue", json!({"kind": kind})), ErrorCode::JobKindUnknown, "{kind}");
+        assert_eq!(refused(&project, "jobs.claim", json!({"kinds": [kind]})), ErrorCode::JobKindUnknown, "{kind}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    let (_world, project) = furnished();
+    for (input, code) in [
+        (json!({"kind": "host.a", "unique_key": ""}), ErrorCode::TextRequired),
+        (json!({"kind": "host.a", "order_key": "k".repeat(201)}), ErrorCode::TextTooLong),
+        (json!({"kind": "host.a", "max_attempts": 0}), ErrorCode::LimitOutOfRange),
+        (json!({"kind": "host.a", "payload": "x".repeat(65_536)}), ErrorCode::JsonTooLarge),
+        (json!({"kind": "host.a", "payload": [[[[[[[[[1]]]]]]]]]}), ErrorCode::JsonTooDeep),
+    ] {
+        assert_eq!(refused(&project, "jobs.enqueue", input), code);
+    }
+    assert_eq!(refused(&project, "jobs.claim", json!({"kinds": []})), ErrorCode::FieldRequired);
+    assert_eq!(refused(&project, "jobs.claim", json!({"kinds": ["host.a"], "limit": 101})), ErrorCode::LimitOutOfRange);
+    let unknown = json!({"id": "00000000-0000-0000-0000-000000000001", "lease_token": 1, "outcome": {"type": "done"}});
+    assert_eq!(refused(&project, "jobs.report", unknown), ErrorCode::JobNotFound);
+}
