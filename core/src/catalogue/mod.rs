@@ -90,6 +90,7 @@ pub const JOBS: &[&[JobType]] = &[
 pub const OUTSIDE_JOBS: &[&[OutsideJob]] = &[
     crate::tenancy::credential::OUTSIDE_JOBS,
     crate::integration::webhook::OUTSIDE_JOBS,
+    crate::conversations::message::OUTSIDE_JOBS,
     #[cfg(test)]
     crate::engine::tests::outside::JOBS,
 ];

@@ -105,6 +105,11 @@ impl Core {
         &self.turns[usize::from(last) % TURNS]
     }
 
+    /// Whether calls to the outside can be made.
+    pub fn has_http(&self) -> bool {
+        self.http.is_some()
+    }
+
     /// The store itself, for engines, tools and tests; hosts have no need of it.
     pub fn storage(&self) -> &Arc<dyn Storage> {
         &self.storage

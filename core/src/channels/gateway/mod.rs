@@ -8,6 +8,7 @@ mod identifiers;
 mod item;
 mod message;
 pub(crate) mod normalised;
+mod outbound;
 pub(crate) use normalised::hex;
 
 pub use crate::kernel::SecretBytes;
@@ -22,6 +23,7 @@ pub use item::{
 };
 pub use message::{AckSignal, InboundMessage, MediaFetch, MediaRef, SourceHint};
 pub use normalised::{Ignored, IgnoredReason, Normalised, Rejection, Verification};
+pub use outbound::{ChannelSender, GatewayError, GatewayErrorKind, GatewayLine, OutboundMessage, Receipt, ReplyTarget};
 
 /// Reads what one provider sends. Adapters are values without state; [`adapter`] finds them by name.
 pub trait ChannelAdapter: Send + Sync {
@@ -45,6 +47,13 @@ pub fn adapter(gateway_name: &str) -> Option<&'static dyn ChannelAdapter> {
 /// All adapters of this build.
 pub fn adapters() -> impl Iterator<Item = &'static dyn ChannelAdapter> {
     ADAPTERS.iter().copied()
+}
+
+static SENDERS: &[&dyn ChannelSender] = &[&super::waha::Waha];
+
+/// The sender registered under a channel type's gateway name, if this build can send there.
+pub fn sender(gateway_name: &str) -> Option<&'static dyn ChannelSender> {
+    SENDERS.iter().copied().find(|sender| sender.code() == gateway_name)
 }
 
 #[cfg(test)]

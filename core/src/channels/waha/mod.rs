@@ -14,6 +14,7 @@ pub(crate) mod labels;
 mod media;
 mod message;
 mod parties;
+mod sending;
 mod signature;
 mod vcard;
 

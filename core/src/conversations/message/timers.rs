@@ -2,7 +2,7 @@
 //! message decides.
 
 use super::withdrawal::{WITHDRAW, run_withdrawal};
-use super::{FailureCode, Message, MessageStatus, counting, sending};
+use super::{FailureCode, Message, MessageStatus, counting, dispatch, sending};
 use crate::engine::{JobOutcome, JobRequest, JobType, UnitOfWork};
 use crate::kernel::{Component, Error, MessageId, Result, Timestamp};
 use crate::storage::JobRecord;
@@ -44,6 +44,9 @@ struct Payload {
 
 /// Arms what a new message needs.
 pub(super) fn arm(work: &mut UnitOfWork<'_>, message: &Message) {
+    if message.status == MessageStatus::Queued {
+        dispatch::enqueue(work, message);
+    }
     if message.status == MessageStatus::Scheduled
         && let Some(at) = message.scheduled_at
     {
@@ -102,7 +105,10 @@ async fn release(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobOutcom
                 let at = work.now();
                 message.give_up(super::Failure::of(FailureCode::ReplyWindowClosed, why), at, None);
             }
-            None => sending::release(work, &mut message).await?,
+            None => {
+                sending::release(work, &mut message).await?;
+                dispatch::enqueue(work, &message);
+            }
         }
     }
     work.save(message)?;

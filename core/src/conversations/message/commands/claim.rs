@@ -97,6 +97,17 @@ struct Dispatch {
     seen: BTreeSet<ChatId>,
 }
 
+/// Claims the message whose turn it is in the chat of a due one; `None` while the channel gives none.
+pub(in super::super) async fn claim_turn(work: &mut UnitOfWork<'_>, due: &Message) -> Result<Option<ClaimedMessage>> {
+    Dispatch::default().claim_chat(work, due).await
+}
+
+/// The message of a chat that is under way, if one is.
+pub(in super::super) async fn under_way(work: &UnitOfWork<'_>, chat: ChatId) -> Result<Option<Message>> {
+    let unsent = unsent_of(work, chat).await?;
+    Ok(unsent.into_iter().find(|message| message.status == MessageStatus::Sending))
+}
+
 /// What a channel allows in this round.
 struct Line {
     budget: u32,

@@ -12,6 +12,7 @@ mod withdraw;
 
 pub use change::{DeleteMessage, React, UpdateMessage};
 pub use claim::{ClaimDue, ClaimedMessage};
+pub(super) use claim::{claim_turn, under_way};
 pub use edit::{EditMessage, RevokeMessage};
 pub use forward::ForwardMessage;
 pub use media::{AttachMedia, MediaPatch};
