@@ -1515,6 +1515,19 @@ export interface EncryptionKeyRotated {
 }
 
 /**
+ * It was given up. It is kept for 90 days, and `jobs.run_now` tries it again.
+ *
+ * Of job, version 1.
+ */
+export interface JobDead {
+  type: "job.dead";
+  attempts: number;
+  error_class: t.JobErrorClass;
+  job_id: t.JobId;
+  job_kind: string;
+}
+
+/**
  * The host should listen to a sound.
  *
  * Of message, version 1.
@@ -3399,6 +3412,7 @@ export interface EventMap {
   "dead_letter.retried": Recorded<"dead_letter.retried", "consumer", t.ConsumerId, DeadLetterRetried>;
   "encryption_key.retired": Recorded<"encryption_key.retired", "audit", string, EncryptionKeyRetired>;
   "encryption_key.rotated": Recorded<"encryption_key.rotated", "audit", string, EncryptionKeyRotated>;
+  "job.dead": Recorded<"job.dead", "job", t.JobId, JobDead>;
   "message.ai.process_audio_requested": Recorded<
     "message.ai.process_audio_requested",
     "message",

@@ -2768,6 +2768,30 @@ internal fun decodeEncryptionKeyRotated(json: Any?): EncryptionKeyRotated {
 }
 
 /**
+ * It was given up. It is kept for 90 days, and `jobs.run_now` tries it again.
+ *
+ * Of job, version 1.
+ */
+public data class JobDead(
+    val attempts: Long,
+    val errorClass: JobErrorClass,
+    val jobId: JobId,
+    val jobKind: String,
+) : EventData {
+    public companion object : EventType<JobDead>("job.dead")
+}
+
+internal fun decodeJobDead(json: Any?): JobDead {
+    val from = record(json)
+    return JobDead(
+        attempts = long(from["attempts"]),
+        errorClass = decodeJobErrorClass(from["error_class"]),
+        jobId = JobId(text(from["job_id"])),
+        jobKind = text(from["job_kind"]),
+    )
+}
+
+/**
  * The host should listen to a sound.
  *
  * Of message, version 1.
@@ -5885,6 +5909,7 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "dead_letter.retried" -> decodeDeadLetterRetried(json)
     "encryption_key.retired" -> decodeEncryptionKeyRetired(json)
     "encryption_key.rotated" -> decodeEncryptionKeyRotated(json)
+    "job.dead" -> decodeJobDead(json)
     "message.ai.process_audio_requested" -> decodeMessageAiProcessAudioRequested(json)
     "message.ai.process_document_requested" -> decodeMessageAiProcessDocumentRequested(json)
     "message.ai.process_image_requested" -> decodeMessageAiProcessImageRequested(json)

@@ -1518,6 +1518,19 @@ class EncryptionKeyRotated(Struct, frozen=True, kw_only=True):
     """How many sealed values were moved to it."""
 
 
+class JobDead(Struct, frozen=True, kw_only=True):
+    """It was given up. It is kept for 90 days, and `jobs.run_now` tries it again.
+
+    Of job, version 1.
+    """
+
+    type: ClassVar[Literal["job.dead"]] = "job.dead"
+    attempts: int
+    error_class: t.JobErrorClass
+    job_id: t.JobId
+    job_kind: str
+
+
 class MessageAiProcessAudioRequested(Struct, frozen=True, kw_only=True):
     """The host should listen to a sound.
 
@@ -3262,6 +3275,7 @@ EventType: TypeAlias = Literal[
     "dead_letter.retried",
     "encryption_key.retired",
     "encryption_key.rotated",
+    "job.dead",
     "message.ai.process_audio_requested",
     "message.ai.process_document_requested",
     "message.ai.process_image_requested",
@@ -3490,6 +3504,7 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "dead_letter.retried": DeadLetterRetried,
     "encryption_key.retired": EncryptionKeyRetired,
     "encryption_key.rotated": EncryptionKeyRotated,
+    "job.dead": JobDead,
     "message.ai.process_audio_requested": MessageAiProcessAudioRequested,
     "message.ai.process_document_requested": MessageAiProcessDocumentRequested,
     "message.ai.process_image_requested": MessageAiProcessImageRequested,
@@ -3718,6 +3733,7 @@ __all__ = [
     "DeadLetterRetried",
     "EncryptionKeyRetired",
     "EncryptionKeyRotated",
+    "JobDead",
     "MessageAiProcessAudioRequested",
     "MessageAiProcessDocumentRequested",
     "MessageAiProcessImageRequested",

@@ -118,6 +118,7 @@ public indirect enum EventData: Sendable, Equatable {
     case deadLetterRetried(DeadLetterRetried)
     case encryptionKeyRetired(EncryptionKeyRetired)
     case encryptionKeyRotated(EncryptionKeyRotated)
+    case jobDead(JobDead)
     case messageAiProcessAudioRequested(MessageAiProcessAudioRequested)
     case messageAiProcessDocumentRequested(MessageAiProcessDocumentRequested)
     case messageAiProcessImageRequested(MessageAiProcessImageRequested)
@@ -347,6 +348,7 @@ public indirect enum EventData: Sendable, Equatable {
         case "dead_letter.retried": self = .deadLetterRetried(try DeadLetterRetried(from: decoder))
         case "encryption_key.retired": self = .encryptionKeyRetired(try EncryptionKeyRetired(from: decoder))
         case "encryption_key.rotated": self = .encryptionKeyRotated(try EncryptionKeyRotated(from: decoder))
+        case "job.dead": self = .jobDead(try JobDead(from: decoder))
         case "message.ai.process_audio_requested": self = .messageAiProcessAudioRequested(try MessageAiProcessAudioRequested(from: decoder))
         case "message.ai.process_document_requested": self = .messageAiProcessDocumentRequested(try MessageAiProcessDocumentRequested(from: decoder))
         case "message.ai.process_image_requested": self = .messageAiProcessImageRequested(try MessageAiProcessImageRequested(from: decoder))
@@ -4744,6 +4746,44 @@ public struct EncryptionKeyRotated: Decodable, Sendable, Equatable {
         keyId = try fields.decode(String.self, forKey: .keyId)
         projectId = try fields.decodeIfPresent(ProjectId.self, forKey: .projectId)
         rows = try fields.decode(Int.self, forKey: .rows)
+    }
+
+}
+
+/// It was given up. It is kept for 90 days, and `jobs.run_now` tries it again.
+///
+/// Of job, version 1.
+public struct JobDead: Decodable, Sendable, Equatable {
+    public var attempts: Int
+    public var errorClass: JobErrorClass
+    public var jobId: JobId
+    public var jobKind: String
+
+    public init(
+        attempts: Int,
+        errorClass: JobErrorClass,
+        jobId: JobId,
+        jobKind: String
+    ) {
+        self.attempts = attempts
+        self.errorClass = errorClass
+        self.jobId = jobId
+        self.jobKind = jobKind
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case errorClass = "error_class"
+        case jobId = "job_id"
+        case jobKind = "job_kind"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempts = try fields.decode(Int.self, forKey: .attempts)
+        errorClass = try fields.decode(JobErrorClass.self, forKey: .errorClass)
+        jobId = try fields.decode(JobId.self, forKey: .jobId)
+        jobKind = try fields.decode(String.self, forKey: .jobKind)
     }
 
 }
