@@ -1,5 +1,6 @@
 //! The acceptance cases of the outbox page that are about jobs of the host.
 
+use super::host::ReportedOutcome;
 use super::tests::{call, furnished, refused};
 use crate::engine::Project;
 use crate::kernel::ErrorCode;
@@ -84,7 +85,8 @@ fn case_8_who_is_asked_to_wait_loses_no_try() {
     let (world, project) = furnished();
     enqueue(&project, json!({}));
     let job = claim(&project).remove(0);
-    let waiting = report(&project, &job, json!({"type": "rate_limited", "after_seconds": 60}));
+    let outcome = serde_json::to_value(ReportedOutcome::RateLimited { after_seconds: 60 }).expect("JSON");
+    let waiting = report(&project, &job, outcome);
     assert_eq!((&waiting["attempts"], &waiting["run_at"]), (&json!(0), &json!("2025-01-06T09:01:00.000000Z")));
     world.clock.advance_seconds(59);
     assert!(claim(&project).is_empty());
