@@ -16,6 +16,9 @@ pub trait ChannelSender: Send + Sync {
     /// The name that channel types refer to, for example `waha`.
     fn code(&self) -> &'static str;
 
+    /// Whether the channel says where its provider is. One that does not is sent over by the host itself.
+    fn is_reachable(&self, line: &GatewayLine) -> bool;
+
     /// Asks for the chat of a telephone number.
     fn resolve(&self, line: &GatewayLine, phone: &Phone) -> Result<HttpRequest, GatewayError>;
 

@@ -24,6 +24,10 @@ impl ChannelSender for Waha {
         "waha"
     }
 
+    fn is_reachable(&self, line: &GatewayLine) -> bool {
+        line.external_id.is_some() && line.setting("base_url").is_some()
+    }
+
     fn resolve(&self, line: &GatewayLine, phone: &Phone) -> Result<HttpRequest, GatewayError> {
         let digits = phone.as_str().trim_start_matches('+');
         let session = session(line)?;

@@ -68,7 +68,7 @@ struct Line {
 }
 
 impl Line {
-    /// The line of an active channel that this build can send over.
+    /// The line of an active channel that this build can send over, and that says where to.
     async fn load(work: &UnitOfWork<'_>, message: &Message) -> Result<Option<Line>> {
         let read = work.reader();
         let channel = read.find_any::<Channel>(message.channel_id).await?;
@@ -82,7 +82,7 @@ impl Line {
             }
         }
         let line = GatewayLine { external_id: channel.external_id.clone(), config: channel.config.clone(), secrets };
-        Ok(Some(Line { sender, line }))
+        Ok(sender.is_reachable(&line).then_some(Line { sender, line }))
     }
 }
 

@@ -326,6 +326,30 @@ fn a_scheduled_message_goes_out_in_its_time_and_a_cancelled_one_never() {
     assert_eq!(shop.asked().iter().filter(|(path, _)| path == "/api/sendText").count(), 1);
 }
 
+/// Who hands messages over by itself need not say where the gateway is, and nobody is in its way.
+#[test]
+fn a_channel_without_an_address_is_the_host_s() {
+    let shop = Shop::new(willing);
+    let channel = json!({"name": "Other", "type": "whatsapp_business"});
+    let channel = shop.call("channels.create", channel)["id"].clone();
+    shop.call("channels.activate", json!({"id": channel}));
+    shop.call("channels.report_connection", json!({"id": channel, "connection": "connected"}));
+    let contact = shop.contact("+5511990000001");
+    let content = json!({"type": "text", "body": "Oi"});
+    let input = json!({"contact_id": contact, "channel_id": channel, "content": content});
+    let id = shop.call("messages.send", input)["id"].clone();
+    shop.wait(120);
+    let waiting = shop.message(&id);
+    assert_eq!((&waiting["status"], &waiting["attempts"]), (&json!("queued"), &json!(0)));
+    let claimed = shop.call("messages.claim_due", json!({}));
+    assert_eq!(claimed[0]["message"]["id"], id);
+    shop.call("messages.report_delivery", json!({"id": id, "status": "sent", "attempt": 1}));
+    shop.wait(120);
+    assert!(shop.asked().is_empty());
+    let job = shop.call("jobs.list", json!({"kind": "message.send"}));
+    assert_eq!(job["items"][0]["state"], "succeeded");
+}
+
 #[test]
 fn a_reply_names_what_it_answers() {
     let shop = Shop::new(willing);
