@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,7 +48,7 @@ class Receiver:
 
 
 @contextmanager
-def opened(clock: ventros.ManualClock | None = None) -> Iterator[tuple[ventros.Crm, ventros.Project]]:
+def opened(clock: ventros.ManualClock | None = None) -> Generator[tuple[ventros.Crm, ventros.Project]]:
     key = os.urandom(32)
     with ventros.open(
         ":memory:",

@@ -1,10 +1,10 @@
 //! Jobs in memory.
 
-use super::super::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
+use super::super::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, ProjectIdOrNil, Scope};
 use super::{Contents, MemoryStorage};
 use crate::kernel::{Error, Kind, ProjectId, Result, Subject, Timestamp};
 use async_trait::async_trait;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
 impl Contents {
@@ -132,22 +132,42 @@ impl Contents {
         job.finished_at = None;
     }
 
+    /// What stands in the way along each line.
+    fn lines(&self) -> Lines<'_> {
+        let mut lines: HashMap<_, Line> = HashMap::new();
+        for job in self.jobs.values() {
+            let Some(key) = &job.order_key else { continue };
+            let line = || (job.project_id, key.as_str());
+            match job.state {
+                JobState::Running => lines.entry(line()).or_default().is_running = true,
+                // In the order of their ids.
+                JobState::Scheduled => {
+                    lines.entry(line()).or_default().first.get_or_insert(job.id);
+                }
+                _ => {}
+            }
+        }
+        Lines(lines)
+    }
+}
+
+#[derive(Default)]
+struct Line {
+    is_running: bool,
+    /// The first of those that wait for their time.
+    first: Option<Uuid>,
+}
+
+/// The lines of the jobs, by project and order key.
+struct Lines<'c>(HashMap<(ProjectIdOrNil, &'c str), Line>);
+
+impl Lines<'_> {
     /// When a job may be claimed: never while another of its order key is in the way.
     fn due_at(&self, job: &JobRecord) -> Option<Timestamp> {
-        let same_line = |other: &&JobRecord| {
-            job.order_key.is_some()
-                && other.id != job.id
-                && other.project_id == job.project_id
-                && other.order_key == job.order_key
-        };
-        let mut line = self.jobs.values().filter(same_line);
-        let is_held = match job.state {
-            JobState::Running => false,
-            JobState::Parked => line.any(|other| other.state == JobState::Running),
-            _ => line.any(|other| {
-                other.state == JobState::Running || (other.state == JobState::Scheduled && other.id < job.id)
-            }),
-        };
+        let line = job.order_key.as_ref().and_then(|key| self.0.get(&(job.project_id, key.as_str())));
+        let is_held = line.is_some_and(|line| {
+            line.is_running || (job.state == JobState::Scheduled && line.first.is_some_and(|first| first != job.id))
+        });
         match job.state {
             JobState::Running => job.lease_until,
             JobState::Scheduled | JobState::Parked if !is_held => Some(job.run_at),
@@ -170,8 +190,9 @@ impl JobRepository for MemoryStorage {
         let wanted = |job: &&JobRecord| {
             job.queue == claim.queue && claim.project.is_none_or(|project| job.project_id.0 == project)
         };
+        let lines = contents.lines();
         let due = contents.jobs.values().filter(wanted).filter_map(|job| {
-            let at = contents.due_at(job).filter(|at| *at <= claim.now)?;
+            let at = lines.due_at(job).filter(|at| *at <= claim.now)?;
             Some((at, job.id, job.project_id))
         });
         let mut due: Vec<_> = due.collect();
@@ -189,12 +210,15 @@ impl JobRepository for MemoryStorage {
             in_turn.sort();
             due = in_turn.into_iter().map(|(_, at, id, project)| (at, id, project)).collect();
         }
-        let mut claimed = Vec::new();
+        let (mut claimed, mut taken) = (Vec::new(), BTreeSet::new());
         for (_, id, _) in due {
-            let is_due = contents.jobs.get(&id).and_then(|job| contents.due_at(job)).is_some_and(|at| at <= claim.now);
-            let Some(job) = contents.jobs.get_mut(&id).filter(|_| is_due && claimed.len() < claim.limit) else {
+            let Some(job) = contents.jobs.get_mut(&id).filter(|_| claimed.len() < claim.limit) else { continue };
+            if let Some(key) = &job.order_key
+                && !taken.insert((job.project_id, key.clone()))
+                && job.state != JobState::Running
+            {
                 continue;
-            };
+            }
             job.attempt += 1;
             job.state = JobState::Running;
             job.lease_token += 1;
@@ -227,6 +251,7 @@ impl JobRepository for MemoryStorage {
 
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>> {
         let contents = self.contents()?;
-        Ok(contents.jobs.values().filter(|job| job.queue == queue).filter_map(|job| contents.due_at(job)).min())
+        let lines = contents.lines();
+        Ok(contents.jobs.values().filter(|job| job.queue == queue).filter_map(|job| lines.due_at(job)).min())
     }
 }
