@@ -171,6 +171,8 @@ impl Query {
                 self.text(&format!("right({column}, {}) = ", part.chars().count()));
                 self.value(typed(&Value::Text(part.clone())));
             }
+            // A list without values has no type either.
+            Test::In(list) if list.is_empty() => self.text("FALSE"),
             Test::In(list) => {
                 self.text(&format!("{column} = ANY("));
                 self.value(typed_list(list));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::kernel::{Kind, Timestamp};
-use crate::storage::{Document, FieldKind, Filter, FilterExpression, Find, Operator, Scope, Sort, matches};
+use crate::storage::{Document, FieldKind, Filter, FilterExpression, Find, Leaf, Operator, Scope, Sort, Test, matches};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value as Json, json};
@@ -315,6 +315,17 @@ pub async fn hidden_ones_are_found_only_when_asked_for(place: &dyn Place) {
     assert_eq!(found(&*store, scope, &filter).await, BTreeSet::from([id(2)]));
     let hits = store.search(scope, Kind::Contact, "ana", 10).await.unwrap();
     assert_eq!(hits.iter().map(|hit| hit.snapshot.id).collect::<Vec<_>>(), [id(2)]);
+}
+
+pub async fn nothing_is_in_an_empty_list(place: &dyn Place) {
+    let store = open(place).await;
+    fill(&*store, PROJECT, &[Sample::named("Ana")]).await;
+    for (field, kind) in [("id", FieldKind::Id), ("name", FieldKind::Text), ("score", FieldKind::Number)] {
+        let test = Test::In(Vec::new());
+        let filter = Filter::Leaf(Leaf { field: field.to_owned(), kind, is_attribute: false, test });
+        let count = async |filter| store.count(Scope::Project(PROJECT), Kind::Contact, &filter, true).await.unwrap();
+        assert_eq!((count(filter.clone()).await, count(filter.negate()).await), (0, 1), "{field}");
+    }
 }
 
 pub async fn a_filter_cannot_leave_its_project(place: &dyn Place) {

@@ -52,7 +52,7 @@ macro_rules! conformance_suite {
             keys: a_key_has_one_holder, holders_come_with_their_snapshots, a_key_changes_hands_in_one_commit, a_released_key_is_free, keys_are_scoped,
                 a_global_key_is_unique_everywhere, a_stale_write_is_told_before_a_taken_key, racing_writers_share_a_key_once;
             filters: every_operator_agrees_with_the_evaluator, random_filters_agree_with_the_evaluator,
-                rows_are_found_by_what_they_refer_to, hidden_ones_are_found_only_when_asked_for, a_filter_cannot_leave_its_project;
+                rows_are_found_by_what_they_refer_to, hidden_ones_are_found_only_when_asked_for, a_filter_cannot_leave_its_project, nothing_is_in_an_empty_list;
             pages: pages_neither_repeat_nor_skip, pages_lead_back, rows_written_between_pages_do_no_harm,
                 missing_values_come_last, ties_are_broken_by_id, random_orders_agree_with_the_evaluator, totals_count_all;
             search: words_are_found_without_accents, every_word_is_needed, the_best_field_is_told,
