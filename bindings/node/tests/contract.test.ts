@@ -155,7 +155,7 @@ for (const name of readdirSync(FOLDER).filter((name) => name.endsWith(".json")))
     test.each(file.scenarios)("$about", async ({ steps, vault }) => {
       const clock = new ManualClock(new Date("2025-01-06T09:00:00Z"));
       const encryptionKey = vault === false ? undefined : new Uint8Array(32).fill(7);
-      const crm = await open(":memory:", { clock, background: false, seed: 1, encryptionKey });
+      const crm = await open(":memory:", { clock, background: false, seed: 1, encryptionKey, http: false });
       try {
         const play = new Play(crm, clock);
         for (const step of [...(file.given ?? []), ...steps]) {

@@ -184,7 +184,7 @@ class Play:
 def test_python_answers_as_the_scenario_says(given: list[dict[str, Any]], scenario: dict[str, Any]) -> None:
     clock = ventros.ManualClock(datetime(2025, 1, 6, 9, 0, tzinfo=UTC))
     key = None if scenario.get("vault") is False else bytes([7]) * 32
-    with ventros.open(":memory:", clock=clock, background=False, seed=1, encryption_key=key) as crm:
+    with ventros.open(":memory:", clock=clock, background=False, seed=1, encryption_key=key, http=False) as crm:
         play = Play(crm, clock)
         for step in [*given, *scenario["steps"]]:
             play.step(step)

@@ -43,7 +43,7 @@ fun contractTests() {
             plainTest("contract, ${path.nameWithoutExtension}: ${scenario["about"]}") {
                 val clock = ManualClock(Instant.parse("2025-01-06T09:00:00Z"))
                 val key = if (scenario["vault"] == false) null else ByteArray(32) { 7 }
-                Crm.open(":memory:", clock = clock, background = false, encryptionKey = key, seed = 1).use { crm ->
+                Crm.open(":memory:", clock = clock, background = false, encryptionKey = key, seed = 1, http = false).use { crm ->
                     val play = Play(crm, clock, said)
                     (items(file["given"] ?: emptyList<Any?>()) + items(scenario["steps"])).forEach { play.step(it) }
                 }
