@@ -8,20 +8,16 @@ use serde_json::json;
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use ventros::catalogue::AGGREGATES;
+use ventros::catalogue::tables;
 use ventros::engine::{Context, CopyPhase, CopyReport, copy_tables};
 use ventros::kernel::{ActorRef, Component, ErrorCode};
-use ventros::storage::{EventQuery, Scope, Section, Storage, Table};
+use ventros::storage::{EventQuery, Scope, Section, Storage};
 use ventros::testing::{World, block_on};
 
 /// Rows of a page: small, so that there are many.
 const PAGE: usize = 20;
 /// Pages between two kills.
 const PAGES: usize = 7;
-
-fn tables() -> Vec<Table> {
-    AGGREGATES.iter().map(|aggregate| (aggregate.table)()).collect()
-}
 
 /// Copies without listening.
 pub fn copied(source: &dyn Storage, target: &dyn Storage) -> CopyReport {
@@ -32,9 +28,9 @@ pub fn copied(source: &dyn Storage, target: &dyn Storage) -> CopyReport {
 fn read(store: &dyn Storage) -> (Vec<String>, Vec<String>) {
     let all = EventQuery { limit: 100_000, ..EventQuery::default() };
     let events = block_on(store.events(Scope::Installation, &all)).unwrap();
-    let snapshots = AGGREGATES.iter().flat_map(|aggregate| {
-        let found = block_on(store.scan(Scope::Installation, aggregate.kind, None, 100_000)).unwrap();
-        let shown = found.into_iter().map(|snapshot| format!("{} {snapshot:?}", aggregate.kind));
+    let snapshots = tables().into_iter().flat_map(|table| {
+        let found = block_on(store.scan(Scope::Installation, table.kind, None, 100_000)).unwrap();
+        let shown = found.into_iter().map(|snapshot| format!("{} {snapshot:?}", table.kind));
         let mut shown: Vec<String> = shown.collect();
         shown.sort();
         shown
