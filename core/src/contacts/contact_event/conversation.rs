@@ -8,7 +8,7 @@ use crate::conversations::message::{Message, resolve_quotes};
 use crate::conversations::visibility::reach;
 use crate::engine::{Aggregate, Query, Reader, decode};
 use crate::kernel::{ContactId, Error, ErrorCode, Kind, Language, Permission, Result, Timestamp};
-use crate::storage::{FieldKind, Filter, Find, FoundRow, Sort, Value, id_value, limit_within};
+use crate::storage::{FieldKind, Filter, Find, FoundRow, Page, Sort, Value, id_value, limit_within};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
@@ -40,14 +40,6 @@ pub enum ConversationItem {
     Entry { at: Timestamp, entry: Box<TimelineEntry> },
 }
 
-/// A part of the story.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ConversationPage {
-    pub items: Vec<ConversationItem>,
-    /// Reads on with what came before; null at the beginning.
-    pub next_cursor: Option<String>,
-}
-
 /// How far both stories are told: the sort values and the id of the last item of each.
 #[derive(Default, Serialize, Deserialize)]
 struct Place {
@@ -61,9 +53,9 @@ impl Query for ReadConversation {
     const PERMISSION: Permission = Permission::ContactsView;
     const ERRORS: &'static [ErrorCode] =
         &[ErrorCode::ContactNotFound, ErrorCode::LimitOutOfRange, ErrorCode::CursorInvalid, ErrorCode::CursorMismatch];
-    type Output = ConversationPage;
+    type Output = Page<ConversationItem>;
 
-    async fn run(self, read: &Reader<'_>) -> Result<ConversationPage> {
+    async fn run(self, read: &Reader<'_>) -> Result<Page<ConversationItem>> {
         read.get::<Contact>(self.contact_id).await.map_err(|e| e.at("contact_id"))?;
         let limit = limit_within(self.limit, 50, 100)?;
         let mut place = match &self.cursor {
@@ -97,7 +89,7 @@ impl Query for ReadConversation {
             }
         }
         let next_cursor = if is_more { Some(place.write()?) } else { None };
-        Ok(ConversationPage { items, next_cursor })
+        Ok(Page { items, has_more: is_more, next_cursor, prev_cursor: None, total: None })
     }
 }
 

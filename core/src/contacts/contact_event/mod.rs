@@ -17,7 +17,7 @@ mod tests;
 mod titles;
 mod values;
 
-pub use conversation::{ConversationItem, ConversationPage, ReadConversation};
+pub use conversation::{ConversationItem, ReadConversation};
 pub use events::{EntryChange, EntryField, NewEntry, TimelineEvent};
 pub use projection::is_reserved;
 pub use reactions::{JOBS, REACTION, REACTIONS};
