@@ -229,6 +229,8 @@ impl Transaction {
 /// Runs statements in somebody else's transaction, in two round trips: they are prepared, and whose rows they are about is said; then
 /// they are run. What they did can be undone back to where they began.
 pub(crate) async fn run_within(transaction: &Host<'_>, settings: &Settings, reach: Reach, calls: &[Call]) -> Answers {
+    #[cfg(test)]
+    crate::plans::note(reach, calls);
     let texts: Vec<String> = calls.iter().map(|call| settings.full(&call.sql)).collect();
     let begin = format!("SAVEPOINT ventros; {}", reach.say());
     let prepared = texts.iter().map(|text| boxed(transaction.prepare(text))).collect();

@@ -62,13 +62,15 @@ pub fn schema(name: &str) -> String {
     format!("{address}{mark}schema={name}")
 }
 
-/// What the server of this program has logged; nothing of a server that is not ours.
-pub fn log() -> String {
-    let folder = std::env::temp_dir().join(format!("ventros-pg-{}", std::process::id()));
-    match std::env::var_os(GIVEN) {
-        Some(_) => String::new(),
-        None => std::fs::read_to_string(folder.join("log")).expect("the server has a log"),
-    }
+/// What the server of this program has logged; nobody knows what a server that is not ours has.
+pub fn log() -> Option<String> {
+    let is_ours = std::env::var_os(GIVEN).is_none();
+    is_ours.then(|| std::fs::read_to_string(folder().join("log")).expect("the server has a log"))
+}
+
+/// Where the cluster of this program is.
+fn folder() -> PathBuf {
+    std::env::temp_dir().join(format!("ventros-pg-{}", std::process::id()))
 }
 
 impl Cluster {
@@ -76,7 +78,7 @@ impl Cluster {
         if let Ok(address) = std::env::var(GIVEN) {
             return Cluster { address };
         }
-        let folder = std::env::temp_dir().join(format!("ventros-pg-{}", std::process::id()));
+        let folder = folder();
         start_in(&folder);
         end_with_program(folder.clone());
         Cluster { address: address_in(&folder) }
