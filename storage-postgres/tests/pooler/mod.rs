@@ -54,11 +54,12 @@ impl Pooler {
         // What a new connection of the server says at first is what the client hears.
         let mut fresh = UnixStream::connect(&self.socket)?;
         fresh.write_all(&startup)?;
-        until_ready(&mut fresh, &mut client)?;
+        let ready = until_ready(&mut fresh, &mut client)?;
         let mut held = Some(fresh);
         if self.lends == Lends::Transactions {
             self.free.lock().unwrap().extend(held.take());
         }
+        client.write_all(&ready)?;
         loop {
             let message = tagged(&mut client)?;
             if message[0] == b'X' {
@@ -70,15 +71,17 @@ impl Pooler {
             };
             server.write_all(&message)?;
             // Only these are answered by the word that the server is ready.
-            let is_over = match message[0] {
-                b'Q' | b'S' => until_ready(&mut server, &mut client)? == b'I',
-                _ => false,
+            let ready = match message[0] {
+                b'Q' | b'S' => until_ready(&mut server, &mut client)?,
+                _ => Vec::new(),
             };
-            if is_over && self.lends == Lends::Transactions {
+            if ready.last() == Some(&b'I') && self.lends == Lends::Transactions {
                 self.free.lock().unwrap().push(server);
             } else {
                 held = Some(server);
             }
+            // Who hears that it is ready may be lent it again at once.
+            client.write_all(&ready)?;
         }
     }
 
@@ -93,14 +96,14 @@ impl Pooler {
     }
 }
 
-/// Hands on what the server says until it is ready; tells whether a transaction is open then.
-fn until_ready(server: &mut impl Read, client: &mut impl Write) -> Result<u8> {
+/// Hands on what the server says until it is ready, and gives that word, which ends with whether a transaction is open.
+fn until_ready(server: &mut impl Read, client: &mut impl Write) -> Result<Vec<u8>> {
     loop {
         let message = tagged(server)?;
-        client.write_all(&message)?;
         if message[0] == b'Z' {
-            return Ok(message[5]);
+            return Ok(message);
         }
+        client.write_all(&message)?;
     }
 }
 
