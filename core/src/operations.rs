@@ -26,6 +26,8 @@ pub use crate::infrastructure::event_log::verify::*;
 pub use crate::infrastructure::job::commands::*;
 pub use crate::infrastructure::job::host::*;
 pub use crate::infrastructure::job::queries::*;
+pub use crate::infrastructure::schedule::commands::*;
+pub use crate::infrastructure::schedule::queries::*;
 pub use crate::integration::webhook::commands::*;
 pub use crate::integration::webhook::queries::*;
 pub use crate::tenancy::credential::commands::*;

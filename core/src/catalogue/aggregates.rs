@@ -183,6 +183,7 @@ aggregates! {
         Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
         Session: crate::conversations::session::Session, crate::conversations::session::SessionEvent;
         Webhook: crate::integration::webhook::Webhook, crate::integration::webhook::WebhookEvent;
+        Schedule: crate::infrastructure::schedule::Schedule, crate::infrastructure::schedule::ScheduleEvent;
         ContactEvent: crate::contacts::contact_event::TimelineEntry, crate::contacts::contact_event::TimelineEvent;
     }
     journals {

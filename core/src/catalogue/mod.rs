@@ -48,6 +48,8 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::infrastructure::job::commands::COMMANDS,
     crate::infrastructure::job::host::COMMANDS,
     crate::infrastructure::job::queries::QUERIES,
+    crate::infrastructure::schedule::commands::COMMANDS,
+    crate::infrastructure::schedule::queries::QUERIES,
     crate::infrastructure::event_log::commands::COMMANDS,
     crate::infrastructure::event_log::verify::COMMANDS,
     crate::infrastructure::event_log::queries::QUERIES,
@@ -84,6 +86,7 @@ pub const JOBS: &[&[JobType]] = &[
     crate::conversations::message::JOBS,
     crate::integration::webhook::reactions::JOBS,
     crate::contacts::contact_event::JOBS,
+    crate::infrastructure::schedule::JOBS,
 ];
 
 /// Kinds of jobs that call the outside.

@@ -4,3 +4,4 @@ pub mod audit;
 pub mod consumer;
 pub mod event_log;
 pub mod job;
+pub mod schedule;

@@ -143,6 +143,9 @@ codes! {
     JobExists "job_exists" Conflict "Job exists.";
     JobKindUnknown "job_kind_unknown" Validation "Job kind unknown.";
     JobNotFound "job_not_found" NotFound "Job not found.";
+    ScheduleInvalid "schedule_invalid" Validation "The schedule cannot be kept to.";
+    ScheduleNeverFires "schedule_never_fires" Validation "The schedule has no time within the next five years.";
+    ScheduleNotFound "schedule_not_found" NotFound "Schedule not found.";
     LeaseLost "lease_lost" Conflict "Lease lost.";
     SeqPruned "seq_pruned" InvalidState "Seq pruned.";
     // user

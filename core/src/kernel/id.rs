@@ -113,6 +113,8 @@ typed_id!(
     CorrelationId,
     /// Durable work outside a call.
     JobId,
+    /// Work that comes again and again.
+    ScheduleId,
     /// A named reader of the log.
     ConsumerId,
     /// An event that a consumer gave up on.

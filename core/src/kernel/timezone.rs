@@ -39,6 +39,11 @@ impl Timezone {
         instant.datetime().with_timezone(&self.0).naive_local()
     }
 
+    /// An instant with the wall clock there.
+    pub(crate) fn at(self, instant: Timestamp) -> chrono::DateTime<Tz> {
+        instant.datetime().with_timezone(&self.0)
+    }
+
     /// The instant at which the wall clock there shows `local`. Inside the gap of a spring change it is the first instant after the
     /// gap; of the two of an autumn change it is the earlier one.
     pub fn instant(self, local: NaiveDateTime) -> Timestamp {

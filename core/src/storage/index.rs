@@ -163,6 +163,15 @@ pub enum Value {
 }
 
 impl Value {
+    /// A note of no known type, compared as text whatever it is; lists and objects are not compared.
+    pub fn of_note(note: &serde_json::Value) -> Value {
+        match note {
+            serde_json::Value::String(text) => Value::from(text.as_str()),
+            serde_json::Value::Bool(_) | serde_json::Value::Number(_) => Value::from(note.to_string()),
+            serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => Value::Null,
+        }
+    }
+
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
     }

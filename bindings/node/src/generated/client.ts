@@ -3258,6 +3258,151 @@ export class Projects extends Collection {
 }
 
 /**
+ * The collection `schedules`.
+ *
+ * Filterable: `kind`, `enabled`, `next_run_at`, `created_at`, `target.*`.
+ *
+ * Sortable: `next_run_at`, `created_at`.
+ */
+export class Schedules extends Collection {
+  /**
+   * Has a job of the host enqueued again and again: at each of its times one, whatever number of programs is awake. A
+   * program takes it as any job of the host.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `job_kind_unknown`, `json_too_deep`, `json_too_large`, `schedule_invalid`,
+   * `schedule_never_fires`, `timezone_invalid`.
+   */
+  create(input: i.SchedulesCreateInput, options?: CommandOptions): Promise<t.Schedule> {
+    return this._call<t.Schedule>("schedules.create", input, options);
+  }
+
+  /**
+   * Forgets a schedule; jobs enqueued already stay.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `schedule_not_found`.
+   */
+  delete(id: t.ScheduleId, options?: CommandOptions): Promise<null> {
+    return this._call<null>("schedules.delete", { id }, options);
+  }
+
+  /**
+   * A schedule by its id.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`, `schedule_not_found`.
+   */
+  get(id: t.ScheduleId, options?: CallOptions): Promise<t.Schedule> {
+    return this._call<t.Schedule>("schedules.get", { id }, options);
+  }
+
+  /**
+   * Schedules. Filter: kind, target.<key>, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys at
+   * its top can be filtered by, where key and value are texts, numbers or truths of at most 64 and 200 characters.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
+   */
+  list(input: i.SchedulesListInput = {}, options?: CallOptions): Pager<t.Schedule> {
+    return this._list<t.Schedule>("schedules.list", input, options);
+  }
+
+  /**
+   * Stops a schedule until it is resumed; jobs enqueued already stay. What is asked for with `schedules.run_now` is
+   * done all the same.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `schedule_not_found`.
+   */
+  pause(id: t.ScheduleId, options?: CommandOptions): Promise<t.Schedule> {
+    return this._call<t.Schedule>("schedules.pause", { id }, options);
+  }
+
+  /**
+   * The next times of a recurrence, or of a schedule as it stands: of one that is paused, as if it were not. Fewer than
+   * asked for when it ends before.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`, `schedule_not_found`.
+   * @throws ValidationError: `field_required`, `input_invalid`, `limit_out_of_range`, `schedule_invalid`,
+   * `schedule_never_fires`, `timezone_invalid`.
+   */
+  preview(input: i.SchedulesPreviewInput = {}, options?: CallOptions): Promise<t.Timestamp[]> {
+    return this._call<t.Timestamp[]>("schedules.preview", input, options);
+  }
+
+  /**
+   * Lets a schedule go on with its next time from now; those that passed while it was paused are not made up for. One
+   * that is finished goes on once it has other times or more runs.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `schedule_not_found`.
+   * @throws ValidationError: `schedule_never_fires`.
+   */
+  resume(id: t.ScheduleId, options?: CommandOptions): Promise<t.Schedule> {
+    return this._call<t.Schedule>("schedules.resume", { id }, options);
+  }
+
+  /**
+   * Enqueues a job of a schedule now, beside its planned times, also while it is paused.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `schedule_not_found`.
+   */
+  runNow(id: t.ScheduleId, options?: CommandOptions): Promise<t.Schedule> {
+    return this._call<t.Schedule>("schedules.run_now", { id }, options);
+  }
+
+  /**
+   * Changes what is given and differs. Another recurrence counts from now on; jobs enqueued already stay.
+   *
+   * Permission: `jobs.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `schedule_not_found`.
+   * @throws ValidationError: `json_too_deep`, `json_too_large`, `schedule_invalid`, `schedule_never_fires`,
+   * `timezone_invalid`.
+   */
+  update(id: t.ScheduleId, input: i.SchedulesUpdateInput = {}, options?: CommandOptions): Promise<t.Schedule> {
+    return this._call<t.Schedule>("schedules.update", { ...input, id }, options);
+  }
+}
+
+/**
  * The collection `sessions`.
  *
  * Filterable: `chat_id`, `channel_id`, `channel_type`, `kind`, `contact_id`, `pipeline_id`, `origin`, `status`,
@@ -3998,6 +4143,7 @@ export class ProjectCollections extends Collection {
   readonly members = new Members(this._engine, this._scope);
   readonly messages = new Messages(this._engine, this._scope);
   readonly projects = new Projects(this._engine, this._scope);
+  readonly schedules = new Schedules(this._engine, this._scope);
   readonly sessions = new Sessions(this._engine, this._scope);
   readonly timeline = new Timeline(this._engine, this._scope);
   readonly webhooks = new Webhooks(this._engine, this._scope);

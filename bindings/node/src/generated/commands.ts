@@ -847,6 +847,61 @@ export const projects = {
   },
 };
 
+/** Commands of the collection `schedules`. */
+export const schedules = {
+  /**
+   * Has a job of the host enqueued again and again: at each of its times one, whatever number of programs is awake. A
+   * program takes it as any job of the host.
+   *
+   * As the method `Schedules.create`.
+   */
+  create(input: i.SchedulesCreateInput): Command<t.Schedule> {
+    return new Command("schedules.create", input);
+  },
+  /**
+   * Forgets a schedule; jobs enqueued already stay.
+   *
+   * As the method `Schedules.delete`.
+   */
+  delete(id: t.ScheduleId): Command<null> {
+    return new Command("schedules.delete", { id });
+  },
+  /**
+   * Stops a schedule until it is resumed; jobs enqueued already stay. What is asked for with `schedules.run_now` is
+   * done all the same.
+   *
+   * As the method `Schedules.pause`.
+   */
+  pause(id: t.ScheduleId): Command<t.Schedule> {
+    return new Command("schedules.pause", { id });
+  },
+  /**
+   * Lets a schedule go on with its next time from now; those that passed while it was paused are not made up for. One
+   * that is finished goes on once it has other times or more runs.
+   *
+   * As the method `Schedules.resume`.
+   */
+  resume(id: t.ScheduleId): Command<t.Schedule> {
+    return new Command("schedules.resume", { id });
+  },
+  /**
+   * Enqueues a job of a schedule now, beside its planned times, also while it is paused.
+   *
+   * As the method `Schedules.runNow`.
+   */
+  runNow(id: t.ScheduleId): Command<t.Schedule> {
+    return new Command("schedules.run_now", { id });
+  },
+  /**
+   * Changes what is given and differs. Another recurrence counts from now on; jobs enqueued already stay.
+   *
+   * As the method `Schedules.update`.
+   */
+  update(id: t.ScheduleId, input: i.SchedulesUpdateInput = {}): Command<t.Schedule> {
+    return new Command("schedules.update", { ...input, id });
+  },
+};
+
 /** Commands of the collection `sessions`. */
 export const sessions = {
   /**

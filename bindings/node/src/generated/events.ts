@@ -2431,6 +2431,90 @@ export interface ProjectMemberSuspended {
 }
 
 /**
+ * It was made.
+ *
+ * Of schedule, version 1.
+ */
+export interface ScheduleCreated {
+  type: "schedule.created";
+  enabled: boolean;
+  kind: string;
+  max_runs?: number | null;
+  misfire: t.Misfire;
+  next_run_at?: t.Timestamp | null;
+  overlap: t.Overlap;
+  recurrence: t.Recurrence;
+  target: unknown;
+}
+
+/**
+ * It is gone.
+ *
+ * Of schedule, version 1.
+ */
+export interface ScheduleDeleted {
+  type: "schedule.deleted";
+}
+
+/**
+ * Somebody stopped it.
+ *
+ * Of schedule, version 1.
+ */
+export interface SchedulePaused {
+  type: "schedule.paused";
+}
+
+/**
+ * It goes on, with the next time from then on.
+ *
+ * Of schedule, version 1.
+ */
+export interface ScheduleResumed {
+  type: "schedule.resumed";
+  next_run_at: t.Timestamp;
+}
+
+/**
+ * Nothing was done at a planned time.
+ *
+ * Of schedule, version 1.
+ */
+export interface ScheduleSkipped {
+  type: "schedule.skipped";
+  cause: t.SkipCause;
+  /** Null when it is finished. */
+  next_run_at?: t.Timestamp | null;
+  /** The first such time since the last run. */
+  planned_at: t.Timestamp;
+}
+
+/**
+ * A job was enqueued for a planned time, or because somebody asked for one.
+ *
+ * Of schedule, version 1.
+ */
+export interface ScheduleTriggered {
+  type: "schedule.triggered";
+  job_id: t.JobId;
+  late_by_ms: number;
+  /** Null when it is finished. */
+  next_run_at?: t.Timestamp | null;
+  planned_at: t.Timestamp;
+}
+
+/**
+ * It does something else, or at other times.
+ *
+ * Of schedule, version 1.
+ */
+export interface ScheduleUpdated {
+  type: "schedule.updated";
+  changes: t.SchedulePatch;
+  next_run_at?: t.Timestamp | null;
+}
+
+/**
  * It fell silent while the contact was expected to answer.
  *
  * Of session, version 1.
@@ -3577,6 +3661,13 @@ export interface EventMap {
     ProjectMemberRoleChanged
   >;
   "project_member.suspended": Recorded<"project_member.suspended", "project_member", string, ProjectMemberSuspended>;
+  "schedule.created": Recorded<"schedule.created", "schedule", t.ScheduleId, ScheduleCreated>;
+  "schedule.deleted": Recorded<"schedule.deleted", "schedule", t.ScheduleId, ScheduleDeleted>;
+  "schedule.paused": Recorded<"schedule.paused", "schedule", t.ScheduleId, SchedulePaused>;
+  "schedule.resumed": Recorded<"schedule.resumed", "schedule", t.ScheduleId, ScheduleResumed>;
+  "schedule.skipped": Recorded<"schedule.skipped", "schedule", t.ScheduleId, ScheduleSkipped>;
+  "schedule.triggered": Recorded<"schedule.triggered", "schedule", t.ScheduleId, ScheduleTriggered>;
+  "schedule.updated": Recorded<"schedule.updated", "schedule", t.ScheduleId, ScheduleUpdated>;
   "session.abandoned": Recorded<"session.abandoned", "session", t.SessionId, SessionAbandoned>;
   "session.agent_assigned": Recorded<"session.agent_assigned", "session", t.SessionId, SessionAgentAssigned>;
   "session.agent_unassigned": Recorded<"session.agent_unassigned", "session", t.SessionId, SessionAgentUnassigned>;

@@ -1262,6 +1262,58 @@ export interface ProjectsUpdateCustomFieldInput {
   type?: t.CustomFieldType | null | undefined;
 }
 
+/** What `schedules.create` is given. */
+export interface SchedulesCreateInput {
+  /** Of the jobs: `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters. */
+  kind: string;
+  /** It is finished after so many runs, 1 to 1,000,000; never unless told. */
+  max_runs?: number | null | undefined;
+  /** `fire_once` unless told. */
+  misfire?: t.Misfire | null | undefined;
+  /** `skip` unless told. Runs that are made up for wait for each other rather than being left out. */
+  overlap?: t.Overlap | null | undefined;
+  recurrence: t.Recurrence;
+  /**
+   * The payload of the jobs: at most 64 KiB of JSON, eight levels deep. It is kept in the log: ids rather than secrets
+   * and what is known of people.
+   */
+  target?: unknown;
+}
+
+/** What `schedules.list` is given. */
+export interface SchedulesListInput {
+  /** Only what satisfies this condition. */
+  filter?: t.FilterExpression | null | undefined;
+  /** Shows deleted, merged and archived-away ones too. */
+  include_deleted?: boolean | undefined;
+  /** 1 to 100; 20 unless told. */
+  limit?: number | null | undefined;
+  /** At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions. */
+  sort?: readonly t.SortKey[] | undefined;
+  /** Counts all that satisfies the filter; costs a count. */
+  with_total?: boolean | undefined;
+}
+
+/** What `schedules.preview` is given. */
+export interface SchedulesPreviewInput {
+  /** One of the two. */
+  id?: t.ScheduleId | null | undefined;
+  /** 1 to 50; 10 unless told. */
+  limit?: number | null | undefined;
+  recurrence?: t.Recurrence | null | undefined;
+}
+
+/** What `schedules.update` is given. */
+export interface SchedulesUpdateInput {
+  /** More than it has had; null = no end. */
+  max_runs?: number | null | undefined;
+  misfire?: t.Misfire | null | undefined;
+  overlap?: t.Overlap | null | undefined;
+  recurrence?: t.Recurrence | null | undefined;
+  /** Null = unchanged. */
+  target?: unknown;
+}
+
 /** What `sessions.assign` is given. */
 export interface SessionsAssignInput {
   agent_id: t.AgentId;

@@ -87,6 +87,10 @@ export type ReassignmentRuleId = Branded<"ReassignmentRuleId">;
 /** Takes a text for a `ReassignmentRuleId`; the engine checks it. */
 export const ReassignmentRuleId = branded<ReassignmentRuleId>;
 
+export type ScheduleId = Branded<"ScheduleId">;
+/** Takes a text for a `ScheduleId`; the engine checks it. */
+export const ScheduleId = branded<ScheduleId>;
+
 export type SecretId = Branded<"SecretId">;
 /** Takes a text for a `SecretId`; the engine checks it. */
 export const SecretId = branded<SecretId>;
@@ -2784,6 +2788,75 @@ export interface ReassignmentRuleInput {
   trigger: ReassignmentTrigger;
 }
 
+/** Once. */
+export interface RecurrenceOnce {
+  type: "once";
+  start_time: Timestamp;
+}
+
+/** Every so many minutes, counted from the start, whatever the clocks do. */
+export interface RecurrenceInterval {
+  type: "interval";
+  end_time?: Timestamp | null | undefined;
+  /** 1 to 525,600. */
+  every_minutes: number;
+  /** When it is created unless told. */
+  start_time?: Timestamp | null | undefined;
+}
+
+/** Every day. */
+export interface RecurrenceDaily {
+  type: "daily";
+  end_time?: Timestamp | null | undefined;
+  /** 0 to 23. */
+  hour: number;
+  /** 0 to 59; 0 unless told. */
+  minute?: number | undefined;
+  start_time?: Timestamp | null | undefined;
+  timezone?: Timezone | null | undefined;
+}
+
+/** On some days of every week. */
+export interface RecurrenceWeekly {
+  type: "weekly";
+  /** At least one: 0 is Sunday, 6 Saturday. */
+  days_of_week: number[];
+  end_time?: Timestamp | null | undefined;
+  /** 0 to 23. */
+  hour: number;
+  /** 0 to 59; 0 unless told. */
+  minute?: number | undefined;
+  start_time?: Timestamp | null | undefined;
+  timezone?: Timezone | null | undefined;
+}
+
+/** On a day of every month. */
+export interface RecurrenceMonthly {
+  type: "monthly";
+  /** 1 to 31. A month without this day takes its last one, so 31 is the last day of every month. */
+  day_of_month: number;
+  end_time?: Timestamp | null | undefined;
+  /** 0 to 23. */
+  hour: number;
+  /** 0 to 59; 0 unless told. */
+  minute?: number | undefined;
+  start_time?: Timestamp | null | undefined;
+  timezone?: Timezone | null | undefined;
+}
+
+/** As a cron expression says. */
+export interface RecurrenceCron {
+  type: "cron";
+  /**
+   * Minute, hour, day of month, month and day of week, with `L`, `W` and `#`; or `@hourly`, `@daily`, `@weekly`,
+   * `@monthly`, `@yearly`. At most 200 characters.
+   */
+  cron_expr: string;
+  end_time?: Timestamp | null | undefined;
+  start_time?: Timestamp | null | undefined;
+  timezone?: Timezone | null | undefined;
+}
+
 /** Why a provider gave no tokens. */
 export interface RefreshFailure {
   /**
@@ -3063,6 +3136,48 @@ export interface RotatedWebhookSecret {
   /** `https`, and of the public net unless the host program allows another one. */
   url: Url;
   version: number;
+}
+
+/**
+ * Work that comes again and again. At each of its times it enqueues a job, whose unique key is `schedule:`, the
+ * schedule's id, `:` and the planned time, so that there is one job per planned time whatever happens.
+ */
+export interface Schedule {
+  created_at: Timestamp;
+  deleted_at: Timestamp | null;
+  /** False while it is paused, and once it is finished. */
+  enabled: boolean;
+  id: ScheduleId;
+  /** Of the jobs: `host.report`. */
+  kind: string;
+  /** What became of its last time: `triggered`, or why not. */
+  last_outcome: string | null;
+  /** When a job was enqueued last. */
+  last_run_at: Timestamp | null;
+  /** It is finished after so many runs; null = never. */
+  max_runs: number | null;
+  misfire: Misfire;
+  /** Null while it is not enabled. */
+  next_run_at: Timestamp | null;
+  overlap: Overlap;
+  project_id: ProjectId;
+  recurrence: Recurrence;
+  revision: number;
+  /** Jobs enqueued so far, those that somebody asked for included. */
+  runs: number;
+  /** Their payload. */
+  target: unknown;
+  updated_at: Timestamp;
+  version: number;
+}
+
+/** What of a schedule changed. */
+export interface SchedulePatch {
+  max_runs?: number | null;
+  misfire?: Misfire | null;
+  overlap?: Overlap | null;
+  recurrence?: Recurrence | null;
+  target?: unknown;
 }
 
 /** Stands for a sealed value in events and states: the value itself is in the vault. */
@@ -4701,6 +4816,15 @@ export type MessageStatus =
   | "expired";
 
 /**
+ * What becomes of times at which no program was awake; a run up to five minutes late is none of them.
+ *
+ * - `fire_once`: One run for all of them.
+ * - `skip`: Nothing.
+ * - `all`: A run for each, one after the other; of more than 100 the last 100.
+ */
+export type Misfire = "fire_once" | "skip" | "all";
+
+/**
  * Who gave the name; decides whether a channel may change it.
  *
  * - `manual`: A person wrote it.
@@ -4776,6 +4900,15 @@ export type Outcome =
   | OutcomeParked
   | OutcomeIgnored
   | OutcomeRejected;
+
+/**
+ * What becomes of a run while the one before is not done.
+ *
+ * - `skip`: It is left out.
+ * - `queue`: It waits.
+ * - `allow`: Both run.
+ */
+export type Overlap = "skip" | "queue" | "allow";
 
 /**
  * Why an item waits.
@@ -5015,6 +5148,20 @@ export type Reader = "contact" | "agent";
  */
 export type ReassignmentTrigger = "inactivity" | "no_response" | "manual" | "workload_balance";
 
+/**
+ * The times at which something is done: never before `start_time`, never after `end_time`.
+ *
+ * Local times are those of `timezone`, the project's unless told. A time that the clock jumps over in spring is the
+ * first moment after the jump; of a time that comes twice in autumn it is the first.
+ */
+export type Recurrence =
+  | RecurrenceOnce
+  | RecurrenceInterval
+  | RecurrenceDaily
+  | RecurrenceWeekly
+  | RecurrenceMonthly
+  | RecurrenceCron;
+
 /** A country or territory, for example BR. */
 export type Region = string;
 
@@ -5100,6 +5247,14 @@ export type SessionStatus = "active" | "ended" | "merged";
  * - `own`: One's own.
  */
 export type SessionVisibility = "all" | "unassigned_and_own" | "own";
+
+/**
+ * Why nothing was done at a planned time.
+ *
+ * - `misfire`: Nobody was awake then, and it is too late now.
+ * - `overlap`: The run before was not done.
+ */
+export type SkipCause = "misfire" | "overlap";
 
 /** The readable name of a project in addresses. */
 export type Slug = string;

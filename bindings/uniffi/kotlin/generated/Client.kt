@@ -3602,6 +3602,189 @@ public class Projects internal constructor(engine: Engine, scope: Scope) : Colle
 }
 
 /**
+ * The collection `schedules`.
+ *
+ * Filterable: `kind`, `enabled`, `next_run_at`, `created_at`, `target.*`.
+ *
+ * Sortable: `next_run_at`, `created_at`.
+ */
+public class Schedules internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * Has a job of the host enqueued again and again: at each of its times one, whatever number of programs is awake. A
+     * program takes it as any job of the host.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `job_kind_unknown`, `json_too_deep`, `json_too_large`, `schedule_invalid`,
+     * `schedule_never_fires`, `timezone_invalid`.
+     */
+    public suspend fun create(
+        kind: String,
+        recurrence: Recurrence,
+        maxRuns: Long? = null,
+        misfire: Misfire? = null,
+        overlap: Overlap? = null,
+        target: Any? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Schedule =
+        run(SchedulesCreate(kind, recurrence, maxRuns, misfire, overlap, target), idempotencyKey, expectedVersion)
+
+    /**
+     * Forgets a schedule; jobs enqueued already stay.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`, `schedule_not_found`.
+     */
+    public suspend fun delete(id: ScheduleId, idempotencyKey: String? = null, expectedVersion: Long? = null): Unit =
+        run(SchedulesDelete(id), idempotencyKey, expectedVersion)
+
+    /**
+     * A schedule by its id.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`, `schedule_not_found`.
+     */
+    public suspend fun get(id: ScheduleId): Schedule = decodeSchedule(ask(
+        "schedules.get",
+        fields {
+            put("id", id)
+        },
+    ))
+
+    /**
+     * Schedules. Filter: kind, target.<key>, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys
+     * at its top can be filtered by, where key and value are texts, numbers or truths of at most 64 and 200 characters.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`,
+     * `filter_op_unsupported`, `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`,
+     * `filter_value_required`, `limit_out_of_range`, `sort_field_unknown`.
+     */
+    public fun list(
+        filter: FilterExpression? = null,
+        includeDeleted: Boolean? = null,
+        limit: Long? = null,
+        sort: List<SortKey>? = null,
+        withTotal: Boolean? = null,
+    ): Pager<Schedule> = pages(
+        "schedules.list",
+        fields {
+            given("filter", filter)
+            given("include_deleted", includeDeleted)
+            given("limit", limit)
+            given("sort", sort)
+            given("with_total", withTotal)
+        },
+    ) { decodeSchedule(it) }
+
+    /**
+     * Stops a schedule until it is resumed; jobs enqueued already stay. What is asked for with `schedules.run_now` is
+     * done all the same.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`, `schedule_not_found`.
+     */
+    public suspend fun pause(id: ScheduleId, idempotencyKey: String? = null, expectedVersion: Long? = null): Schedule =
+        run(SchedulesPause(id), idempotencyKey, expectedVersion)
+
+    /**
+     * The next times of a recurrence, or of a schedule as it stands: of one that is paused, as if it were not. Fewer
+     * than asked for when it ends before.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`, `schedule_not_found`.
+     * @throws ventros.ValidationError: `field_required`, `input_invalid`, `limit_out_of_range`, `schedule_invalid`,
+     * `schedule_never_fires`, `timezone_invalid`.
+     */
+    public suspend fun preview(
+        id: ScheduleId? = null,
+        limit: Long? = null,
+        recurrence: Recurrence? = null,
+    ): List<Timestamp> = list(ask(
+        "schedules.preview",
+        fields {
+            given("id", id)
+            given("limit", limit)
+            given("recurrence", recurrence)
+        },
+    )) { instant(it) }
+
+    /**
+     * Lets a schedule go on with its next time from now; those that passed while it was paused are not made up for. One
+     * that is finished goes on once it has other times or more runs.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`, `schedule_not_found`.
+     * @throws ventros.ValidationError: `schedule_never_fires`.
+     */
+    public suspend fun resume(id: ScheduleId, idempotencyKey: String? = null, expectedVersion: Long? = null): Schedule =
+        run(SchedulesResume(id), idempotencyKey, expectedVersion)
+
+    /**
+     * Enqueues a job of a schedule now, beside its planned times, also while it is paused.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`, `schedule_not_found`.
+     */
+    public suspend fun runNow(id: ScheduleId, idempotencyKey: String? = null, expectedVersion: Long? = null): Schedule =
+        run(SchedulesRunNow(id), idempotencyKey, expectedVersion)
+
+    /**
+     * Changes what is given and differs. Another recurrence counts from now on; jobs enqueued already stay.
+     *
+     * Permission: `jobs.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`, `schedule_not_found`.
+     * @throws ventros.ValidationError: `json_too_deep`, `json_too_large`, `schedule_invalid`, `schedule_never_fires`,
+     * `timezone_invalid`.
+     */
+    public suspend fun update(
+        id: ScheduleId,
+        maxRuns: Patch<Long?> = Patch.Keep,
+        misfire: Misfire? = null,
+        overlap: Overlap? = null,
+        recurrence: Recurrence? = null,
+        target: Any? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Schedule =
+        run(SchedulesUpdate(id, maxRuns, misfire, overlap, recurrence, target), idempotencyKey, expectedVersion)
+}
+
+/**
  * The collection `sessions`.
  *
  * Filterable: `chat_id`, `channel_id`, `channel_type`, `kind`, `contact_id`, `pipeline_id`, `origin`, `status`,
@@ -5628,6 +5811,7 @@ public open class ProjectCollections internal constructor(engine: Engine, scope:
     public val members: Members get() = Members(engine, scope)
     public val messages: Messages get() = Messages(engine, scope)
     public val projects: Projects get() = Projects(engine, scope)
+    public val schedules: Schedules get() = Schedules(engine, scope)
     public val sessions: Sessions get() = Sessions(engine, scope)
     public val timeline: Timeline get() = Timeline(engine, scope)
     public val webhooks: Webhooks get() = Webhooks(engine, scope)

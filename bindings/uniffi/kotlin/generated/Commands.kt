@@ -2514,6 +2514,141 @@ public data class ProjectsUpdateCustomField(
 }
 
 /**
+ * Has a job of the host enqueued again and again: at each of its times one, whatever number of programs is awake. A
+ * program takes it as any job of the host.
+ *
+ * As the method `Schedules.create`.
+ */
+public data class SchedulesCreate(
+    /** Of the jobs: `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters. */
+    val kind: String,
+    val recurrence: Recurrence,
+    /** It is finished after so many runs, 1 to 1,000,000; never unless told. */
+    val maxRuns: Long? = null,
+    /** `fire_once` unless told. */
+    val misfire: Misfire? = null,
+    /** `skip` unless told. Runs that are made up for wait for each other rather than being left out. */
+    val overlap: Overlap? = null,
+    /**
+     * The payload of the jobs: at most 64 KiB of JSON, eight levels deep. It is kept in the log: ids rather than
+     * secrets and what is known of people.
+     */
+    val target: Any? = null,
+) : Command<Schedule>() {
+    override val operation: String get() = "schedules.create"
+
+    override fun decode(json: Any?): Schedule = decodeSchedule(json)
+
+    override fun toJson(): Any? = fields {
+        put("kind", kind)
+        put("recurrence", recurrence)
+        given("max_runs", maxRuns)
+        given("misfire", misfire)
+        given("overlap", overlap)
+        given("target", target)
+    }
+}
+
+/**
+ * Forgets a schedule; jobs enqueued already stay.
+ *
+ * As the method `Schedules.delete`.
+ */
+public data class SchedulesDelete(
+    val id: ScheduleId,
+) : Command<Unit>() {
+    override val operation: String get() = "schedules.delete"
+
+    override fun decode(json: Any?): Unit = Unit
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Stops a schedule until it is resumed; jobs enqueued already stay. What is asked for with `schedules.run_now` is done
+ * all the same.
+ *
+ * As the method `Schedules.pause`.
+ */
+public data class SchedulesPause(
+    val id: ScheduleId,
+) : Command<Schedule>() {
+    override val operation: String get() = "schedules.pause"
+
+    override fun decode(json: Any?): Schedule = decodeSchedule(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Lets a schedule go on with its next time from now; those that passed while it was paused are not made up for. One
+ * that is finished goes on once it has other times or more runs.
+ *
+ * As the method `Schedules.resume`.
+ */
+public data class SchedulesResume(
+    val id: ScheduleId,
+) : Command<Schedule>() {
+    override val operation: String get() = "schedules.resume"
+
+    override fun decode(json: Any?): Schedule = decodeSchedule(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Enqueues a job of a schedule now, beside its planned times, also while it is paused.
+ *
+ * As the method `Schedules.runNow`.
+ */
+public data class SchedulesRunNow(
+    val id: ScheduleId,
+) : Command<Schedule>() {
+    override val operation: String get() = "schedules.run_now"
+
+    override fun decode(json: Any?): Schedule = decodeSchedule(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Changes what is given and differs. Another recurrence counts from now on; jobs enqueued already stay.
+ *
+ * As the method `Schedules.update`.
+ */
+public data class SchedulesUpdate(
+    val id: ScheduleId,
+    /** More than it has had; null = no end. */
+    val maxRuns: Patch<Long?> = Patch.Keep,
+    val misfire: Misfire? = null,
+    val overlap: Overlap? = null,
+    val recurrence: Recurrence? = null,
+    /** Null = unchanged. */
+    val target: Any? = null,
+) : Command<Schedule>() {
+    override val operation: String get() = "schedules.update"
+
+    override fun decode(json: Any?): Schedule = decodeSchedule(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        patch("max_runs", maxRuns)
+        given("misfire", misfire)
+        given("overlap", overlap)
+        given("recurrence", recurrence)
+        given("target", target)
+    }
+}
+
+/**
  * Claims, assigns or hands over an active session. Giving it to the agent who has it changes nothing; an earlier agent
  * may return. On another agent's session `sessions.assign` is needed too, and a reason.
  *

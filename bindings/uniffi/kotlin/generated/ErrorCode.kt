@@ -603,6 +603,12 @@ public enum class ErrorCode(private val text: String) {
     RULE_NOT_FOUND("rule_not_found"),
     /** The planned time is over. */
     SCHEDULE_IN_PAST("schedule_in_past"),
+    /** The schedule cannot be kept to. */
+    SCHEDULE_INVALID("schedule_invalid"),
+    /** The schedule has no time within the next five years. */
+    SCHEDULE_NEVER_FIRES("schedule_never_fires"),
+    /** Schedule not found. */
+    SCHEDULE_NOT_FOUND("schedule_not_found"),
     /** Schema too new. */
     SCHEMA_TOO_NEW("schema_too_new"),
     /** A score is 0 to 100. */

@@ -4462,6 +4462,143 @@ internal fun decodeProjectMemberSuspended(json: Any?): ProjectMemberSuspended {
 }
 
 /**
+ * It was made.
+ *
+ * Of schedule, version 1.
+ */
+public data class ScheduleCreated(
+    val enabled: Boolean,
+    val kind: String,
+    val maxRuns: Long? = null,
+    val misfire: Misfire,
+    val nextRunAt: Timestamp? = null,
+    val overlap: Overlap,
+    val recurrence: Recurrence,
+    val target: Any?,
+) : EventData {
+    public companion object : EventType<ScheduleCreated>("schedule.created")
+}
+
+internal fun decodeScheduleCreated(json: Any?): ScheduleCreated {
+    val from = record(json)
+    return ScheduleCreated(
+        enabled = boolean(from["enabled"]),
+        kind = text(from["kind"]),
+        maxRuns = from["max_runs"]?.let { long(it) },
+        misfire = decodeMisfire(from["misfire"]),
+        nextRunAt = from["next_run_at"]?.let { instant(it) },
+        overlap = decodeOverlap(from["overlap"]),
+        recurrence = decodeRecurrence(from["recurrence"]),
+        target = from["target"],
+    )
+}
+
+/**
+ * It is gone.
+ *
+ * Of schedule, version 1.
+ */
+public data object ScheduleDeleted : EventType<ScheduleDeleted>("schedule.deleted"), EventData
+
+internal fun decodeScheduleDeleted(@Suppress("UNUSED_PARAMETER") json: Any?): ScheduleDeleted = ScheduleDeleted
+
+/**
+ * Somebody stopped it.
+ *
+ * Of schedule, version 1.
+ */
+public data object SchedulePaused : EventType<SchedulePaused>("schedule.paused"), EventData
+
+internal fun decodeSchedulePaused(@Suppress("UNUSED_PARAMETER") json: Any?): SchedulePaused = SchedulePaused
+
+/**
+ * It goes on, with the next time from then on.
+ *
+ * Of schedule, version 1.
+ */
+public data class ScheduleResumed(
+    val nextRunAt: Timestamp,
+) : EventData {
+    public companion object : EventType<ScheduleResumed>("schedule.resumed")
+}
+
+internal fun decodeScheduleResumed(json: Any?): ScheduleResumed {
+    val from = record(json)
+    return ScheduleResumed(
+        nextRunAt = instant(from["next_run_at"]),
+    )
+}
+
+/**
+ * Nothing was done at a planned time.
+ *
+ * Of schedule, version 1.
+ */
+public data class ScheduleSkipped(
+    val cause: SkipCause,
+    /** Null when it is finished. */
+    val nextRunAt: Timestamp? = null,
+    /** The first such time since the last run. */
+    val plannedAt: Timestamp,
+) : EventData {
+    public companion object : EventType<ScheduleSkipped>("schedule.skipped")
+}
+
+internal fun decodeScheduleSkipped(json: Any?): ScheduleSkipped {
+    val from = record(json)
+    return ScheduleSkipped(
+        cause = decodeSkipCause(from["cause"]),
+        nextRunAt = from["next_run_at"]?.let { instant(it) },
+        plannedAt = instant(from["planned_at"]),
+    )
+}
+
+/**
+ * A job was enqueued for a planned time, or because somebody asked for one.
+ *
+ * Of schedule, version 1.
+ */
+public data class ScheduleTriggered(
+    val jobId: JobId,
+    val lateByMs: Long,
+    /** Null when it is finished. */
+    val nextRunAt: Timestamp? = null,
+    val plannedAt: Timestamp,
+) : EventData {
+    public companion object : EventType<ScheduleTriggered>("schedule.triggered")
+}
+
+internal fun decodeScheduleTriggered(json: Any?): ScheduleTriggered {
+    val from = record(json)
+    return ScheduleTriggered(
+        jobId = JobId(text(from["job_id"])),
+        lateByMs = long(from["late_by_ms"]),
+        nextRunAt = from["next_run_at"]?.let { instant(it) },
+        plannedAt = instant(from["planned_at"]),
+    )
+}
+
+/**
+ * It does something else, or at other times.
+ *
+ * Of schedule, version 1.
+ */
+public data class ScheduleUpdated(
+    val changes: SchedulePatch,
+    val nextRunAt: Timestamp? = null,
+) : EventData {
+    public companion object : EventType<ScheduleUpdated>("schedule.updated")
+}
+
+internal fun decodeScheduleUpdated(json: Any?): ScheduleUpdated {
+    val from = record(json)
+    return ScheduleUpdated(
+        changes = decodeSchedulePatch(from["changes"]),
+        nextRunAt = from["next_run_at"]?.let { instant(it) },
+    )
+}
+
+/**
  * It fell silent while the contact was expected to answer.
  *
  * Of session, version 1.
@@ -5969,6 +6106,13 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "project_member.removed" -> decodeProjectMemberRemoved(json)
     "project_member.role_changed" -> decodeProjectMemberRoleChanged(json)
     "project_member.suspended" -> decodeProjectMemberSuspended(json)
+    "schedule.created" -> decodeScheduleCreated(json)
+    "schedule.deleted" -> decodeScheduleDeleted(json)
+    "schedule.paused" -> decodeSchedulePaused(json)
+    "schedule.resumed" -> decodeScheduleResumed(json)
+    "schedule.skipped" -> decodeScheduleSkipped(json)
+    "schedule.triggered" -> decodeScheduleTriggered(json)
+    "schedule.updated" -> decodeScheduleUpdated(json)
     "session.abandoned" -> decodeSessionAbandoned(json)
     "session.agent_assigned" -> decodeSessionAgentAssigned(json)
     "session.agent_unassigned" -> decodeSessionAgentUnassigned(json)

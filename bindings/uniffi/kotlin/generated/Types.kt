@@ -185,6 +185,14 @@ public value class ReassignmentRuleId(public val value: String) : Wire {
 
 /** The id of one kind of thing; the engine checks it. */
 @JvmInline
+public value class ScheduleId(public val value: String) : Wire {
+    override fun toJson(): Any? = value
+
+    override fun toString(): String = value
+}
+
+/** The id of one kind of thing; the engine checks it. */
+@JvmInline
 public value class SecretId(public val value: String) : Wire {
     override fun toJson(): Any? = value
 
@@ -1933,6 +1941,25 @@ public enum class MessageStatus(private val text: String) : Wire {
 internal fun decodeMessageStatus(json: Any?): MessageStatus =
     MessageStatus.entries.find { it.toString() == json } ?: unexpected("MessageStatus", json)
 
+/** What becomes of times at which no program was awake; a run up to five minutes late is none of them. */
+public enum class Misfire(private val text: String) : Wire {
+    /** One run for all of them. */
+    FIRE_ONCE("fire_once"),
+    /** Nothing. */
+    SKIP("skip"),
+    /** A run for each, one after the other; of more than 100 the last 100. */
+    ALL("all"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeMisfire(json: Any?): Misfire =
+    Misfire.entries.find { it.toString() == json } ?: unexpected("Misfire", json)
+
 /** Who gave the name; decides whether a channel may change it. */
 public enum class NameSource(private val text: String) : Wire {
     IMPORT("import"),
@@ -2060,6 +2087,25 @@ public enum class OriginKind2(private val text: String) : Wire {
 
 internal fun decodeOriginKind2(json: Any?): OriginKind2 =
     OriginKind2.entries.find { it.toString() == json } ?: unexpected("OriginKind2", json)
+
+/** What becomes of a run while the one before is not done. */
+public enum class Overlap(private val text: String) : Wire {
+    /** It is left out. */
+    SKIP("skip"),
+    /** It waits. */
+    QUEUE("queue"),
+    /** Both run. */
+    ALLOW("allow"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeOverlap(json: Any?): Overlap =
+    Overlap.entries.find { it.toString() == json } ?: unexpected("Overlap", json)
 
 /** Why an item waits. */
 public enum class ParkedBecause(private val text: String) : Wire {
@@ -2639,6 +2685,23 @@ public enum class SessionVisibility(private val text: String) : Wire {
 internal fun decodeSessionVisibility(json: Any?): SessionVisibility =
     SessionVisibility.entries.find { it.toString() == json } ?: unexpected("SessionVisibility", json)
 
+/** Why nothing was done at a planned time. */
+public enum class SkipCause(private val text: String) : Wire {
+    /** Nobody was awake then, and it is too late now. */
+    MISFIRE("misfire"),
+    /** The run before was not done. */
+    OVERLAP("overlap"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeSkipCause(json: Any?): SkipCause =
+    SkipCause.entries.find { it.toString() == json } ?: unexpected("SkipCause", json)
+
 /** How a command arrived; kept with every event. */
 public enum class Source(private val text: String) : Wire {
     /** Ventros itself. */
@@ -2918,6 +2981,24 @@ internal fun decodeParty(json: Any?): Party = when (record(json)["type"]) {
     "device" -> decodePartyDevice(json)
     "system" -> decodePartySystem(json)
     else -> unexpected("Party", json)
+}
+
+/**
+ * The times at which something is done: never before `start_time`, never after `end_time`.
+ *
+ * Local times are those of `timezone`, the project's unless told. A time that the clock jumps over in spring is the
+ * first moment after the jump; of a time that comes twice in autumn it is the first.
+ */
+public sealed interface Recurrence : Wire
+
+internal fun decodeRecurrence(json: Any?): Recurrence = when (record(json)["type"]) {
+    "once" -> decodeRecurrenceOnce(json)
+    "interval" -> decodeRecurrenceInterval(json)
+    "daily" -> decodeRecurrenceDaily(json)
+    "weekly" -> decodeRecurrenceWeekly(json)
+    "monthly" -> decodeRecurrenceMonthly(json)
+    "cron" -> decodeRecurrenceCron(json)
+    else -> unexpected("Recurrence", json)
 }
 
 /** What became of a job. */
@@ -8132,6 +8213,179 @@ public data class ReassignmentRuleInput(
     }
 }
 
+/** Once. */
+public data class RecurrenceOnce(
+    val startTime: Timestamp,
+) : Recurrence {
+    override fun toJson(): Any? = fields {
+        put("type", "once")
+        put("start_time", startTime)
+    }
+}
+
+internal fun decodeRecurrenceOnce(json: Any?): RecurrenceOnce {
+    val from = record(json)
+    return RecurrenceOnce(
+        startTime = instant(from["start_time"]),
+    )
+}
+
+/** Every so many minutes, counted from the start, whatever the clocks do. */
+public data class RecurrenceInterval(
+    val endTime: Timestamp? = null,
+    /** 1 to 525,600. */
+    val everyMinutes: Long,
+    /** When it is created unless told. */
+    val startTime: Timestamp? = null,
+) : Recurrence {
+    override fun toJson(): Any? = fields {
+        put("type", "interval")
+        given("end_time", endTime)
+        put("every_minutes", everyMinutes)
+        given("start_time", startTime)
+    }
+}
+
+internal fun decodeRecurrenceInterval(json: Any?): RecurrenceInterval {
+    val from = record(json)
+    return RecurrenceInterval(
+        endTime = from["end_time"]?.let { instant(it) },
+        everyMinutes = long(from["every_minutes"]),
+        startTime = from["start_time"]?.let { instant(it) },
+    )
+}
+
+/** Every day. */
+public data class RecurrenceDaily(
+    val endTime: Timestamp? = null,
+    /** 0 to 23. */
+    val hour: Long,
+    /** 0 to 59; 0 unless told. */
+    val minute: Long? = null,
+    val startTime: Timestamp? = null,
+    val timezone: Timezone? = null,
+) : Recurrence {
+    override fun toJson(): Any? = fields {
+        put("type", "daily")
+        given("end_time", endTime)
+        put("hour", hour)
+        given("minute", minute)
+        given("start_time", startTime)
+        given("timezone", timezone)
+    }
+}
+
+internal fun decodeRecurrenceDaily(json: Any?): RecurrenceDaily {
+    val from = record(json)
+    return RecurrenceDaily(
+        endTime = from["end_time"]?.let { instant(it) },
+        hour = long(from["hour"]),
+        minute = from["minute"]?.let { long(it) },
+        startTime = from["start_time"]?.let { instant(it) },
+        timezone = from["timezone"]?.let { text(it) },
+    )
+}
+
+/** On some days of every week. */
+public data class RecurrenceWeekly(
+    /** At least one: 0 is Sunday, 6 Saturday. */
+    val daysOfWeek: List<Long>,
+    val endTime: Timestamp? = null,
+    /** 0 to 23. */
+    val hour: Long,
+    /** 0 to 59; 0 unless told. */
+    val minute: Long? = null,
+    val startTime: Timestamp? = null,
+    val timezone: Timezone? = null,
+) : Recurrence {
+    override fun toJson(): Any? = fields {
+        put("type", "weekly")
+        put("days_of_week", daysOfWeek)
+        given("end_time", endTime)
+        put("hour", hour)
+        given("minute", minute)
+        given("start_time", startTime)
+        given("timezone", timezone)
+    }
+}
+
+internal fun decodeRecurrenceWeekly(json: Any?): RecurrenceWeekly {
+    val from = record(json)
+    return RecurrenceWeekly(
+        daysOfWeek = list(from["days_of_week"]) { long(it) },
+        endTime = from["end_time"]?.let { instant(it) },
+        hour = long(from["hour"]),
+        minute = from["minute"]?.let { long(it) },
+        startTime = from["start_time"]?.let { instant(it) },
+        timezone = from["timezone"]?.let { text(it) },
+    )
+}
+
+/** On a day of every month. */
+public data class RecurrenceMonthly(
+    /** 1 to 31. A month without this day takes its last one, so 31 is the last day of every month. */
+    val dayOfMonth: Long,
+    val endTime: Timestamp? = null,
+    /** 0 to 23. */
+    val hour: Long,
+    /** 0 to 59; 0 unless told. */
+    val minute: Long? = null,
+    val startTime: Timestamp? = null,
+    val timezone: Timezone? = null,
+) : Recurrence {
+    override fun toJson(): Any? = fields {
+        put("type", "monthly")
+        put("day_of_month", dayOfMonth)
+        given("end_time", endTime)
+        put("hour", hour)
+        given("minute", minute)
+        given("start_time", startTime)
+        given("timezone", timezone)
+    }
+}
+
+internal fun decodeRecurrenceMonthly(json: Any?): RecurrenceMonthly {
+    val from = record(json)
+    return RecurrenceMonthly(
+        dayOfMonth = long(from["day_of_month"]),
+        endTime = from["end_time"]?.let { instant(it) },
+        hour = long(from["hour"]),
+        minute = from["minute"]?.let { long(it) },
+        startTime = from["start_time"]?.let { instant(it) },
+        timezone = from["timezone"]?.let { text(it) },
+    )
+}
+
+/** As a cron expression says. */
+public data class RecurrenceCron(
+    /**
+     * Minute, hour, day of month, month and day of week, with `L`, `W` and `#`; or `@hourly`, `@daily`, `@weekly`,
+     * `@monthly`, `@yearly`. At most 200 characters.
+     */
+    val cronExpr: String,
+    val endTime: Timestamp? = null,
+    val startTime: Timestamp? = null,
+    val timezone: Timezone? = null,
+) : Recurrence {
+    override fun toJson(): Any? = fields {
+        put("type", "cron")
+        put("cron_expr", cronExpr)
+        given("end_time", endTime)
+        given("start_time", startTime)
+        given("timezone", timezone)
+    }
+}
+
+internal fun decodeRecurrenceCron(json: Any?): RecurrenceCron {
+    val from = record(json)
+    return RecurrenceCron(
+        cronExpr = text(from["cron_expr"]),
+        endTime = from["end_time"]?.let { instant(it) },
+        startTime = from["start_time"]?.let { instant(it) },
+        timezone = from["timezone"]?.let { text(it) },
+    )
+}
+
 /** Why a provider gave no tokens. */
 public data class RefreshFailure(
     /**
@@ -8630,6 +8884,81 @@ internal fun decodeRotatedWebhookSecret(json: Any?): RotatedWebhookSecret {
         updatedAt = instant(from["updated_at"]),
         url = text(from["url"]),
         version = long(from["version"]),
+    )
+}
+
+/**
+ * Work that comes again and again. At each of its times it enqueues a job, whose unique key is `schedule:`, the
+ * schedule's id, `:` and the planned time, so that there is one job per planned time whatever happens.
+ */
+public data class Schedule(
+    val createdAt: Timestamp,
+    val deletedAt: Timestamp?,
+    /** False while it is paused, and once it is finished. */
+    val enabled: Boolean,
+    val id: ScheduleId,
+    /** Of the jobs: `host.report`. */
+    val kind: String,
+    /** What became of its last time: `triggered`, or why not. */
+    val lastOutcome: String?,
+    /** When a job was enqueued last. */
+    val lastRunAt: Timestamp?,
+    /** It is finished after so many runs; null = never. */
+    val maxRuns: Long?,
+    val misfire: Misfire,
+    /** Null while it is not enabled. */
+    val nextRunAt: Timestamp?,
+    val overlap: Overlap,
+    val projectId: ProjectId,
+    val recurrence: Recurrence,
+    val revision: Long,
+    /** Jobs enqueued so far, those that somebody asked for included. */
+    val runs: Long,
+    /** Their payload. */
+    val target: Any?,
+    val updatedAt: Timestamp,
+    val version: Long,
+)
+internal fun decodeSchedule(json: Any?): Schedule {
+    val from = record(json)
+    return Schedule(
+        createdAt = instant(from["created_at"]),
+        deletedAt = from["deleted_at"]?.let { instant(it) },
+        enabled = boolean(from["enabled"]),
+        id = ScheduleId(text(from["id"])),
+        kind = text(from["kind"]),
+        lastOutcome = from["last_outcome"]?.let { text(it) },
+        lastRunAt = from["last_run_at"]?.let { instant(it) },
+        maxRuns = from["max_runs"]?.let { long(it) },
+        misfire = decodeMisfire(from["misfire"]),
+        nextRunAt = from["next_run_at"]?.let { instant(it) },
+        overlap = decodeOverlap(from["overlap"]),
+        projectId = ProjectId(text(from["project_id"])),
+        recurrence = decodeRecurrence(from["recurrence"]),
+        revision = long(from["revision"]),
+        runs = long(from["runs"]),
+        target = from["target"],
+        updatedAt = instant(from["updated_at"]),
+        version = long(from["version"]),
+    )
+}
+
+/** What of a schedule changed. */
+public data class SchedulePatch(
+    val maxRuns: Patch<Long?> = Patch.Keep,
+    val misfire: Misfire? = null,
+    val overlap: Overlap? = null,
+    val recurrence: Recurrence? = null,
+    val target: Any? = null,
+)
+internal fun decodeSchedulePatch(json: Any?): SchedulePatch {
+    val from = record(json)
+    return SchedulePatch(
+        maxRuns = patch(from, "max_runs") { it?.let { long(it) } },
+        misfire = from["misfire"]?.let { decodeMisfire(it) },
+        overlap = from["overlap"]?.let { decodeOverlap(it) },
+        recurrence = from["recurrence"]?.let { decodeRecurrence(it) },
+        target = from["target"]?.let { it },
     )
 }
 

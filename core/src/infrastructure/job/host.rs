@@ -87,34 +87,23 @@ impl Command for EnqueueJob {
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Job> {
         check_kind(&self.kind).map_err(|error| error.at("kind"))?;
-        json_limits(&self.payload, MAX_PAYLOAD, MAX_DEPTH).map_err(|error| error.at("payload"))?;
+        check_payload(&self.payload).map_err(|error| error.at("payload"))?;
         for (name, key) in [("unique_key", &self.unique_key), ("order_key", &self.order_key)] {
             key.as_deref().map(|key| required_text(key, MAX_KEY).map_err(|error| error.at(name))).transpose()?;
         }
         let attempts = self.max_attempts.unwrap_or(DEFAULT_ATTEMPTS);
         within("max_attempts", attempts.into(), 1, MAX_ATTEMPTS.into())?;
-        let run_at = self.run_at.unwrap_or(work.now());
-        let record = JobRecord {
-            id: work.new_id::<JobId>().uuid(),
-            project_id: ProjectIdOrNil(work.project()),
-            queue: self.kind.clone(),
-            kind: self.kind,
-            unique_key: self.unique_key,
-            order_key: self.order_key,
-            payload: self.payload.to_string(),
-            run_at,
-            state: JobState::Scheduled,
-            attempt: 0,
-            max_attempts: Some(attempts),
-            lease_token: 0,
-            lease_until: None,
-            last_error: None,
-            result: None,
-            correlation_id: None,
-            causation_id: work.context().causation_id.map(|id| id.uuid()),
-            created_at: work.now(),
-            finished_at: None,
-        };
+        let record = host_job(
+            work,
+            HostJob {
+                kind: self.kind,
+                payload: self.payload.to_string(),
+                run_at: self.run_at.unwrap_or(work.now()),
+                unique_key: self.unique_key,
+                order_key: self.order_key,
+                max_attempts: Some(attempts),
+            },
+        );
         let known = match &record.unique_key {
             Some(key) => open_job(work, key).await?,
             None => None,
@@ -132,6 +121,42 @@ impl Command for EnqueueJob {
             }
         }
         Ok(record.into())
+    }
+}
+
+/// A job of the host, checked already.
+pub(in crate::infrastructure) struct HostJob {
+    pub kind: String,
+    pub payload: String,
+    pub run_at: Timestamp,
+    pub unique_key: Option<String>,
+    pub order_key: Option<String>,
+    /// 10 unless told.
+    pub max_attempts: Option<u32>,
+}
+
+/// The record of a new job of the host.
+pub(in crate::infrastructure) fn host_job(work: &UnitOfWork<'_>, job: HostJob) -> JobRecord {
+    JobRecord {
+        id: work.new_id::<JobId>().uuid(),
+        project_id: ProjectIdOrNil(work.project()),
+        queue: job.kind.clone(),
+        kind: job.kind,
+        unique_key: job.unique_key,
+        order_key: job.order_key,
+        payload: job.payload,
+        run_at: job.run_at,
+        state: JobState::Scheduled,
+        attempt: 0,
+        max_attempts: Some(job.max_attempts.unwrap_or(DEFAULT_ATTEMPTS)),
+        lease_token: 0,
+        lease_until: None,
+        last_error: None,
+        result: None,
+        correlation_id: None,
+        causation_id: work.context().causation_id.map(|id| id.uuid()),
+        created_at: work.now(),
+        finished_at: None,
     }
 }
 
@@ -351,7 +376,9 @@ fn dead(job: JobRecord, error: String, at: Timestamp) -> Job {
 /// What the kinds of the host begin with.
 pub(super) const HOST: &str = "host.";
 
-fn check_kind(kind: &str) -> Result<()> {
+/// # Errors
+/// `job_kind_unknown`.
+pub(in crate::infrastructure) fn check_kind(kind: &str) -> Result<()> {
     let word = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
     };
@@ -361,6 +388,12 @@ fn check_kind(kind: &str) -> Result<()> {
     }
     let unknown = Error::new(ErrorCode::JobKindUnknown);
     Err(unknown.message("kinds of the host's own are host. and words of a-z, 0-9 and _ with dots between"))
+}
+
+/// # Errors
+/// `json_too_large`, `json_too_deep`.
+pub(in crate::infrastructure) fn check_payload(payload: &Value) -> Result<()> {
+    json_limits(payload, MAX_PAYLOAD, MAX_DEPTH)
 }
 
 fn within(field: &'static str, number: i64, min: i64, max: i64) -> Result<()> {

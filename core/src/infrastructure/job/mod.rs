@@ -13,4 +13,4 @@ pub use view::{Job, JobDetails};
 #[cfg(test)]
 mod host_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

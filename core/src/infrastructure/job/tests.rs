@@ -37,12 +37,12 @@ fn attempt(project: &Project, operation: &str, input: &Value) -> Result<Value> {
 }
 
 #[track_caller]
-pub(super) fn call(project: &Project, operation: &str, input: Value) -> Value {
+pub(crate) fn call(project: &Project, operation: &str, input: Value) -> Value {
     attempt(project, operation, &input).unwrap_or_else(|error| panic!("{operation}: {error:?}"))
 }
 
 #[track_caller]
-pub(super) fn refused(project: &Project, operation: &str, input: Value) -> ErrorCode {
+pub(crate) fn refused(project: &Project, operation: &str, input: Value) -> ErrorCode {
     attempt(project, operation, &input).map_or_else(|error| error.code(), |output| panic!("{operation} gave {output}"))
 }
 

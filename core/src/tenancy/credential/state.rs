@@ -336,7 +336,7 @@ impl Aggregate for Credential {
         index.column("created_at", self.created_at);
         index.column("updated_at", self.updated_at);
         for (key, value) in &self.metadata {
-            index.attribute(format!("metadata.{key}"), as_attribute(value));
+            index.attribute(format!("metadata.{key}"), Indexed::of_note(value));
         }
         if self.deleted_at.is_none() {
             index.unique(Self::NAME_SPACE, "", fold(&self.name), ErrorCode::CredentialNameTaken);
@@ -349,13 +349,4 @@ impl Aggregate for Credential {
     }
 
     crate::base_fields!();
-}
-
-/// Notes are compared as text, whatever they are; lists and objects are not compared.
-fn as_attribute(value: &Value) -> Indexed {
-    match value {
-        Value::String(text) => Indexed::from(text.as_str()),
-        Value::Bool(_) | Value::Number(_) => Indexed::from(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => Indexed::Null,
-    }
 }

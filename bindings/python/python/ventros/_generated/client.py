@@ -5786,6 +5786,255 @@ class Projects(Collection):
         )
 
 
+class Schedules(Collection):
+    """The collection `schedules`."""
+
+    def create(
+        self,
+        *,
+        kind: str,
+        recurrence: t.Recurrence,
+        max_runs: int | None = None,
+        misfire: t.Misfire | None = None,
+        overlap: t.Overlap | None = None,
+        target: Any = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Schedule:
+        """Has a job of the host enqueued again and again: at each of its times one, whatever number of programs is awake. A program takes it
+        as any job of the host.
+
+        Args:
+            kind: Of the jobs: `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters.
+            max_runs: It is finished after so many runs, 1 to 1,000,000; never unless told.
+            misfire: `fire_once` unless told.
+            overlap: `skip` unless told. Runs that are made up for wait for each other rather than being left out.
+            target: The payload of the jobs: at most 64 KiB of JSON, eight levels deep. It is kept in the log: ids rather than secrets and what is
+                known of people.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, job_kind_unknown, json_too_deep, json_too_large, permission_denied, project_inactive, project_not_found, project_suspended, schedule_invalid, schedule_never_fires, timezone_invalid, version_conflict.
+        """
+        return self._call(
+            "schedules.create",
+            {
+                "kind": kind,
+                "recurrence": recurrence,
+                "max_runs": given(max_runs),
+                "misfire": given(misfire),
+                "overlap": given(overlap),
+                "target": given(target),
+            },
+            t.Schedule,
+            idempotency_key,
+            expected_version,
+        )
+
+    def delete(
+        self,
+        id: t.ScheduleId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> None:
+        """Forgets a schedule; jobs enqueued already stay.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, schedule_not_found, version_conflict.
+        """
+        return self._call(
+            "schedules.delete",
+            {
+                "id": id,
+            },
+            None,
+            idempotency_key,
+            expected_version,
+        )
+
+    def get(
+        self,
+        id: t.ScheduleId,
+    ) -> t.Schedule:
+        """A schedule by its id.
+
+        Permission: jobs.manage.
+        Errors: permission_denied, project_not_found, schedule_not_found.
+        """
+        return self._call(
+            "schedules.get",
+            {
+                "id": id,
+            },
+            t.Schedule,
+        )
+
+    def list(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        include_deleted: bool | None = None,
+        limit: int | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+        with_total: bool | None = None,
+    ) -> Pager[t.Schedule]:
+        """Schedules. Filter: kind, target.<key>, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys at its top can be
+        filtered by, where key and value are texts, numbers or truths of at most 64 and 200 characters.
+
+        Args:
+            cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
+            filter: Only what satisfies this condition.
+            include_deleted: Shows deleted, merged and archived-away ones too.
+            limit: 1 to 100; 20 unless told.
+            sort: At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+            with_total: Counts all that satisfies the filter; costs a count.
+
+        Permission: jobs.manage.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
+        """
+        return self._list(
+            "schedules.list",
+            {
+                "filter": given(filter),
+                "include_deleted": given(include_deleted),
+                "limit": given(limit),
+                "sort": given(sort),
+                "with_total": given(with_total),
+            },
+            Page[t.Schedule],
+        )
+
+    def pause(
+        self,
+        id: t.ScheduleId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Schedule:
+        """Stops a schedule until it is resumed; jobs enqueued already stay. What is asked for with `schedules.run_now` is done all the same.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, schedule_not_found, version_conflict.
+        """
+        return self._call(
+            "schedules.pause",
+            {
+                "id": id,
+            },
+            t.Schedule,
+            idempotency_key,
+            expected_version,
+        )
+
+    def preview(
+        self,
+        *,
+        id: t.ScheduleId | None = None,
+        limit: int | None = None,
+        recurrence: t.Recurrence | None = None,
+    ) -> List[t.Timestamp]:
+        """The next times of a recurrence, or of a schedule as it stands: of one that is paused, as if it were not. Fewer than asked for when
+        it ends before.
+
+        Args:
+            id: One of the two.
+            limit: 1 to 50; 10 unless told.
+
+        Permission: jobs.manage.
+        Errors: field_required, input_invalid, limit_out_of_range, permission_denied, project_not_found, schedule_invalid, schedule_never_fires, schedule_not_found, timezone_invalid.
+        """
+        return self._call(
+            "schedules.preview",
+            {
+                "id": given(id),
+                "limit": given(limit),
+                "recurrence": given(recurrence),
+            },
+            List[t.Timestamp],
+        )
+
+    def resume(
+        self,
+        id: t.ScheduleId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Schedule:
+        """Lets a schedule go on with its next time from now; those that passed while it was paused are not made up for. One that is finished
+        goes on once it has other times or more runs.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, schedule_never_fires, schedule_not_found, version_conflict.
+        """
+        return self._call(
+            "schedules.resume",
+            {
+                "id": id,
+            },
+            t.Schedule,
+            idempotency_key,
+            expected_version,
+        )
+
+    def run_now(
+        self,
+        id: t.ScheduleId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Schedule:
+        """Enqueues a job of a schedule now, beside its planned times, also while it is paused.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, schedule_not_found, version_conflict.
+        """
+        return self._call(
+            "schedules.run_now",
+            {
+                "id": id,
+            },
+            t.Schedule,
+            idempotency_key,
+            expected_version,
+        )
+
+    def update(
+        self,
+        id: t.ScheduleId,
+        *,
+        max_runs: int | None | UnsetType = UNSET,
+        misfire: t.Misfire | None = None,
+        overlap: t.Overlap | None = None,
+        recurrence: t.Recurrence | None = None,
+        target: Any = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Schedule:
+        """Changes what is given and differs. Another recurrence counts from now on; jobs enqueued already stay.
+
+        Args:
+            max_runs: More than it has had; null = no end.
+            target: Null = unchanged.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, json_too_deep, json_too_large, permission_denied, project_inactive, project_not_found, project_suspended, schedule_invalid, schedule_never_fires, schedule_not_found, timezone_invalid, version_conflict.
+        """
+        return self._call(
+            "schedules.update",
+            {
+                "id": id,
+                "max_runs": max_runs,
+                "misfire": given(misfire),
+                "overlap": given(overlap),
+                "recurrence": given(recurrence),
+                "target": given(target),
+            },
+            t.Schedule,
+            idempotency_key,
+            expected_version,
+        )
+
+
 class Sessions(Collection):
     """The collection `sessions`."""
 
@@ -7199,6 +7448,10 @@ class ProjectCollections(Collection):
     @cached_property
     def projects(self) -> Projects:
         return Projects(self._engine, self._scope)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        return Schedules(self._engine, self._scope)
 
     @cached_property
     def sessions(self) -> Sessions:

@@ -2804,6 +2804,148 @@ class projects:
         )
 
 
+class schedules:
+    """Commands of the collection `schedules`."""
+
+    @staticmethod
+    def create(
+        *,
+        kind: str,
+        recurrence: t.Recurrence,
+        max_runs: int | None = None,
+        misfire: t.Misfire | None = None,
+        overlap: t.Overlap | None = None,
+        target: Any = None,
+    ) -> Command[t.Schedule]:
+        """Has a job of the host enqueued again and again: at each of its times one, whatever number of programs is awake. A program takes it
+        as any job of the host.
+
+        Args:
+            kind: Of the jobs: `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters.
+            max_runs: It is finished after so many runs, 1 to 1,000,000; never unless told.
+            misfire: `fire_once` unless told.
+            overlap: `skip` unless told. Runs that are made up for wait for each other rather than being left out.
+            target: The payload of the jobs: at most 64 KiB of JSON, eight levels deep. It is kept in the log: ids rather than secrets and what is
+                known of people.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, job_kind_unknown, json_too_deep, json_too_large, permission_denied, project_inactive, project_not_found, project_suspended, schedule_invalid, schedule_never_fires, timezone_invalid, version_conflict.
+        """
+        return Command(
+            "schedules.create",
+            {
+                "kind": kind,
+                "recurrence": recurrence,
+                "max_runs": given(max_runs),
+                "misfire": given(misfire),
+                "overlap": given(overlap),
+                "target": given(target),
+            },
+            t.Schedule,
+        )
+
+    @staticmethod
+    def delete(
+        id: t.ScheduleId,
+    ) -> Command[None]:
+        """Forgets a schedule; jobs enqueued already stay.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, schedule_not_found, version_conflict.
+        """
+        return Command(
+            "schedules.delete",
+            {
+                "id": id,
+            },
+            None,
+        )
+
+    @staticmethod
+    def pause(
+        id: t.ScheduleId,
+    ) -> Command[t.Schedule]:
+        """Stops a schedule until it is resumed; jobs enqueued already stay. What is asked for with `schedules.run_now` is done all the same.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, schedule_not_found, version_conflict.
+        """
+        return Command(
+            "schedules.pause",
+            {
+                "id": id,
+            },
+            t.Schedule,
+        )
+
+    @staticmethod
+    def resume(
+        id: t.ScheduleId,
+    ) -> Command[t.Schedule]:
+        """Lets a schedule go on with its next time from now; those that passed while it was paused are not made up for. One that is finished
+        goes on once it has other times or more runs.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, schedule_never_fires, schedule_not_found, version_conflict.
+        """
+        return Command(
+            "schedules.resume",
+            {
+                "id": id,
+            },
+            t.Schedule,
+        )
+
+    @staticmethod
+    def run_now(
+        id: t.ScheduleId,
+    ) -> Command[t.Schedule]:
+        """Enqueues a job of a schedule now, beside its planned times, also while it is paused.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, schedule_not_found, version_conflict.
+        """
+        return Command(
+            "schedules.run_now",
+            {
+                "id": id,
+            },
+            t.Schedule,
+        )
+
+    @staticmethod
+    def update(
+        id: t.ScheduleId,
+        *,
+        max_runs: int | None | UnsetType = UNSET,
+        misfire: t.Misfire | None = None,
+        overlap: t.Overlap | None = None,
+        recurrence: t.Recurrence | None = None,
+        target: Any = None,
+    ) -> Command[t.Schedule]:
+        """Changes what is given and differs. Another recurrence counts from now on; jobs enqueued already stay.
+
+        Args:
+            max_runs: More than it has had; null = no end.
+            target: Null = unchanged.
+
+        Permission: jobs.manage.
+        Errors: idempotency_key_reused, json_too_deep, json_too_large, permission_denied, project_inactive, project_not_found, project_suspended, schedule_invalid, schedule_never_fires, schedule_not_found, timezone_invalid, version_conflict.
+        """
+        return Command(
+            "schedules.update",
+            {
+                "id": id,
+                "max_runs": max_runs,
+                "misfire": given(misfire),
+                "overlap": given(overlap),
+                "recurrence": given(recurrence),
+                "target": given(target),
+            },
+            t.Schedule,
+        )
+
+
 class sessions:
     """Commands of the collection `sessions`."""
 
@@ -4511,6 +4653,7 @@ __all__ = [
     "members",
     "messages",
     "projects",
+    "schedules",
     "sessions",
     "timeline",
     "webhooks",

@@ -2434,6 +2434,90 @@ class ProjectMemberSuspended(Struct, frozen=True, kw_only=True):
     user_id: t.UserId | None = None
 
 
+class ScheduleCreated(Struct, frozen=True, kw_only=True):
+    """It was made.
+
+    Of schedule, version 1.
+    """
+
+    type: ClassVar[Literal["schedule.created"]] = "schedule.created"
+    enabled: bool
+    kind: str
+    max_runs: int | None = None
+    misfire: t.Misfire
+    next_run_at: t.Timestamp | None = None
+    overlap: t.Overlap
+    recurrence: t.Recurrence
+    target: Any = None
+
+
+class ScheduleDeleted(Struct, frozen=True, kw_only=True):
+    """It is gone.
+
+    Of schedule, version 1.
+    """
+
+    type: ClassVar[Literal["schedule.deleted"]] = "schedule.deleted"
+
+
+class SchedulePaused(Struct, frozen=True, kw_only=True):
+    """Somebody stopped it.
+
+    Of schedule, version 1.
+    """
+
+    type: ClassVar[Literal["schedule.paused"]] = "schedule.paused"
+
+
+class ScheduleResumed(Struct, frozen=True, kw_only=True):
+    """It goes on, with the next time from then on.
+
+    Of schedule, version 1.
+    """
+
+    type: ClassVar[Literal["schedule.resumed"]] = "schedule.resumed"
+    next_run_at: t.Timestamp
+
+
+class ScheduleSkipped(Struct, frozen=True, kw_only=True):
+    """Nothing was done at a planned time.
+
+    Of schedule, version 1.
+    """
+
+    type: ClassVar[Literal["schedule.skipped"]] = "schedule.skipped"
+    cause: t.SkipCause
+    next_run_at: t.Timestamp | None = None
+    """Null when it is finished."""
+    planned_at: t.Timestamp
+    """The first such time since the last run."""
+
+
+class ScheduleTriggered(Struct, frozen=True, kw_only=True):
+    """A job was enqueued for a planned time, or because somebody asked for one.
+
+    Of schedule, version 1.
+    """
+
+    type: ClassVar[Literal["schedule.triggered"]] = "schedule.triggered"
+    job_id: t.JobId
+    late_by_ms: int
+    next_run_at: t.Timestamp | None = None
+    """Null when it is finished."""
+    planned_at: t.Timestamp
+
+
+class ScheduleUpdated(Struct, frozen=True, kw_only=True):
+    """It does something else, or at other times.
+
+    Of schedule, version 1.
+    """
+
+    type: ClassVar[Literal["schedule.updated"]] = "schedule.updated"
+    changes: t.SchedulePatch
+    next_run_at: t.Timestamp | None = None
+
+
 class SessionAbandoned(Struct, frozen=True, kw_only=True):
     """It fell silent while the contact was expected to answer.
 
@@ -3335,6 +3419,13 @@ EventType: TypeAlias = Literal[
     "project_member.removed",
     "project_member.role_changed",
     "project_member.suspended",
+    "schedule.created",
+    "schedule.deleted",
+    "schedule.paused",
+    "schedule.resumed",
+    "schedule.skipped",
+    "schedule.triggered",
+    "schedule.updated",
     "session.abandoned",
     "session.agent_assigned",
     "session.agent_unassigned",
@@ -3564,6 +3655,13 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "project_member.removed": ProjectMemberRemoved,
     "project_member.role_changed": ProjectMemberRoleChanged,
     "project_member.suspended": ProjectMemberSuspended,
+    "schedule.created": ScheduleCreated,
+    "schedule.deleted": ScheduleDeleted,
+    "schedule.paused": SchedulePaused,
+    "schedule.resumed": ScheduleResumed,
+    "schedule.skipped": ScheduleSkipped,
+    "schedule.triggered": ScheduleTriggered,
+    "schedule.updated": ScheduleUpdated,
     "session.abandoned": SessionAbandoned,
     "session.agent_assigned": SessionAgentAssigned,
     "session.agent_unassigned": SessionAgentUnassigned,
@@ -3793,6 +3891,13 @@ __all__ = [
     "ProjectMemberRemoved",
     "ProjectMemberRoleChanged",
     "ProjectMemberSuspended",
+    "ScheduleCreated",
+    "ScheduleDeleted",
+    "SchedulePaused",
+    "ScheduleResumed",
+    "ScheduleSkipped",
+    "ScheduleTriggered",
+    "ScheduleUpdated",
     "SessionAbandoned",
     "SessionAgentAssigned",
     "SessionAgentUnassigned",

@@ -31,6 +31,7 @@ MessageId = NewType("MessageId", str)
 PipelineId = NewType("PipelineId", str)
 ProjectId = NewType("ProjectId", str)
 ReassignmentRuleId = NewType("ReassignmentRuleId", str)
+ScheduleId = NewType("ScheduleId", str)
 SecretId = NewType("SecretId", str)
 SessionId = NewType("SessionId", str)
 UserId = NewType("UserId", str)
@@ -2694,6 +2695,19 @@ class NewProject(Struct, frozen=True, kw_only=True):
     unique_email: bool
 
 
+class NewSchedule(Struct, frozen=True, kw_only=True):
+    """A schedule as it starts."""
+
+    enabled: bool
+    kind: str
+    max_runs: int | None = None
+    misfire: Misfire
+    next_run_at: Timestamp | None = None
+    overlap: Overlap
+    recurrence: Recurrence
+    target: Any = None
+
+
 class NewUser(Struct, frozen=True, kw_only=True):
     """A user as it starts."""
 
@@ -3190,6 +3204,80 @@ class ReassignmentRuleInput(Struct, frozen=True, kw_only=True):
     trigger: ReassignmentTrigger
 
 
+class RecurrenceOnce(Struct, frozen=True, kw_only=True, tag_field="type", tag="once"):
+    """Once."""
+
+    type: ClassVar[Literal["once"]] = "once"
+    start_time: Timestamp
+
+
+class RecurrenceInterval(Struct, frozen=True, kw_only=True, tag_field="type", tag="interval"):
+    """Every so many minutes, counted from the start, whatever the clocks do."""
+
+    type: ClassVar[Literal["interval"]] = "interval"
+    end_time: Timestamp | None = None
+    every_minutes: int
+    """1 to 525,600."""
+    start_time: Timestamp | None = None
+    """When it is created unless told."""
+
+
+class RecurrenceDaily(Struct, frozen=True, kw_only=True, tag_field="type", tag="daily"):
+    """Every day."""
+
+    type: ClassVar[Literal["daily"]] = "daily"
+    end_time: Timestamp | None = None
+    hour: int
+    """0 to 23."""
+    minute: int = 0
+    """0 to 59; 0 unless told."""
+    start_time: Timestamp | None = None
+    timezone: Timezone | None = None
+
+
+class RecurrenceWeekly(Struct, frozen=True, kw_only=True, tag_field="type", tag="weekly"):
+    """On some days of every week."""
+
+    type: ClassVar[Literal["weekly"]] = "weekly"
+    days_of_week: List[int]
+    """At least one: 0 is Sunday, 6 Saturday."""
+    end_time: Timestamp | None = None
+    hour: int
+    """0 to 23."""
+    minute: int = 0
+    """0 to 59; 0 unless told."""
+    start_time: Timestamp | None = None
+    timezone: Timezone | None = None
+
+
+class RecurrenceMonthly(Struct, frozen=True, kw_only=True, tag_field="type", tag="monthly"):
+    """On a day of every month."""
+
+    type: ClassVar[Literal["monthly"]] = "monthly"
+    day_of_month: int
+    """1 to 31. A month without this day takes its last one, so 31 is the last day of every month."""
+    end_time: Timestamp | None = None
+    hour: int
+    """0 to 23."""
+    minute: int = 0
+    """0 to 59; 0 unless told."""
+    start_time: Timestamp | None = None
+    timezone: Timezone | None = None
+
+
+class RecurrenceCron(Struct, frozen=True, kw_only=True, tag_field="type", tag="cron"):
+    """As a cron expression says."""
+
+    type: ClassVar[Literal["cron"]] = "cron"
+    cron_expr: str
+    """Minute, hour, day of month, month and day of week, with `L`, `W` and `#`; or `@hourly`, `@daily`, `@weekly`, `@monthly`,
+    `@yearly`. At most 200 characters.
+    """
+    end_time: Timestamp | None = None
+    start_time: Timestamp | None = None
+    timezone: Timezone | None = None
+
+
 class RefreshFailure(Struct, frozen=True, kw_only=True):
     """Why a provider gave no tokens."""
 
@@ -3500,6 +3588,49 @@ class RotatedWebhookSecret(Struct, frozen=True, kw_only=True):
     url: Url
     """`https`, and of the public net unless the host program allows another one."""
     version: int
+
+
+class Schedule(Struct, frozen=True, kw_only=True):
+    """Work that comes again and again. At each of its times it enqueues a job, whose unique key is `schedule:`, the schedule's id, `:` and
+    the planned time, so that there is one job per planned time whatever happens.
+    """
+
+    created_at: Timestamp
+    deleted_at: Timestamp | None = None
+    enabled: bool
+    """False while it is paused, and once it is finished."""
+    id: ScheduleId
+    kind: str
+    """Of the jobs: `host.report`."""
+    last_outcome: str | None = None
+    """What became of its last time: `triggered`, or why not."""
+    last_run_at: Timestamp | None = None
+    """When a job was enqueued last."""
+    max_runs: int | None = None
+    """It is finished after so many runs; null = never."""
+    misfire: Misfire
+    next_run_at: Timestamp | None = None
+    """Null while it is not enabled."""
+    overlap: Overlap
+    project_id: ProjectId
+    recurrence: Recurrence
+    revision: int
+    runs: int
+    """Jobs enqueued so far, those that somebody asked for included."""
+    target: Any = None
+    """Their payload."""
+    updated_at: Timestamp
+    version: int
+
+
+class SchedulePatch(Struct, frozen=True, kw_only=True):
+    """What of a schedule changed."""
+
+    max_runs: int | None | UnsetType = UNSET
+    misfire: Misfire | None = None
+    overlap: Overlap | None = None
+    recurrence: Recurrence | None = None
+    target: Any = None
 
 
 class SecretRef(Struct, frozen=True, kw_only=True):
@@ -5102,6 +5233,14 @@ MessageStatus: TypeAlias = Literal[
 - `expired`: Its time passed before it went out.
 """
 
+Misfire: TypeAlias = Literal["fire_once", "skip", "all"]
+"""What becomes of times at which no program was awake; a run up to five minutes late is none of them.
+
+- `fire_once`: One run for all of them.
+- `skip`: Nothing.
+- `all`: A run for each, one after the other; of more than 100 the last 100.
+"""
+
 NameSource: TypeAlias = Literal["import", "enrichment", "manual", "api", "channel", "placeholder"]
 """Who gave the name; decides whether a channel may change it.
 
@@ -5158,6 +5297,14 @@ Outcome: TypeAlias = (
     OutcomeRecorded | OutcomeDuplicate | OutcomeEcho | OutcomeApplied | OutcomeParked | OutcomeIgnored | OutcomeRejected
 )
 """What became of one item."""
+
+Overlap: TypeAlias = Literal["skip", "queue", "allow"]
+"""What becomes of a run while the one before is not done.
+
+- `skip`: It is left out.
+- `queue`: It waits.
+- `allow`: Both run.
+"""
 
 ParkedBecause: TypeAlias = Literal["channel_inactive", "project_inactive", "own_send_in_flight", "target_unknown"]
 """Why an item waits.
@@ -5379,6 +5526,15 @@ ReassignmentTrigger: TypeAlias = Literal["inactivity", "no_response", "manual", 
 - `workload_balance`: The balancer evens out; never fires by time.
 """
 
+Recurrence: TypeAlias = (
+    RecurrenceOnce | RecurrenceInterval | RecurrenceDaily | RecurrenceWeekly | RecurrenceMonthly | RecurrenceCron
+)
+"""The times at which something is done: never before `start_time`, never after `end_time`.
+
+Local times are those of `timezone`, the project's unless told. A time that the clock jumps over in spring is the first moment
+after the jump; of a time that comes twice in autumn it is the first.
+"""
+
 Region: TypeAlias = str
 """A country or territory, for example BR."""
 
@@ -5459,6 +5615,13 @@ SessionVisibility: TypeAlias = Literal["all", "unassigned_and_own", "own"]
 - `all`: Every session.
 - `unassigned_and_own`: One's own and those that nobody has.
 - `own`: One's own.
+"""
+
+SkipCause: TypeAlias = Literal["misfire", "overlap"]
+"""Why nothing was done at a planned time.
+
+- `misfire`: Nobody was awake then, and it is too late now.
+- `overlap`: The run before was not done.
 """
 
 Slug: TypeAlias = str
@@ -5833,6 +5996,7 @@ __all__ = [
     "MessageSource",
     "MessageStatus",
     "MetadataChange",
+    "Misfire",
     "Money",
     "NameSource",
     "NewApiKey",
@@ -5847,6 +6011,7 @@ __all__ = [
     "NewMessage",
     "NewParticipant",
     "NewProject",
+    "NewSchedule",
     "NewUser",
     "NewWebhook",
     "NoticeKind",
@@ -5871,6 +6036,7 @@ __all__ = [
     "OutcomeParked",
     "OutcomeRecorded",
     "OutcomeRejected",
+    "Overlap",
     "OwnIdentity",
     "PageRequest",
     "ParkedBecause",
@@ -5911,6 +6077,13 @@ __all__ = [
     "ReassignmentRuleId",
     "ReassignmentRuleInput",
     "ReassignmentTrigger",
+    "Recurrence",
+    "RecurrenceCron",
+    "RecurrenceDaily",
+    "RecurrenceInterval",
+    "RecurrenceMonthly",
+    "RecurrenceOnce",
+    "RecurrenceWeekly",
     "RefreshedTokens",
     "RefreshFailure",
     "RefreshLease",
@@ -5942,6 +6115,9 @@ __all__ = [
     "RotatedToken",
     "RotatedTokenAiProcessing",
     "RotatedWebhookSecret",
+    "Schedule",
+    "ScheduleId",
+    "SchedulePatch",
     "ScoreKind",
     "SecretId",
     "SecretRef",
@@ -5959,6 +6135,7 @@ __all__ = [
     "SessionSummary",
     "SessionTimeout",
     "SessionVisibility",
+    "SkipCause",
     "Slug",
     "SortKey",
     "SortKeyObject",

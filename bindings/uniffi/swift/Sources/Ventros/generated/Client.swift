@@ -3657,6 +3657,208 @@ public struct Projects: Collection {
     }
 }
 
+/// The collection `schedules`.
+///
+/// Filterable: `kind`, `enabled`, `next_run_at`, `created_at`, `target.*`.
+///
+/// Sortable: `next_run_at`, `created_at`.
+public struct Schedules: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// Has a job of the host enqueued again and again: at each of its times one, whatever number of programs is awake.
+    /// A program takes it as any job of the host.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `job_kind_unknown`, `json_too_deep`, `json_too_large`, `schedule_invalid`,
+    /// `schedule_never_fires`, `timezone_invalid`.
+    public func create(
+        kind: String,
+        recurrence: Recurrence,
+        maxRuns: Int? = nil,
+        misfire: Misfire? = nil,
+        overlap: Overlap? = nil,
+        target: JSON? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Schedule {
+        try await run(
+            SchedulesCreate(
+            kind: kind,
+            recurrence: recurrence,
+            maxRuns: maxRuns,
+            misfire: misfire,
+            overlap: overlap,
+            target: target
+        ),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Forgets a schedule; jobs enqueued already stay.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`, `schedule_not_found`.
+    public func delete(
+        _ id: ScheduleId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> JSON {
+        try await run(SchedulesDelete(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// A schedule by its id.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`, `schedule_not_found`.
+    public func get(_ id: ScheduleId) async throws -> Schedule {
+        try await run(SchedulesGet(id: id))
+    }
+
+    /// Schedules. Filter: kind, target.<key>, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys
+    /// at its top can be filtered by, where key and value are texts, numbers or truths of at most 64 and 200
+    /// characters.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+    /// `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+    /// `limit_out_of_range`, `sort_field_unknown`.
+    public func list(
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil
+    ) -> Pager<Schedule> {
+        list { cursor in SchedulesList(
+            filter: filter,
+            includeDeleted: includeDeleted,
+            limit: limit,
+            sort: sort,
+            withTotal: withTotal,
+            cursor: cursor
+        ) }
+    }
+
+    /// Stops a schedule until it is resumed; jobs enqueued already stay. What is asked for with `schedules.run_now` is
+    /// done all the same.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`, `schedule_not_found`.
+    public func pause(
+        _ id: ScheduleId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Schedule {
+        try await run(SchedulesPause(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// The next times of a recurrence, or of a schedule as it stands: of one that is paused, as if it were not. Fewer
+    /// than asked for when it ends before.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`, `schedule_not_found`.
+    /// - Throws: ValidationError: `field_required`, `input_invalid`, `limit_out_of_range`, `schedule_invalid`,
+    /// `schedule_never_fires`, `timezone_invalid`.
+    public func preview(
+        _ id: ScheduleId? = nil,
+        limit: Int? = nil,
+        recurrence: Recurrence? = nil
+    ) async throws -> [Timestamp] {
+        try await run(SchedulesPreview(id: id, limit: limit, recurrence: recurrence))
+    }
+
+    /// Lets a schedule go on with its next time from now; those that passed while it was paused are not made up for.
+    /// One that is finished goes on once it has other times or more runs.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`, `schedule_not_found`.
+    /// - Throws: ValidationError: `schedule_never_fires`.
+    public func resume(
+        _ id: ScheduleId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Schedule {
+        try await run(SchedulesResume(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// Enqueues a job of a schedule now, beside its planned times, also while it is paused.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`, `schedule_not_found`.
+    public func runNow(
+        _ id: ScheduleId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Schedule {
+        try await run(SchedulesRunNow(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// Changes what is given and differs. Another recurrence counts from now on; jobs enqueued already stay.
+    ///
+    /// Permission: `jobs.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`, `schedule_not_found`.
+    /// - Throws: ValidationError: `json_too_deep`, `json_too_large`, `schedule_invalid`, `schedule_never_fires`,
+    /// `timezone_invalid`.
+    public func update(
+        _ id: ScheduleId,
+        maxRuns: Patch<Int?> = .keep,
+        misfire: Misfire? = nil,
+        overlap: Overlap? = nil,
+        recurrence: Recurrence? = nil,
+        target: JSON? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Schedule {
+        try await run(
+            SchedulesUpdate(
+            id: id,
+            maxRuns: maxRuns,
+            misfire: misfire,
+            overlap: overlap,
+            recurrence: recurrence,
+            target: target
+        ),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+}
+
 /// The collection `sessions`.
 ///
 /// Filterable: `chat_id`, `channel_id`, `channel_type`, `kind`, `contact_id`, `pipeline_id`, `origin`, `status`,
@@ -5762,6 +5964,7 @@ extension ProjectHandle {
     public var members: Members { Members(engine: engine, scope: scope) }
     public var messages: Messages { Messages(engine: engine, scope: scope) }
     public var projects: Projects { Projects(engine: engine, scope: scope) }
+    public var schedules: Schedules { Schedules(engine: engine, scope: scope) }
     public var sessions: Sessions { Sessions(engine: engine, scope: scope) }
     public var timeline: Timeline { Timeline(engine: engine, scope: scope) }
     public var webhooks: Webhooks { Webhooks(engine: engine, scope: scope) }

@@ -601,6 +601,12 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case ruleNotFound = "rule_not_found"
     /// The planned time is over.
     case scheduleInPast = "schedule_in_past"
+    /// The schedule cannot be kept to.
+    case scheduleInvalid = "schedule_invalid"
+    /// The schedule has no time within the next five years.
+    case scheduleNeverFires = "schedule_never_fires"
+    /// Schedule not found.
+    case scheduleNotFound = "schedule_not_found"
     /// Schema too new.
     case schemaTooNew = "schema_too_new"
     /// A score is 0 to 100.

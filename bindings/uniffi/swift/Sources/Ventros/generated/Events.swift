@@ -178,6 +178,13 @@ public indirect enum EventData: Sendable, Equatable {
     case projectMemberRemoved(ProjectMemberRemoved)
     case projectMemberRoleChanged(ProjectMemberRoleChanged)
     case projectMemberSuspended(ProjectMemberSuspended)
+    case scheduleCreated(ScheduleCreated)
+    case scheduleDeleted(ScheduleDeleted)
+    case schedulePaused(SchedulePaused)
+    case scheduleResumed(ScheduleResumed)
+    case scheduleSkipped(ScheduleSkipped)
+    case scheduleTriggered(ScheduleTriggered)
+    case scheduleUpdated(ScheduleUpdated)
     case sessionAbandoned(SessionAbandoned)
     case sessionAgentAssigned(SessionAgentAssigned)
     case sessionAgentUnassigned(SessionAgentUnassigned)
@@ -408,6 +415,13 @@ public indirect enum EventData: Sendable, Equatable {
         case "project_member.removed": self = .projectMemberRemoved(try ProjectMemberRemoved(from: decoder))
         case "project_member.role_changed": self = .projectMemberRoleChanged(try ProjectMemberRoleChanged(from: decoder))
         case "project_member.suspended": self = .projectMemberSuspended(try ProjectMemberSuspended(from: decoder))
+        case "schedule.created": self = .scheduleCreated(try ScheduleCreated(from: decoder))
+        case "schedule.deleted": self = .scheduleDeleted(try ScheduleDeleted(from: decoder))
+        case "schedule.paused": self = .schedulePaused(try SchedulePaused(from: decoder))
+        case "schedule.resumed": self = .scheduleResumed(try ScheduleResumed(from: decoder))
+        case "schedule.skipped": self = .scheduleSkipped(try ScheduleSkipped(from: decoder))
+        case "schedule.triggered": self = .scheduleTriggered(try ScheduleTriggered(from: decoder))
+        case "schedule.updated": self = .scheduleUpdated(try ScheduleUpdated(from: decoder))
         case "session.abandoned": self = .sessionAbandoned(try SessionAbandoned(from: decoder))
         case "session.agent_assigned": self = .sessionAgentAssigned(try SessionAgentAssigned(from: decoder))
         case "session.agent_unassigned": self = .sessionAgentUnassigned(try SessionAgentUnassigned(from: decoder))
@@ -7634,6 +7648,215 @@ public struct ProjectMemberSuspended: Decodable, Sendable, Equatable {
         projectId = try fields.decode(ProjectId.self, forKey: .projectId)
         reason = try fields.decodeIfPresent(String.self, forKey: .reason)
         userId = try fields.decodeIfPresent(UserId.self, forKey: .userId)
+    }
+
+}
+
+/// It was made.
+///
+/// Of schedule, version 1.
+public struct ScheduleCreated: Decodable, Sendable, Equatable {
+    public var enabled: Bool
+    public var kind: String
+    public var maxRuns: Int?
+    public var misfire: Misfire
+    public var nextRunAt: Timestamp?
+    public var overlap: Overlap
+    public var recurrence: Recurrence
+    public var target: JSON
+
+    public init(
+        enabled: Bool,
+        kind: String,
+        maxRuns: Int? = nil,
+        misfire: Misfire,
+        nextRunAt: Timestamp? = nil,
+        overlap: Overlap,
+        recurrence: Recurrence,
+        target: JSON
+    ) {
+        self.enabled = enabled
+        self.kind = kind
+        self.maxRuns = maxRuns
+        self.misfire = misfire
+        self.nextRunAt = nextRunAt
+        self.overlap = overlap
+        self.recurrence = recurrence
+        self.target = target
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case enabled = "enabled"
+        case kind = "kind"
+        case maxRuns = "max_runs"
+        case misfire = "misfire"
+        case nextRunAt = "next_run_at"
+        case overlap = "overlap"
+        case recurrence = "recurrence"
+        case target = "target"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        enabled = try fields.decode(Bool.self, forKey: .enabled)
+        kind = try fields.decode(String.self, forKey: .kind)
+        maxRuns = try fields.decodeIfPresent(Int.self, forKey: .maxRuns)
+        misfire = try fields.decode(Misfire.self, forKey: .misfire)
+        nextRunAt = try fields.decodeIfPresent(Timestamp.self, forKey: .nextRunAt)
+        overlap = try fields.decode(Overlap.self, forKey: .overlap)
+        recurrence = try fields.decode(Recurrence.self, forKey: .recurrence)
+        target = try fields.decode(JSON.self, forKey: .target)
+    }
+
+}
+
+/// It is gone.
+///
+/// Of schedule, version 1.
+public struct ScheduleDeleted: Decodable, Sendable, Equatable {
+
+    public init() {
+    }
+
+    public init(from decoder: Decoder) throws {
+    }
+
+}
+
+/// Somebody stopped it.
+///
+/// Of schedule, version 1.
+public struct SchedulePaused: Decodable, Sendable, Equatable {
+
+    public init() {
+    }
+
+    public init(from decoder: Decoder) throws {
+    }
+
+}
+
+/// It goes on, with the next time from then on.
+///
+/// Of schedule, version 1.
+public struct ScheduleResumed: Decodable, Sendable, Equatable {
+    public var nextRunAt: Timestamp
+
+    public init(
+        nextRunAt: Timestamp
+    ) {
+        self.nextRunAt = nextRunAt
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case nextRunAt = "next_run_at"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        nextRunAt = try fields.decode(Timestamp.self, forKey: .nextRunAt)
+    }
+
+}
+
+/// Nothing was done at a planned time.
+///
+/// Of schedule, version 1.
+public struct ScheduleSkipped: Decodable, Sendable, Equatable {
+    public var cause: SkipCause
+    /// Null when it is finished.
+    public var nextRunAt: Timestamp?
+    /// The first such time since the last run.
+    public var plannedAt: Timestamp
+
+    public init(
+        cause: SkipCause,
+        nextRunAt: Timestamp? = nil,
+        plannedAt: Timestamp
+    ) {
+        self.cause = cause
+        self.nextRunAt = nextRunAt
+        self.plannedAt = plannedAt
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case cause = "cause"
+        case nextRunAt = "next_run_at"
+        case plannedAt = "planned_at"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        cause = try fields.decode(SkipCause.self, forKey: .cause)
+        nextRunAt = try fields.decodeIfPresent(Timestamp.self, forKey: .nextRunAt)
+        plannedAt = try fields.decode(Timestamp.self, forKey: .plannedAt)
+    }
+
+}
+
+/// A job was enqueued for a planned time, or because somebody asked for one.
+///
+/// Of schedule, version 1.
+public struct ScheduleTriggered: Decodable, Sendable, Equatable {
+    public var jobId: JobId
+    public var lateByMs: Int
+    /// Null when it is finished.
+    public var nextRunAt: Timestamp?
+    public var plannedAt: Timestamp
+
+    public init(
+        jobId: JobId,
+        lateByMs: Int,
+        nextRunAt: Timestamp? = nil,
+        plannedAt: Timestamp
+    ) {
+        self.jobId = jobId
+        self.lateByMs = lateByMs
+        self.nextRunAt = nextRunAt
+        self.plannedAt = plannedAt
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case jobId = "job_id"
+        case lateByMs = "late_by_ms"
+        case nextRunAt = "next_run_at"
+        case plannedAt = "planned_at"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        jobId = try fields.decode(JobId.self, forKey: .jobId)
+        lateByMs = try fields.decode(Int.self, forKey: .lateByMs)
+        nextRunAt = try fields.decodeIfPresent(Timestamp.self, forKey: .nextRunAt)
+        plannedAt = try fields.decode(Timestamp.self, forKey: .plannedAt)
+    }
+
+}
+
+/// It does something else, or at other times.
+///
+/// Of schedule, version 1.
+public struct ScheduleUpdated: Decodable, Sendable, Equatable {
+    public var changes: SchedulePatch
+    public var nextRunAt: Timestamp?
+
+    public init(
+        changes: SchedulePatch,
+        nextRunAt: Timestamp? = nil
+    ) {
+        self.changes = changes
+        self.nextRunAt = nextRunAt
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case changes = "changes"
+        case nextRunAt = "next_run_at"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        changes = try fields.decode(SchedulePatch.self, forKey: .changes)
+        nextRunAt = try fields.decodeIfPresent(Timestamp.self, forKey: .nextRunAt)
     }
 
 }

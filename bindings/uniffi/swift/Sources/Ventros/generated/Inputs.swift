@@ -5909,6 +5909,328 @@ public struct ProjectsUpdateCustomField: Command, Equatable {
 
 }
 
+/// Has a job of the host enqueued again and again: at each of its times one, whatever number of programs is awake. A
+/// program takes it as any job of the host.
+public struct SchedulesCreate: Command, Equatable {
+    public typealias Output = Schedule
+    public static let operation = "schedules.create"
+
+    /// Of the jobs: `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters.
+    public var kind: String
+    public var recurrence: Recurrence
+    /// It is finished after so many runs, 1 to 1,000,000; never unless told.
+    public var maxRuns: Int?
+    /// `fire_once` unless told.
+    public var misfire: Misfire?
+    /// `skip` unless told. Runs that are made up for wait for each other rather than being left out.
+    public var overlap: Overlap?
+    /// The payload of the jobs: at most 64 KiB of JSON, eight levels deep. It is kept in the log: ids rather than
+    /// secrets and what is known of people.
+    public var target: JSON?
+
+    public init(
+        kind: String,
+        recurrence: Recurrence,
+        maxRuns: Int? = nil,
+        misfire: Misfire? = nil,
+        overlap: Overlap? = nil,
+        target: JSON? = nil
+    ) {
+        self.kind = kind
+        self.recurrence = recurrence
+        self.maxRuns = maxRuns
+        self.misfire = misfire
+        self.overlap = overlap
+        self.target = target
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case kind = "kind"
+        case recurrence = "recurrence"
+        case maxRuns = "max_runs"
+        case misfire = "misfire"
+        case overlap = "overlap"
+        case target = "target"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(kind, forKey: .kind)
+        try fields.encode(recurrence, forKey: .recurrence)
+        try fields.encodeIfPresent(maxRuns, forKey: .maxRuns)
+        try fields.encodeIfPresent(misfire, forKey: .misfire)
+        try fields.encodeIfPresent(overlap, forKey: .overlap)
+        try fields.encodeIfPresent(target, forKey: .target)
+    }
+
+}
+
+/// Forgets a schedule; jobs enqueued already stay.
+public struct SchedulesDelete: Command, Equatable {
+    public typealias Output = JSON
+    public static let operation = "schedules.delete"
+
+    public var id: ScheduleId
+
+    public init(
+        id: ScheduleId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// A schedule by its id.
+public struct SchedulesGet: Query, Equatable {
+    public typealias Output = Schedule
+    public static let operation = "schedules.get"
+
+    public var id: ScheduleId
+
+    public init(
+        id: ScheduleId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Schedules. Filter: kind, target.<key>, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys at
+/// its top can be filtered by, where key and value are texts, numbers or truths of at most 64 and 200 characters.
+public struct SchedulesList: Query, Equatable {
+    public typealias Output = Page<Schedule>
+    public static let operation = "schedules.list"
+
+    /// Only what satisfies this condition.
+    public var filter: FilterExpression?
+    /// Shows deleted, merged and archived-away ones too.
+    public var includeDeleted: Bool?
+    /// 1 to 100; 20 unless told.
+    public var limit: Int?
+    /// At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+    public var sort: [SortKey]?
+    /// Counts all that satisfies the filter; costs a count.
+    public var withTotal: Bool?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil,
+        cursor: String? = nil
+    ) {
+        self.filter = filter
+        self.includeDeleted = includeDeleted
+        self.limit = limit
+        self.sort = sort
+        self.withTotal = withTotal
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case filter = "filter"
+        case includeDeleted = "include_deleted"
+        case limit = "limit"
+        case sort = "sort"
+        case withTotal = "with_total"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+        try fields.encodeIfPresent(includeDeleted, forKey: .includeDeleted)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(sort, forKey: .sort)
+        try fields.encodeIfPresent(withTotal, forKey: .withTotal)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// Stops a schedule until it is resumed; jobs enqueued already stay. What is asked for with `schedules.run_now` is done
+/// all the same.
+public struct SchedulesPause: Command, Equatable {
+    public typealias Output = Schedule
+    public static let operation = "schedules.pause"
+
+    public var id: ScheduleId
+
+    public init(
+        id: ScheduleId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// The next times of a recurrence, or of a schedule as it stands: of one that is paused, as if it were not. Fewer than
+/// asked for when it ends before.
+public struct SchedulesPreview: Query, Equatable {
+    public typealias Output = [Timestamp]
+    public static let operation = "schedules.preview"
+
+    /// One of the two.
+    public var id: ScheduleId?
+    /// 1 to 50; 10 unless told.
+    public var limit: Int?
+    public var recurrence: Recurrence?
+
+    public init(
+        id: ScheduleId? = nil,
+        limit: Int? = nil,
+        recurrence: Recurrence? = nil
+    ) {
+        self.id = id
+        self.limit = limit
+        self.recurrence = recurrence
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case limit = "limit"
+        case recurrence = "recurrence"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(id, forKey: .id)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(recurrence, forKey: .recurrence)
+    }
+
+}
+
+/// Lets a schedule go on with its next time from now; those that passed while it was paused are not made up for. One
+/// that is finished goes on once it has other times or more runs.
+public struct SchedulesResume: Command, Equatable {
+    public typealias Output = Schedule
+    public static let operation = "schedules.resume"
+
+    public var id: ScheduleId
+
+    public init(
+        id: ScheduleId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Enqueues a job of a schedule now, beside its planned times, also while it is paused.
+public struct SchedulesRunNow: Command, Equatable {
+    public typealias Output = Schedule
+    public static let operation = "schedules.run_now"
+
+    public var id: ScheduleId
+
+    public init(
+        id: ScheduleId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Changes what is given and differs. Another recurrence counts from now on; jobs enqueued already stay.
+public struct SchedulesUpdate: Command, Equatable {
+    public typealias Output = Schedule
+    public static let operation = "schedules.update"
+
+    public var id: ScheduleId
+    /// More than it has had; null = no end.
+    public var maxRuns: Patch<Int?>
+    public var misfire: Misfire?
+    public var overlap: Overlap?
+    public var recurrence: Recurrence?
+    /// Null = unchanged.
+    public var target: JSON?
+
+    public init(
+        id: ScheduleId,
+        maxRuns: Patch<Int?> = .keep,
+        misfire: Misfire? = nil,
+        overlap: Overlap? = nil,
+        recurrence: Recurrence? = nil,
+        target: JSON? = nil
+    ) {
+        self.id = id
+        self.maxRuns = maxRuns
+        self.misfire = misfire
+        self.overlap = overlap
+        self.recurrence = recurrence
+        self.target = target
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case maxRuns = "max_runs"
+        case misfire = "misfire"
+        case overlap = "overlap"
+        case recurrence = "recurrence"
+        case target = "target"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        if case .set(let value) = maxRuns { try fields.encode(value, forKey: .maxRuns) }
+        try fields.encodeIfPresent(misfire, forKey: .misfire)
+        try fields.encodeIfPresent(overlap, forKey: .overlap)
+        try fields.encodeIfPresent(recurrence, forKey: .recurrence)
+        try fields.encodeIfPresent(target, forKey: .target)
+    }
+
+}
+
 /// Claims, assigns or hands over an active session. Giving it to the agent who has it changes nothing; an earlier agent
 /// may return. On another agent's session `sessions.assign` is needed too, and a reason.
 public struct SessionsAssign: Command, Equatable {

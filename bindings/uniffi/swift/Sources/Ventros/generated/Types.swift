@@ -182,6 +182,15 @@ public struct ReassignmentRuleId: RawRepresentable, Codable, Hashable, Sendable 
 }
 
 /// The id of one kind of thing; the engine checks it.
+public struct ScheduleId: RawRepresentable, Codable, Hashable, Sendable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+}
+
+/// The id of one kind of thing; the engine checks it.
 public struct SecretId: RawRepresentable, Codable, Hashable, Sendable {
     public let rawValue: String
 
@@ -1242,6 +1251,16 @@ public enum MessageStatus: String, Codable, Hashable, Sendable {
     case expired = "expired"
 }
 
+/// What becomes of times at which no program was awake; a run up to five minutes late is none of them.
+public enum Misfire: String, Codable, Hashable, Sendable {
+    /// One run for all of them.
+    case fireOnce = "fire_once"
+    /// Nothing.
+    case skip = "skip"
+    /// A run for each, one after the other; of more than 100 the last 100.
+    case all = "all"
+}
+
 /// Who gave the name; decides whether a channel may change it.
 public enum NameSource: String, Codable, Hashable, Sendable {
     case `import` = "import"
@@ -1314,6 +1333,16 @@ public enum OriginKind2: String, Codable, Hashable, Sendable {
     case automationExecution = "automation_execution"
     case agentSession = "agent_session"
     case host = "host"
+}
+
+/// What becomes of a run while the one before is not done.
+public enum Overlap: String, Codable, Hashable, Sendable {
+    /// It is left out.
+    case skip = "skip"
+    /// It waits.
+    case queue = "queue"
+    /// Both run.
+    case allow = "allow"
 }
 
 /// Why an item waits.
@@ -1665,6 +1694,14 @@ public enum SessionVisibility: String, Codable, Hashable, Sendable {
     case unassignedAndOwn = "unassigned_and_own"
     /// One's own.
     case own = "own"
+}
+
+/// Why nothing was done at a planned time.
+public enum SkipCause: String, Codable, Hashable, Sendable {
+    /// Nobody was awake then, and it is too late now.
+    case misfire = "misfire"
+    /// The run before was not done.
+    case overlap = "overlap"
 }
 
 /// How a command arrived; kept with every event.
@@ -2050,6 +2087,57 @@ public indirect enum Party: Decodable, Sendable, Equatable {
         case "system": self = .system(try PartySystem(from: decoder))
         case let other:
             throw DecodingError.dataCorruptedError(forKey: .type, in: fields, debugDescription: "no Party: \(other)")
+        }
+    }
+}
+
+/// The times at which something is done: never before `start_time`, never after `end_time`.
+///
+/// Local times are those of `timezone`, the project's unless told. A time that the clock jumps over in spring is the
+/// first moment after the jump; of a time that comes twice in autumn it is the first.
+public indirect enum Recurrence: Codable, Sendable, Equatable {
+    case once(RecurrenceOnce)
+    case interval(RecurrenceInterval)
+    case daily(RecurrenceDaily)
+    case weekly(RecurrenceWeekly)
+    case monthly(RecurrenceMonthly)
+    case cron(RecurrenceCron)
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: TagKey.self)
+        switch self {
+        case .once(let value):
+            try fields.encode("once", forKey: .type)
+            try value.encode(to: encoder)
+        case .interval(let value):
+            try fields.encode("interval", forKey: .type)
+            try value.encode(to: encoder)
+        case .daily(let value):
+            try fields.encode("daily", forKey: .type)
+            try value.encode(to: encoder)
+        case .weekly(let value):
+            try fields.encode("weekly", forKey: .type)
+            try value.encode(to: encoder)
+        case .monthly(let value):
+            try fields.encode("monthly", forKey: .type)
+            try value.encode(to: encoder)
+        case .cron(let value):
+            try fields.encode("cron", forKey: .type)
+            try value.encode(to: encoder)
+        }
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: TagKey.self)
+        switch try fields.decode(String.self, forKey: .type) {
+        case "once": self = .once(try RecurrenceOnce(from: decoder))
+        case "interval": self = .interval(try RecurrenceInterval(from: decoder))
+        case "daily": self = .daily(try RecurrenceDaily(from: decoder))
+        case "weekly": self = .weekly(try RecurrenceWeekly(from: decoder))
+        case "monthly": self = .monthly(try RecurrenceMonthly(from: decoder))
+        case "cron": self = .cron(try RecurrenceCron(from: decoder))
+        case let other:
+            throw DecodingError.dataCorruptedError(forKey: .type, in: fields, debugDescription: "no Recurrence: \(other)")
         }
     }
 }
@@ -12659,6 +12747,288 @@ public struct ReassignmentRuleInput: Encodable, Sendable, Equatable {
 
 }
 
+/// Once.
+public struct RecurrenceOnce: Codable, Sendable, Equatable {
+    public var startTime: Timestamp
+
+    public init(
+        startTime: Timestamp
+    ) {
+        self.startTime = startTime
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case startTime = "start_time"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(startTime, forKey: .startTime)
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        startTime = try fields.decode(Timestamp.self, forKey: .startTime)
+    }
+
+}
+
+/// Every so many minutes, counted from the start, whatever the clocks do.
+public struct RecurrenceInterval: Codable, Sendable, Equatable {
+    public var endTime: Timestamp?
+    /// 1 to 525,600.
+    public var everyMinutes: Int
+    /// When it is created unless told.
+    public var startTime: Timestamp?
+
+    public init(
+        endTime: Timestamp? = nil,
+        everyMinutes: Int,
+        startTime: Timestamp? = nil
+    ) {
+        self.endTime = endTime
+        self.everyMinutes = everyMinutes
+        self.startTime = startTime
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case endTime = "end_time"
+        case everyMinutes = "every_minutes"
+        case startTime = "start_time"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(endTime, forKey: .endTime)
+        try fields.encode(everyMinutes, forKey: .everyMinutes)
+        try fields.encodeIfPresent(startTime, forKey: .startTime)
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        endTime = try fields.decodeIfPresent(Timestamp.self, forKey: .endTime)
+        everyMinutes = try fields.decode(Int.self, forKey: .everyMinutes)
+        startTime = try fields.decodeIfPresent(Timestamp.self, forKey: .startTime)
+    }
+
+}
+
+/// Every day.
+public struct RecurrenceDaily: Codable, Sendable, Equatable {
+    public var endTime: Timestamp?
+    /// 0 to 23.
+    public var hour: Int
+    /// 0 to 59; 0 unless told.
+    public var minute: Int?
+    public var startTime: Timestamp?
+    public var timezone: Timezone?
+
+    public init(
+        endTime: Timestamp? = nil,
+        hour: Int,
+        minute: Int? = nil,
+        startTime: Timestamp? = nil,
+        timezone: Timezone? = nil
+    ) {
+        self.endTime = endTime
+        self.hour = hour
+        self.minute = minute
+        self.startTime = startTime
+        self.timezone = timezone
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case endTime = "end_time"
+        case hour = "hour"
+        case minute = "minute"
+        case startTime = "start_time"
+        case timezone = "timezone"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(endTime, forKey: .endTime)
+        try fields.encode(hour, forKey: .hour)
+        try fields.encodeIfPresent(minute, forKey: .minute)
+        try fields.encodeIfPresent(startTime, forKey: .startTime)
+        try fields.encodeIfPresent(timezone, forKey: .timezone)
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        endTime = try fields.decodeIfPresent(Timestamp.self, forKey: .endTime)
+        hour = try fields.decode(Int.self, forKey: .hour)
+        minute = try fields.decodeIfPresent(Int.self, forKey: .minute)
+        startTime = try fields.decodeIfPresent(Timestamp.self, forKey: .startTime)
+        timezone = try fields.decodeIfPresent(Timezone.self, forKey: .timezone)
+    }
+
+}
+
+/// On some days of every week.
+public struct RecurrenceWeekly: Codable, Sendable, Equatable {
+    /// At least one: 0 is Sunday, 6 Saturday.
+    public var daysOfWeek: [Int]
+    public var endTime: Timestamp?
+    /// 0 to 23.
+    public var hour: Int
+    /// 0 to 59; 0 unless told.
+    public var minute: Int?
+    public var startTime: Timestamp?
+    public var timezone: Timezone?
+
+    public init(
+        daysOfWeek: [Int],
+        endTime: Timestamp? = nil,
+        hour: Int,
+        minute: Int? = nil,
+        startTime: Timestamp? = nil,
+        timezone: Timezone? = nil
+    ) {
+        self.daysOfWeek = daysOfWeek
+        self.endTime = endTime
+        self.hour = hour
+        self.minute = minute
+        self.startTime = startTime
+        self.timezone = timezone
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case daysOfWeek = "days_of_week"
+        case endTime = "end_time"
+        case hour = "hour"
+        case minute = "minute"
+        case startTime = "start_time"
+        case timezone = "timezone"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(daysOfWeek, forKey: .daysOfWeek)
+        try fields.encodeIfPresent(endTime, forKey: .endTime)
+        try fields.encode(hour, forKey: .hour)
+        try fields.encodeIfPresent(minute, forKey: .minute)
+        try fields.encodeIfPresent(startTime, forKey: .startTime)
+        try fields.encodeIfPresent(timezone, forKey: .timezone)
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        daysOfWeek = try fields.decode([Int].self, forKey: .daysOfWeek)
+        endTime = try fields.decodeIfPresent(Timestamp.self, forKey: .endTime)
+        hour = try fields.decode(Int.self, forKey: .hour)
+        minute = try fields.decodeIfPresent(Int.self, forKey: .minute)
+        startTime = try fields.decodeIfPresent(Timestamp.self, forKey: .startTime)
+        timezone = try fields.decodeIfPresent(Timezone.self, forKey: .timezone)
+    }
+
+}
+
+/// On a day of every month.
+public struct RecurrenceMonthly: Codable, Sendable, Equatable {
+    /// 1 to 31. A month without this day takes its last one, so 31 is the last day of every month.
+    public var dayOfMonth: Int
+    public var endTime: Timestamp?
+    /// 0 to 23.
+    public var hour: Int
+    /// 0 to 59; 0 unless told.
+    public var minute: Int?
+    public var startTime: Timestamp?
+    public var timezone: Timezone?
+
+    public init(
+        dayOfMonth: Int,
+        endTime: Timestamp? = nil,
+        hour: Int,
+        minute: Int? = nil,
+        startTime: Timestamp? = nil,
+        timezone: Timezone? = nil
+    ) {
+        self.dayOfMonth = dayOfMonth
+        self.endTime = endTime
+        self.hour = hour
+        self.minute = minute
+        self.startTime = startTime
+        self.timezone = timezone
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case dayOfMonth = "day_of_month"
+        case endTime = "end_time"
+        case hour = "hour"
+        case minute = "minute"
+        case startTime = "start_time"
+        case timezone = "timezone"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(dayOfMonth, forKey: .dayOfMonth)
+        try fields.encodeIfPresent(endTime, forKey: .endTime)
+        try fields.encode(hour, forKey: .hour)
+        try fields.encodeIfPresent(minute, forKey: .minute)
+        try fields.encodeIfPresent(startTime, forKey: .startTime)
+        try fields.encodeIfPresent(timezone, forKey: .timezone)
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        dayOfMonth = try fields.decode(Int.self, forKey: .dayOfMonth)
+        endTime = try fields.decodeIfPresent(Timestamp.self, forKey: .endTime)
+        hour = try fields.decode(Int.self, forKey: .hour)
+        minute = try fields.decodeIfPresent(Int.self, forKey: .minute)
+        startTime = try fields.decodeIfPresent(Timestamp.self, forKey: .startTime)
+        timezone = try fields.decodeIfPresent(Timezone.self, forKey: .timezone)
+    }
+
+}
+
+/// As a cron expression says.
+public struct RecurrenceCron: Codable, Sendable, Equatable {
+    /// Minute, hour, day of month, month and day of week, with `L`, `W` and `#`; or `@hourly`, `@daily`, `@weekly`,
+    /// `@monthly`, `@yearly`. At most 200 characters.
+    public var cronExpr: String
+    public var endTime: Timestamp?
+    public var startTime: Timestamp?
+    public var timezone: Timezone?
+
+    public init(
+        cronExpr: String,
+        endTime: Timestamp? = nil,
+        startTime: Timestamp? = nil,
+        timezone: Timezone? = nil
+    ) {
+        self.cronExpr = cronExpr
+        self.endTime = endTime
+        self.startTime = startTime
+        self.timezone = timezone
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case cronExpr = "cron_expr"
+        case endTime = "end_time"
+        case startTime = "start_time"
+        case timezone = "timezone"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(cronExpr, forKey: .cronExpr)
+        try fields.encodeIfPresent(endTime, forKey: .endTime)
+        try fields.encodeIfPresent(startTime, forKey: .startTime)
+        try fields.encodeIfPresent(timezone, forKey: .timezone)
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        cronExpr = try fields.decode(String.self, forKey: .cronExpr)
+        endTime = try fields.decodeIfPresent(Timestamp.self, forKey: .endTime)
+        startTime = try fields.decodeIfPresent(Timestamp.self, forKey: .startTime)
+        timezone = try fields.decodeIfPresent(Timezone.self, forKey: .timezone)
+    }
+
+}
+
 /// Why a provider gave no tokens.
 public struct RefreshFailure: Encodable, Sendable, Equatable {
     /// The provider's word, such as `invalid_grant`, or one for what went wrong on the way, such as `http_503`; 1 to
@@ -13679,6 +14049,162 @@ public struct RotatedWebhookSecret: Decodable, Sendable, Equatable {
         updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
         url = try fields.decode(Url.self, forKey: .url)
         version = try fields.decode(Int.self, forKey: .version)
+    }
+
+}
+
+/// Work that comes again and again. At each of its times it enqueues a job, whose unique key is `schedule:`, the
+/// schedule's id, `:` and the planned time, so that there is one job per planned time whatever happens.
+public struct Schedule: Decodable, Sendable, Equatable {
+    public var createdAt: Timestamp
+    public var deletedAt: Timestamp?
+    /// False while it is paused, and once it is finished.
+    public var enabled: Bool
+    public var id: ScheduleId
+    /// Of the jobs: `host.report`.
+    public var kind: String
+    /// What became of its last time: `triggered`, or why not.
+    public var lastOutcome: String?
+    /// When a job was enqueued last.
+    public var lastRunAt: Timestamp?
+    /// It is finished after so many runs; null = never.
+    public var maxRuns: Int?
+    public var misfire: Misfire
+    /// Null while it is not enabled.
+    public var nextRunAt: Timestamp?
+    public var overlap: Overlap
+    public var projectId: ProjectId
+    public var recurrence: Recurrence
+    public var revision: Int
+    /// Jobs enqueued so far, those that somebody asked for included.
+    public var runs: Int
+    /// Their payload.
+    public var target: JSON
+    public var updatedAt: Timestamp
+    public var version: Int
+
+    public init(
+        createdAt: Timestamp,
+        deletedAt: Timestamp?,
+        enabled: Bool,
+        id: ScheduleId,
+        kind: String,
+        lastOutcome: String?,
+        lastRunAt: Timestamp?,
+        maxRuns: Int?,
+        misfire: Misfire,
+        nextRunAt: Timestamp?,
+        overlap: Overlap,
+        projectId: ProjectId,
+        recurrence: Recurrence,
+        revision: Int,
+        runs: Int,
+        target: JSON,
+        updatedAt: Timestamp,
+        version: Int
+    ) {
+        self.createdAt = createdAt
+        self.deletedAt = deletedAt
+        self.enabled = enabled
+        self.id = id
+        self.kind = kind
+        self.lastOutcome = lastOutcome
+        self.lastRunAt = lastRunAt
+        self.maxRuns = maxRuns
+        self.misfire = misfire
+        self.nextRunAt = nextRunAt
+        self.overlap = overlap
+        self.projectId = projectId
+        self.recurrence = recurrence
+        self.revision = revision
+        self.runs = runs
+        self.target = target
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case createdAt = "created_at"
+        case deletedAt = "deleted_at"
+        case enabled = "enabled"
+        case id = "id"
+        case kind = "kind"
+        case lastOutcome = "last_outcome"
+        case lastRunAt = "last_run_at"
+        case maxRuns = "max_runs"
+        case misfire = "misfire"
+        case nextRunAt = "next_run_at"
+        case overlap = "overlap"
+        case projectId = "project_id"
+        case recurrence = "recurrence"
+        case revision = "revision"
+        case runs = "runs"
+        case target = "target"
+        case updatedAt = "updated_at"
+        case version = "version"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        deletedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .deletedAt)
+        enabled = try fields.decode(Bool.self, forKey: .enabled)
+        id = try fields.decode(ScheduleId.self, forKey: .id)
+        kind = try fields.decode(String.self, forKey: .kind)
+        lastOutcome = try fields.decodeIfPresent(String.self, forKey: .lastOutcome)
+        lastRunAt = try fields.decodeIfPresent(Timestamp.self, forKey: .lastRunAt)
+        maxRuns = try fields.decodeIfPresent(Int.self, forKey: .maxRuns)
+        misfire = try fields.decode(Misfire.self, forKey: .misfire)
+        nextRunAt = try fields.decodeIfPresent(Timestamp.self, forKey: .nextRunAt)
+        overlap = try fields.decode(Overlap.self, forKey: .overlap)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        recurrence = try fields.decode(Recurrence.self, forKey: .recurrence)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        runs = try fields.decode(Int.self, forKey: .runs)
+        target = try fields.decode(JSON.self, forKey: .target)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        version = try fields.decode(Int.self, forKey: .version)
+    }
+
+}
+
+/// What of a schedule changed.
+public struct SchedulePatch: Decodable, Sendable, Equatable {
+    public var maxRuns: Patch<Int?>
+    public var misfire: Misfire?
+    public var overlap: Overlap?
+    public var recurrence: Recurrence?
+    public var target: JSON?
+
+    public init(
+        maxRuns: Patch<Int?> = .keep,
+        misfire: Misfire? = nil,
+        overlap: Overlap? = nil,
+        recurrence: Recurrence? = nil,
+        target: JSON? = nil
+    ) {
+        self.maxRuns = maxRuns
+        self.misfire = misfire
+        self.overlap = overlap
+        self.recurrence = recurrence
+        self.target = target
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case maxRuns = "max_runs"
+        case misfire = "misfire"
+        case overlap = "overlap"
+        case recurrence = "recurrence"
+        case target = "target"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        maxRuns = fields.contains(.maxRuns) ? .set(try fields.decode(Int?.self, forKey: .maxRuns)) : .keep
+        misfire = try fields.decodeIfPresent(Misfire.self, forKey: .misfire)
+        overlap = try fields.decodeIfPresent(Overlap.self, forKey: .overlap)
+        recurrence = try fields.decodeIfPresent(Recurrence.self, forKey: .recurrence)
+        target = try fields.decodeIfPresent(JSON.self, forKey: .target)
     }
 
 }
