@@ -10,7 +10,8 @@ import { type EventFor, open, type types } from "ventros";
 
 const [address = "", key] = [process.argv[2], process.env.VENTROS_KEY];
 
-await using crm = await open(address, { encryptionKey: key });
+// Replies are sent by the line, as a program of its own would: no process calls the gateway by itself.
+await using crm = await open(address, { encryptionKey: key, http: false });
 const acme = await crm.projects.find({ slug: "acme" });
 if (acme === null) throw new Error("the line has not been opened yet: start receiver.py first");
 const shop = crm.project(acme.id);

@@ -20,7 +20,8 @@ SAMPLES = Path(__file__).parents[1] / "quickstart" / "payloads"
 
 
 def main(address: str, folder: str | Path = SAMPLES) -> None:
-    with ventros.open(address, encryption_key=os.environ["VENTROS_KEY"]) as crm:
+    # With calls to the outside switched on, the replies would be sent over the gateway by themselves.
+    with ventros.open(address, encryption_key=os.environ["VENTROS_KEY"], http=False) as crm:
         shop = open_project(crm)
         line = open_line(shop)
 
