@@ -9,11 +9,11 @@ use uuid::Uuid;
 use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Timestamp};
 use ventros::storage::{
     Batch, CommitError, ConsumerProgress, ConsumerRecord, ConsumerRepository, ConsumerStatus, ConsumerWrite,
-    DeadLetter, DeadLetterQuery, Scope, Storage,
+    DeadLetter, DeadLetterQuery, OnExhausted, Scope, Storage,
 };
 
 pub(crate) const COLUMNS: &str = "project_id, name, events::text, max_attempts, checkpoint, attempts, next_attempt_at, last_error, \
-    lease_token, lease_owner, lease_until, created_at, status, generation, \
+    lease_token, lease_owner, lease_until, created_at, status, generation, on_exhausted, \
     (SELECT count(*) FROM @dead_letters d \
      WHERE d.project_id = @consumers.project_id AND d.name = @consumers.name AND d.retrying)";
 
@@ -35,7 +35,9 @@ pub(crate) fn record(row: &Row) -> Result<ConsumerRecord> {
         status: ConsumerStatus::parse(row.read(12)?)
             .ok_or_else(|| Error::corrupt("the status of a stored consumer cannot be read"))?,
         generation: row.small(13)?,
-        retrying: row.number(14)?,
+        on_exhausted: OnExhausted::parse(row.read(14)?)
+            .map_err(|_| Error::corrupt("the end of tries of a stored consumer cannot be read"))?,
+        retrying: row.number(15)?,
     })
 }
 
@@ -148,8 +150,8 @@ pub(crate) fn write(writes: &[ConsumerWrite]) -> Result<Vec<Call>> {
 pub(crate) fn insert(consumer: &ConsumerRecord, known: &str) -> Result<Call> {
     let insert = format!(
         "INSERT INTO @consumers (project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at, last_error,
-             lease_token, created_at, status, generation)
-         VALUES ($1, $2, $3::text::json, $4, $5, $6, $7, $8, 0, $9, $10, $11) ON CONFLICT (project_id, name) {known}"
+             lease_token, created_at, status, generation, on_exhausted)
+         VALUES ($1, $2, $3::text::json, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12) ON CONFLICT (project_id, name) {known}"
     );
     let events = serde_json::to_string(&consumer.events)
         .map_err(|error| Error::internal(format!("event types do not serialise: {error}")))?;
@@ -165,6 +167,7 @@ pub(crate) fn insert(consumer: &ConsumerRecord, known: &str) -> Result<Call> {
         sql(instant(consumer.created_at)),
         sql(consumer.status.as_str()),
         sql(i64::from(consumer.generation)),
+        sql(consumer.on_exhausted.as_str()),
     ];
     Ok(Call { sql: insert.into(), values })
 }

@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/003_copies.sql"),
     include_str!("migrations/004_jobs.sql"),
     include_str!("migrations/005_secret_places.sql"),
+    include_str!("migrations/006_exhausted.sql"),
 ];
 /// How long to wait before asking again for a lock that somebody else has.
 const PAUSE: Duration = Duration::from_millis(20);

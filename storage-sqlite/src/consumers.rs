@@ -11,11 +11,11 @@ use uuid::Uuid;
 use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Timestamp};
 use ventros::storage::{
     ConsumerProgress, ConsumerRecord, ConsumerRepository, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery,
-    Scope,
+    OnExhausted, Scope,
 };
 
 pub(crate) const COLUMNS: &str = "project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at, last_error, \
-    lease_token, lease_owner, lease_until, created_at, status, generation, \
+    lease_token, lease_owner, lease_until, created_at, status, generation, on_exhausted, \
     (SELECT count(*) FROM dead_letters d \
      WHERE d.project_id = consumers.project_id AND d.name = consumers.name AND d.retrying = 1)";
 
@@ -40,7 +40,9 @@ pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<ConsumerRecord> {
         status: ConsumerStatus::parse(row.get_ref(12)?.as_str()?)
             .ok_or_else(|| broken(12, Type::Text, "no status of a consumer"))?,
         generation: row.get(13)?,
-        retrying: row.number(14)?,
+        on_exhausted: OnExhausted::parse(row.get_ref(14)?.as_str()?)
+            .map_err(|_| broken(14, Type::Text, "no end of tries of a consumer"))?,
+        retrying: row.number(15)?,
     })
 }
 
@@ -175,8 +177,8 @@ fn each_letter(connection: &Connection, sql: &str, project: ProjectId, name: &st
 /// Keeps a known one as it is. Nobody has its lease.
 pub(crate) fn insert(connection: &Connection, consumer: &ConsumerRecord) -> Result<()> {
     let sql = "INSERT INTO consumers (project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at,
-            last_error, lease_token, created_at, status, generation)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
+            last_error, lease_token, created_at, status, generation, on_exhausted)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING";
     let events = serde_json::to_string(&consumer.events)
         .map_err(|error| Error::internal(format!("event types do not serialise: {error}")))?;
     let project = consumer.project_id.0.uuid();
@@ -192,6 +194,7 @@ pub(crate) fn insert(connection: &Connection, consumer: &ConsumerRecord) -> Resu
         consumer.created_at.micros(),
         consumer.status.as_str(),
         consumer.generation,
+        consumer.on_exhausted.as_str(),
     ];
     connection.prepare_cached(sql).carry()?.execute(values).carry()?;
     Ok(())

@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/004_copies.sql"),
     include_str!("migrations/005_jobs.sql"),
     include_str!("migrations/006_secret_places.sql"),
+    include_str!("migrations/007_exhausted.sql"),
 ];
 
 /// Marks the file as ours, for `file` and for people.

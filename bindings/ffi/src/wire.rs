@@ -216,5 +216,6 @@ pub(crate) fn options(events: Vec<String>, start: &Place, max_attempts: Option<u
             Place::After { seq } => StartAt::After(*seq),
         },
         max_attempts: max_attempts.unwrap_or(defaults.max_attempts),
+        ..defaults
     }
 }

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::crm::Crm;
-use super::feeds::{LEASE_SECONDS, backoff_micros, failed_again, given_up, hand_back, next_retried, park, progress};
+use super::feeds::{LEASE_SECONDS, backoff_micros, failed_again, give_up, hand_back, next_retried, park, progress};
 use super::reader::Reader;
 use super::work::UnitOfWork;
 use super::worker::{RunReport, again, lease_may_be_lost, told};
@@ -99,8 +99,7 @@ impl Crm {
                     lease.attempts += 1;
                     lease.last_error = Some(told(&error));
                     if lease.attempts >= lease.max_attempts {
-                        let letter = given_up(&mut lease, last, told(&error), now);
-                        return lease_may_be_lost(park(self, &lease, letter, last).await);
+                        return lease_may_be_lost(give_up(self, lease, last, told(&error)).await);
                     }
                     lease.next_attempt_at = Some(now.plus_micros(backoff_micros(&self.core, lease.attempts, 1, 300)));
                     return hand_back(&self.core, &lease).await;

@@ -9,7 +9,7 @@ use crate::kernel::{
 };
 use crate::storage::{
     Batch, CommitError, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery,
-    EventQuery, EventRecord, ProjectIdOrNil, Scope, type_matches,
+    EventQuery, EventRecord, OnExhausted, ProjectIdOrNil, Scope, type_matches,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,13 +79,16 @@ pub struct SubscribeOptions {
     pub events: Vec<String>,
     /// For a new consumer; a known one goes on where it stopped.
     pub start: StartAt,
-    /// 1 to 100; then the event becomes a dead letter and the next one follows.
+    /// 1 to 100; then the event is given up.
     pub max_attempts: u32,
+    /// What becomes of an event that is given up; of a new consumer, a known one stays as it was made.
+    pub on_exhausted: OnExhausted,
 }
 
 impl Default for SubscribeOptions {
     fn default() -> Self {
-        SubscribeOptions { events: Vec::new(), start: StartAt::Now, max_attempts: DEFAULT_ATTEMPTS }
+        let (max_attempts, on_exhausted) = (DEFAULT_ATTEMPTS, OnExhausted::Park);
+        SubscribeOptions { events: Vec::new(), start: StartAt::Now, max_attempts, on_exhausted }
     }
 }
 
@@ -192,8 +195,7 @@ impl Durable {
         lease.attempts += 1;
         lease.last_error = Some(error.clone());
         if lease.attempts >= lease.max_attempts {
-            let letter = given_up(&mut lease, event, error, now);
-            return park(&crm, &lease, letter, event).await;
+            return give_up(&crm, lease, event, error).await;
         }
         lease.next_attempt_at = Some(now.plus_micros(backoff_micros(&self.core, lease.attempts, 1, 300)));
         self.core.storage.update_consumer(&progress(now, &lease, true, None)).await
@@ -293,21 +295,52 @@ pub(crate) async fn next_retried(core: &Core, lease: &mut ConsumerRecord) -> Res
     Ok(Some((letter, event)))
 }
 
-/// Leaves the event after the checkpoint behind.
-pub(crate) fn given_up(lease: &mut ConsumerRecord, event: &EventRecord, error: String, now: Timestamp) -> DeadLetter {
-    let (event_id, seq, attempts) = (event.id, event.seq, lease.attempts);
-    lease.checkpoint = lease.checkpoint.max(seq);
+/// Ends a lease at the event after the checkpoint, whose tries are used up, as the consumer wants it.
+pub(crate) async fn give_up(crm: &Crm, mut lease: ConsumerRecord, event: &EventRecord, error: String) -> Result<()> {
+    let (event_id, attempts) = (EventId::from_uuid(event.id), lease.attempts);
     lease.attempts = 0;
     lease.next_attempt_at = None;
-    DeadLetter { event_id, seq, attempts, error, failed_at: now, retrying: false }
+    let name = lease.name.clone();
+    if lease.on_exhausted == OnExhausted::Stop {
+        let told = ConsumerEvent::Failed { name, event_id, error, attempts };
+        return end(crm, &lease, event, Ending { told, letter: None, is_failed: true }).await;
+    }
+    lease.checkpoint = lease.checkpoint.max(event.seq);
+    if lease.on_exhausted == OnExhausted::Drop {
+        let reason = "its tries are used up, and the consumer drops what it cannot handle".to_owned();
+        let told = ConsumerEvent::DeadLettersDiscarded { name, event_ids: vec![event_id], reason };
+        return end(crm, &lease, event, Ending { told, letter: None, is_failed: false }).await;
+    }
+    let (failed_at, seq) = (crm.core.now(), event.seq);
+    let letter = DeadLetter { event_id: event.id, seq, attempts, error, failed_at, retrying: false };
+    park(crm, &lease, letter, event).await
 }
 
 pub(crate) fn failed_again(letter: DeadLetter, error: String, now: Timestamp) -> DeadLetter {
     DeadLetter { attempts: letter.attempts + 1, error, failed_at: now, retrying: false, ..letter }
 }
 
-/// Ends a lease with an event that is given up on, and says so in the log.
+/// Ends a lease with an event that waits among the dead letters from now on.
 pub(crate) async fn park(crm: &Crm, lease: &ConsumerRecord, letter: DeadLetter, event: &EventRecord) -> Result<()> {
+    let told = ConsumerEvent::DeadLetterParked {
+        name: lease.name.clone(),
+        event_id: EventId::from_uuid(event.id),
+        error: letter.error.clone(),
+        attempts: letter.attempts,
+    };
+    end(crm, lease, event, Ending { told, letter: Some(letter), is_failed: false }).await
+}
+
+/// How a consumer ends with an event that it gives up on.
+struct Ending {
+    told: ConsumerEvent,
+    letter: Option<DeadLetter>,
+    /// It reads no further.
+    is_failed: bool,
+}
+
+/// Ends a lease with an event that is given up on, and says so in the log.
+async fn end(crm: &Crm, lease: &ConsumerRecord, event: &EventRecord, ending: Ending) -> Result<()> {
     let project = lease.project_id.0;
     let mut context = Context::new(Some(project).filter(|p| !p.is_system()), ActorRef::system(Component::Default));
     context.source = Source::System;
@@ -320,15 +353,13 @@ pub(crate) async fn park(crm: &Crm, lease: &ConsumerRecord, letter: DeadLetter, 
         let mut work = UnitOfWork::new(&crm.core, context.clone(), now);
         // Who hears of dead letters and fails is not told of that again.
         if !event.event_type.starts_with("dead_letter.") {
-            let parked = ConsumerEvent::DeadLetterParked {
-                name: lease.name.clone(),
-                event_id: EventId::from_uuid(event.id),
-                error: letter.error.clone(),
-                attempts: letter.attempts,
-            };
-            work.record_in(stream_of(project, &lease.name), parked).await?;
+            work.record_in(stream_of(project, &lease.name), ending.told.clone()).await?;
         }
-        let batch = work.finish(None, Some(progress(now, lease, true, Some(letter.clone())))).await?;
+        if ending.is_failed {
+            let (name, status) = (lease.name.clone(), ConsumerStatus::Failed);
+            work.write_consumer(ConsumerWrite::SetStatus { project_id: project, name, status });
+        }
+        let batch = work.finish(None, Some(progress(now, lease, true, ending.letter.clone()))).await?;
         match crm.commit(batch).await {
             Ok(_) => return Ok(()),
             Err(CommitError::Stale(_)) => {}
@@ -381,6 +412,7 @@ impl Crm {
         };
         let now = self.core.now();
         let consumer = new_consumer(project, name, options.events, options.max_attempts, checkpoint, now);
+        let consumer = ConsumerRecord { on_exhausted: options.on_exhausted, ..consumer };
         self.core.storage.open_consumer(&consumer).await?;
         Ok(Durable { core: self.core.clone(), project, name: name.to_owned(), lease: None, retried: None })
     }
@@ -414,6 +446,7 @@ pub(crate) fn new_consumer(
         name: name.to_owned(),
         events,
         max_attempts,
+        on_exhausted: OnExhausted::Park,
         status: ConsumerStatus::Active,
         generation: 1,
         retrying: 0,

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::crm::Crm;
 use super::event::Event;
 use super::feeds::{
-    LEASE_SECONDS, backoff_micros, failed_again, given_up, hand_back, new_consumer, next_retried, park, progress,
+    LEASE_SECONDS, backoff_micros, failed_again, give_up, hand_back, new_consumer, next_retried, park, progress,
 };
 use super::outside::{Answer, OUTSIDE, OutsideJob, Plan, hold};
 use super::work::UnitOfWork;
@@ -341,8 +341,7 @@ impl Crm {
         lease.attempts += 1;
         lease.last_error = Some(text.clone());
         if lease.attempts >= lease.max_attempts {
-            let letter = given_up(&mut lease, event, text, now);
-            return lease_may_be_lost(park(self, &lease, letter, event).await);
+            return lease_may_be_lost(give_up(self, lease, event, text).await);
         }
         lease.next_attempt_at = Some(now.plus_micros(backoff_micros(&self.core, lease.attempts, 1, 300)));
         hand_back(&self.core, &lease).await

@@ -120,6 +120,8 @@ pub enum ConsumerStatus {
     Active,
     /// Nobody can claim it.
     Paused,
+    /// Nobody can claim it: it gave up on an event, and stops there.
+    Failed,
 }
 
 impl ConsumerStatus {
@@ -127,11 +129,24 @@ impl ConsumerStatus {
         match self {
             ConsumerStatus::Active => "active",
             ConsumerStatus::Paused => "paused",
+            ConsumerStatus::Failed => "failed",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Paused].into_iter().find(|status| status.as_str() == text)
+        [Self::Active, Self::Paused, Self::Failed].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+crate::text_enum! {
+    /// What becomes of an event once a consumer has used up its tries.
+    pub enum OnExhausted {
+        /// It waits among the dead letters, and the consumer goes on.
+        Park = "park",
+        /// The consumer stops there, until somebody resumes it.
+        Stop = "stop",
+        /// It is left unhandled for good, and the consumer goes on.
+        Drop = "drop",
     }
 }
 
@@ -143,6 +158,8 @@ pub struct ConsumerRecord {
     /// Types or prefixes it hears; empty = all.
     pub events: Vec<String>,
     pub max_attempts: u32,
+    /// As it was made; opening it again changes nothing of it.
+    pub on_exhausted: OnExhausted,
     pub status: ConsumerStatus,
     /// 1, and one more for every time it began anew.
     pub generation: u32,

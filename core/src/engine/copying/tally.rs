@@ -170,6 +170,7 @@ fn add_consumer(fields: &mut Fields, consumer: &ConsumerRecord) {
         name,
         events,
         max_attempts,
+        on_exhausted,
         status,
         generation,
         retrying: _,
@@ -186,7 +187,8 @@ fn add_consumer(fields: &mut Fields, consumer: &ConsumerRecord) {
     events.iter().for_each(|pattern| {
         fields.text(pattern);
     });
-    fields.number((*max_attempts).into()).text(status.as_str()).number((*generation).into()).number(*checkpoint);
+    fields.number((*max_attempts).into()).text(on_exhausted.as_str()).text(status.as_str());
+    fields.number((*generation).into()).number(*checkpoint);
     fields.number((*attempts).into()).optional_instant(*next_attempt_at).optional_text(last_error.as_ref());
     fields.instant(*created_at);
 }

@@ -8,7 +8,7 @@ use crate::engine::{
 };
 use crate::kernel::{Error, ErrorCode, EventId, Permission, Result};
 use crate::operations;
-use crate::storage::{ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery, Scope};
+use crate::storage::{ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery, OnExhausted, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,9 @@ pub struct CreateConsumer {
     /// Failed tries before it gives up on an event, 1 to 100; 10 unless told.
     #[serde(default)]
     pub max_attempts: Option<u32>,
+    /// What becomes of an event then; `park` unless told.
+    #[serde(default)]
+    pub on_exhausted: Option<OnExhausted>,
 }
 
 impl Command for CreateConsumer {
@@ -54,11 +57,13 @@ impl Command for CreateConsumer {
         }
         let checkpoint = self.start.checkpoint(work.reader()).await.map_err(|error| error.at("start"))?;
         let record = new_consumer(project, &self.name, self.events, max_attempts, checkpoint, work.now());
+        let record = ConsumerRecord { on_exhausted: self.on_exhausted.unwrap_or(OnExhausted::Park), ..record };
         let created = ConsumerEvent::Created {
             name: self.name,
             events: record.events.clone(),
             start_seq: checkpoint + 1,
             max_attempts,
+            on_exhausted: record.on_exhausted,
         };
         work.record_in(stream_of(project, &record.name), created).await?;
         work.write_consumer(ConsumerWrite::Create(record.clone()));
@@ -113,7 +118,8 @@ impl Command for PauseConsumer {
     }
 }
 
-/// Lets a paused consumer go on where it stopped.
+/// Lets a consumer that is paused, or has stopped at an event, go on where it stands. The event has all its tries again; to leave it
+/// behind, reset the consumer to the one after it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResumeConsumer {

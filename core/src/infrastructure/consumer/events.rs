@@ -2,6 +2,7 @@
 
 use crate::events;
 use crate::kernel::EventId;
+use crate::storage::OnExhausted;
 
 events! {
     /// What can happen to a consumer. Only who names these types hears of them: `*` does not stand for them.
@@ -14,6 +15,8 @@ events! {
             /// The first event that it reads.
             start_seq: u64,
             max_attempts: u32,
+            #[serde(default = "parked")]
+            on_exhausted: OnExhausted,
         },
         /// It is gone, with what it gave up on.
         "consumer.deleted" Deleted { name: String },
@@ -21,6 +24,14 @@ events! {
         "consumer.paused" Paused { name: String, reason: Option<String> },
         /// It reads again.
         "consumer.resumed" Resumed { name: String },
+        /// It gave up on an event, and stops there until it is resumed.
+        "consumer.failed" Failed {
+            name: String,
+            event_id: EventId,
+            #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+            error: String,
+            attempts: u32,
+        },
         /// It begins anew.
         "consumer.reset" Reset {
             name: String,
@@ -43,4 +54,9 @@ events! {
         /// These events are left unhandled for good.
         "dead_letter.discarded" DeadLettersDiscarded { name: String, event_ids: Vec<EventId>, reason: String },
     }
+}
+
+/// What consumers did before they could do anything else.
+fn parked() -> OnExhausted {
+    OnExhausted::Park
 }

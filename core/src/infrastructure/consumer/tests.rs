@@ -61,7 +61,8 @@ impl Desk {
 
     fn subscribe(&self, events: &[&str], max_attempts: u32) -> Durable {
         let events = events.iter().map(|pattern| (*pattern).to_owned()).collect();
-        let options = SubscribeOptions { events, start: StartAt::Beginning, max_attempts };
+        let options =
+            SubscribeOptions { events, start: StartAt::Beginning, max_attempts, ..SubscribeOptions::default() };
         block_on(self.world.crm.subscribe(PROJECT, "mine", options)).expect("it subscribes")
     }
 
@@ -250,7 +251,12 @@ fn a_paused_consumer_waits_and_a_deleted_one_is_gone() {
     let mut auditor = block_on(desk.world.crm.subscribe(
         PROJECT,
         "auditor",
-        SubscribeOptions { events: vec!["consumer.*".into()], start: StartAt::Beginning, max_attempts: 1 },
+        SubscribeOptions {
+            events: vec!["consumer.*".into()],
+            start: StartAt::Beginning,
+            max_attempts: 1,
+            ..SubscribeOptions::default()
+        },
     ))
     .expect("it subscribes");
     let told: Vec<String> = next(&mut auditor).into_iter().map(|event| event.event_type).collect();
@@ -381,4 +387,54 @@ fn a_reader_goes_on_where_it_was_when_the_store_comes_back() {
             }
         }
     }
+}
+
+#[test]
+fn a_consumer_that_stops_stays_at_the_event_until_it_is_resumed() {
+    let desk = Desk::new();
+    let made = json!({"name": "mine", "max_attempts": 2, "on_exhausted": "stop", "start": {"type": "beginning"}});
+    assert_eq!(desk.call("consumers.create", made)["on_exhausted"], "stop");
+    let mut reader = desk.subscribe(&["custom.*"], 2);
+    desk.record(2);
+    let before = desk.log().len() as u64;
+    let heard = next(&mut reader);
+    for pause in [2, 0] {
+        block_on(reader.fail(&heard[0], "no paper")).expect("it is told");
+        desk.world.clock.advance_seconds(pause);
+        assert_eq!(next(&mut reader).is_empty(), pause == 0);
+    }
+    let mine = desk.mine();
+    assert_eq!(
+        (&mine["status"], &mine["attempts"], &mine["last_error"], &mine["dead_letters"]),
+        (&json!("failed"), &json!(0), &json!("no paper"), &json!(0))
+    );
+    assert_eq!(desk.types_after(before), ["consumer.failed"]);
+    desk.world.clock.advance_seconds(3_600);
+    assert!(next(&mut reader).is_empty(), "nobody reads on by themselves");
+
+    assert_eq!(desk.call("consumers.resume", json!({"name": "mine"}))["status"], "active");
+    let again = next(&mut reader);
+    assert_eq!(seqs(&again), seqs(&heard), "the event comes again, and the next one after it");
+    block_on(reader.fail(&again[0], "no paper")).expect("it is told");
+    assert_eq!(desk.mine()["status"], "active", "it has all its tries again");
+    desk.world.clock.advance_seconds(2);
+    block_on(reader.next(10)).expect("it reads");
+    block_on(reader.ack(again[1].seq)).expect("it is done");
+    assert_eq!(desk.mine()["last_error"], Value::Null);
+}
+
+#[test]
+fn a_consumer_that_drops_leaves_the_event_behind() {
+    let desk = Desk::new();
+    let made = json!({"name": "mine", "max_attempts": 1, "on_exhausted": "drop", "start": {"type": "beginning"}});
+    desk.call("consumers.create", made);
+    let mut reader = desk.subscribe(&["custom.*"], 1);
+    desk.record(2);
+    let before = desk.log().len() as u64;
+    let heard = next(&mut reader);
+    block_on(reader.fail(&heard[0], "no paper")).expect("it is told");
+    assert_eq!(seqs(&next(&mut reader)), [heard[1].seq]);
+    let mine = desk.mine();
+    assert_eq!((&mine["dead_letters"], &mine["last_error"]), (&json!(0), &json!("no paper")));
+    assert_eq!(desk.types_after(before), ["dead_letter.discarded"]);
 }

@@ -3,7 +3,7 @@
 use crate::engine::{Reader, is_built_in};
 use crate::infrastructure::event_log::first_recorded_at;
 use crate::kernel::{ConsumerId, Error, ErrorCode, EventId, Result, Timestamp};
-use crate::storage::{ConsumerRecord, ConsumerStatus, DeadLetter, DeadLetterQuery, EventQuery, Scope};
+use crate::storage::{ConsumerRecord, ConsumerStatus, DeadLetter, DeadLetterQuery, EventQuery, OnExhausted, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ pub struct Consumer {
     pub events: Vec<String>,
     /// Failed tries before it gives up on an event.
     pub max_attempts: u32,
+    /// What becomes of an event then.
+    pub on_exhausted: OnExhausted,
     /// 1, and one more for every time it began anew.
     pub generation: u32,
     /// The last event that it is done with.
@@ -58,6 +60,7 @@ impl Consumer {
             status: record.status,
             events: record.events,
             max_attempts: record.max_attempts,
+            on_exhausted: record.on_exhausted,
             generation: record.generation,
             checkpoint: record.checkpoint,
             lag: head.saturating_sub(record.checkpoint),

@@ -4,7 +4,7 @@ use super::*;
 use crate::kernel::{ErrorCode, Kind};
 use crate::storage::{
     Batch, CommitError, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery,
-    ProjectIdOrNil, Scope,
+    OnExhausted, ProjectIdOrNil, Scope,
 };
 use std::sync::Barrier;
 
@@ -14,6 +14,7 @@ pub(super) fn consumer(name: &str) -> ConsumerRecord {
         name: name.to_owned(),
         events: vec!["contact.*".to_owned()],
         max_attempts: 5,
+        on_exhausted: OnExhausted::Park,
         status: ConsumerStatus::Active,
         generation: 1,
         retrying: 0,
@@ -66,6 +67,11 @@ pub async fn a_consumer_keeps_its_checkpoint(place: &dyn Place) {
     let changed = ConsumerRecord { events: vec!["*".to_owned()], max_attempts: 9, checkpoint: 3, ..consumer("one") };
     let reopened = store.open_consumer(&changed).await.unwrap();
     assert_eq!((reopened.checkpoint, reopened.max_attempts, reopened.events), (7, 9, vec!["*".to_owned()]));
+    let stops = ConsumerRecord { on_exhausted: OnExhausted::Stop, ..consumer("three") };
+    assert_eq!(store.open_consumer(&stops).await.unwrap(), stops);
+    let drops = ConsumerRecord { on_exhausted: OnExhausted::Drop, max_attempts: 9, ..consumer("three") };
+    assert_eq!(store.open_consumer(&drops).await.unwrap().on_exhausted, OnExhausted::Stop, "as it was made");
+    write(&*store, ConsumerWrite::Delete { project_id: PROJECT, name: "three".to_owned() }).await;
     store.open_consumer(&consumer("two")).await.unwrap();
     let names = |found: Vec<ConsumerRecord>| found.into_iter().map(|consumer| consumer.name).collect::<Vec<_>>();
     assert_eq!(names(store.consumers(Scope::Project(PROJECT)).await.unwrap()), ["one", "two"]);
@@ -214,6 +220,9 @@ pub async fn a_paused_consumer_is_not_claimed(place: &dyn Place) {
     assert!(claim(&*store, 50, 60).await.is_none());
     let opened = store.open_consumer(&ConsumerRecord { max_attempts: 7, ..consumer("one") }).await.unwrap();
     assert_eq!((opened.status, opened.max_attempts), (ConsumerStatus::Paused, 7), "opening does not wake it");
+    write(&*store, set(ConsumerStatus::Failed)).await;
+    assert!(claim(&*store, 50, 60).await.is_none());
+    assert_eq!(store.consumers(Scope::Project(PROJECT)).await.unwrap()[0].status, ConsumerStatus::Failed);
     write(&*store, set(ConsumerStatus::Active)).await;
     let lease = claim(&*store, 50, 60).await.unwrap();
     assert_eq!((lease.checkpoint, lease.status), (0, ConsumerStatus::Active));

@@ -6,7 +6,7 @@ use crate::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Subject};
 use crate::storage::{
     Batch, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, CopyStep, DeadLetter, DeadLetterQuery,
     EventQuery, FieldKind, Filter, Find, IdempotencyRecord, JobQuery, JobRecord, JobState, JobWrite, KeyRef,
-    MemoryStorage, ProjectIdOrNil, Scope, SecretRecord, SecretWrite, Section, StoredRow,
+    MemoryStorage, OnExhausted, ProjectIdOrNil, Scope, SecretRecord, SecretWrite, Section, StoredRow,
 };
 use std::ops::ControlFlow;
 
@@ -30,6 +30,7 @@ fn consumer(project: ProjectId, name: &str) -> ConsumerRecord {
         name: name.to_owned(),
         events: vec!["contact.*".to_owned(), "chat.created".to_owned()],
         max_attempts: 7,
+        on_exhausted: OnExhausted::Stop,
         status: ConsumerStatus::Active,
         generation: 1,
         retrying: 0,
