@@ -1432,7 +1432,8 @@ export class Consumers extends Collection {
   }
 
   /**
-   * Lets a paused consumer go on where it stopped.
+   * Lets a consumer that is paused, or has stopped at an event, go on where it stands. The event has all its tries
+   * again; to leave it behind, reset the consumer to the one after it.
    *
    * Permission: `events.manage`.
    *

@@ -722,6 +722,7 @@ export interface ConsumerCreated {
   events: string[];
   max_attempts: number;
   name: string;
+  on_exhausted?: t.OnExhausted;
   /** The first event that it reads. */
   start_seq: number;
 }
@@ -733,6 +734,19 @@ export interface ConsumerCreated {
  */
 export interface ConsumerDeleted {
   type: "consumer.deleted";
+  name: string;
+}
+
+/**
+ * It gave up on an event, and stops there until it is resumed.
+ *
+ * Of consumer, version 1.
+ */
+export interface ConsumerFailed {
+  type: "consumer.failed";
+  attempts: number;
+  error: string;
+  event_id: t.EventId;
   name: string;
 }
 
@@ -3372,6 +3386,7 @@ export interface EventMap {
   "chat.unmuted": Recorded<"chat.unmuted", "chat", t.ChatId, ChatUnmuted>;
   "consumer.created": Recorded<"consumer.created", "consumer", t.ConsumerId, ConsumerCreated>;
   "consumer.deleted": Recorded<"consumer.deleted", "consumer", t.ConsumerId, ConsumerDeleted>;
+  "consumer.failed": Recorded<"consumer.failed", "consumer", t.ConsumerId, ConsumerFailed>;
   "consumer.paused": Recorded<"consumer.paused", "consumer", t.ConsumerId, ConsumerPaused>;
   "consumer.reset": Recorded<"consumer.reset", "consumer", t.ConsumerId, ConsumerReset>;
   "consumer.resumed": Recorded<"consumer.resumed", "consumer", t.ConsumerId, ConsumerResumed>;

@@ -329,6 +329,8 @@ export interface ConsumersCreateInput {
   max_attempts?: number | null | undefined;
   /** 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`. */
   name: string;
+  /** What becomes of an event then; `park` unless told. */
+  on_exhausted?: t.OnExhausted | null | undefined;
   /** Now unless told. */
   start?: t.ConsumerStart | undefined;
 }

@@ -845,6 +845,8 @@ export interface Consumer {
   max_attempts: number;
   name: string;
   next_attempt_at: Timestamp | null;
+  /** What becomes of an event then. */
+  on_exhausted: OnExhausted;
   /** Those of them that are to be tried again. */
   retrying: number;
   status: ConsumerStatus;
@@ -4146,8 +4148,9 @@ export type ConsumerStart =
  * Whether a consumer reads.
  *
  * - `paused`: Nobody can claim it.
+ * - `failed`: Nobody can claim it: it gave up on an event, and stops there.
  */
-export type ConsumerStatus = "active" | "paused";
+export type ConsumerStatus = "active" | "paused" | "failed";
 
 /**
  * Where a contact is in its life.
@@ -4852,6 +4855,15 @@ export type NoticeKind =
   | "session_ended"
   | "agent_assigned"
   | "other";
+
+/**
+ * What becomes of an event once a consumer has used up its tries.
+ *
+ * - `park`: It waits among the dead letters, and the consumer goes on.
+ * - `stop`: The consumer stops there, until somebody resumes it.
+ * - `drop`: It is left unhandled for good, and the consumer goes on.
+ */
+export type OnExhausted = "park" | "stop" | "drop";
 
 /** How a field is compared. Which operators a field has depends on its kind. */
 export type Operator =

@@ -14,8 +14,10 @@ import ventros.Raw
 import ventros.Scope
 import ventros.boolean
 import ventros.commands.*
+import ventros.day
 import ventros.double
 import ventros.fields
+import ventros.instant
 import ventros.list
 import ventros.long
 import ventros.map
@@ -949,10 +951,12 @@ public class Consumers internal constructor(engine: Engine, scope: Scope) : Coll
         name: String,
         events: List<String>? = null,
         maxAttempts: Long? = null,
+        onExhausted: OnExhausted? = null,
         start: ConsumerStart? = null,
         idempotencyKey: String? = null,
         expectedVersion: Long? = null,
-    ): Consumer = run(ConsumersCreate(name, events, maxAttempts, start), idempotencyKey, expectedVersion)
+    ): Consumer =
+        run(ConsumersCreate(name, events, maxAttempts, onExhausted, start), idempotencyKey, expectedVersion)
 
     /**
      * The events that a consumer gave up on, in log order.
@@ -1077,7 +1081,8 @@ public class Consumers internal constructor(engine: Engine, scope: Scope) : Coll
     ): Consumer = run(ConsumersReset(name, to), idempotencyKey, expectedVersion)
 
     /**
-     * Lets a paused consumer go on where it stopped.
+     * Lets a consumer that is paused, or has stopped at an event, go on where it stands. The event has all its tries
+     * again; to leave it behind, reset the consumer to the one after it.
      *
      * Permission: `events.manage`.
      *

@@ -613,6 +613,8 @@ public data class ConsumersCreate(
     val events: List<String>? = null,
     /** Failed tries before it gives up on an event, 1 to 100; 10 unless told. */
     val maxAttempts: Long? = null,
+    /** What becomes of an event then; `park` unless told. */
+    val onExhausted: OnExhausted? = null,
     /** Now unless told. */
     val start: ConsumerStart? = null,
 ) : Command<Consumer>() {
@@ -624,6 +626,7 @@ public data class ConsumersCreate(
         put("name", name)
         given("events", events)
         given("max_attempts", maxAttempts)
+        given("on_exhausted", onExhausted)
         given("start", start)
     }
 }
@@ -711,7 +714,8 @@ public data class ConsumersReset(
 }
 
 /**
- * Lets a paused consumer go on where it stopped.
+ * Lets a consumer that is paused, or has stopped at an event, go on where it stands. The event has all its tries again;
+ * to leave it behind, reset the consumer to the one after it.
  *
  * As the method `Consumers.resume`.
  */

@@ -1311,6 +1311,7 @@ public data class ConsumerCreated(
     val events: List<String>,
     val maxAttempts: Long,
     val name: String,
+    val onExhausted: OnExhausted? = null,
     /** The first event that it reads. */
     val startSeq: Long,
 ) : EventData {
@@ -1323,6 +1324,7 @@ internal fun decodeConsumerCreated(json: Any?): ConsumerCreated {
         events = list(from["events"]) { text(it) },
         maxAttempts = long(from["max_attempts"]),
         name = text(from["name"]),
+        onExhausted = from["on_exhausted"]?.let { decodeOnExhausted(it) },
         startSeq = long(from["start_seq"]),
     )
 }
@@ -1341,6 +1343,30 @@ public data class ConsumerDeleted(
 internal fun decodeConsumerDeleted(json: Any?): ConsumerDeleted {
     val from = record(json)
     return ConsumerDeleted(
+        name = text(from["name"]),
+    )
+}
+
+/**
+ * It gave up on an event, and stops there until it is resumed.
+ *
+ * Of consumer, version 1.
+ */
+public data class ConsumerFailed(
+    val attempts: Long,
+    val error: String,
+    val eventId: EventId,
+    val name: String,
+) : EventData {
+    public companion object : EventType<ConsumerFailed>("consumer.failed")
+}
+
+internal fun decodeConsumerFailed(json: Any?): ConsumerFailed {
+    val from = record(json)
+    return ConsumerFailed(
+        attempts = long(from["attempts"]),
+        error = text(from["error"]),
+        eventId = EventId(text(from["event_id"])),
         name = text(from["name"]),
     )
 }
@@ -5987,6 +6013,7 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "chat.unmuted" -> decodeChatUnmuted(json)
     "consumer.created" -> decodeConsumerCreated(json)
     "consumer.deleted" -> decodeConsumerDeleted(json)
+    "consumer.failed" -> decodeConsumerFailed(json)
     "consumer.paused" -> decodeConsumerPaused(json)
     "consumer.reset" -> decodeConsumerReset(json)
     "consumer.resumed" -> decodeConsumerResumed(json)

@@ -881,6 +881,8 @@ public enum class ConsumerStatus(private val text: String) : Wire {
     ACTIVE("active"),
     /** Nobody can claim it. */
     PAUSED("paused"),
+    /** Nobody can claim it: it gave up on an event, and stops there. */
+    FAILED("failed"),
     ;
 
     override fun toJson(): Any? = text
@@ -2005,6 +2007,25 @@ public enum class NoticeKind(private val text: String) : Wire {
 
 internal fun decodeNoticeKind(json: Any?): NoticeKind =
     NoticeKind.entries.find { it.toString() == json } ?: unexpected("NoticeKind", json)
+
+/** What becomes of an event once a consumer has used up its tries. */
+public enum class OnExhausted(private val text: String) : Wire {
+    /** It waits among the dead letters, and the consumer goes on. */
+    PARK("park"),
+    /** The consumer stops there, until somebody resumes it. */
+    STOP("stop"),
+    /** It is left unhandled for good, and the consumer goes on. */
+    DROP("drop"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeOnExhausted(json: Any?): OnExhausted =
+    OnExhausted.entries.find { it.toString() == json } ?: unexpected("OnExhausted", json)
 
 /** How a field is compared. Which operators a field has depends on its kind. */
 public enum class Operator(private val text: String) : Wire {
@@ -4445,6 +4466,8 @@ public data class Consumer(
     val maxAttempts: Long,
     val name: String,
     val nextAttemptAt: Timestamp?,
+    /** What becomes of an event then. */
+    val onExhausted: OnExhausted,
     /** Those of them that are to be tried again. */
     val retrying: Long,
     val status: ConsumerStatus,
@@ -4468,6 +4491,7 @@ internal fun decodeConsumer(json: Any?): Consumer {
         maxAttempts = long(from["max_attempts"]),
         name = text(from["name"]),
         nextAttemptAt = from["next_attempt_at"]?.let { instant(it) },
+        onExhausted = decodeOnExhausted(from["on_exhausted"]),
         retrying = long(from["retrying"]),
         status = decodeConsumerStatus(from["status"]),
         waitingSince = from["waiting_since"]?.let { instant(it) },

@@ -658,6 +658,7 @@ class consumers:
         name: str,
         events: Sequence[str] | None = None,
         max_attempts: int | None = None,
+        on_exhausted: t.OnExhausted | None = None,
         start: t.ConsumerStart | None = None,
     ) -> Command[t.Consumer]:
         """Makes a durable reader of the log before anybody reads: events are kept for it from `start` on. Subscribing under its name goes on
@@ -667,6 +668,7 @@ class consumers:
             events: Types (`contact.created`) or prefixes (`contact.*`); all unless told.
             max_attempts: Failed tries before it gives up on an event, 1 to 100; 10 unless told.
             name: 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`.
+            on_exhausted: What becomes of an event then; `park` unless told.
             start: Now unless told.
 
         Permission: events.manage.
@@ -678,6 +680,7 @@ class consumers:
                 "name": name,
                 "events": given(events),
                 "max_attempts": given(max_attempts),
+                "on_exhausted": given(on_exhausted),
                 "start": given(start),
             },
             t.Consumer,
@@ -780,7 +783,8 @@ class consumers:
         *,
         name: str,
     ) -> Command[t.Consumer]:
-        """Lets a paused consumer go on where it stopped.
+        """Lets a consumer that is paused, or has stopped at an event, go on where it stands. The event has all its tries again; to leave it
+        behind, reset the consumer to the one after it.
 
         Permission: events.manage.
         Errors: consumer_not_found, idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.

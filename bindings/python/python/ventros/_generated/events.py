@@ -726,6 +726,7 @@ class ConsumerCreated(Struct, frozen=True, kw_only=True):
     """Types or prefixes; empty for all."""
     max_attempts: int
     name: str
+    on_exhausted: t.OnExhausted = "park"
     start_seq: int
     """The first event that it reads."""
 
@@ -737,6 +738,19 @@ class ConsumerDeleted(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["consumer.deleted"]] = "consumer.deleted"
+    name: str
+
+
+class ConsumerFailed(Struct, frozen=True, kw_only=True):
+    """It gave up on an event, and stops there until it is resumed.
+
+    Of consumer, version 1.
+    """
+
+    type: ClassVar[Literal["consumer.failed"]] = "consumer.failed"
+    attempts: int
+    error: str
+    event_id: t.EventId
     name: str
 
 
@@ -3300,6 +3314,7 @@ EventType: TypeAlias = Literal[
     "chat.unmuted",
     "consumer.created",
     "consumer.deleted",
+    "consumer.failed",
     "consumer.paused",
     "consumer.reset",
     "consumer.resumed",
@@ -3536,6 +3551,7 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "chat.unmuted": ChatUnmuted,
     "consumer.created": ConsumerCreated,
     "consumer.deleted": ConsumerDeleted,
+    "consumer.failed": ConsumerFailed,
     "consumer.paused": ConsumerPaused,
     "consumer.reset": ConsumerReset,
     "consumer.resumed": ConsumerResumed,
@@ -3772,6 +3788,7 @@ __all__ = [
     "ChatUnmuted",
     "ConsumerCreated",
     "ConsumerDeleted",
+    "ConsumerFailed",
     "ConsumerPaused",
     "ConsumerReset",
     "ConsumerResumed",

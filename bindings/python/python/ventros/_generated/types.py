@@ -835,6 +835,8 @@ class Consumer(Struct, frozen=True, kw_only=True):
     """Failed tries before it gives up on an event."""
     name: str
     next_attempt_at: Timestamp | None = None
+    on_exhausted: OnExhausted
+    """What becomes of an event then."""
     retrying: int
     """Those of them that are to be tried again."""
     status: ConsumerStatus
@@ -4645,10 +4647,11 @@ ConsentStatus: TypeAlias = Literal["unknown", "opted_in", "opted_out"]
 ConsumerStart: TypeAlias = ConsumerStartNow | ConsumerStartBeginning | ConsumerStartSeq | ConsumerStartTime
 """Where a consumer begins."""
 
-ConsumerStatus: TypeAlias = Literal["active", "paused"]
+ConsumerStatus: TypeAlias = Literal["active", "paused", "failed"]
 """Whether a consumer reads.
 
 - `paused`: Nobody can claim it.
+- `failed`: Nobody can claim it: it gave up on an event, and stops there.
 """
 
 ContactStatus: TypeAlias = Literal["active", "merged", "deleted", "erased"]
@@ -5263,6 +5266,14 @@ NoticeKind: TypeAlias = Literal[
     "other",
 ]
 """What a notice of the system is about."""
+
+OnExhausted: TypeAlias = Literal["park", "stop", "drop"]
+"""What becomes of an event once a consumer has used up its tries.
+
+- `park`: It waits among the dead letters, and the consumer goes on.
+- `stop`: The consumer stops there, until somebody resumes it.
+- `drop`: It is left unhandled for good, and the consumer goes on.
+"""
 
 Operator: TypeAlias = Literal[
     "eq",
@@ -6020,6 +6031,7 @@ __all__ = [
     "OAuthTokens",
     "Onboarded",
     "OnboardProject",
+    "OnExhausted",
     "OpenedChat",
     "OpenedCredential",
     "OpenInterval",

@@ -936,12 +936,13 @@ public struct Consumers: Collection {
         name: String,
         events: [String]? = nil,
         maxAttempts: Int? = nil,
+        onExhausted: OnExhausted? = nil,
         start: ConsumerStart? = nil,
         idempotencyKey: String? = nil,
         expectedVersion: Int? = nil
     ) async throws -> Consumer {
         try await run(
-            ConsumersCreate(name: name, events: events, maxAttempts: maxAttempts, start: start),
+            ConsumersCreate(name: name, events: events, maxAttempts: maxAttempts, onExhausted: onExhausted, start: start),
             idempotencyKey: idempotencyKey,
             expectedVersion: expectedVersion
         )
@@ -1061,7 +1062,8 @@ public struct Consumers: Collection {
         )
     }
 
-    /// Lets a paused consumer go on where it stopped.
+    /// Lets a consumer that is paused, or has stopped at an event, go on where it stands. The event has all its tries
+    /// again; to leave it behind, reset the consumer to the one after it.
     ///
     /// Permission: `events.manage`.
     ///

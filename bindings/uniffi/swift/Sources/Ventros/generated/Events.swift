@@ -59,6 +59,7 @@ public indirect enum EventData: Sendable, Equatable {
     case chatUnmuted(ChatUnmuted)
     case consumerCreated(ConsumerCreated)
     case consumerDeleted(ConsumerDeleted)
+    case consumerFailed(ConsumerFailed)
     case consumerPaused(ConsumerPaused)
     case consumerReset(ConsumerReset)
     case consumerResumed(ConsumerResumed)
@@ -296,6 +297,7 @@ public indirect enum EventData: Sendable, Equatable {
         case "chat.unmuted": self = .chatUnmuted(try ChatUnmuted(from: decoder))
         case "consumer.created": self = .consumerCreated(try ConsumerCreated(from: decoder))
         case "consumer.deleted": self = .consumerDeleted(try ConsumerDeleted(from: decoder))
+        case "consumer.failed": self = .consumerFailed(try ConsumerFailed(from: decoder))
         case "consumer.paused": self = .consumerPaused(try ConsumerPaused(from: decoder))
         case "consumer.reset": self = .consumerReset(try ConsumerReset(from: decoder))
         case "consumer.resumed": self = .consumerResumed(try ConsumerResumed(from: decoder))
@@ -2476,6 +2478,7 @@ public struct ConsumerCreated: Decodable, Sendable, Equatable {
     public var events: [String]
     public var maxAttempts: Int
     public var name: String
+    public var onExhausted: OnExhausted?
     /// The first event that it reads.
     public var startSeq: Int
 
@@ -2483,11 +2486,13 @@ public struct ConsumerCreated: Decodable, Sendable, Equatable {
         events: [String],
         maxAttempts: Int,
         name: String,
+        onExhausted: OnExhausted? = nil,
         startSeq: Int
     ) {
         self.events = events
         self.maxAttempts = maxAttempts
         self.name = name
+        self.onExhausted = onExhausted
         self.startSeq = startSeq
     }
 
@@ -2495,6 +2500,7 @@ public struct ConsumerCreated: Decodable, Sendable, Equatable {
         case events = "events"
         case maxAttempts = "max_attempts"
         case name = "name"
+        case onExhausted = "on_exhausted"
         case startSeq = "start_seq"
     }
 
@@ -2503,6 +2509,7 @@ public struct ConsumerCreated: Decodable, Sendable, Equatable {
         events = try fields.decode([String].self, forKey: .events)
         maxAttempts = try fields.decode(Int.self, forKey: .maxAttempts)
         name = try fields.decode(String.self, forKey: .name)
+        onExhausted = try fields.decodeIfPresent(OnExhausted.self, forKey: .onExhausted)
         startSeq = try fields.decode(Int.self, forKey: .startSeq)
     }
 
@@ -2526,6 +2533,44 @@ public struct ConsumerDeleted: Decodable, Sendable, Equatable {
 
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
+        name = try fields.decode(String.self, forKey: .name)
+    }
+
+}
+
+/// It gave up on an event, and stops there until it is resumed.
+///
+/// Of consumer, version 1.
+public struct ConsumerFailed: Decodable, Sendable, Equatable {
+    public var attempts: Int
+    public var error: String
+    public var eventId: EventId
+    public var name: String
+
+    public init(
+        attempts: Int,
+        error: String,
+        eventId: EventId,
+        name: String
+    ) {
+        self.attempts = attempts
+        self.error = error
+        self.eventId = eventId
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case error = "error"
+        case eventId = "event_id"
+        case name = "name"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempts = try fields.decode(Int.self, forKey: .attempts)
+        error = try fields.decode(String.self, forKey: .error)
+        eventId = try fields.decode(EventId.self, forKey: .eventId)
         name = try fields.decode(String.self, forKey: .name)
     }
 

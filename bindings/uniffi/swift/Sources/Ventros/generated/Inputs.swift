@@ -1529,6 +1529,8 @@ public struct ConsumersCreate: Command, Equatable {
     public var events: [String]?
     /// Failed tries before it gives up on an event, 1 to 100; 10 unless told.
     public var maxAttempts: Int?
+    /// What becomes of an event then; `park` unless told.
+    public var onExhausted: OnExhausted?
     /// Now unless told.
     public var start: ConsumerStart?
 
@@ -1536,11 +1538,13 @@ public struct ConsumersCreate: Command, Equatable {
         name: String,
         events: [String]? = nil,
         maxAttempts: Int? = nil,
+        onExhausted: OnExhausted? = nil,
         start: ConsumerStart? = nil
     ) {
         self.name = name
         self.events = events
         self.maxAttempts = maxAttempts
+        self.onExhausted = onExhausted
         self.start = start
     }
 
@@ -1548,6 +1552,7 @@ public struct ConsumersCreate: Command, Equatable {
         case name = "name"
         case events = "events"
         case maxAttempts = "max_attempts"
+        case onExhausted = "on_exhausted"
         case start = "start"
     }
 
@@ -1556,6 +1561,7 @@ public struct ConsumersCreate: Command, Equatable {
         try fields.encode(name, forKey: .name)
         try fields.encodeIfPresent(events, forKey: .events)
         try fields.encodeIfPresent(maxAttempts, forKey: .maxAttempts)
+        try fields.encodeIfPresent(onExhausted, forKey: .onExhausted)
         try fields.encodeIfPresent(start, forKey: .start)
     }
 
@@ -1786,7 +1792,8 @@ public struct ConsumersReset: Command, Equatable {
 
 }
 
-/// Lets a paused consumer go on where it stopped.
+/// Lets a consumer that is paused, or has stopped at an event, go on where it stands. The event has all its tries
+/// again; to leave it behind, reset the consumer to the one after it.
 public struct ConsumersResume: Command, Equatable {
     public typealias Output = Consumer
     public static let operation = "consumers.resume"

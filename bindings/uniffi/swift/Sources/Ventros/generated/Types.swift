@@ -632,6 +632,8 @@ public enum ConsumerStatus: String, Codable, Hashable, Sendable {
     case active = "active"
     /// Nobody can claim it.
     case paused = "paused"
+    /// Nobody can claim it: it gave up on an event, and stops there.
+    case failed = "failed"
 }
 
 /// Where a contact is in its life.
@@ -1287,6 +1289,16 @@ public enum NoticeKind: String, Codable, Hashable, Sendable {
     case sessionEnded = "session_ended"
     case agentAssigned = "agent_assigned"
     case other = "other"
+}
+
+/// What becomes of an event once a consumer has used up its tries.
+public enum OnExhausted: String, Codable, Hashable, Sendable {
+    /// It waits among the dead letters, and the consumer goes on.
+    case park = "park"
+    /// The consumer stops there, until somebody resumes it.
+    case stop = "stop"
+    /// It is left unhandled for good, and the consumer goes on.
+    case drop = "drop"
 }
 
 /// How a field is compared. Which operators a field has depends on its kind.
@@ -5064,6 +5076,8 @@ public struct Consumer: Decodable, Sendable, Equatable {
     public var maxAttempts: Int
     public var name: String
     public var nextAttemptAt: Timestamp?
+    /// What becomes of an event then.
+    public var onExhausted: OnExhausted
     /// Those of them that are to be tried again.
     public var retrying: Int
     public var status: ConsumerStatus
@@ -5085,6 +5099,7 @@ public struct Consumer: Decodable, Sendable, Equatable {
         maxAttempts: Int,
         name: String,
         nextAttemptAt: Timestamp?,
+        onExhausted: OnExhausted,
         retrying: Int,
         status: ConsumerStatus,
         waitingSince: Timestamp?
@@ -5103,6 +5118,7 @@ public struct Consumer: Decodable, Sendable, Equatable {
         self.maxAttempts = maxAttempts
         self.name = name
         self.nextAttemptAt = nextAttemptAt
+        self.onExhausted = onExhausted
         self.retrying = retrying
         self.status = status
         self.waitingSince = waitingSince
@@ -5123,6 +5139,7 @@ public struct Consumer: Decodable, Sendable, Equatable {
         case maxAttempts = "max_attempts"
         case name = "name"
         case nextAttemptAt = "next_attempt_at"
+        case onExhausted = "on_exhausted"
         case retrying = "retrying"
         case status = "status"
         case waitingSince = "waiting_since"
@@ -5144,6 +5161,7 @@ public struct Consumer: Decodable, Sendable, Equatable {
         maxAttempts = try fields.decode(Int.self, forKey: .maxAttempts)
         name = try fields.decode(String.self, forKey: .name)
         nextAttemptAt = try fields.decodeIfPresent(Timestamp.self, forKey: .nextAttemptAt)
+        onExhausted = try fields.decode(OnExhausted.self, forKey: .onExhausted)
         retrying = try fields.decode(Int.self, forKey: .retrying)
         status = try fields.decode(ConsumerStatus.self, forKey: .status)
         waitingSince = try fields.decodeIfPresent(Timestamp.self, forKey: .waitingSince)
