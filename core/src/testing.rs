@@ -1,9 +1,11 @@
 //! For tests of hosts and adapters: a clock moved by hand, ids from a seed, and a store in memory. Feature `testing`.
 
+mod deaths;
 mod outside;
 mod watched;
 
 pub use crate::seeded::SeededIds;
+pub use deaths::die_everywhere;
 pub use outside::FakeOutside;
 pub use watched::{Fault, WatchedStorage};
 

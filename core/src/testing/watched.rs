@@ -28,6 +28,9 @@ struct Watch {
     calls: Vec<&'static str>,
     /// Calls until the fault, and its side.
     fault: Option<(usize, Fault)>,
+    /// Nothing works any more after the fault.
+    is_mortal: bool,
+    is_dead: bool,
     before_commit: Option<Act>,
 }
 
@@ -52,6 +55,18 @@ impl WatchedStorage {
         self.watch().fault = Some((number, side));
     }
 
+    /// Lets the `number`-th call from now on (from 1) fail with `unavailable`, and every one after it: as if the process had died.
+    pub fn die(&self, number: usize, side: Fault) {
+        let mut watch = self.watch();
+        watch.fault = Some((number, side));
+        watch.is_mortal = true;
+    }
+
+    /// Whether the call that it was to die at has come.
+    pub fn is_dead(&self) -> bool {
+        self.watch().is_dead
+    }
+
     /// Takes the fault back; true when it did not fall yet.
     pub fn heal(&self) -> bool {
         self.watch().fault.take().is_some()
@@ -69,9 +84,13 @@ impl WatchedStorage {
     fn note(&self, name: &'static str) -> Option<Fault> {
         let mut watch = self.watch();
         watch.calls.push(name);
+        if watch.is_dead {
+            return Some(Fault::Before);
+        }
         match watch.fault {
             Some((1, side)) => {
                 watch.fault = None;
+                watch.is_dead = watch.is_mortal;
                 Some(side)
             }
             Some((left, side)) => {

@@ -30,7 +30,7 @@ impl Query for GetSchedule {
     }
 }
 
-/// Schedules. Filter: kind, target.<key>, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys at its top can be
+/// Schedules. Filter: kind, `target.<key>`, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys at its top can be
 /// filtered by, where key and value are texts, numbers or truths of at most 64 and 200 characters.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -42,7 +42,7 @@ impl Query for FindCredential {
     }
 }
 
-/// Credentials, without their secrets. Filter: name, credential_type, status, expires_at, last_used_at, metadata.<key>. Sort:
+/// Credentials, without their secrets. Filter: name, credential_type, status, expires_at, last_used_at, `metadata.<key>`. Sort:
 /// name, created_at, expires_at, last_used_at.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
