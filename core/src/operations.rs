@@ -10,6 +10,8 @@ pub use crate::contacts::contact_event::commands::*;
 pub use crate::contacts::contact_event::queries::*;
 pub use crate::conversations::chat::commands::*;
 pub use crate::conversations::chat::queries::*;
+pub use crate::conversations::import::commands::*;
+pub use crate::conversations::import::queries::*;
 pub use crate::conversations::inbound::inbox::*;
 pub use crate::conversations::inbound::*;
 pub use crate::conversations::message::commands::*;

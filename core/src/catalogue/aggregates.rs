@@ -194,8 +194,12 @@ aggregates! {
 }
 
 /// The tables of records: rows that no event tells of.
-const RECORDS: &[fn() -> Table] =
-    &[table::<crate::integration::webhook::WebhookDelivery>, table::<crate::integration::webhook::WebhookEndpoint>];
+const RECORDS: &[fn() -> Table] = &[
+    table::<crate::integration::webhook::WebhookDelivery>,
+    table::<crate::integration::webhook::WebhookEndpoint>,
+    table::<crate::conversations::import::ImportJob>,
+    table::<crate::conversations::import::ImportChat>,
+];
 
 /// Everything that a store keeps as snapshots: aggregates and records.
 pub fn tables() -> Vec<Table> {

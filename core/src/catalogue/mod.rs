@@ -39,6 +39,8 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::conversations::inbound::COMMANDS,
     crate::conversations::inbound::inbox::COMMANDS,
     crate::conversations::inbound::inbox::QUERIES,
+    crate::conversations::import::commands::COMMANDS,
+    crate::conversations::import::queries::QUERIES,
     crate::conversations::session::commands::COMMANDS,
     crate::conversations::session::queries::QUERIES,
     crate::conversations::message::commands::COMMANDS,
@@ -94,6 +96,7 @@ pub const OUTSIDE_JOBS: &[&[OutsideJob]] = &[
     crate::tenancy::credential::OUTSIDE_JOBS,
     crate::integration::webhook::OUTSIDE_JOBS,
     crate::conversations::message::OUTSIDE_JOBS,
+    crate::conversations::import::OUTSIDE_JOBS,
     #[cfg(test)]
     crate::engine::tests::outside::JOBS,
 ];

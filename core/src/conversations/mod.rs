@@ -3,6 +3,7 @@
 mod agents;
 pub mod chat;
 pub mod content;
+pub mod import;
 pub mod inbound;
 pub mod message;
 mod metrics;

@@ -95,6 +95,8 @@ pub struct UnitOfWork<'e> {
     keys: HashMap<(&'static str, String, String), KeyKnown>,
     expected_version: Option<u64>,
     import: bool,
+    /// Where what is recorded now comes from, when that is another way than the call's.
+    source: Option<Source>,
     keep_on_failure: bool,
 }
 
@@ -114,6 +116,7 @@ impl<'e> UnitOfWork<'e> {
             records: BTreeMap::new(),
             keys: HashMap::new(),
             import: false,
+            source: None,
             keep_on_failure: false,
         }
     }
@@ -160,6 +163,11 @@ impl<'e> UnitOfWork<'e> {
     /// Raises the limit on events per commit, for imports.
     pub fn import_mode(&mut self) {
         self.import = true;
+    }
+
+    /// From now on events say that they came this way; `None` = as the call itself.
+    pub fn set_source(&mut self, source: Option<Source>) {
+        self.source = source;
     }
 
     /// For commands whose result shows a secret once: the stored result of an idempotent call would keep it in clear text.
@@ -492,7 +500,8 @@ impl<'e> UnitOfWork<'e> {
         }
     }
 
-    fn enter(&mut self, event: Recorded) {
+    fn enter(&mut self, mut event: Recorded) {
+        event.source = event.source.or(self.source);
         let number = self.log.len();
         for subject in &event.subjects {
             if subject.kind == event.kind && subject.id == event.aggregate_id {

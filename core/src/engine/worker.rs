@@ -306,7 +306,9 @@ impl Crm {
             event => event?,
         };
         let mut context = Context::new(Some(project).filter(|p| !p.is_system()), ActorRef::system(reaction.component));
-        context.source = Source::Workflow;
+        // What follows from an import is history as well.
+        let is_import = record.source == Source::Import.as_str();
+        context.source = if is_import { Source::Import } else { Source::Workflow };
         context.command = reaction.name.to_owned();
         context.correlation_id = Some(CorrelationId::from_uuid(record.correlation_id));
         context.causation_id = Some(EventId::from_uuid(record.id));

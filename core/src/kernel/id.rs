@@ -99,6 +99,8 @@ typed_id!(
     ChatId,
     /// A connected line of communication.
     ChannelId,
+    /// A chat of an import.
+    ImportChatId,
     /// A kind of channel.
     ChannelTypeId,
     /// Somebody or something that attends.

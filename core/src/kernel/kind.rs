@@ -29,6 +29,7 @@ kinds! {
     Contact "contact" "contacts", ContactEvent "contact_event" "contact_events", ContactList "contact_list" "contact_lists",
     Tracking "tracking" "trackings", TrackingLink "tracking_link" "tracking_links", Note "note" "notes",
     Message "message" "messages", Session "session" "sessions", Chat "chat" "chats",
+    ImportJob "import_job" "import_jobs", ImportChat "import_chat" "import_chats",
     MessageGroup "message_group" "message_groups", MessageEnrichment "message_enrichment" "message_enrichments",
     Channel "channel" "channels", ChannelType "channel_type" "channel_types",
     Agent "agent" "agents", AgentSession "agent_session" "agent_sessions", AgentPresence "agent_presence" "agent_presences",

@@ -144,16 +144,7 @@ impl Root<Channel> {
     /// `import_not_supported`, `history_import_not_enabled`, `channel_not_active` (it must be active or connecting),
     /// `time_range_days_required`, `import_running`.
     pub fn request_import(&mut self, can: &Capabilities, job_id: JobId, mut request: ImportRequest) -> Result<()> {
-        use super::ChannelStatus::{Active, Connecting};
-        if !can.history_import {
-            return Err(ErrorCode::ImportNotSupported.into());
-        }
-        if !matches!(self.status, Active | Connecting) {
-            return Err(Error::new(ErrorCode::ChannelNotActive).with("status", self.status.as_str()));
-        }
-        if !self.history_import_enabled {
-            return Err(ErrorCode::HistoryImportNotEnabled.into());
-        }
+        self.check_import(can)?;
         if request.strategy == ImportStrategy::TimeRange && request.time_range_days.is_none_or(|days| days == 0) {
             return Err(Error::new(ErrorCode::TimeRangeDaysRequired).at("time_range_days"));
         }
@@ -170,6 +161,34 @@ impl Root<Channel> {
         request.agent_id = request.agent_id.or(self.default_agent_id);
         let channel_type = self.channel_type.clone();
         self.record(ChannelEvent::HistoryImportRequested { job_id, channel_type, request });
+        Ok(())
+    }
+
+    /// Asks for what an import left undone, as it was asked for the first time.
+    ///
+    /// # Errors
+    /// As [`request_import`](Self::request_import).
+    pub fn repeat_import(&mut self, can: &Capabilities, job_id: JobId, request: ImportRequest) -> Result<()> {
+        if self.open_import().is_some() {
+            return Err(ErrorCode::ImportRunning.into());
+        }
+        self.check_import(can)?;
+        let channel_type = self.channel_type.clone();
+        self.record(ChannelEvent::HistoryImportRequested { job_id, channel_type, request });
+        Ok(())
+    }
+
+    fn check_import(&self, can: &Capabilities) -> Result<()> {
+        use super::ChannelStatus::{Active, Connecting};
+        if !can.history_import {
+            return Err(ErrorCode::ImportNotSupported.into());
+        }
+        if !matches!(self.status, Active | Connecting) {
+            return Err(Error::new(ErrorCode::ChannelNotActive).with("status", self.status.as_str()));
+        }
+        if !self.history_import_enabled {
+            return Err(ErrorCode::HistoryImportNotEnabled.into());
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::Channel;
 use crate::channels::channel_type::{ChannelType, ConfigInput, ConnectionMode, Stage, ValidConfig, validate_config};
+use crate::channels::gateway::GatewayLine;
 use crate::engine::{Reader, UnitOfWork};
 use crate::kernel::{
     ChannelId, Error, ErrorCode, Errors, Kind, ProjectId, Result, SecretBytes, SecretRef, SecretText, secret_hint,
@@ -118,6 +119,20 @@ pub(super) async fn seal_settings(
 }
 
 impl Channel {
+    /// The line as gateways need it, with all its secrets: for one call, and to be dropped with it.
+    ///
+    /// # Errors
+    /// As [`secret`](Self::secret).
+    pub async fn gateway_line(&self, read: &Reader<'_>) -> Result<GatewayLine> {
+        let mut secrets = BTreeMap::new();
+        for key in self.secrets.keys() {
+            if let Some(secret) = self.secret(read, key).await? {
+                secrets.insert(key.clone(), secret);
+            }
+        }
+        Ok(GatewayLine { external_id: self.external_id.clone(), config: self.config.clone(), secrets })
+    }
+
     /// A secret setting in plain text, for whoever talks to the provider; `None` when the channel has none of its own.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! what it cannot read becomes one [`InboundItem::Unknown`]. What the CRM makes of the items is the inbound flow.
 
 mod context;
+mod history;
 mod identifiers;
 mod item;
 mod message;
@@ -13,6 +14,7 @@ pub(crate) use normalised::hex;
 
 pub use crate::kernel::SecretBytes;
 pub use context::{GatewayContext, Headers, OwnIdentity};
+pub use history::{HistoryChat, HistoryEntry, HistoryRange, HistorySource, HistoryWhat};
 pub use identifiers::{ChannelUser, ChatClass, ChatKind, ChatRef, Identifiers};
 pub use item::{
     Challenge, ChallengeKind, ConnectionState, GroupAction, GroupParticipant, GroupRole, InboundAck, InboundCall,
@@ -54,6 +56,13 @@ static SENDERS: &[&dyn ChannelSender] = &[&super::waha::Waha];
 /// The sender registered under a channel type's gateway name, if this build can send there.
 pub fn sender(gateway_name: &str) -> Option<&'static dyn ChannelSender> {
     SENDERS.iter().copied().find(|sender| sender.code() == gateway_name)
+}
+
+static SOURCES: &[&dyn HistorySource] = &[&super::waha::Waha];
+
+/// The history registered under a channel type's gateway name, if this build can read one there.
+pub fn history(gateway_name: &str) -> Option<&'static dyn HistorySource> {
+    SOURCES.iter().copied().find(|source| source.code() == gateway_name)
 }
 
 #[cfg(test)]

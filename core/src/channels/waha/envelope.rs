@@ -35,13 +35,14 @@ impl<'p, 'a> Delivery<'p, 'a> {
         }
     }
 
+    /// A message of the history, which comes without an envelope. `own` is who the line is.
+    pub(super) fn past(context: &'p GatewayContext, own: Own, payload: &'p Json<'a>) -> Self {
+        Delivery { context, event: "message.any", payload, own, me: &Json::Null, id: None, at: None }
+    }
+
     /// When the payload's fact happened: its own time, the engine's, the envelope's, or the reception.
     pub(super) fn time(&self, payload: &Json<'_>) -> Timestamp {
-        instant(payload.get("timestamp"))
-            .or_else(|| payload.at("_data.Info.Timestamp").text().and_then(|text| Timestamp::parse(text).ok()))
-            .or_else(|| instant(payload.at("_data.messageTimestamp")))
-            .or(self.at)
-            .unwrap_or(self.context.now)
+        told_time(payload).or(self.at).unwrap_or(self.context.now)
     }
 
     /// The origin of an item that happened then.
@@ -61,6 +62,13 @@ impl<'p, 'a> Delivery<'p, 'a> {
     pub(super) fn incomplete(&self, out: &mut Normalised) {
         out.unknown(self.provider(self.time(self.payload)), UnknownReason::Incomplete);
     }
+}
+
+/// When it happened, by the payload's own word or the engine's.
+pub(super) fn told_time(payload: &Json<'_>) -> Option<Timestamp> {
+    instant(payload.get("timestamp"))
+        .or_else(|| payload.at("_data.Info.Timestamp").text().and_then(|text| Timestamp::parse(text).ok()))
+        .or_else(|| instant(payload.at("_data.messageTimestamp")))
 }
 
 /// Seconds, whole or not, or milliseconds; zero is no time.

@@ -126,7 +126,7 @@ impl MessageId {
 }
 
 /// All ids of our own line, from the channel and from the envelope, to be kept out of everybody else's.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Own {
     jids: Vec<Jid>,
     identifiers: Identifiers,

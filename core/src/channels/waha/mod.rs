@@ -8,6 +8,7 @@ mod context_info;
 mod envelope;
 mod events;
 mod groups;
+mod history;
 mod identifiers;
 mod json;
 pub(crate) mod labels;

@@ -136,12 +136,17 @@ fn file(media: &Media) -> Result<Value, GatewayError> {
     Ok(Value::Object(file))
 }
 
-fn session(line: &GatewayLine) -> Result<&str, GatewayError> {
+pub(super) fn session(line: &GatewayLine) -> Result<&str, GatewayError> {
     let missing = || GatewayError::new(Kind::NotConnected, "the channel has no session");
     line.external_id.as_deref().ok_or_else(missing)
 }
 
-fn request(line: &GatewayLine, method: HttpMethod, path: &str, timeout: Duration) -> Result<HttpRequest, GatewayError> {
+pub(super) fn request(
+    line: &GatewayLine,
+    method: HttpMethod,
+    path: &str,
+    timeout: Duration,
+) -> Result<HttpRequest, GatewayError> {
     let missing = || GatewayError::new(Kind::NotConnected, "the channel does not say where its gateway is");
     let base = line.setting("base_url").ok_or_else(missing)?;
     let request = HttpRequest::new(method, format!("{}{path}", base.trim_end_matches('/')));
@@ -190,7 +195,7 @@ fn read(answer: &Answer, is_send: bool) -> Result<Value, GatewayError> {
     }
 }
 
-fn refused(response: &HttpResponse, body: Option<&Value>) -> GatewayError {
+pub(super) fn refused(response: &HttpResponse, body: Option<&Value>) -> GatewayError {
     let said = body.and_then(|body| text(body, "message").or_else(|| text(body, "error"))).unwrap_or("no reason given");
     let lower = said.to_ascii_lowercase();
     let is_stranger = lower.contains("not registered") || lower.contains("no lid") || lower.contains("not on whatsapp");

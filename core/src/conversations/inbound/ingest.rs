@@ -267,7 +267,7 @@ pub const JOBS: &[JobType] = &[
 ];
 
 /// A channel with everything that reading its deliveries needs.
-pub(super) struct Line {
+pub(in crate::conversations) struct Line {
     pub project: Arc<Project>,
     pub channel: Arc<Channel>,
     pub channel_type: Arc<ChannelType>,
@@ -283,7 +283,12 @@ impl Line {
         Ok(Line { project, channel, channel_type })
     }
 
-    fn gateway_context(&self, now: Timestamp) -> GatewayContext {
+    pub fn intake(&self, received_at: Timestamp) -> Intake<'_> {
+        let Line { project, channel, channel_type } = self;
+        Intake { project, channel, channel_type, received_at, last_try: false }
+    }
+
+    pub fn gateway_context(&self, now: Timestamp) -> GatewayContext {
         let mut context = match &self.channel.external_id {
             Some(external_id) => GatewayContext::new(external_id.as_str(), now),
             None => GatewayContext::any(now),
@@ -365,13 +370,7 @@ impl Line {
         received_at: Timestamp,
         last_try: bool,
     ) -> Result<Outcome> {
-        let intake = Intake {
-            project: &self.project,
-            channel: &self.channel,
-            channel_type: &self.channel_type,
-            received_at,
-            last_try,
-        };
+        let intake = Intake { last_try, ..self.intake(received_at) };
         match item {
             InboundItem::Message(message) => message::record(work, &intake, message).await,
             InboundItem::Ack(_) | InboundItem::Reaction(_) | InboundItem::Edit(_) | InboundItem::Revoke(_) => {
@@ -497,13 +496,7 @@ async fn run_target(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobOut
         Ok(line) => line,
         Err(gone) => return Ok(gone),
     };
-    let intake = Intake {
-        project: &line.project,
-        channel: &line.channel,
-        channel_type: &line.channel_type,
-        received_at: waiting.received_at,
-        last_try: true,
-    };
+    let intake = Intake { last_try: true, ..line.intake(waiting.received_at) };
     if targets::apply_known(work, &intake, &waiting.item).await? {
         return Ok(JobOutcome::Done { result: None });
     }

@@ -13,7 +13,7 @@ use crate::conversations::message::{
 };
 use crate::conversations::session::{ACTIVE_IN_CHAT, Origin, PlacementFacts, Session, SessionKind, place_message};
 use crate::engine::{Event, Root, UnitOfWork};
-use crate::kernel::{AgentId, ChatId, Error, ErrorCode, ErrorKind, MessageId, ProjectId, Result, Timestamp};
+use crate::kernel::{AgentId, ChatId, ContactId, Error, ErrorCode, ErrorKind, MessageId, ProjectId, Result, Timestamp};
 use crate::storage::{self, FieldKind, Filter, Find, Leaf, Scope, Test};
 use crate::tenancy::project::ProjectStatus;
 use serde_json::{Map, Value, json};
@@ -115,6 +115,51 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         }
     }
 
+    let told = Told { timestamp, adjusted, chat: &chat, contact_id, source, agent_id: intake.channel.default_agent_id };
+    let mut new = compose(work, intake, item, told).await?;
+    (new.session_id, new.placement, new.session_metrics) = (session_id, placement, session_metrics);
+    if item.from_me {
+        new.unread_after = Some(unread_after(work, &chat, timestamp).await?).filter(|unread| *unread > 0);
+    }
+    let event = if item.from_me { MessageEvent::Created(Box::new(new)) } else { MessageEvent::Received(Box::new(new)) };
+    let mut message = work.create::<Message>(id, event)?;
+    if !item.from_me && session_id.is_some() && intake.wants_ai(message.content.content_type(), message.content.media())
+    {
+        message.request_ai();
+    }
+    work.save(message)?;
+    if item.from_me && item.initial_ack == Some(AckSignal::Failed) {
+        let failed = DeliveryReport { signal: AckSignal::Failed, at: timestamp, participant: None, failure: None };
+        let mut message = work.load::<Message>(id).await?;
+        acknowledge(work, &mut message, &failed).await?;
+        work.save(message)?;
+    }
+    targets::apply_waiting(work, intake, &item.channel_message_id, id).await?;
+    Ok(Outcome::Recorded { message_id: id, contact_id, chat_id: chat.id, session_id, created })
+}
+
+/// What was decided about a message before it is written down.
+pub(in crate::conversations) struct Told<'t> {
+    pub timestamp: Timestamp,
+    /// The provider told another time, which cannot be.
+    pub adjusted: bool,
+    pub chat: &'t Chat,
+    pub contact_id: Option<ContactId>,
+    pub source: MessageSource,
+    /// Who wrote it, if it is ours; the system agent of the source unless told.
+    pub agent_id: Option<AgentId>,
+}
+
+/// The message of an item, without a session.
+pub(in crate::conversations) async fn compose(
+    work: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    item: &InboundMessage,
+    told: Told<'_>,
+) -> Result<NewMessage> {
+    let Told { timestamp, adjusted, chat, contact_id, source, agent_id } = told;
+    let channel_key = intake.channel.id.to_string();
+    let direction = if item.from_me { Direction::Outbound } else { Direction::Inbound };
     let mut content = item.content.clone();
     // Whose id it is and what was passed on is looked up here: no gateway knows our ids.
     let unnamed = |mention: &Mention| Mention { contact_id: None, ..mention.clone() };
@@ -140,23 +185,17 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         None => None,
     };
     let status = initial_status(item);
-    let unread_after = match item.from_me {
-        true => Some(unread_after(work, &chat, timestamp).await?).filter(|unread| *unread > 0),
-        false => None,
-    };
     let climbed = |from: MessageStatus| (item.from_me && status.rank() >= from.rank()).then_some(timestamp);
-    let new = NewMessage {
+    Ok(NewMessage {
         channel_id: intake.channel.id,
         channel_type: intake.channel.channel_type.clone(),
         chat_id: chat.id,
         contact_id: contact_id.filter(|_| !item.from_me || chat.chat_type == ChatType::Individual),
-        session_id,
+        session_id: None,
         direction,
         source,
-        agent_id: item
-            .from_me
-            .then(|| intake.channel.default_agent_id.unwrap_or_else(|| system_agent(work.project(), source))),
-        sender_external_id,
+        agent_id: item.from_me.then(|| agent_id.unwrap_or_else(|| system_agent(work.project(), source))),
+        sender_external_id: external_id(&item.sender),
         sender_name: item.sender.display_name.clone().filter(|_| !item.from_me),
         content,
         channel_message_id: Some(item.channel_message_id.clone()),
@@ -182,29 +221,15 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
         historical: false,
         origin: None,
         metadata,
-        placement,
-        session_metrics,
-        unread_after,
+        placement: None,
+        session_metrics: None,
+        unread_after: None,
         import_id: None,
-    };
-    let event = if item.from_me { MessageEvent::Created(Box::new(new)) } else { MessageEvent::Received(Box::new(new)) };
-    let mut message = work.create::<Message>(id, event)?;
-    if !item.from_me && session_id.is_some() && intake.wants_ai(message.content.content_type(), message.content.media())
-    {
-        message.request_ai();
-    }
-    work.save(message)?;
-    if item.from_me && item.initial_ack == Some(AckSignal::Failed) {
-        let failed = DeliveryReport { signal: AckSignal::Failed, at: timestamp, participant: None, failure: None };
-        let mut message = work.load::<Message>(id).await?;
-        acknowledge(work, &mut message, &failed).await?;
-        work.save(message)?;
-    }
-    targets::apply_waiting(work, intake, &item.channel_message_id, id).await?;
-    Ok(Outcome::Recorded { message_id: id, contact_id, chat_id: chat.id, session_id, created })
+    })
 }
 
-fn refusal(intake: &Intake<'_>, item: &InboundMessage) -> Option<IgnoredBecause> {
+/// Why the channel does not want a message.
+pub(in crate::conversations) fn refusal(intake: &Intake<'_>, item: &InboundMessage) -> Option<IgnoredBecause> {
     match item.chat.class {
         ChatClass::Status => Some(IgnoredBecause::StatusBroadcast),
         // A note to oneself: there is nobody on the other side.
@@ -216,7 +241,7 @@ fn refusal(intake: &Intake<'_>, item: &InboundMessage) -> Option<IgnoredBecause>
 }
 
 /// The shape that an adapter promises and a host may get wrong.
-fn check(item: &InboundMessage) -> Result<()> {
+pub(in crate::conversations) fn check(item: &InboundMessage) -> Result<()> {
     let invalid = |field: &str, why: &str| Err(Error::new(ErrorCode::InboundItemInvalid).message(why).at(field));
     let fits = |id: &str| (1..=255).contains(&id.chars().count()) && !id.chars().any(char::is_control);
     if !fits(&item.channel_message_id) {
@@ -240,7 +265,7 @@ fn check(item: &InboundMessage) -> Result<()> {
 }
 
 /// Whose contact the message belongs to: the sender, or the other side of an individual chat of ours.
-fn author(item: &InboundMessage) -> Option<&Identifiers> {
+pub(in crate::conversations) fn author(item: &InboundMessage) -> Option<&Identifiers> {
     match (item.chat.class, item.from_me) {
         (ChatClass::Individual, false) => item.peer.as_ref().filter(|peer| peer.has_id()).or(Some(&item.sender)),
         (ChatClass::Individual, true) => item.peer.as_ref(),
@@ -249,7 +274,7 @@ fn author(item: &InboundMessage) -> Option<&Identifiers> {
     }
 }
 
-fn external_id(who: &Identifiers) -> Option<String> {
+pub(in crate::conversations) fn external_id(who: &Identifiers) -> Option<String> {
     let channel_user = who.channel_user.as_ref().map(|user| &user.value);
     let id = who.wid.as_ref().or(who.jid.as_ref()).or(who.lid.as_ref()).or(channel_user).or(who.external_id.as_ref());
     let phone = || who.phone.as_ref().map(|phone| phone.as_str());

@@ -9,7 +9,10 @@ mod outcome;
 pub mod reactions;
 pub(crate) mod targets;
 
+pub(in crate::conversations) use changes::apply_waiting as apply_waiting_to_chat;
+pub(in crate::conversations) use ingest::Line;
 pub use ingest::*;
 pub use intake::Intake;
+pub(in crate::conversations) use message::{Told, author, check, compose, external_id, refusal};
 pub use message::{clamp, count_inbound_after, system_agent};
 pub use outcome::*;

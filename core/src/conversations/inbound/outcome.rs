@@ -87,7 +87,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub(super) fn rejected(error: &Error) -> Outcome {
+    pub(in crate::conversations) fn rejected(error: &Error) -> Outcome {
         Outcome::Rejected { code: error.code().as_str().to_owned(), message: error.to_string() }
     }
 }

@@ -101,6 +101,18 @@ pub async fn apply_waiting(
     Ok(())
 }
 
+/// Whether anything waits for a message of the channel.
+pub async fn is_awaited(work: &UnitOfWork<'_>, channel: ChannelId) -> Result<bool> {
+    let query = JobQuery {
+        queue: Some(QUEUE.to_owned()),
+        states: vec![JobState::Parked, JobState::Scheduled],
+        unique_key_prefix: Some(format!("message:{channel}:")),
+        limit: 1,
+        ..JobQuery::default()
+    };
+    Ok(!work.reader().storage().jobs(Scope::Project(work.project()), &query).await?.is_empty())
+}
+
 /// Takes out what waits under a key, oldest first; the commit that applies it ends the waiting.
 pub async fn take_waiting(work: &mut UnitOfWork<'_>, key_prefix: &str) -> Result<Vec<InboundItem>> {
     let query = JobQuery {

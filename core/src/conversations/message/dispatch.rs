@@ -17,7 +17,6 @@ use crate::engine::{Answer, Command, JobOutcome, JobRequest, OUTSIDE, OutsideJob
 use crate::kernel::{Component, Error, ErrorCode, MessageId, Result, Timestamp};
 use crate::storage::JobRecord;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 const SEND: &str = "message.send";
 /// Who finds a channel closed, or at the end of its rate, looks again after about so many seconds.
@@ -75,13 +74,7 @@ impl Line {
         let open = channel.filter(|channel| channel.deleted_at.is_none() && channel.status == ChannelStatus::Active);
         let Some(channel) = open else { return Ok(None) };
         let Some(sender) = sender(&by_code(read, &channel.channel_type).await?.gateway) else { return Ok(None) };
-        let mut secrets = BTreeMap::new();
-        for key in channel.secrets.keys() {
-            if let Some(secret) = channel.secret(read, key).await? {
-                secrets.insert(key.clone(), secret);
-            }
-        }
-        let line = GatewayLine { external_id: channel.external_id.clone(), config: channel.config.clone(), secrets };
+        let line = channel.gateway_line(read).await?;
         Ok(sender.is_reachable(&line).then_some(Line { sender, line }))
     }
 }

@@ -1,0 +1,381 @@
+//! The history is fetched from a gateway: in pages, chats side by side, resumed after whatever happens between.
+
+use super::gateway::{Memory, Said};
+use super::house::{House, chat, moment, on_the_day_before};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use ventros::kernel::{ErrorCode, Kind};
+use ventros::storage::MemoryStorage;
+
+fn morning(second: i64) -> i64 {
+    on_the_day_before(8, 0) + second
+}
+
+/// Three chats, one of them with 1 200 messages.
+fn three_chats() -> Memory {
+    let long: Vec<i64> = (0..1_200).map(|n| morning(n * 7)).collect();
+    Memory::of(vec![chat(1, &long), chat(2, &[morning(0), morning(60)]), chat(3, &[morning(5)])])
+}
+
+fn house(memory: Memory) -> House {
+    House::on(Arc::new(MemoryStorage::default()), memory)
+}
+
+fn totals(import: &Value, names: &[&str]) -> Vec<u64> {
+    names.iter().map(|name| import["totals"][name].as_u64().unwrap()).collect()
+}
+
+const CHATS: [&str; 4] = ["chats_total", "chats_done", "chats_failed", "chats_skipped"];
+const MESSAGES: [&str; 5] = ["messages_seen", "imported", "duplicate", "ignored", "failed"];
+
+#[test]
+fn case_15_pages_are_resumed_by_another_process() {
+    let whole = house(three_chats());
+    let import = whole.import_all();
+    assert_eq!((&import["status"], totals(&import, &CHATS)), (&json!("completed"), vec![3, 3, 0, 0]));
+    assert_eq!(totals(&import, &MESSAGES), [1_203, 1_203, 0, 0, 0]);
+    assert_eq!(whole.count("message.imported"), 1_203);
+    whole.world.assert_log_matches();
+    for pages in 0..6 {
+        let house = house(three_chats());
+        let id = house.request();
+        house.run();
+        for _ in 0..pages {
+            house.wait(1);
+        }
+        house.wait(0);
+        let before = house.count("message.imported");
+        if before == 1_203 {
+            break;
+        }
+        house.world.clock.advance_seconds(1);
+        house.die_in_a_call();
+        let house = house.succeeded(70 + pages);
+        house.gateway.asked();
+        house.wait(30);
+        assert_eq!(house.count("message.imported"), before, "the call of the dead is waited for");
+        house.world.clock.advance_seconds(31);
+        let import = house.finish(&id);
+        assert_eq!((&import["status"], totals(&import, &CHATS)), (&json!("completed"), vec![3, 3, 0, 0]));
+        assert_eq!(totals(&import, &MESSAGES), [1_203, 1_203, 0, 0, 0], "after {pages} pages");
+        assert_eq!(house.picture(), whole.picture(), "after {pages} pages");
+        house.world.assert_log_matches();
+    }
+}
+
+#[test]
+fn case_16_nothing_is_lost_at_the_edge_of_a_page() {
+    // 700 messages, three a second: every page ends within a second.
+    let times: Vec<i64> = (0..700).map(|n| morning(n / 3)).collect();
+    let house = house(Memory { most: 100, ..Memory::of(vec![chat(1, &times)]) });
+    let import = house.import_all();
+    assert_eq!(totals(&import, &MESSAGES), [700, 700, 0, 0, 0]);
+    // A second of more messages than a page has.
+    let times: Vec<i64> = (0..350).map(|n| morning(n / 250)).collect();
+    let house = self::house(Memory { most: 100, ..Memory::of(vec![chat(1, &times)]) });
+    let import = house.import_all();
+    assert_eq!(totals(&import, &MESSAGES), [350, 350, 0, 0, 0]);
+}
+
+/// Case 26 of the WAHA page.
+#[test]
+fn waha_case_26_a_page_without_news_is_the_last() {
+    let times: Vec<i64> = (0..977).map(|n| if (475..480).contains(&n) { morning(475) } else { morning(n) }).collect();
+    let house = house(Memory::of(vec![chat(1, &times)]));
+    let import = house.import_all();
+    assert_eq!(totals(&import, &MESSAGES), [977, 977, 0, 0, 0]);
+    let asked: Vec<String> = house.gateway.asked().into_iter().filter(|url| url.contains("/messages")).collect();
+    assert_eq!(asked.len(), 3, "{asked:#?}");
+    assert_eq!(asked[0], "chats/5511900000001%40c.us/messages?limit=500&offset=0&downloadMedia=false");
+}
+
+#[test]
+fn case_17_a_message_that_arrives_meanwhile_is_recorded_at_once() {
+    let times: Vec<i64> = (0..600).map(|n| on_the_day_before(33, 20) + n * 2).collect();
+    let (before, after) = (house(Memory::of(vec![chat(1, &times)])), house(Memory::of(vec![chat(1, &times)])));
+    let id = before.request();
+    before.run();
+    assert!((1..600).contains(&before.count("message.imported")), "it is under way");
+    let live = before.hears(1, "LIVE", "2025-01-06T09:59:59Z");
+    assert_eq!((&live["type"], &live["created"]["contact"]), (&json!("recorded"), &json!(false)));
+    before.ok("sessions.assign", json!({"id": live["session_id"], "agent_id": "0194f5e6-0000-7000-8000-000000000001"}));
+    let import = before.finish(&id);
+    assert_eq!(import["status"], "completed");
+    after.hears(1, "LIVE", "2025-01-06T09:59:59Z");
+    after.import_all();
+    let sessions = before.sessions();
+    assert_eq!(sessions, after.sessions());
+    assert_eq!((sessions.len(), sessions[0].3), (1, 601));
+    let session = before.ok("sessions.get", json!({"id": live["session_id"]}));
+    assert_eq!(
+        (&session["started_at"], &session["current_agent_id"], &session["status"]),
+        (&json!(moment(times[0])), &json!("0194f5e6-0000-7000-8000-000000000001"), &json!("active"))
+    );
+    before.world.assert_log_matches();
+}
+
+#[test]
+fn case_18_an_import_that_cannot_list_the_chats_fails() {
+    let house = house(Memory { list_fails: Some(500), ..three_chats() });
+    let id = house.request();
+    let import = house.finish(&id);
+    assert_eq!((&import["status"], house.gateway.asked().len()), (&json!("failed"), 3));
+    assert_eq!(import["error"], "unavailable 500: gateway down");
+    let channel = house.ok("channels.get", json!({"id": house.channel}));
+    assert_eq!(
+        (&channel["history_import"]["status"], &channel["history_import"]["error"]),
+        (&json!("failed"), &json!("unavailable 500: gateway down"))
+    );
+    assert_eq!(channel["status"], "active");
+    house.gateway.behave(|memory| memory.list_fails = None);
+    house.ok("imports.retry_failed", json!({"id": id}));
+    let again = house.finish(&id);
+    assert_eq!((&again["status"], totals(&again, &MESSAGES)[1]), (&json!("completed"), 1_203));
+    let import = house.import_all();
+    assert_eq!(totals(&import, &MESSAGES), [1_203, 0, 1_203, 0, 0], "and a new request is allowed");
+}
+
+#[test]
+fn case_19_a_chat_that_fails_fails_alone() {
+    let mut memory = Memory::of((1..=50).map(|n| chat(n, &[morning(n.into()), morning(9_000)])).collect());
+    memory.fails.insert("5511900000017@c.us".to_owned(), 3);
+    let house = house(memory);
+    let import = house.import_all();
+    assert_eq!((&import["status"], totals(&import, &CHATS)), (&json!("partial"), vec![50, 49, 1, 0]));
+    assert_eq!((&import["totals"]["outcome"], house.count("message.imported")), (&json!("partial"), 98));
+    let failed = json!({"field": "status", "op": "eq", "value": "failed"});
+    let failed = house.ok("imports.list_chats", json!({"id": import["id"], "filter": failed}));
+    assert_eq!(
+        (&failed["items"][0]["chat"]["external_id"], &failed["items"][0]["error"]),
+        (&json!("5511900000017@c.us"), &json!("unavailable 500: no"))
+    );
+    assert_eq!(failed["items"].as_array().unwrap().len(), 1);
+    house.gateway.asked();
+    house.ok("imports.retry_failed", json!({"id": import["id"]}));
+    assert_eq!(house.refused("imports.retry_failed", json!({"id": import["id"]})), ErrorCode::ImportRunning);
+    let import = house.finish(&import["id"]);
+    assert_eq!((&import["status"], totals(&import, &CHATS)), (&json!("completed"), vec![50, 50, 0, 0]));
+    assert_eq!((totals(&import, &MESSAGES)[1], house.gateway.asked().len()), (100, 2));
+    let events = house.count("*");
+    house.ok("imports.retry_failed", json!({"id": import["id"]}));
+    assert_eq!(house.count("*"), events, "nothing is left to do");
+    house.world.assert_log_matches();
+}
+
+#[test]
+fn case_20_ten_thousand_messages_wake_nobody() {
+    let chats = (1..=20).map(|n| chat(n, &(0..500).map(|at| morning(at * 40)).collect::<Vec<_>>()));
+    let house = house(Memory::of(chats.collect()));
+    let all =
+        json!({"name": "All", "url": "https://hooks.example.com/x", "event_types": ["*"], "contact_events": true});
+    house.ok("webhooks.create", all);
+    house.run();
+    let import = house.import_all();
+    assert_eq!(totals(&import, &MESSAGES)[1], 10_000);
+    let told = house.ok("webhooks.list_deliveries", json!({"limit": 100, "with_total": true}));
+    let types: std::collections::BTreeSet<&str> =
+        told["items"].as_array().unwrap().iter().map(|delivery| delivery["event_type"].as_str().unwrap()).collect();
+    assert!(types.iter().all(|name| name.starts_with("channel.history_import.")), "{types:?}");
+    assert!(types.contains("channel.history_import.completed"));
+}
+
+#[test]
+fn case_21_one_import_at_a_time() {
+    let house = house(three_chats());
+    house.request();
+    let input = json!({"channel_id": house.channel, "strategy": "full"});
+    assert_eq!(house.refused("imports.request", input), ErrorCode::ImportRunning);
+}
+
+#[test]
+fn case_45_who_asks_for_what() {
+    let house = house(three_chats());
+    let ask = |more: Value| {
+        let mut input = json!({"channel_id": house.channel, "strategy": "full"});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        house.refused("imports.request", input)
+    };
+    assert_eq!(ask(json!({"strategy": "time_range", "time_range_days": 0})), ErrorCode::TimeRangeDaysRequired);
+    assert_eq!(ask(json!({"strategy": "everything"})), ErrorCode::EnumUnknown);
+    assert_eq!(ask(json!({"limit_per_chat": 0})), ErrorCode::ImportLimitInvalid);
+    assert_eq!(ask(json!({"session_timeout_minutes": 1_441})), ErrorCode::SessionTimeoutOutOfRange);
+    house.ok("channels.update", json!({"id": house.channel, "history_import_enabled": false}));
+    assert_eq!(ask(json!({})), ErrorCode::HistoryImportNotEnabled);
+    house.ok("channels.deactivate", json!({"id": house.channel}));
+    assert_eq!(ask(json!({})), ErrorCode::ChannelNotActive);
+    let form = house.ok("channels.create", json!({"name": "Form", "type": "web_form"}));
+    assert_eq!(ask(json!({"channel_id": form["id"]})), ErrorCode::ImportNotSupported);
+    let nobody = json!({"id": "0194f5e6-0000-7000-8000-000000000001"});
+    for operation in [
+        "imports.get",
+        "imports.list_chats",
+        "imports.cancel",
+        "imports.retry_failed",
+        "imports.pause",
+        "imports.resume",
+    ] {
+        assert_eq!(house.refused(operation, nobody.clone()), ErrorCode::ImportJobNotFound, "{operation}");
+    }
+}
+
+#[test]
+fn case_40_a_chat_without_messages_leaves_nothing() {
+    let house = house(Memory::of(vec![chat(1, &[]), chat(2, &[morning(0)])]));
+    let import = house
+        .ok("imports.request", json!({"channel_id": house.channel, "strategy": "time_range", "time_range_days": 1}));
+    // A day before 10:00 on the 6th is 10:00 on the 5th: what was said at 8:00 is too old.
+    let import = house.finish(&import["id"]);
+    assert_eq!((&import["status"], totals(&import, &CHATS)), (&json!("completed"), vec![2, 2, 0, 0]));
+    assert_eq!(totals(&import, &MESSAGES), [0; 5]);
+    for kind in [Kind::Contact, Kind::Chat, Kind::Session, Kind::Message] {
+        assert_eq!(house.states(kind).len(), 0, "{kind}");
+    }
+}
+
+#[test]
+fn limits_take_the_newest_messages() {
+    let times: Vec<i64> = (0..50).map(|n| morning(n * 60)).collect();
+    let house = house(Memory { most: 20, ..Memory::of(vec![chat(1, &times)]) });
+    let asked = json!({"channel_id": house.channel, "strategy": "all", "limit_per_chat": 30});
+    let import = house.ok("imports.request", asked);
+    let import = house.finish(&import["id"]);
+    assert_eq!(totals(&import, &MESSAGES), [30, 30, 0, 0, 0]);
+    assert_eq!(house.sessions()[0].0, moment(times[20]));
+}
+
+#[test]
+fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
+    let times: Vec<i64> = (0..700).map(morning).collect();
+    let house = house(Memory { cuts_above: Some(60), ..Memory::of(vec![chat(1, &times)]) });
+    let import = house.import_all();
+    assert_eq!((&import["status"], totals(&import, &MESSAGES)), (&json!("completed"), vec![700, 700, 0, 0, 0]));
+}
+
+#[test]
+fn groups_and_stories_are_left_out_unless_they_are_wanted() {
+    let said = |id: &str, by: &str| Said { id: id.to_owned(), at: morning(1), from_me: false, by: Some(by.to_owned()) };
+    let memory = || {
+        Memory::of(vec![
+            ("120363@g.us".to_owned(), vec![said("G1", "5511900000001@c.us"), said("G2", "5511900000002@c.us")]),
+            ("status@broadcast".to_owned(), vec![said("S1", "5511900000001@c.us")]),
+        ])
+    };
+    let without = house(memory());
+    let import = without.import_all();
+    assert_eq!((totals(&import, &CHATS), without.count("message.imported")), (vec![2, 0, 0, 2], 0));
+    let with = House::with(Arc::new(MemoryStorage::default()), memory(), json!({"allow_groups": true}));
+    let import = with.import_all();
+    assert_eq!((totals(&import, &CHATS), with.states(Kind::Contact).len()), (vec![2, 1, 0, 1], 2));
+    assert_eq!(with.states(Kind::Chat).len(), 1);
+    with.world.assert_log_matches();
+}
+
+#[test]
+fn an_import_that_is_called_off_keeps_what_it_has() {
+    let house = house(three_chats());
+    let id = house.request();
+    house.run();
+    let stored = house.count("message.imported");
+    assert!((1..1_203).contains(&stored));
+    let cancelled = house.ok("imports.cancel", json!({"id": id}));
+    assert_eq!(cancelled["status"], "cancelled");
+    house.wait(60);
+    assert_eq!(house.count("message.imported"), stored);
+    assert!(house.states(Kind::Message).iter().all(|message| !message["session_id"].is_null()), "all are in sessions");
+    assert_eq!(house.refused("imports.cancel", json!({"id": id})), ErrorCode::ImportNotRunning);
+    let told = house.events("channel.history_import.cancelled");
+    let told: Value = serde_json::from_str(told[0].data.get()).unwrap();
+    assert_eq!(told["stats"]["imported"], json!(stored));
+    let import = house.import_all();
+    assert_eq!(totals(&import, &MESSAGES), [1_203, 1_203 - stored as u64, stored as u64, 0, 0]);
+    let whole = self::house(three_chats());
+    whole.import_all();
+    assert_eq!(house.sessions(), whole.sessions());
+    house.world.assert_log_matches();
+}
+
+#[test]
+fn an_import_that_is_paused_goes_on_where_it_stopped() {
+    let house = house(three_chats());
+    let id = house.request();
+    house.run();
+    assert_eq!(house.ok("imports.pause", json!({"id": id}))["status"], "paused");
+    house.wait(3_600);
+    let stored = house.count("message.imported");
+    house.wait(3_600);
+    assert_eq!((house.count("message.imported"), &house.import(&id)["status"]), (stored, &json!("paused")));
+    house.ok("imports.resume", json!({"id": id}));
+    let import = house.finish(&id);
+    assert_eq!(totals(&import, &MESSAGES), [1_203, 1_203, 0, 0, 0]);
+    assert_eq!(house.refused("imports.pause", json!({"id": id})), ErrorCode::ImportNotRunning);
+    assert_eq!(house.refused("imports.resume", json!({"id": id})), ErrorCode::ImportNotRunning);
+}
+
+#[test]
+fn a_line_that_goes_off_pauses_its_import_and_one_that_is_deleted_ends_it() {
+    let house = house(three_chats());
+    let id = house.request();
+    house.run();
+    house.ok("channels.report_connection", json!({"id": house.channel, "connection": "stopped"}));
+    house.wait(1);
+    let stored = house.count("message.imported");
+    house.wait(300);
+    assert_eq!((house.count("message.imported"), &house.import(&id)["status"]), (stored, &json!("running")));
+    house.ok("channels.report_connection", json!({"id": house.channel, "connection": "connected"}));
+    house.wait(61);
+    assert!(house.count("message.imported") > stored);
+    house.ok("channels.delete", json!({"id": house.channel}));
+    house.wait(61);
+    assert_eq!(house.import(&id)["status"], "cancelled");
+}
+
+#[test]
+fn progress_is_told_every_five_seconds_at_most() {
+    let long: Vec<i64> = (0..3_000).map(|n| morning(n * 3)).collect();
+    let house = house(Memory { most: 50, ..Memory::of(vec![chat(1, &long)]) });
+    let id = house.request();
+    house.run();
+    let import = house.import(&id);
+    assert_eq!((&import["status"], totals(&import, &MESSAGES)[1]), (&json!("running"), 50));
+    let import = house.finish(&id);
+    assert!(import["rate"].as_f64().unwrap() > 1.0);
+    let seconds = |event: &ventros::storage::EventRecord| event.recorded_at.micros() / 1_000_000;
+    let told: Vec<i64> = house.events("channel.history_import.progressed").iter().map(seconds).collect();
+    assert!(told.len() > 5, "{told:?}");
+    assert!(told.windows(2).all(|pair| pair[1] - pair[0] >= 5), "{told:?}");
+    let kinds: Vec<String> =
+        house.events("channel.history_import.*").into_iter().map(|event| event.event_type).collect();
+    assert_eq!(kinds[0], "channel.history_import.requested");
+    assert_eq!(kinds[1], "channel.history_import.started");
+    assert_eq!(kinds.last().unwrap(), "channel.history_import.completed");
+}
+
+#[test]
+fn eight_chats_are_fetched_at_once() {
+    let house = house(Memory::of((1..=30).map(|n| chat(n, &[morning(0), morning(700)])).collect()));
+    let id = house.request();
+    house.run();
+    let fetching = json!({"field": "status", "op": "eq", "value": "fetching"});
+    let fetching = house.ok("imports.list_chats", json!({"id": id, "filter": fetching, "with_total": true}));
+    assert_eq!((&fetching["total"], fetching["items"][0]["number"].as_u64()), (&json!(8), Some(1)));
+    house.finish(&id);
+    let listed = house.ok("imports.list", json!({"filter": {"field": "status", "op": "eq", "value": "completed"}}));
+    assert_eq!(listed["items"][0]["id"], id);
+}
+
+/// Who writes while the chats are listed moves to the beginning of the list.
+#[test]
+fn a_chat_that_moves_while_the_list_is_read_is_not_lost() {
+    let house = house(Memory::of((1..=150).map(|n| chat(n, &[morning(n.into())])).collect()));
+    let moved = std::sync::atomic::AtomicBool::new(false);
+    let mut answers = house.gateway.memory.lock().unwrap().clone();
+    house.gateway.outside.answer(move |request| {
+        if request.url.contains("offset=100") && !moved.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            let last = answers.chats.pop().unwrap();
+            answers.chats.insert(0, last);
+        }
+        answers.answer(request)
+    });
+    let import = house.import_all();
+    assert_eq!((totals(&import, &CHATS), house.count("message.imported")), (vec![150, 150, 0, 0], 150));
+}
