@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use ventros::http::{HttpFailure, HttpRequest, HttpResponse, HttpTransport};
 use ventros::testing::FakeOutside;
@@ -96,6 +96,8 @@ pub struct Gateway {
     pub outside: Arc<FakeOutside>,
     /// Calls do not come back.
     pub hangs: AtomicBool,
+    /// Calls that did not.
+    pub hung: AtomicUsize,
 }
 
 impl Gateway {
@@ -103,7 +105,7 @@ impl Gateway {
         let memory = Arc::new(Mutex::new(memory));
         let known = memory.clone();
         let outside = FakeOutside::new(move |request| known.lock().unwrap().answer(request));
-        Arc::new(Gateway { memory, outside, hangs: AtomicBool::new(false) })
+        Arc::new(Gateway { memory, outside, hangs: AtomicBool::new(false), hung: AtomicUsize::new(0) })
     }
 
     /// The paths that it was asked for since the last look.
@@ -121,6 +123,7 @@ impl Gateway {
 impl HttpTransport for Gateway {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
         if self.hangs.load(Ordering::SeqCst) {
+            self.hung.fetch_add(1, Ordering::SeqCst);
             std::future::pending::<()>().await;
         }
         self.outside.send(request).await
