@@ -99,6 +99,8 @@ typed_id!(
     ChatId,
     /// A connected line of communication.
     ChannelId,
+    /// An import of the history of a channel.
+    ImportJobId,
     /// A chat of an import.
     ImportChatId,
     /// A kind of channel.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
-use ventros::catalogue::AGGREGATES;
+use ventros::catalogue::tables;
 use ventros::engine::OperationScope;
 use ventros::kernel::{Kind, ProjectId};
 use ventros::storage::{Scope, Storage};
@@ -24,6 +24,9 @@ pub fn furnish(call: &dyn Fn(Option<ProjectId>, &str, Value) -> Value, project: 
     let definition = json!({"key": "plan", "type": "select", "label": "Plan", "options": ["free", "pro"]});
     ok("projects.define_custom_field", json!({"target": "contact", "definition": definition}));
     fill(call, project, number);
+    let line = ok("channels.find", json!({"type": "whatsapp_business", "external_id": format!("line{number}")}));
+    ok("channels.update", json!({"id": line["id"], "history_import_enabled": true}));
+    ok("imports.request", json!({"channel_id": line["id"], "strategy": "full"}));
 }
 
 /// Lines, people and what they say.
@@ -77,9 +80,9 @@ impl Ids {
     pub fn gather(storage: &dyn Storage) -> Ids {
         let mut ids = Ids::default();
         for project in [OURS, THEIRS, ProjectId::SYSTEM] {
-            for aggregate in AGGREGATES {
-                let found = block_on(storage.scan(Scope::Project(project), aggregate.kind, None, 100)).unwrap();
-                ids.0.insert((project, aggregate.kind), found.iter().map(|snapshot| snapshot.id).collect());
+            for kind in tables().iter().map(|table| table.kind) {
+                let found = block_on(storage.scan(Scope::Project(project), kind, None, 100)).unwrap();
+                ids.0.insert((project, kind), found.iter().map(|snapshot| snapshot.id).collect());
             }
         }
         ids
@@ -87,7 +90,7 @@ impl Ids {
 
     /// The id of an aggregate by the name of its type, `ContactId`; a made-up one where there is none.
     pub fn id(&self, project: ProjectId, name: &str) -> String {
-        let kind = AGGREGATES.iter().map(|aggregate| aggregate.kind).find(|kind| type_name(*kind) == name);
+        let kind = tables().iter().map(|table| table.kind).find(|kind| type_name(*kind) == name);
         let known = match (name, kind) {
             ("ProjectId", _) => Some(project.uuid()),
             (_, Some(kind)) => [project, ProjectId::SYSTEM]

@@ -66,8 +66,11 @@ const BESIDE: &[Beside] = &[
 ];
 
 /// Ids of what is not part of the product yet; they are kept as they are given.
-const NAME_NOTHING: &[(&str, &str)] =
-    &[("origin.import_id", "there are no imports"), ("origin.link_id", "there are no tracking links")];
+const NAME_NOTHING: &[(&str, &str)] = &[
+    ("import_id", "a name that the caller gives"),
+    ("origin.import_id", "contacts are not imported"),
+    ("origin.link_id", "there are no tracking links"),
+];
 
 /// The codes of some types and places are not named after them.
 const CODES: &[(&str, &[&str])] = &[
@@ -266,9 +269,12 @@ impl Writer<'_> {
     fn filters(&self, place: &Place) -> Vec<Probe> {
         let collection = self.operation.name.split('.').next().unwrap_or_default();
         let aggregate = self.catalogue.aggregates.iter().find(|aggregate| aggregate.collection == collection);
-        let fields: Vec<String> = match aggregate {
-            Some(aggregate) => aggregate.filterable.clone(),
-            None => EVENT_FIELDS.iter().map(|field| (*field).to_owned()).collect(),
+        let fields: Vec<String> = match (aggregate, self.operation.name) {
+            (Some(aggregate), _) => aggregate.filterable.clone(),
+            // Records are no aggregates.
+            (None, "imports.list") => vec!["channel_id".to_owned()],
+            (None, "imports.list_chats") => Vec::new(),
+            (None, _) => EVENT_FIELDS.iter().map(|field| (*field).to_owned()).collect(),
         };
         let mut probes = Vec::new();
         for field in fields {
@@ -281,6 +287,7 @@ impl Writer<'_> {
             let kind = match (field.as_str(), aggregate) {
                 ("aggregate_id", _) => Some("ContactId"),
                 ("correlation_id", _) => Some("CorrelationId"),
+                ("channel_id", None) => Some("ChannelId"),
                 _ => None,
             };
             if field == "subject" && aggregate.is_none() {

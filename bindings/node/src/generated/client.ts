@@ -2240,6 +2240,153 @@ export class EventLog extends Collection {
   }
 }
 
+/** The collection `imports`. */
+export class Imports extends Collection {
+  /**
+   * Calls an import off. What is stored stays, and is put into sessions.
+   *
+   * Permission: `channels.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `import_not_running`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `import_job_not_found`, `project_not_found`.
+   */
+  cancel(id: t.ImportJobId, options?: CommandOptions): Promise<t.ImportJob> {
+    return this._call<t.ImportJob>("imports.cancel", { id }, options);
+  }
+
+  /**
+   * An import by its id, with all it has done so far.
+   *
+   * Permission: `channels.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `import_job_not_found`, `project_not_found`.
+   */
+  get(id: t.ImportJobId, options?: CallOptions): Promise<t.ImportDetails> {
+    return this._call<t.ImportDetails>("imports.get", { id }, options);
+  }
+
+  /**
+   * Imports with all they have done so far. Filter: channel_id, status, created_at. Sort: created_at.
+   *
+   * Permission: `channels.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
+   */
+  list(input: i.ImportsListInput = {}, options?: CallOptions): Pager<t.ImportDetails> {
+    return this._list<t.ImportDetails>("imports.list", input, options);
+  }
+
+  /**
+   * The chats of an import, with what was found in each. Filter: status, number. Sort: number, created_at; by number
+   * unless told.
+   *
+   * Permission: `channels.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `import_job_not_found`, `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
+   */
+  listChats(id: t.ImportJobId, input: i.ImportsListChatsInput = {}, options?: CallOptions): Pager<t.ImportChat> {
+    return this._list<t.ImportChat>("imports.list_chats", { ...input, id }, options);
+  }
+
+  /**
+   * Stops an import between two pages, until it is resumed.
+   *
+   * Permission: `channels.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `import_not_running`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `import_job_not_found`, `project_not_found`.
+   */
+  pause(id: t.ImportJobId, options?: CommandOptions): Promise<t.ImportJob> {
+    return this._call<t.ImportJob>("imports.pause", { id }, options);
+  }
+
+  /**
+   * Asks for the history of a channel. The work is done in the background, by a process that has a way to the outside.
+   *
+   * Live messages go on as they come. What is imported makes contacts, chats and sessions, and wakes nobody: no unread
+   * counts, no AI, no webhooks that do not ask for history. The same message is stored once, however often it is
+   * imported.
+   *
+   * Permission: `channels.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `import_running`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `channel_not_active`, `history_import_not_enabled`, `import_not_supported`,
+   * `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
+   * @throws ValidationError: `import_limit_invalid`, `session_timeout_out_of_range`, `time_range_days_required`.
+   */
+  request(input: i.ImportsRequestInput, options?: CommandOptions): Promise<t.ImportJob> {
+    return this._call<t.ImportJob>("imports.request", input, options);
+  }
+
+  /**
+   * Lets a paused import go on where it stopped.
+   *
+   * Permission: `channels.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `import_not_running`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `import_job_not_found`, `project_not_found`.
+   */
+  resume(id: t.ImportJobId, options?: CommandOptions): Promise<t.ImportJob> {
+    return this._call<t.ImportJob>("imports.resume", { id }, options);
+  }
+
+  /**
+   * Fetches the chats of an ended import that failed once more; of an import that could not even list them, everything.
+   *
+   * Without a chat that failed nothing happens.
+   *
+   * Permission: `channels.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `import_running`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `channel_not_active`, `history_import_not_enabled`, `import_not_supported`,
+   * `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `channel_not_found`, `import_job_not_found`, `project_not_found`.
+   */
+  retryFailed(id: t.ImportJobId, options?: CommandOptions): Promise<t.ImportJob> {
+    return this._call<t.ImportJob>("imports.retry_failed", { id }, options);
+  }
+
+  /**
+   * Stores what was said in one chat, for hosts that hold the history themselves: up to 500 messages in any order.
+   *
+   * Contacts and the chat are made where a message is stored, and the sessions of the chat are cut anew around them,
+   * all in one commit. What is known is left as it is. Nobody is woken, as with `imports.request`.
+   *
+   * Permission: `channels.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws LimitExceededError: `batch_too_large`.
+   * @throws NotFoundError: `channel_not_found`, `project_not_found`.
+   * @throws ValidationError: `identifier_required`, `inbound_item_invalid`, `phone_invalid`, `phone_region_required`,
+   * `whatsapp_group_id`, `whatsapp_id_invalid`.
+   */
+  store(input: i.ImportsStoreInput, options?: CommandOptions): Promise<t.StoredHistory> {
+    return this._call<t.StoredHistory>("imports.store", input, options);
+  }
+}
+
 /** The collection `inbound`. */
 export class Inbound extends Collection {
   /**
@@ -4139,6 +4286,7 @@ export class ProjectCollections extends Collection {
   readonly contacts = new Contacts(this._engine, this._scope);
   readonly credentials = new Credentials(this._engine, this._scope);
   readonly events = new EventLog(this._engine, this._scope);
+  readonly imports = new Imports(this._engine, this._scope);
   readonly inbound = new Inbound(this._engine, this._scope);
   readonly jobs = new Jobs(this._engine, this._scope);
   readonly members = new Members(this._engine, this._scope);

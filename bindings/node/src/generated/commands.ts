@@ -489,6 +489,58 @@ export const events = {
   },
 };
 
+/** Commands of the collection `imports`. */
+export const imports = {
+  /**
+   * Calls an import off. What is stored stays, and is put into sessions.
+   *
+   * As the method `Imports.cancel`.
+   */
+  cancel(id: t.ImportJobId): Command<t.ImportJob> {
+    return new Command("imports.cancel", { id });
+  },
+  /**
+   * Stops an import between two pages, until it is resumed.
+   *
+   * As the method `Imports.pause`.
+   */
+  pause(id: t.ImportJobId): Command<t.ImportJob> {
+    return new Command("imports.pause", { id });
+  },
+  /**
+   * Asks for the history of a channel. The work is done in the background, by a process that has a way to the outside.
+   *
+   * As the method `Imports.request`.
+   */
+  request(input: i.ImportsRequestInput): Command<t.ImportJob> {
+    return new Command("imports.request", input);
+  },
+  /**
+   * Lets a paused import go on where it stopped.
+   *
+   * As the method `Imports.resume`.
+   */
+  resume(id: t.ImportJobId): Command<t.ImportJob> {
+    return new Command("imports.resume", { id });
+  },
+  /**
+   * Fetches the chats of an ended import that failed once more; of an import that could not even list them, everything.
+   *
+   * As the method `Imports.retryFailed`.
+   */
+  retryFailed(id: t.ImportJobId): Command<t.ImportJob> {
+    return new Command("imports.retry_failed", { id });
+  },
+  /**
+   * Stores what was said in one chat, for hosts that hold the history themselves: up to 500 messages in any order.
+   *
+   * As the method `Imports.store`.
+   */
+  store(input: i.ImportsStoreInput): Command<t.StoredHistory> {
+    return new Command("imports.store", input);
+  },
+};
+
 /** Commands of the collection `inbound`. */
 export const inbound = {
   /**

@@ -188,7 +188,7 @@ export interface ChannelHealthChanged {
 export interface ChannelHistoryImportCancelled {
   type: "channel.history_import.cancelled";
   ended_at: t.Timestamp;
-  job_id: t.JobId;
+  job_id: t.ImportJobId;
   stats: t.ImportStats;
 }
 
@@ -200,7 +200,7 @@ export interface ChannelHistoryImportCancelled {
 export interface ChannelHistoryImportCompleted {
   type: "channel.history_import.completed";
   ended_at: t.Timestamp;
-  job_id: t.JobId;
+  job_id: t.ImportJobId;
   last_import_date: t.Timestamp;
   stats: t.ImportStats;
 }
@@ -233,7 +233,7 @@ export interface ChannelHistoryImportEnabled {
 export interface ChannelHistoryImportFailed {
   type: "channel.history_import.failed";
   ended_at: t.Timestamp;
-  job_id: t.JobId;
+  job_id: t.ImportJobId;
   last_error: string;
   last_error_at: t.Timestamp;
   reason: string;
@@ -247,7 +247,7 @@ export interface ChannelHistoryImportFailed {
  */
 export interface ChannelHistoryImportProgressed {
   type: "channel.history_import.progressed";
-  job_id: t.JobId;
+  job_id: t.ImportJobId;
   stats: t.ImportStats;
 }
 
@@ -259,7 +259,7 @@ export interface ChannelHistoryImportProgressed {
 export interface ChannelHistoryImportRequested {
   type: "channel.history_import.requested";
   channel_type: string;
-  job_id: t.JobId;
+  job_id: t.ImportJobId;
   request: t.ImportRequest;
 }
 
@@ -270,7 +270,7 @@ export interface ChannelHistoryImportRequested {
  */
 export interface ChannelHistoryImportStarted {
   type: "channel.history_import.started";
-  job_id: t.JobId;
+  job_id: t.ImportJobId;
   started_at: t.Timestamp;
   stats: t.ImportStats;
 }

@@ -846,6 +846,59 @@ export interface EventsVerifyInput {
   repair?: boolean | undefined;
 }
 
+/** What `imports.list` is given. */
+export interface ImportsListInput {
+  /** Only what satisfies this condition. */
+  filter?: t.FilterExpression | null | undefined;
+  /** Shows deleted, merged and archived-away ones too. */
+  include_deleted?: boolean | undefined;
+  /** 1 to 100; 20 unless told. */
+  limit?: number | null | undefined;
+  /** At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions. */
+  sort?: readonly t.SortKey[] | undefined;
+  /** Counts all that satisfies the filter; costs a count. */
+  with_total?: boolean | undefined;
+}
+
+/** What `imports.list_chats` is given. */
+export interface ImportsListChatsInput {
+  /** Only what satisfies this condition. */
+  filter?: t.FilterExpression | null | undefined;
+  /** Shows deleted, merged and archived-away ones too. */
+  include_deleted?: boolean | undefined;
+  /** 1 to 100; 20 unless told. */
+  limit?: number | null | undefined;
+  /** At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions. */
+  sort?: readonly t.SortKey[] | undefined;
+  /** Counts all that satisfies the filter; costs a count. */
+  with_total?: boolean | undefined;
+}
+
+/** What `imports.request` is given. */
+export interface ImportsRequestInput {
+  channel_id: t.ChannelId;
+  /** Files of the past are looked at by AI, where the channel has that on; they are not unless told. */
+  enrichment?: boolean | undefined;
+  /** Groups too, if the channel takes them; as the channel does unless told. */
+  include_groups?: boolean | null | undefined;
+  /** The newest messages of each chat, so many; the channel's own limit counts, too. All of them unless told. */
+  limit_per_chat?: number | null | undefined;
+  /** Silence that ends a session, 1 to 1 440; used when the channel has none of its own. */
+  session_timeout_minutes?: number | null | undefined;
+  strategy: t.ImportStrategy;
+  /** Required by the strategy `time_range`: more than 0. */
+  time_range_days?: number | null | undefined;
+}
+
+/** What `imports.store` is given. */
+export interface ImportsStoreInput {
+  channel_id: t.ChannelId;
+  chat: t.ChatRef;
+  /** A name of yours for the whole run, which messages and sessions keep. */
+  import_id?: string | null | undefined;
+  messages: readonly t.HistoryMessage[];
+}
+
 /** What `inbound.accept` is given. */
 export interface InboundAcceptInput {
   channel_id: t.ChannelId;

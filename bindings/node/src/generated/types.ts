@@ -63,6 +63,14 @@ export type EventId = Branded<"EventId">;
 /** Takes a text for a `EventId`; the engine checks it. */
 export const EventId = branded<EventId>;
 
+export type ImportChatId = Branded<"ImportChatId">;
+/** Takes a text for a `ImportChatId`; the engine checks it. */
+export const ImportChatId = branded<ImportChatId>;
+
+export type ImportJobId = Branded<"ImportJobId">;
+/** Takes a text for a `ImportJobId`; the engine checks it. */
+export const ImportJobId = branded<ImportJobId>;
+
 export type JobId = Branded<"JobId">;
 /** Takes a text for a `JobId`; the engine checks it. */
 export const JobId = branded<JobId>;
@@ -1629,6 +1637,32 @@ export interface HeaderSecret {
   secret: SecretRef;
 }
 
+/** A message of the past. */
+export interface HistoryMessage {
+  /** How far one of our own messages came; `sent` unless told. */
+  ack?: AckSignal | null | undefined;
+  attribution?: Attribution | null | undefined;
+  /** 1 to 255 characters, unique per channel: the key against duplicates. */
+  channel_message_id: string;
+  content: Content;
+  forward?: Forward | null | undefined;
+  /** Written by our own line. */
+  from_me?: boolean | undefined;
+  /** How the file of the content is reached. */
+  media_ref?: MediaRef | null | undefined;
+  /** In order, without duplicates, at most 256. */
+  mentions?: readonly Mention[] | undefined;
+  /** Full provider ids and other particulars that later requests need. */
+  metadata?: Readonly<Record<string, unknown>> | undefined;
+  /** The other side of an individual chat: the sender unless told, and required for our own messages. */
+  peer?: Identifiers | null | undefined;
+  reply_to_channel_message_id?: string | null | undefined;
+  /** The author: in a group the participant. May be left away for our own messages. */
+  sender?: Identifiers | undefined;
+  /** When the provider says it was sent; not before 2009. */
+  timestamp: Timestamp | Date;
+}
+
 /** An id under which a contact is known. */
 export interface Identifier {
   kind: IdentifierKind;
@@ -1676,6 +1710,125 @@ export interface IdentityInput {
   subject: string;
 }
 
+/** One chat of an import. */
+export interface ImportChat {
+  /** Failed tries in a row. */
+  attempts: number;
+  channel_id: ChannelId;
+  /** The chat as the provider names it. */
+  chat: ChatRef;
+  /** The chat that its messages are in; null while none is stored. */
+  chat_id: ChatId | null;
+  counts: ImportCounts;
+  created_at: Timestamp;
+  /** Up to here its messages are in sessions. */
+  cut_until: Timestamp | null;
+  /** Ids of what was said at the second of `until`. */
+  edge: string[];
+  ended_at: Timestamp | null;
+  /** What becomes of it when its sessions are cut. */
+  ends_as: ImportChatStatus;
+  /** Why the last of them failed. */
+  error: string | null;
+  id: ImportChatId;
+  job_id: ImportJobId;
+  name: string | null;
+  /** Its place in the list of chats; the busiest is 1. */
+  number: number;
+  /** So many messages up to `until` have been fetched, when they are more than a page. */
+  offset: number;
+  page_size: number;
+  project_id: ProjectId;
+  revision: number;
+  /** The round of the import that it was fetched in last. */
+  round: number;
+  status: ImportChatStatus;
+  /** Everything newer has been fetched; what was said at this second is asked for again. */
+  until: Timestamp | null;
+  updated_at: Timestamp;
+  version: number;
+}
+
+/** What was found in a chat. */
+export interface ImportCounts {
+  contacts_created: number;
+  /** Known already. */
+  duplicate: number;
+  /** Could not be read. */
+  failed: number;
+  /** Left out on purpose. */
+  ignored: number;
+  imported: number;
+  messages_seen: number;
+  sessions_created: number;
+}
+
+/** An import with how fast it is. */
+export interface ImportDetails {
+  /** Failed tries in a row to list the chats. */
+  attempts: number;
+  channel_id: ChannelId;
+  created_at: Timestamp;
+  ended_at: Timestamp | null;
+  /** Files of the past are looked at by AI, where the channel has that on. */
+  enrichment: boolean;
+  /** Why it failed. */
+  error: string | null;
+  id: ImportJobId;
+  /** The list is looked through once more: who writes meanwhile changes its order. */
+  is_second_look: boolean;
+  /** Chats that have been listed, in this look through the list. */
+  listed: number;
+  /** When progress was told last. */
+  progressed_at: Timestamp | null;
+  project_id: ProjectId;
+  /** Messages that were looked at, a second, since all chats were known; null before. */
+  rate: number | null;
+  request: ImportRequest;
+  revision: number;
+  /** 1, and one more for every time that failed chats were tried again. */
+  round: number;
+  /** When all chats were known. */
+  started_at: Timestamp | null;
+  status: ImportStatus;
+  /** What has been done, chats under way included. */
+  totals: ImportStats;
+  updated_at: Timestamp;
+  version: number;
+}
+
+/** One import of the history of a channel. */
+export interface ImportJob {
+  /** Failed tries in a row to list the chats. */
+  attempts: number;
+  channel_id: ChannelId;
+  created_at: Timestamp;
+  ended_at: Timestamp | null;
+  /** Files of the past are looked at by AI, where the channel has that on. */
+  enrichment: boolean;
+  /** Why it failed. */
+  error: string | null;
+  id: ImportJobId;
+  /** The list is looked through once more: who writes meanwhile changes its order. */
+  is_second_look: boolean;
+  /** Chats that have been listed, in this look through the list. */
+  listed: number;
+  /** When progress was told last. */
+  progressed_at: Timestamp | null;
+  project_id: ProjectId;
+  request: ImportRequest;
+  revision: number;
+  /** 1, and one more for every time that failed chats were tried again. */
+  round: number;
+  /** When all chats were known. */
+  started_at: Timestamp | null;
+  status: ImportStatus;
+  /** What has been done, chats under way included. */
+  totals: ImportStats;
+  updated_at: Timestamp;
+  version: number;
+}
+
 /** What an import is to fetch. */
 export interface ImportRequest {
   /** Owns the sessions that the import makes. */
@@ -1694,7 +1847,7 @@ export interface ImportRequest {
 export interface ImportRun {
   ended_at: Timestamp | null;
   error: string | null;
-  job_id: JobId;
+  job_id: ImportJobId;
   request: ImportRequest;
   started_at: Timestamp | null;
   stats: ImportStats;
@@ -3315,6 +3468,17 @@ export interface StartedSession {
   session: Session;
 }
 
+/** What became of a page of history. */
+export interface StoredHistory {
+  /** None when nothing was stored. */
+  chat_id: ChatId | null;
+  contacts_created: number;
+  imported: number;
+  /** One for each message, in their order: `recorded`, `duplicate`, `ignored` or `rejected`. */
+  outcomes: Outcome[];
+  sessions_created: number;
+}
+
 /** A contact that may be the same person. */
 export interface Suspicion {
   reasons: DuplicateReason[];
@@ -4543,11 +4707,45 @@ export type IgnoredBecause =
   | "nothing_to_change";
 
 /**
+ * How far a chat of an import has come.
+ *
+ * - `pending`: Waits for its turn.
+ * - `recut`: Its messages are stored, and are put into sessions.
+ * - `skipped`: It is not wanted, or its import was called off before its end.
+ */
+export type ImportChatStatus =
+  | "fetching"
+  | "done"
+  | "failed"
+  | "pending"
+  | "recut"
+  | "skipped";
+
+/**
  * Whether an import got everything.
  *
  * - `partial`: Some chats failed.
  */
 export type ImportOutcome = "complete" | "partial";
+
+/**
+ * How far an import has come.
+ *
+ * - `requested`: Waits for a worker that has a way to the outside.
+ * - `planning`: Asks which chats there are.
+ * - `running`: Fetches chats, up to 8 at once.
+ * - `paused`: Somebody stopped it for a while.
+ * - `partial`: Ended, without the chats that failed.
+ */
+export type ImportStatus =
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | "requested"
+  | "planning"
+  | "running"
+  | "paused"
+  | "partial";
 
 /**
  * Which part of the history to fetch.
@@ -4655,6 +4853,8 @@ export type Kind =
   | "message"
   | "session"
   | "chat"
+  | "import_job"
+  | "import_chat"
   | "message_group"
   | "message_enrichment"
   | "channel"

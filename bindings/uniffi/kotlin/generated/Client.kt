@@ -2258,6 +2258,212 @@ public class EventLog internal constructor(engine: Engine, scope: Scope) : Colle
     ): VerifyReport = run(EventsVerify(after, aggregate, limit, repair), idempotencyKey, expectedVersion)
 }
 
+/** The collection `imports`. */
+public class Imports internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * Calls an import off. What is stored stays, and is put into sessions.
+     *
+     * Permission: `channels.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `import_not_running`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `import_job_not_found`, `project_not_found`.
+     */
+    public suspend fun cancel(id: ImportJobId, idempotencyKey: String? = null, expectedVersion: Long? = null): ImportJob =
+        run(ImportsCancel(id), idempotencyKey, expectedVersion)
+
+    /**
+     * An import by its id, with all it has done so far.
+     *
+     * Permission: `channels.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `import_job_not_found`, `project_not_found`.
+     */
+    public suspend fun get(id: ImportJobId): ImportDetails = decodeImportDetails(ask(
+        "imports.get",
+        fields {
+            put("id", id)
+        },
+    ))
+
+    /**
+     * Imports with all they have done so far. Filter: channel_id, status, created_at. Sort: created_at.
+     *
+     * Permission: `channels.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`,
+     * `filter_op_unsupported`, `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`,
+     * `filter_value_required`, `limit_out_of_range`, `sort_field_unknown`.
+     */
+    public fun list(
+        filter: FilterExpression? = null,
+        includeDeleted: Boolean? = null,
+        limit: Long? = null,
+        sort: List<SortKey>? = null,
+        withTotal: Boolean? = null,
+    ): Pager<ImportDetails> = pages(
+        "imports.list",
+        fields {
+            given("filter", filter)
+            given("include_deleted", includeDeleted)
+            given("limit", limit)
+            given("sort", sort)
+            given("with_total", withTotal)
+        },
+    ) { decodeImportDetails(it) }
+
+    /**
+     * The chats of an import, with what was found in each. Filter: status, number. Sort: number, created_at; by number
+     * unless told.
+     *
+     * Permission: `channels.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `import_job_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`,
+     * `filter_op_unsupported`, `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`,
+     * `filter_value_required`, `limit_out_of_range`, `sort_field_unknown`.
+     */
+    public fun listChats(
+        id: ImportJobId,
+        filter: FilterExpression? = null,
+        includeDeleted: Boolean? = null,
+        limit: Long? = null,
+        sort: List<SortKey>? = null,
+        withTotal: Boolean? = null,
+    ): Pager<ImportChat> = pages(
+        "imports.list_chats",
+        fields {
+            put("id", id)
+            given("filter", filter)
+            given("include_deleted", includeDeleted)
+            given("limit", limit)
+            given("sort", sort)
+            given("with_total", withTotal)
+        },
+    ) { decodeImportChat(it) }
+
+    /**
+     * Stops an import between two pages, until it is resumed.
+     *
+     * Permission: `channels.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `import_not_running`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `import_job_not_found`, `project_not_found`.
+     */
+    public suspend fun pause(id: ImportJobId, idempotencyKey: String? = null, expectedVersion: Long? = null): ImportJob =
+        run(ImportsPause(id), idempotencyKey, expectedVersion)
+
+    /**
+     * Asks for the history of a channel. The work is done in the background, by a process that has a way to the
+     * outside.
+     *
+     * Live messages go on as they come. What is imported makes contacts, chats and sessions, and wakes nobody: no
+     * unread counts, no AI, no webhooks that do not ask for history. The same message is stored once, however often it
+     * is imported.
+     *
+     * Permission: `channels.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `import_running`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `channel_not_active`, `history_import_not_enabled`, `import_not_supported`,
+     * `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `channel_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `import_limit_invalid`, `session_timeout_out_of_range`,
+     * `time_range_days_required`.
+     */
+    public suspend fun request(
+        channelId: ChannelId,
+        strategy: ImportStrategy,
+        enrichment: Boolean? = null,
+        includeGroups: Boolean? = null,
+        limitPerChat: Long? = null,
+        sessionTimeoutMinutes: Long? = null,
+        timeRangeDays: Long? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): ImportJob = run(
+            ImportsRequest(
+            channelId,
+            strategy,
+            enrichment,
+            includeGroups,
+            limitPerChat,
+            sessionTimeoutMinutes,
+            timeRangeDays,
+        ),
+            idempotencyKey,
+            expectedVersion,
+        )
+
+    /**
+     * Lets a paused import go on where it stopped.
+     *
+     * Permission: `channels.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `import_not_running`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `import_job_not_found`, `project_not_found`.
+     */
+    public suspend fun resume(id: ImportJobId, idempotencyKey: String? = null, expectedVersion: Long? = null): ImportJob =
+        run(ImportsResume(id), idempotencyKey, expectedVersion)
+
+    /**
+     * Fetches the chats of an ended import that failed once more; of an import that could not even list them,
+     * everything.
+     *
+     * Without a chat that failed nothing happens.
+     *
+     * Permission: `channels.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `import_running`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `channel_not_active`, `history_import_not_enabled`, `import_not_supported`,
+     * `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `channel_not_found`, `import_job_not_found`, `project_not_found`.
+     */
+    public suspend fun retryFailed(
+        id: ImportJobId,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): ImportJob = run(ImportsRetryFailed(id), idempotencyKey, expectedVersion)
+
+    /**
+     * Stores what was said in one chat, for hosts that hold the history themselves: up to 500 messages in any order.
+     *
+     * Contacts and the chat are made where a message is stored, and the sessions of the chat are cut anew around them,
+     * all in one commit. What is known is left as it is. Nobody is woken, as with `imports.request`.
+     *
+     * Permission: `channels.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.LimitExceededError: `batch_too_large`.
+     * @throws ventros.NotFoundError: `channel_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `identifier_required`, `inbound_item_invalid`, `phone_invalid`,
+     * `phone_region_required`, `whatsapp_group_id`, `whatsapp_id_invalid`.
+     */
+    public suspend fun store(
+        channelId: ChannelId,
+        chat: ChatRef,
+        messages: List<HistoryMessage>,
+        importId: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): StoredHistory = run(ImportsStore(channelId, chat, messages, importId), idempotencyKey, expectedVersion)
+}
+
 /** The collection `inbound`. */
 public class Inbound internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
 
@@ -5811,6 +6017,7 @@ public open class ProjectCollections internal constructor(engine: Engine, scope:
     public val contacts: Contacts get() = Contacts(engine, scope)
     public val credentials: Credentials get() = Credentials(engine, scope)
     public val events: EventLog get() = EventLog(engine, scope)
+    public val imports: Imports get() = Imports(engine, scope)
     public val inbound: Inbound get() = Inbound(engine, scope)
     public val jobs: Jobs get() = Jobs(engine, scope)
     public val members: Members get() = Members(engine, scope)

@@ -1574,6 +1574,132 @@ public data class EventsVerify(
 }
 
 /**
+ * Calls an import off. What is stored stays, and is put into sessions.
+ *
+ * As the method `Imports.cancel`.
+ */
+public data class ImportsCancel(
+    val id: ImportJobId,
+) : Command<ImportJob>() {
+    override val operation: String get() = "imports.cancel"
+
+    override fun decode(json: Any?): ImportJob = decodeImportJob(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Stops an import between two pages, until it is resumed.
+ *
+ * As the method `Imports.pause`.
+ */
+public data class ImportsPause(
+    val id: ImportJobId,
+) : Command<ImportJob>() {
+    override val operation: String get() = "imports.pause"
+
+    override fun decode(json: Any?): ImportJob = decodeImportJob(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Asks for the history of a channel. The work is done in the background, by a process that has a way to the outside.
+ *
+ * As the method `Imports.request`.
+ */
+public data class ImportsRequest(
+    val channelId: ChannelId,
+    val strategy: ImportStrategy,
+    /** Files of the past are looked at by AI, where the channel has that on; they are not unless told. */
+    val enrichment: Boolean? = null,
+    /** Groups too, if the channel takes them; as the channel does unless told. */
+    val includeGroups: Boolean? = null,
+    /** The newest messages of each chat, so many; the channel's own limit counts, too. All of them unless told. */
+    val limitPerChat: Long? = null,
+    /** Silence that ends a session, 1 to 1 440; used when the channel has none of its own. */
+    val sessionTimeoutMinutes: Long? = null,
+    /** Required by the strategy `time_range`: more than 0. */
+    val timeRangeDays: Long? = null,
+) : Command<ImportJob>() {
+    override val operation: String get() = "imports.request"
+
+    override fun decode(json: Any?): ImportJob = decodeImportJob(json)
+
+    override fun toJson(): Any? = fields {
+        put("channel_id", channelId)
+        put("strategy", strategy)
+        given("enrichment", enrichment)
+        given("include_groups", includeGroups)
+        given("limit_per_chat", limitPerChat)
+        given("session_timeout_minutes", sessionTimeoutMinutes)
+        given("time_range_days", timeRangeDays)
+    }
+}
+
+/**
+ * Lets a paused import go on where it stopped.
+ *
+ * As the method `Imports.resume`.
+ */
+public data class ImportsResume(
+    val id: ImportJobId,
+) : Command<ImportJob>() {
+    override val operation: String get() = "imports.resume"
+
+    override fun decode(json: Any?): ImportJob = decodeImportJob(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Fetches the chats of an ended import that failed once more; of an import that could not even list them, everything.
+ *
+ * As the method `Imports.retryFailed`.
+ */
+public data class ImportsRetryFailed(
+    val id: ImportJobId,
+) : Command<ImportJob>() {
+    override val operation: String get() = "imports.retry_failed"
+
+    override fun decode(json: Any?): ImportJob = decodeImportJob(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
+ * Stores what was said in one chat, for hosts that hold the history themselves: up to 500 messages in any order.
+ *
+ * As the method `Imports.store`.
+ */
+public data class ImportsStore(
+    val channelId: ChannelId,
+    val chat: ChatRef,
+    val messages: List<HistoryMessage>,
+    /** A name of yours for the whole run, which messages and sessions keep. */
+    val importId: String? = null,
+) : Command<StoredHistory>() {
+    override val operation: String get() = "imports.store"
+
+    override fun decode(json: Any?): StoredHistory = decodeStoredHistory(json)
+
+    override fun toJson(): Any? = fields {
+        put("channel_id", channelId)
+        put("chat", chat)
+        put("messages", messages)
+        given("import_id", importId)
+    }
+}
+
+/**
  * Stores a delivery and returns at once; it is worked off in the background, in order within a chat. For providers that
  * want an answer within a moment and repeat what was not answered.
  *

@@ -352,7 +352,7 @@ internal fun decodeChannelHealthChanged(json: Any?): ChannelHealthChanged {
  */
 public data class ChannelHistoryImportCancelled(
     val endedAt: Timestamp,
-    val jobId: JobId,
+    val jobId: ImportJobId,
     val stats: ImportStats,
 ) : EventData {
     public companion object : EventType<ChannelHistoryImportCancelled>("channel.history_import.cancelled")
@@ -362,7 +362,7 @@ internal fun decodeChannelHistoryImportCancelled(json: Any?): ChannelHistoryImpo
     val from = record(json)
     return ChannelHistoryImportCancelled(
         endedAt = instant(from["ended_at"]),
-        jobId = JobId(text(from["job_id"])),
+        jobId = ImportJobId(text(from["job_id"])),
         stats = decodeImportStats(from["stats"]),
     )
 }
@@ -374,7 +374,7 @@ internal fun decodeChannelHistoryImportCancelled(json: Any?): ChannelHistoryImpo
  */
 public data class ChannelHistoryImportCompleted(
     val endedAt: Timestamp,
-    val jobId: JobId,
+    val jobId: ImportJobId,
     val lastImportDate: Timestamp,
     val stats: ImportStats,
 ) : EventData {
@@ -385,7 +385,7 @@ internal fun decodeChannelHistoryImportCompleted(json: Any?): ChannelHistoryImpo
     val from = record(json)
     return ChannelHistoryImportCompleted(
         endedAt = instant(from["ended_at"]),
-        jobId = JobId(text(from["job_id"])),
+        jobId = ImportJobId(text(from["job_id"])),
         lastImportDate = instant(from["last_import_date"]),
         stats = decodeImportStats(from["stats"]),
     )
@@ -427,7 +427,7 @@ internal fun decodeChannelHistoryImportEnabled(json: Any?): ChannelHistoryImport
  */
 public data class ChannelHistoryImportFailed(
     val endedAt: Timestamp,
-    val jobId: JobId,
+    val jobId: ImportJobId,
     val lastError: String,
     val lastErrorAt: Timestamp,
     val reason: String,
@@ -440,7 +440,7 @@ internal fun decodeChannelHistoryImportFailed(json: Any?): ChannelHistoryImportF
     val from = record(json)
     return ChannelHistoryImportFailed(
         endedAt = instant(from["ended_at"]),
-        jobId = JobId(text(from["job_id"])),
+        jobId = ImportJobId(text(from["job_id"])),
         lastError = text(from["last_error"]),
         lastErrorAt = instant(from["last_error_at"]),
         reason = text(from["reason"]),
@@ -454,7 +454,7 @@ internal fun decodeChannelHistoryImportFailed(json: Any?): ChannelHistoryImportF
  * Of channel, version 1.
  */
 public data class ChannelHistoryImportProgressed(
-    val jobId: JobId,
+    val jobId: ImportJobId,
     val stats: ImportStats,
 ) : EventData {
     public companion object : EventType<ChannelHistoryImportProgressed>("channel.history_import.progressed")
@@ -463,7 +463,7 @@ public data class ChannelHistoryImportProgressed(
 internal fun decodeChannelHistoryImportProgressed(json: Any?): ChannelHistoryImportProgressed {
     val from = record(json)
     return ChannelHistoryImportProgressed(
-        jobId = JobId(text(from["job_id"])),
+        jobId = ImportJobId(text(from["job_id"])),
         stats = decodeImportStats(from["stats"]),
     )
 }
@@ -475,7 +475,7 @@ internal fun decodeChannelHistoryImportProgressed(json: Any?): ChannelHistoryImp
  */
 public data class ChannelHistoryImportRequested(
     val channelType: String,
-    val jobId: JobId,
+    val jobId: ImportJobId,
     val request: ImportRequest,
 ) : EventData {
     public companion object : EventType<ChannelHistoryImportRequested>("channel.history_import.requested")
@@ -485,7 +485,7 @@ internal fun decodeChannelHistoryImportRequested(json: Any?): ChannelHistoryImpo
     val from = record(json)
     return ChannelHistoryImportRequested(
         channelType = text(from["channel_type"]),
-        jobId = JobId(text(from["job_id"])),
+        jobId = ImportJobId(text(from["job_id"])),
         request = decodeImportRequest(from["request"]),
     )
 }
@@ -496,7 +496,7 @@ internal fun decodeChannelHistoryImportRequested(json: Any?): ChannelHistoryImpo
  * Of channel, version 1.
  */
 public data class ChannelHistoryImportStarted(
-    val jobId: JobId,
+    val jobId: ImportJobId,
     val startedAt: Timestamp,
     val stats: ImportStats,
 ) : EventData {
@@ -506,7 +506,7 @@ public data class ChannelHistoryImportStarted(
 internal fun decodeChannelHistoryImportStarted(json: Any?): ChannelHistoryImportStarted {
     val from = record(json)
     return ChannelHistoryImportStarted(
-        jobId = JobId(text(from["job_id"])),
+        jobId = ImportJobId(text(from["job_id"])),
         startedAt = instant(from["started_at"]),
         stats = decodeImportStats(from["stats"]),
     )

@@ -137,6 +137,22 @@ public value class EventId(public val value: String) : Wire {
 
 /** The id of one kind of thing; the engine checks it. */
 @JvmInline
+public value class ImportChatId(public val value: String) : Wire {
+    override fun toJson(): Any? = value
+
+    override fun toString(): String = value
+}
+
+/** The id of one kind of thing; the engine checks it. */
+@JvmInline
+public value class ImportJobId(public val value: String) : Wire {
+    override fun toJson(): Any? = value
+
+    override fun toString(): String = value
+}
+
+/** The id of one kind of thing; the engine checks it. */
+@JvmInline
 public value class JobId(public val value: String) : Wire {
     override fun toJson(): Any? = value
 
@@ -1495,6 +1511,28 @@ public enum class IgnoredBecause(private val text: String) : Wire {
 internal fun decodeIgnoredBecause(json: Any?): IgnoredBecause =
     IgnoredBecause.entries.find { it.toString() == json } ?: unexpected("IgnoredBecause", json)
 
+/** How far a chat of an import has come. */
+public enum class ImportChatStatus(private val text: String) : Wire {
+    FETCHING("fetching"),
+    DONE("done"),
+    FAILED("failed"),
+    /** Waits for its turn. */
+    PENDING("pending"),
+    /** Its messages are stored, and are put into sessions. */
+    RECUT("recut"),
+    /** It is not wanted, or its import was called off before its end. */
+    SKIPPED("skipped"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeImportChatStatus(json: Any?): ImportChatStatus =
+    ImportChatStatus.entries.find { it.toString() == json } ?: unexpected("ImportChatStatus", json)
+
 /** Whether an import got everything. */
 public enum class ImportOutcome(private val text: String) : Wire {
     COMPLETE("complete"),
@@ -1510,6 +1548,32 @@ public enum class ImportOutcome(private val text: String) : Wire {
 
 internal fun decodeImportOutcome(json: Any?): ImportOutcome =
     ImportOutcome.entries.find { it.toString() == json } ?: unexpected("ImportOutcome", json)
+
+/** How far an import has come. */
+public enum class ImportStatus(private val text: String) : Wire {
+    COMPLETED("completed"),
+    FAILED("failed"),
+    CANCELLED("cancelled"),
+    /** Waits for a worker that has a way to the outside. */
+    REQUESTED("requested"),
+    /** Asks which chats there are. */
+    PLANNING("planning"),
+    /** Fetches chats, up to 8 at once. */
+    RUNNING("running"),
+    /** Somebody stopped it for a while. */
+    PAUSED("paused"),
+    /** Ended, without the chats that failed. */
+    PARTIAL("partial"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeImportStatus(json: Any?): ImportStatus =
+    ImportStatus.entries.find { it.toString() == json } ?: unexpected("ImportStatus", json)
 
 /** Which part of the history to fetch. */
 public enum class ImportStrategy(private val text: String) : Wire {
@@ -1679,6 +1743,8 @@ public enum class Kind(private val text: String) : Wire {
     MESSAGE("message"),
     SESSION("session"),
     CHAT("chat"),
+    IMPORT_JOB("import_job"),
+    IMPORT_CHAT("import_chat"),
     MESSAGE_GROUP("message_group"),
     MESSAGE_ENRICHMENT("message_enrichment"),
     CHANNEL("channel"),
@@ -4258,6 +4324,16 @@ public data class ChatRef(
     }
 }
 
+internal fun decodeChatRef(json: Any?): ChatRef {
+    val from = record(json)
+    return ChatRef(
+        `class` = decodeChatClass(from["class"]),
+        externalId = text(from["external_id"]),
+        kindDetail = decodeChatKind(from["kind_detail"]),
+        subject = from["subject"]?.let { text(it) },
+    )
+}
+
 /** A configuration in canonical form. */
 public data class CheckedConfig(
     val config: Map<String, Any?>,
@@ -6040,6 +6116,48 @@ internal fun decodeHeaderSecret(json: Any?): HeaderSecret {
     )
 }
 
+/** A message of the past. */
+public data class HistoryMessage(
+    /** How far one of our own messages came; `sent` unless told. */
+    val ack: AckSignal? = null,
+    val attribution: Attribution? = null,
+    /** 1 to 255 characters, unique per channel: the key against duplicates. */
+    val channelMessageId: String,
+    val content: Content,
+    val forward: Forward? = null,
+    /** Written by our own line. */
+    val fromMe: Boolean? = null,
+    /** How the file of the content is reached. */
+    val mediaRef: MediaRef? = null,
+    /** In order, without duplicates, at most 256. */
+    val mentions: List<Mention>? = null,
+    /** Full provider ids and other particulars that later requests need. */
+    val metadata: Map<String, Any?>? = null,
+    /** The other side of an individual chat: the sender unless told, and required for our own messages. */
+    val peer: Identifiers? = null,
+    val replyToChannelMessageId: String? = null,
+    /** The author: in a group the participant. May be left away for our own messages. */
+    val sender: Identifiers? = null,
+    /** When the provider says it was sent; not before 2009. */
+    val timestamp: Timestamp,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        given("ack", ack)
+        given("attribution", attribution)
+        put("channel_message_id", channelMessageId)
+        put("content", content)
+        given("forward", forward)
+        given("from_me", fromMe)
+        given("media_ref", mediaRef)
+        given("mentions", mentions)
+        given("metadata", metadata)
+        given("peer", peer)
+        given("reply_to_channel_message_id", replyToChannelMessageId)
+        given("sender", sender)
+        put("timestamp", timestamp)
+    }
+}
+
 /** An id under which a contact is known. */
 public data class Identifier(
     val kind: IdentifierKind,
@@ -6120,6 +6238,215 @@ public data class IdentityInput(
     }
 }
 
+/** One chat of an import. */
+public data class ImportChat(
+    /** Failed tries in a row. */
+    val attempts: Long,
+    val channelId: ChannelId,
+    /** The chat as the provider names it. */
+    val chat: ChatRef,
+    /** The chat that its messages are in; null while none is stored. */
+    val chatId: ChatId?,
+    val counts: ImportCounts,
+    val createdAt: Timestamp,
+    /** Up to here its messages are in sessions. */
+    val cutUntil: Timestamp?,
+    /** Ids of what was said at the second of `until`. */
+    val edge: List<String>,
+    val endedAt: Timestamp?,
+    /** What becomes of it when its sessions are cut. */
+    val endsAs: ImportChatStatus,
+    /** Why the last of them failed. */
+    val error: String?,
+    val id: ImportChatId,
+    val jobId: ImportJobId,
+    val name: String?,
+    /** Its place in the list of chats; the busiest is 1. */
+    val number: Long,
+    /** So many messages up to `until` have been fetched, when they are more than a page. */
+    val offset: Long,
+    val pageSize: Long,
+    val projectId: ProjectId,
+    val revision: Long,
+    /** The round of the import that it was fetched in last. */
+    val round: Long,
+    val status: ImportChatStatus,
+    /** Everything newer has been fetched; what was said at this second is asked for again. */
+    val until: Timestamp?,
+    val updatedAt: Timestamp,
+    val version: Long,
+)
+internal fun decodeImportChat(json: Any?): ImportChat {
+    val from = record(json)
+    return ImportChat(
+        attempts = long(from["attempts"]),
+        channelId = ChannelId(text(from["channel_id"])),
+        chat = decodeChatRef(from["chat"]),
+        chatId = from["chat_id"]?.let { ChatId(text(it)) },
+        counts = decodeImportCounts(from["counts"]),
+        createdAt = instant(from["created_at"]),
+        cutUntil = from["cut_until"]?.let { instant(it) },
+        edge = list(from["edge"]) { text(it) },
+        endedAt = from["ended_at"]?.let { instant(it) },
+        endsAs = decodeImportChatStatus(from["ends_as"]),
+        error = from["error"]?.let { text(it) },
+        id = ImportChatId(text(from["id"])),
+        jobId = ImportJobId(text(from["job_id"])),
+        name = from["name"]?.let { text(it) },
+        number = long(from["number"]),
+        offset = long(from["offset"]),
+        pageSize = long(from["page_size"]),
+        projectId = ProjectId(text(from["project_id"])),
+        revision = long(from["revision"]),
+        round = long(from["round"]),
+        status = decodeImportChatStatus(from["status"]),
+        until = from["until"]?.let { instant(it) },
+        updatedAt = instant(from["updated_at"]),
+        version = long(from["version"]),
+    )
+}
+
+/** What was found in a chat. */
+public data class ImportCounts(
+    val contactsCreated: Long,
+    /** Known already. */
+    val duplicate: Long,
+    /** Could not be read. */
+    val failed: Long,
+    /** Left out on purpose. */
+    val ignored: Long,
+    val imported: Long,
+    val messagesSeen: Long,
+    val sessionsCreated: Long,
+)
+internal fun decodeImportCounts(json: Any?): ImportCounts {
+    val from = record(json)
+    return ImportCounts(
+        contactsCreated = long(from["contacts_created"]),
+        duplicate = long(from["duplicate"]),
+        failed = long(from["failed"]),
+        ignored = long(from["ignored"]),
+        imported = long(from["imported"]),
+        messagesSeen = long(from["messages_seen"]),
+        sessionsCreated = long(from["sessions_created"]),
+    )
+}
+
+/** An import with how fast it is. */
+public data class ImportDetails(
+    /** Failed tries in a row to list the chats. */
+    val attempts: Long,
+    val channelId: ChannelId,
+    val createdAt: Timestamp,
+    val endedAt: Timestamp?,
+    /** Files of the past are looked at by AI, where the channel has that on. */
+    val enrichment: Boolean,
+    /** Why it failed. */
+    val error: String?,
+    val id: ImportJobId,
+    /** The list is looked through once more: who writes meanwhile changes its order. */
+    val isSecondLook: Boolean,
+    /** Chats that have been listed, in this look through the list. */
+    val listed: Long,
+    /** When progress was told last. */
+    val progressedAt: Timestamp?,
+    val projectId: ProjectId,
+    /** Messages that were looked at, a second, since all chats were known; null before. */
+    val rate: Double?,
+    val request: ImportRequest,
+    val revision: Long,
+    /** 1, and one more for every time that failed chats were tried again. */
+    val round: Long,
+    /** When all chats were known. */
+    val startedAt: Timestamp?,
+    val status: ImportStatus,
+    /** What has been done, chats under way included. */
+    val totals: ImportStats,
+    val updatedAt: Timestamp,
+    val version: Long,
+)
+internal fun decodeImportDetails(json: Any?): ImportDetails {
+    val from = record(json)
+    return ImportDetails(
+        attempts = long(from["attempts"]),
+        channelId = ChannelId(text(from["channel_id"])),
+        createdAt = instant(from["created_at"]),
+        endedAt = from["ended_at"]?.let { instant(it) },
+        enrichment = boolean(from["enrichment"]),
+        error = from["error"]?.let { text(it) },
+        id = ImportJobId(text(from["id"])),
+        isSecondLook = boolean(from["is_second_look"]),
+        listed = long(from["listed"]),
+        progressedAt = from["progressed_at"]?.let { instant(it) },
+        projectId = ProjectId(text(from["project_id"])),
+        rate = from["rate"]?.let { double(it) },
+        request = decodeImportRequest(from["request"]),
+        revision = long(from["revision"]),
+        round = long(from["round"]),
+        startedAt = from["started_at"]?.let { instant(it) },
+        status = decodeImportStatus(from["status"]),
+        totals = decodeImportStats(from["totals"]),
+        updatedAt = instant(from["updated_at"]),
+        version = long(from["version"]),
+    )
+}
+
+/** One import of the history of a channel. */
+public data class ImportJob(
+    /** Failed tries in a row to list the chats. */
+    val attempts: Long,
+    val channelId: ChannelId,
+    val createdAt: Timestamp,
+    val endedAt: Timestamp?,
+    /** Files of the past are looked at by AI, where the channel has that on. */
+    val enrichment: Boolean,
+    /** Why it failed. */
+    val error: String?,
+    val id: ImportJobId,
+    /** The list is looked through once more: who writes meanwhile changes its order. */
+    val isSecondLook: Boolean,
+    /** Chats that have been listed, in this look through the list. */
+    val listed: Long,
+    /** When progress was told last. */
+    val progressedAt: Timestamp?,
+    val projectId: ProjectId,
+    val request: ImportRequest,
+    val revision: Long,
+    /** 1, and one more for every time that failed chats were tried again. */
+    val round: Long,
+    /** When all chats were known. */
+    val startedAt: Timestamp?,
+    val status: ImportStatus,
+    /** What has been done, chats under way included. */
+    val totals: ImportStats,
+    val updatedAt: Timestamp,
+    val version: Long,
+)
+internal fun decodeImportJob(json: Any?): ImportJob {
+    val from = record(json)
+    return ImportJob(
+        attempts = long(from["attempts"]),
+        channelId = ChannelId(text(from["channel_id"])),
+        createdAt = instant(from["created_at"]),
+        endedAt = from["ended_at"]?.let { instant(it) },
+        enrichment = boolean(from["enrichment"]),
+        error = from["error"]?.let { text(it) },
+        id = ImportJobId(text(from["id"])),
+        isSecondLook = boolean(from["is_second_look"]),
+        listed = long(from["listed"]),
+        progressedAt = from["progressed_at"]?.let { instant(it) },
+        projectId = ProjectId(text(from["project_id"])),
+        request = decodeImportRequest(from["request"]),
+        revision = long(from["revision"]),
+        round = long(from["round"]),
+        startedAt = from["started_at"]?.let { instant(it) },
+        status = decodeImportStatus(from["status"]),
+        totals = decodeImportStats(from["totals"]),
+        updatedAt = instant(from["updated_at"]),
+        version = long(from["version"]),
+    )
+}
+
 /** What an import is to fetch. */
 public data class ImportRequest(
     /** Owns the sessions that the import makes. */
@@ -6150,7 +6477,7 @@ internal fun decodeImportRequest(json: Any?): ImportRequest {
 public data class ImportRun(
     val endedAt: Timestamp?,
     val error: String?,
-    val jobId: JobId,
+    val jobId: ImportJobId,
     val request: ImportRequest,
     val startedAt: Timestamp?,
     val stats: ImportStats,
@@ -6161,7 +6488,7 @@ internal fun decodeImportRun(json: Any?): ImportRun {
     return ImportRun(
         endedAt = from["ended_at"]?.let { instant(it) },
         error = from["error"]?.let { text(it) },
-        jobId = JobId(text(from["job_id"])),
+        jobId = ImportJobId(text(from["job_id"])),
         request = decodeImportRequest(from["request"]),
         startedAt = from["started_at"]?.let { instant(it) },
         stats = decodeImportStats(from["stats"]),
@@ -9236,6 +9563,27 @@ internal fun decodeStartedSession(json: Any?): StartedSession {
     return StartedSession(
         created = boolean(from["created"]),
         session = decodeSession(from["session"]),
+    )
+}
+
+/** What became of a page of history. */
+public data class StoredHistory(
+    /** None when nothing was stored. */
+    val chatId: ChatId?,
+    val contactsCreated: Long,
+    val imported: Long,
+    /** One for each message, in their order: `recorded`, `duplicate`, `ignored` or `rejected`. */
+    val outcomes: List<Outcome>,
+    val sessionsCreated: Long,
+)
+internal fun decodeStoredHistory(json: Any?): StoredHistory {
+    val from = record(json)
+    return StoredHistory(
+        chatId = from["chat_id"]?.let { ChatId(text(it)) },
+        contactsCreated = long(from["contacts_created"]),
+        imported = long(from["imported"]),
+        outcomes = list(from["outcomes"]) { decodeOutcome(it) },
+        sessionsCreated = long(from["sessions_created"]),
     )
 }
 

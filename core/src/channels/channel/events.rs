@@ -7,7 +7,7 @@ use super::{
 use crate::channels::channel_type::ConnectionMode;
 use crate::channels::gateway::{ChallengeKind, ConnectionState, OwnIdentity};
 use crate::kernel::{
-    AgentId, CredentialId, CustomFieldDefinition, JobId, Kind, Patch, PipelineId, SecretRef, Subject, Timestamp,
+    AgentId, CredentialId, CustomFieldDefinition, ImportJobId, Kind, Patch, PipelineId, SecretRef, Subject, Timestamp,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -188,28 +188,28 @@ crate::events! {
         "channel.history_import.disabled" HistoryImportDisabled {},
         /// Somebody asked for an import.
         "channel.history_import.requested" HistoryImportRequested {
-            job_id: JobId,
+            job_id: ImportJobId,
             channel_type: String,
             request: ImportRequest,
         },
         /// The import has planned and begins.
         "channel.history_import.started" HistoryImportStarted {
-            job_id: JobId,
+            job_id: ImportJobId,
             stats: ImportStats,
             started_at: Timestamp,
         },
         /// The import has come further.
-        "channel.history_import.progressed" HistoryImportProgressed { job_id: JobId, stats: ImportStats },
+        "channel.history_import.progressed" HistoryImportProgressed { job_id: ImportJobId, stats: ImportStats },
         /// The import is done.
         "channel.history_import.completed" HistoryImportCompleted {
-            job_id: JobId,
+            job_id: ImportJobId,
             stats: ImportStats,
             ended_at: Timestamp,
             last_import_date: Timestamp,
         },
         /// The import gave up.
         "channel.history_import.failed" HistoryImportFailed {
-            job_id: JobId,
+            job_id: ImportJobId,
             reason: String,
             stats: ImportStats,
             ended_at: Timestamp,
@@ -218,7 +218,7 @@ crate::events! {
         },
         /// The import was called off; what it stored stays.
         "channel.history_import.cancelled" HistoryImportCancelled {
-            job_id: JobId,
+            job_id: ImportJobId,
             stats: ImportStats,
             ended_at: Timestamp,
         },

@@ -3,7 +3,7 @@
 use super::{Channel, ChannelEvent};
 use crate::channels::channel_type::Capabilities;
 use crate::engine::Root;
-use crate::kernel::{AgentId, Error, ErrorCode, JobId, Result, Timestamp};
+use crate::kernel::{AgentId, Error, ErrorCode, ImportJobId, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -109,7 +109,7 @@ impl ImportStats {
 /// The current or last import of a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportRun {
-    pub job_id: JobId,
+    pub job_id: ImportJobId,
     pub status: HistoryImportStatus,
     pub request: ImportRequest,
     pub stats: ImportStats,
@@ -143,7 +143,12 @@ impl Root<Channel> {
     /// # Errors
     /// `import_not_supported`, `history_import_not_enabled`, `channel_not_active` (it must be active or connecting),
     /// `time_range_days_required`, `import_running`.
-    pub fn request_import(&mut self, can: &Capabilities, job_id: JobId, mut request: ImportRequest) -> Result<()> {
+    pub fn request_import(
+        &mut self,
+        can: &Capabilities,
+        job_id: ImportJobId,
+        mut request: ImportRequest,
+    ) -> Result<()> {
         self.check_import(can)?;
         if request.strategy == ImportStrategy::TimeRange && request.time_range_days.is_none_or(|days| days == 0) {
             return Err(Error::new(ErrorCode::TimeRangeDaysRequired).at("time_range_days"));
@@ -168,7 +173,7 @@ impl Root<Channel> {
     ///
     /// # Errors
     /// As [`request_import`](Self::request_import).
-    pub fn repeat_import(&mut self, can: &Capabilities, job_id: JobId, request: ImportRequest) -> Result<()> {
+    pub fn repeat_import(&mut self, can: &Capabilities, job_id: ImportJobId, request: ImportRequest) -> Result<()> {
         if self.open_import().is_some() {
             return Err(ErrorCode::ImportRunning.into());
         }
@@ -193,7 +198,7 @@ impl Root<Channel> {
     }
 
     /// The worker has planned. A job that is not the requested one changes nothing.
-    pub fn start_import(&mut self, job_id: JobId, stats: ImportStats) {
+    pub fn start_import(&mut self, job_id: ImportJobId, stats: ImportStats) {
         if self.open_import().is_some_and(|run| run.job_id == job_id && run.status == HistoryImportStatus::Requested) {
             let started_at = self.now();
             self.record(ChannelEvent::HistoryImportStarted { job_id, stats, started_at });
@@ -201,7 +206,7 @@ impl Root<Channel> {
     }
 
     /// Counts of a running job; the same counts again change nothing.
-    pub fn progress_import(&mut self, job_id: JobId, stats: &ImportStats) {
+    pub fn progress_import(&mut self, job_id: ImportJobId, stats: &ImportStats) {
         if let Some(run) = self.running(job_id) {
             let stats = run.stats.at_least(stats);
             if stats != run.stats {
@@ -211,7 +216,7 @@ impl Root<Channel> {
     }
 
     /// The job has ended; messages after its start came live, so that is where the next import begins.
-    pub fn complete_import(&mut self, job_id: JobId, stats: &ImportStats) {
+    pub fn complete_import(&mut self, job_id: ImportJobId, stats: &ImportStats) {
         let Some(run) = self.running(job_id) else { return };
         let ended_at = self.now();
         let last_import_date = run.started_at.unwrap_or(ended_at);
@@ -222,7 +227,7 @@ impl Root<Channel> {
     }
 
     /// The job gave up.
-    pub fn fail_import(&mut self, job_id: JobId, reason: &str) {
+    pub fn fail_import(&mut self, job_id: ImportJobId, reason: &str) {
         let Some(stats) = self.open_stats(job_id) else { return };
         let ended_at = self.now();
         let reason = super::lifecycle::shorten(reason);
@@ -244,12 +249,12 @@ impl Root<Channel> {
         self.record(ChannelEvent::HistoryImportCancelled { job_id, stats, ended_at });
     }
 
-    fn running(&self, job_id: JobId) -> Option<ImportRun> {
+    fn running(&self, job_id: ImportJobId) -> Option<ImportRun> {
         let run = self.open_import()?;
         (run.job_id == job_id && run.status == HistoryImportStatus::Importing).then(|| run.clone())
     }
 
-    fn open_stats(&self, job_id: JobId) -> Option<ImportStats> {
+    fn open_stats(&self, job_id: ImportJobId) -> Option<ImportStats> {
         let run = self.open_import()?;
         (run.job_id == job_id).then(|| run.stats.clone())
     }

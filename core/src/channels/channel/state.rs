@@ -8,8 +8,8 @@ use crate::channels::channel_type::ConnectionMode;
 use crate::channels::gateway::{ConnectionState, OwnIdentity};
 use crate::engine::{Aggregate, Event, Meta};
 use crate::kernel::{
-    AgentId, ChannelId, CredentialId, CustomFieldDefinition, ErrorCode, JobId, Kind, PipelineId, ProjectId, SecretRef,
-    Timestamp, fold,
+    AgentId, ChannelId, CredentialId, CustomFieldDefinition, ErrorCode, ImportJobId, Kind, PipelineId, ProjectId,
+    SecretRef, Timestamp, fold,
 };
 use crate::storage::{Column, FieldKind, Index};
 use schemars::JsonSchema;
@@ -139,13 +139,13 @@ impl Channel {
         self.deleted_at.is_none() && (self.webhook_token_hash == hash || previous)
     }
 
-    fn run(&mut self, job_id: JobId, change: impl FnOnce(&mut ImportRun)) {
+    fn run(&mut self, job_id: ImportJobId, change: impl FnOnce(&mut ImportRun)) {
         if let Some(run) = self.history_import.as_mut().filter(|run| run.job_id == job_id) {
             change(run);
         }
     }
 
-    fn end_import(&mut self, job_id: JobId, status: HistoryImportStatus, stats: &ImportStats, at: Timestamp) {
+    fn end_import(&mut self, job_id: ImportJobId, status: HistoryImportStatus, stats: &ImportStats, at: Timestamp) {
         self.run(job_id, |run| {
             run.status = status;
             run.stats = stats.clone();

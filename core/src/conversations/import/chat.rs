@@ -3,7 +3,7 @@
 use crate::channels::channel::ImportStats;
 use crate::channels::gateway::{ChatRef, HistoryChat, HistoryEntry};
 use crate::engine::{Aggregate, Event, Meta, Record};
-use crate::kernel::{ChannelId, ChatId, ErrorCode, ImportChatId, JobId, Kind, ProjectId, Timestamp};
+use crate::kernel::{ChannelId, ChatId, ErrorCode, ImportChatId, ImportJobId, Kind, ProjectId, Timestamp};
 use crate::storage::{Column, FieldKind, Index};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,7 @@ pub struct ImportChat {
     pub project_id: ProjectId,
     pub version: u64,
     pub revision: u64,
-    pub job_id: JobId,
+    pub job_id: ImportJobId,
     pub channel_id: ChannelId,
     /// Its place in the list of chats; the busiest is 1.
     pub number: u64,
@@ -118,12 +118,12 @@ pub(super) struct News<'p> {
 
 impl ImportChat {
     /// The id of a chat of an import: there is one per chat.
-    pub(super) fn id_of(job: JobId, chat: &ChatRef) -> ImportChatId {
+    pub(super) fn id_of(job: ImportJobId, chat: &ChatRef) -> ImportChatId {
         ImportChatId::from_uuid(Uuid::new_v5(&job.uuid(), chat.external_id.as_bytes()))
     }
 
     pub(super) fn new(
-        job: (JobId, ProjectId, ChannelId),
+        job: (ImportJobId, ProjectId, ChannelId),
         found: HistoryChat,
         number: u64,
         is_wanted: bool,

@@ -10,7 +10,7 @@ use crate::channels::gateway::{ChatRef, InboundMessage, history};
 use crate::conversations::inbound::{Line, Outcome};
 use crate::conversations::message::Message;
 use crate::engine::{Command, Row, UnitOfWork};
-use crate::kernel::{ChannelId, ChatId, Error, ErrorCode, JobId, Permission, Result};
+use crate::kernel::{ChannelId, ChatId, Error, ErrorCode, ImportJobId, Permission, Result};
 use crate::operations;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ impl Command for RequestImport {
             include_groups: self.include_groups.unwrap_or(channel.allow_groups),
             agent_id: None,
         };
-        let id: JobId = work.new_id();
+        let id: ImportJobId = work.new_id();
         channel.request_import(&channel_type.capabilities, id, request)?;
         if history(&channel_type.gateway).is_none() {
             let error = Error::new(ErrorCode::ImportNotSupported).with("gateway", channel_type.gateway.as_str());
@@ -178,7 +178,7 @@ impl Command for StoreHistory {
     }
 }
 
-async fn load(work: &UnitOfWork<'_>, id: JobId) -> Result<Row<ImportJob>> {
+async fn load(work: &UnitOfWork<'_>, id: ImportJobId) -> Result<Row<ImportJob>> {
     let not_found = || Error::new(ErrorCode::ImportJobNotFound).with("id", id.to_string());
     work.row::<ImportJob>(id).await?.ok_or_else(not_found)
 }
@@ -191,7 +191,7 @@ fn not_running(job: &ImportJob) -> Error {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CancelImport {
-    pub id: JobId,
+    pub id: ImportJobId,
 }
 
 impl Command for CancelImport {
@@ -225,7 +225,7 @@ impl Command for CancelImport {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryFailedImport {
-    pub id: JobId,
+    pub id: ImportJobId,
 }
 
 impl Command for RetryFailedImport {
@@ -270,7 +270,7 @@ impl Command for RetryFailedImport {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PauseImport {
-    pub id: JobId,
+    pub id: ImportJobId,
 }
 
 impl Command for PauseImport {
@@ -296,7 +296,7 @@ impl Command for PauseImport {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResumeImport {
-    pub id: JobId,
+    pub id: ImportJobId,
 }
 
 impl Command for ResumeImport {

@@ -5,7 +5,7 @@ use super::fetching::{CHAT, ChatPayload, LIST};
 use super::{ImportChat, ImportChatStatus, ImportJob, ImportStatus};
 use crate::channels::channel::{Channel, ImportStats};
 use crate::engine::{JobRequest, OUTSIDE, Reader, Row, UnitOfWork};
-use crate::kernel::{Error, JobId, Result};
+use crate::kernel::{Error, ImportJobId, Result};
 use crate::storage::{FieldKind, Filter, Find, JobQuery, JobState, JobWrite, Leaf, Scope, Sort, Test, Value, id_value};
 
 /// Chats that one import fetches at once.
@@ -23,7 +23,7 @@ fn in_status(wanted: &[ImportChatStatus]) -> Filter {
 }
 
 /// Committed chats of an import that satisfy a condition, in their order.
-async fn chats(read: &Reader<'_>, job: JobId, condition: Filter, limit: usize) -> Result<Vec<ImportChat>> {
+async fn chats(read: &Reader<'_>, job: ImportJobId, condition: Filter, limit: usize) -> Result<Vec<ImportChat>> {
     let find = Find {
         filter: Filter::All(vec![Filter::eq("job_id", FieldKind::Id, id_value(job)), condition]),
         sort: vec![Sort { field: "number".to_owned(), kind: FieldKind::Number, descending: false }],
@@ -51,7 +51,7 @@ fn waiting(round: u32) -> Filter {
 }
 
 /// Has the chats of a channel listed.
-pub(super) fn begin_listing(work: &mut UnitOfWork<'_>, job: JobId) {
+pub(super) fn begin_listing(work: &mut UnitOfWork<'_>, job: ImportJobId) {
     let request = JobRequest {
         queue: OUTSIDE,
         kind: LIST,
@@ -176,7 +176,7 @@ pub(super) async fn totals(read: &Reader<'_>, job: &ImportJob, chat: Option<&Imp
 }
 
 /// Puts the jobs of an import that wait for somebody back to work.
-pub(super) async fn release(work: &mut UnitOfWork<'_>, job: JobId) -> Result<()> {
+pub(super) async fn release(work: &mut UnitOfWork<'_>, job: ImportJobId) -> Result<()> {
     let query = JobQuery {
         queue: Some(OUTSIDE.to_owned()),
         states: vec![JobState::Parked],

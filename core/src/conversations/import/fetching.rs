@@ -14,7 +14,7 @@ use crate::channels::gateway::{
 use crate::conversations::chat::Chat;
 use crate::conversations::inbound::{Line, Outcome};
 use crate::engine::{Answer, JobOutcome, OutsideJob, Plan, Row, UnitOfWork};
-use crate::kernel::{Component, Error, ErrorCode, ImportChatId, JobId, Result};
+use crate::kernel::{Component, Error, ErrorCode, ImportChatId, ImportJobId, Result};
 use crate::storage::JobRecord;
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +58,7 @@ pub const OUTSIDE_JOBS: &[OutsideJob] = &[
 
 #[derive(Serialize, Deserialize)]
 struct ListPayload {
-    job_id: JobId,
+    job_id: ImportJobId,
 }
 
 /// What a job knows of its chat.

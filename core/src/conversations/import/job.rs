@@ -3,7 +3,7 @@
 
 use crate::channels::channel::{ImportRequest, ImportStats};
 use crate::engine::{Aggregate, Event, Meta, Record};
-use crate::kernel::{ChannelId, ErrorCode, JobId, Kind, ProjectId, Timestamp};
+use crate::kernel::{ChannelId, ErrorCode, ImportJobId, Kind, ProjectId, Timestamp};
 use crate::storage::{Column, FieldKind, Index};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ impl ImportStatus {
 /// One import of the history of a channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportJob {
-    pub id: JobId,
+    pub id: ImportJobId,
     pub project_id: ProjectId,
     pub version: u64,
     pub revision: u64,
@@ -69,7 +69,7 @@ pub struct ImportJob {
 
 impl ImportJob {
     pub(super) fn new(
-        id: JobId,
+        id: ImportJobId,
         project_id: ProjectId,
         channel_id: ChannelId,
         (request, enrichment): (ImportRequest, bool),
@@ -116,7 +116,7 @@ impl ImportJob {
     }
 
     /// How jobs of this import are named.
-    pub(super) fn job_prefix(id: JobId) -> String {
+    pub(super) fn job_prefix(id: ImportJobId) -> String {
         format!("import:{id}:")
     }
 }
@@ -130,7 +130,7 @@ impl Aggregate for ImportJob {
         Column::new("created_at", FieldKind::Instant).sortable(),
     ];
     const INDEXES: &'static [&'static [&'static str]] = &[&["channel_id", "created_at"], &["status"]];
-    type Id = JobId;
+    type Id = ImportJobId;
 
     fn create(_event: &Event, _meta: &Meta<'_>) -> Option<Self> {
         None

@@ -3,7 +3,7 @@
 use super::course::totals;
 use super::{ImportChat, ImportJob};
 use crate::engine::{Query, Reader};
-use crate::kernel::{ErrorCode, JobId, Permission, Result};
+use crate::kernel::{ErrorCode, ImportJobId, Permission, Result};
 use crate::operations;
 use crate::storage::{FieldKind, Filter, Page, PageRequest, id_value};
 use schemars::JsonSchema;
@@ -34,7 +34,7 @@ impl ImportDetails {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetImport {
-    pub id: JobId,
+    pub id: ImportJobId,
 }
 
 impl Query for GetImport {
@@ -77,7 +77,7 @@ impl Query for ListImports {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListImportChats {
-    pub id: JobId,
+    pub id: ImportJobId,
     #[serde(flatten)]
     pub page: PageRequest,
 }

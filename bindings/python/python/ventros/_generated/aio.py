@@ -4083,6 +4083,265 @@ class EventLog(AsyncCollection):
         )
 
 
+class Imports(AsyncCollection):
+    """The collection `imports`."""
+
+    async def cancel(
+        self,
+        id: t.ImportJobId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ImportJob:
+        """Calls an import off. What is stored stays, and is put into sessions.
+
+        Permission: channels.manage.
+        Errors: idempotency_key_reused, import_job_not_found, import_not_running, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return await self._call(
+            "imports.cancel",
+            {
+                "id": id,
+            },
+            t.ImportJob,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def get(
+        self,
+        id: t.ImportJobId,
+    ) -> t.ImportDetails:
+        """An import by its id, with all it has done so far.
+
+        Permission: channels.view.
+        Errors: import_job_not_found, permission_denied, project_not_found.
+        """
+        return await self._call(
+            "imports.get",
+            {
+                "id": id,
+            },
+            t.ImportDetails,
+        )
+
+    def list(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        include_deleted: bool | None = None,
+        limit: int | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+        with_total: bool | None = None,
+    ) -> AsyncPager[t.ImportDetails]:
+        """Imports with all they have done so far. Filter: channel_id, status, created_at. Sort: created_at.
+
+        Args:
+            cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
+            filter: Only what satisfies this condition.
+            include_deleted: Shows deleted, merged and archived-away ones too.
+            limit: 1 to 100; 20 unless told.
+            sort: At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+            with_total: Counts all that satisfies the filter; costs a count.
+
+        Permission: channels.view.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
+        """
+        return self._list(
+            "imports.list",
+            {
+                "filter": given(filter),
+                "include_deleted": given(include_deleted),
+                "limit": given(limit),
+                "sort": given(sort),
+                "with_total": given(with_total),
+            },
+            Page[t.ImportDetails],
+        )
+
+    def list_chats(
+        self,
+        id: t.ImportJobId,
+        *,
+        filter: t.FilterExpression | None = None,
+        include_deleted: bool | None = None,
+        limit: int | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+        with_total: bool | None = None,
+    ) -> AsyncPager[t.ImportChat]:
+        """The chats of an import, with what was found in each. Filter: status, number. Sort: number, created_at; by number unless told.
+
+        Args:
+            cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
+            filter: Only what satisfies this condition.
+            include_deleted: Shows deleted, merged and archived-away ones too.
+            limit: 1 to 100; 20 unless told.
+            sort: At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+            with_total: Counts all that satisfies the filter; costs a count.
+
+        Permission: channels.view.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, import_job_not_found, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
+        """
+        return self._list(
+            "imports.list_chats",
+            {
+                "id": id,
+                "filter": given(filter),
+                "include_deleted": given(include_deleted),
+                "limit": given(limit),
+                "sort": given(sort),
+                "with_total": given(with_total),
+            },
+            Page[t.ImportChat],
+        )
+
+    async def pause(
+        self,
+        id: t.ImportJobId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ImportJob:
+        """Stops an import between two pages, until it is resumed.
+
+        Permission: channels.manage.
+        Errors: idempotency_key_reused, import_job_not_found, import_not_running, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return await self._call(
+            "imports.pause",
+            {
+                "id": id,
+            },
+            t.ImportJob,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def request(
+        self,
+        *,
+        channel_id: t.ChannelId,
+        strategy: t.ImportStrategy,
+        enrichment: bool | None = None,
+        include_groups: bool | None = None,
+        limit_per_chat: int | None = None,
+        session_timeout_minutes: int | None = None,
+        time_range_days: int | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ImportJob:
+        """Asks for the history of a channel. The work is done in the background, by a process that has a way to the outside.
+
+        Live messages go on as they come. What is imported makes contacts, chats and sessions, and wakes nobody: no unread counts, no AI, no
+        webhooks that do not ask for history. The same message is stored once, however often it is imported.
+
+        Args:
+            enrichment: Files of the past are looked at by AI, where the channel has that on; they are not unless told.
+            include_groups: Groups too, if the channel takes them; as the channel does unless told.
+            limit_per_chat: The newest messages of each chat, so many; the channel's own limit counts, too. All of them unless told.
+            session_timeout_minutes: Silence that ends a session, 1 to 1 440; used when the channel has none of its own.
+            time_range_days: Required by the strategy `time_range`: more than 0.
+
+        Permission: channels.manage.
+        Errors: channel_not_active, channel_not_found, history_import_not_enabled, idempotency_key_reused, import_limit_invalid, import_not_supported, import_running, permission_denied, project_inactive, project_not_found, project_suspended, session_timeout_out_of_range, time_range_days_required, version_conflict.
+        """
+        return await self._call(
+            "imports.request",
+            {
+                "channel_id": channel_id,
+                "strategy": strategy,
+                "enrichment": given(enrichment),
+                "include_groups": given(include_groups),
+                "limit_per_chat": given(limit_per_chat),
+                "session_timeout_minutes": given(session_timeout_minutes),
+                "time_range_days": given(time_range_days),
+            },
+            t.ImportJob,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def resume(
+        self,
+        id: t.ImportJobId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ImportJob:
+        """Lets a paused import go on where it stopped.
+
+        Permission: channels.manage.
+        Errors: idempotency_key_reused, import_job_not_found, import_not_running, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return await self._call(
+            "imports.resume",
+            {
+                "id": id,
+            },
+            t.ImportJob,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def retry_failed(
+        self,
+        id: t.ImportJobId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.ImportJob:
+        """Fetches the chats of an ended import that failed once more; of an import that could not even list them, everything.
+
+        Without a chat that failed nothing happens.
+
+        Permission: channels.manage.
+        Errors: channel_not_active, channel_not_found, history_import_not_enabled, idempotency_key_reused, import_job_not_found, import_not_supported, import_running, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return await self._call(
+            "imports.retry_failed",
+            {
+                "id": id,
+            },
+            t.ImportJob,
+            idempotency_key,
+            expected_version,
+        )
+
+    async def store(
+        self,
+        *,
+        channel_id: t.ChannelId,
+        chat: t.ChatRef,
+        messages: Sequence[t.HistoryMessage],
+        import_id: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.StoredHistory:
+        """Stores what was said in one chat, for hosts that hold the history themselves: up to 500 messages in any order.
+
+        Contacts and the chat are made where a message is stored, and the sessions of the chat are cut anew around them, all in one commit.
+        What is known is left as it is. Nobody is woken, as with `imports.request`.
+
+        Args:
+            import_id: A name of yours for the whole run, which messages and sessions keep.
+
+        Permission: channels.manage.
+        Errors: batch_too_large, channel_not_found, idempotency_key_reused, identifier_required, inbound_item_invalid, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        """
+        return await self._call(
+            "imports.store",
+            {
+                "channel_id": channel_id,
+                "chat": chat,
+                "messages": messages,
+                "import_id": given(import_id),
+            },
+            t.StoredHistory,
+            idempotency_key,
+            expected_version,
+        )
+
+
 class Inbound(AsyncCollection):
     """The collection `inbound`."""
 
@@ -7432,6 +7691,10 @@ class ProjectCollections(AsyncCollection):
     @cached_property
     def events(self) -> EventLog:
         return EventLog(self._engine, self._scope)
+
+    @cached_property
+    def imports(self) -> Imports:
+        return Imports(self._engine, self._scope)
 
     @cached_property
     def inbound(self) -> Inbound:

@@ -1724,6 +1724,150 @@ class events:
         )
 
 
+class imports:
+    """Commands of the collection `imports`."""
+
+    @staticmethod
+    def cancel(
+        id: t.ImportJobId,
+    ) -> Command[t.ImportJob]:
+        """Calls an import off. What is stored stays, and is put into sessions.
+
+        Permission: channels.manage.
+        Errors: idempotency_key_reused, import_job_not_found, import_not_running, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "imports.cancel",
+            {
+                "id": id,
+            },
+            t.ImportJob,
+        )
+
+    @staticmethod
+    def pause(
+        id: t.ImportJobId,
+    ) -> Command[t.ImportJob]:
+        """Stops an import between two pages, until it is resumed.
+
+        Permission: channels.manage.
+        Errors: idempotency_key_reused, import_job_not_found, import_not_running, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "imports.pause",
+            {
+                "id": id,
+            },
+            t.ImportJob,
+        )
+
+    @staticmethod
+    def request(
+        *,
+        channel_id: t.ChannelId,
+        strategy: t.ImportStrategy,
+        enrichment: bool | None = None,
+        include_groups: bool | None = None,
+        limit_per_chat: int | None = None,
+        session_timeout_minutes: int | None = None,
+        time_range_days: int | None = None,
+    ) -> Command[t.ImportJob]:
+        """Asks for the history of a channel. The work is done in the background, by a process that has a way to the outside.
+
+        Live messages go on as they come. What is imported makes contacts, chats and sessions, and wakes nobody: no unread counts, no AI, no
+        webhooks that do not ask for history. The same message is stored once, however often it is imported.
+
+        Args:
+            enrichment: Files of the past are looked at by AI, where the channel has that on; they are not unless told.
+            include_groups: Groups too, if the channel takes them; as the channel does unless told.
+            limit_per_chat: The newest messages of each chat, so many; the channel's own limit counts, too. All of them unless told.
+            session_timeout_minutes: Silence that ends a session, 1 to 1 440; used when the channel has none of its own.
+            time_range_days: Required by the strategy `time_range`: more than 0.
+
+        Permission: channels.manage.
+        Errors: channel_not_active, channel_not_found, history_import_not_enabled, idempotency_key_reused, import_limit_invalid, import_not_supported, import_running, permission_denied, project_inactive, project_not_found, project_suspended, session_timeout_out_of_range, time_range_days_required, version_conflict.
+        """
+        return Command(
+            "imports.request",
+            {
+                "channel_id": channel_id,
+                "strategy": strategy,
+                "enrichment": given(enrichment),
+                "include_groups": given(include_groups),
+                "limit_per_chat": given(limit_per_chat),
+                "session_timeout_minutes": given(session_timeout_minutes),
+                "time_range_days": given(time_range_days),
+            },
+            t.ImportJob,
+        )
+
+    @staticmethod
+    def resume(
+        id: t.ImportJobId,
+    ) -> Command[t.ImportJob]:
+        """Lets a paused import go on where it stopped.
+
+        Permission: channels.manage.
+        Errors: idempotency_key_reused, import_job_not_found, import_not_running, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "imports.resume",
+            {
+                "id": id,
+            },
+            t.ImportJob,
+        )
+
+    @staticmethod
+    def retry_failed(
+        id: t.ImportJobId,
+    ) -> Command[t.ImportJob]:
+        """Fetches the chats of an ended import that failed once more; of an import that could not even list them, everything.
+
+        Without a chat that failed nothing happens.
+
+        Permission: channels.manage.
+        Errors: channel_not_active, channel_not_found, history_import_not_enabled, idempotency_key_reused, import_job_not_found, import_not_supported, import_running, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        """
+        return Command(
+            "imports.retry_failed",
+            {
+                "id": id,
+            },
+            t.ImportJob,
+        )
+
+    @staticmethod
+    def store(
+        *,
+        channel_id: t.ChannelId,
+        chat: t.ChatRef,
+        messages: Sequence[t.HistoryMessage],
+        import_id: str | None = None,
+    ) -> Command[t.StoredHistory]:
+        """Stores what was said in one chat, for hosts that hold the history themselves: up to 500 messages in any order.
+
+        Contacts and the chat are made where a message is stored, and the sessions of the chat are cut anew around them, all in one commit.
+        What is known is left as it is. Nobody is woken, as with `imports.request`.
+
+        Args:
+            import_id: A name of yours for the whole run, which messages and sessions keep.
+
+        Permission: channels.manage.
+        Errors: batch_too_large, channel_not_found, idempotency_key_reused, identifier_required, inbound_item_invalid, permission_denied, phone_invalid, phone_region_required, project_inactive, project_not_found, project_suspended, version_conflict, whatsapp_group_id, whatsapp_id_invalid.
+        """
+        return Command(
+            "imports.store",
+            {
+                "channel_id": channel_id,
+                "chat": chat,
+                "messages": messages,
+                "import_id": given(import_id),
+            },
+            t.StoredHistory,
+        )
+
+
 class inbound:
     """Commands of the collection `inbound`."""
 
@@ -4652,6 +4796,7 @@ __all__ = [
     "contacts",
     "credentials",
     "events",
+    "imports",
     "inbound",
     "jobs",
     "members",

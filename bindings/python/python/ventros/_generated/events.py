@@ -192,7 +192,7 @@ class ChannelHistoryImportCancelled(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["channel.history_import.cancelled"]] = "channel.history_import.cancelled"
     ended_at: t.Timestamp
-    job_id: t.JobId
+    job_id: t.ImportJobId
     stats: t.ImportStats
 
 
@@ -204,7 +204,7 @@ class ChannelHistoryImportCompleted(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["channel.history_import.completed"]] = "channel.history_import.completed"
     ended_at: t.Timestamp
-    job_id: t.JobId
+    job_id: t.ImportJobId
     last_import_date: t.Timestamp
     stats: t.ImportStats
 
@@ -237,7 +237,7 @@ class ChannelHistoryImportFailed(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["channel.history_import.failed"]] = "channel.history_import.failed"
     ended_at: t.Timestamp
-    job_id: t.JobId
+    job_id: t.ImportJobId
     last_error: str
     last_error_at: t.Timestamp
     reason: str
@@ -251,7 +251,7 @@ class ChannelHistoryImportProgressed(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["channel.history_import.progressed"]] = "channel.history_import.progressed"
-    job_id: t.JobId
+    job_id: t.ImportJobId
     stats: t.ImportStats
 
 
@@ -263,7 +263,7 @@ class ChannelHistoryImportRequested(Struct, frozen=True, kw_only=True):
 
     type: ClassVar[Literal["channel.history_import.requested"]] = "channel.history_import.requested"
     channel_type: str
-    job_id: t.JobId
+    job_id: t.ImportJobId
     request: t.ImportRequest
 
 
@@ -274,7 +274,7 @@ class ChannelHistoryImportStarted(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["channel.history_import.started"]] = "channel.history_import.started"
-    job_id: t.JobId
+    job_id: t.ImportJobId
     started_at: t.Timestamp
     stats: t.ImportStats
 

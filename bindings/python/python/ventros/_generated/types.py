@@ -25,6 +25,8 @@ ContactId = NewType("ContactId", str)
 CorrelationId = NewType("CorrelationId", str)
 CredentialId = NewType("CredentialId", str)
 EventId = NewType("EventId", str)
+ImportChatId = NewType("ImportChatId", str)
+ImportJobId = NewType("ImportJobId", str)
 JobId = NewType("JobId", str)
 MemberId = NewType("MemberId", str)
 MessageId = NewType("MessageId", str)
@@ -1642,6 +1644,33 @@ class HeaderSecret(Struct, frozen=True, kw_only=True):
     secret: SecretRef
 
 
+class HistoryMessage(Struct, frozen=True, kw_only=True):
+    """A message of the past."""
+
+    ack: AckSignal | None = None
+    """How far one of our own messages came; `sent` unless told."""
+    attribution: Attribution | None = None
+    channel_message_id: str
+    """1 to 255 characters, unique per channel: the key against duplicates."""
+    content: Content
+    forward: Forward | None = None
+    from_me: bool = False
+    """Written by our own line."""
+    media_ref: MediaRef | None = None
+    """How the file of the content is reached."""
+    mentions: List[Mention] = []
+    """In order, without duplicates, at most 256."""
+    metadata: dict[str, Any] = {}
+    """Full provider ids and other particulars that later requests need."""
+    peer: Identifiers | None = None
+    """The other side of an individual chat: the sender unless told, and required for our own messages."""
+    reply_to_channel_message_id: str | None = None
+    sender: Identifiers | UnsetType = UNSET
+    """The author: in a group the participant. May be left away for our own messages."""
+    timestamp: Timestamp
+    """When the provider says it was sent; not before 2009."""
+
+
 class Identifier(Struct, frozen=True, kw_only=True):
     """An id under which a contact is known."""
 
@@ -1693,6 +1722,129 @@ class IdentityInput(Struct, frozen=True, kw_only=True):
     """1 to 255 characters; case matters."""
 
 
+class ImportChat(Struct, frozen=True, kw_only=True):
+    """One chat of an import."""
+
+    attempts: int
+    """Failed tries in a row."""
+    channel_id: ChannelId
+    chat: ChatRef
+    """The chat as the provider names it."""
+    chat_id: ChatId | None = None
+    """The chat that its messages are in; null while none is stored."""
+    counts: ImportCounts
+    created_at: Timestamp
+    cut_until: Timestamp | None = None
+    """Up to here its messages are in sessions."""
+    edge: List[str]
+    """Ids of what was said at the second of `until`."""
+    ended_at: Timestamp | None = None
+    ends_as: ImportChatStatus
+    """What becomes of it when its sessions are cut."""
+    error: str | None = None
+    """Why the last of them failed."""
+    id: ImportChatId
+    job_id: ImportJobId
+    name: str | None = None
+    number: int
+    """Its place in the list of chats; the busiest is 1."""
+    offset: int
+    """So many messages up to `until` have been fetched, when they are more than a page."""
+    page_size: int
+    project_id: ProjectId
+    revision: int
+    round: int
+    """The round of the import that it was fetched in last."""
+    status: ImportChatStatus
+    until: Timestamp | None = None
+    """Everything newer has been fetched; what was said at this second is asked for again."""
+    updated_at: Timestamp
+    version: int
+
+
+class ImportCounts(Struct, frozen=True, kw_only=True):
+    """What was found in a chat."""
+
+    contacts_created: int
+    duplicate: int
+    """Known already."""
+    failed: int
+    """Could not be read."""
+    ignored: int
+    """Left out on purpose."""
+    imported: int
+    messages_seen: int
+    sessions_created: int
+
+
+class ImportDetails(Struct, frozen=True, kw_only=True):
+    """An import with how fast it is."""
+
+    attempts: int
+    """Failed tries in a row to list the chats."""
+    channel_id: ChannelId
+    created_at: Timestamp
+    ended_at: Timestamp | None = None
+    enrichment: bool
+    """Files of the past are looked at by AI, where the channel has that on."""
+    error: str | None = None
+    """Why it failed."""
+    id: ImportJobId
+    is_second_look: bool
+    """The list is looked through once more: who writes meanwhile changes its order."""
+    listed: int
+    """Chats that have been listed, in this look through the list."""
+    progressed_at: Timestamp | None = None
+    """When progress was told last."""
+    project_id: ProjectId
+    rate: float | None = None
+    """Messages that were looked at, a second, since all chats were known; null before."""
+    request: ImportRequest
+    revision: int
+    round: int
+    """1, and one more for every time that failed chats were tried again."""
+    started_at: Timestamp | None = None
+    """When all chats were known."""
+    status: ImportStatus
+    totals: ImportStats
+    """What has been done, chats under way included."""
+    updated_at: Timestamp
+    version: int
+
+
+class ImportJob(Struct, frozen=True, kw_only=True):
+    """One import of the history of a channel."""
+
+    attempts: int
+    """Failed tries in a row to list the chats."""
+    channel_id: ChannelId
+    created_at: Timestamp
+    ended_at: Timestamp | None = None
+    enrichment: bool
+    """Files of the past are looked at by AI, where the channel has that on."""
+    error: str | None = None
+    """Why it failed."""
+    id: ImportJobId
+    is_second_look: bool
+    """The list is looked through once more: who writes meanwhile changes its order."""
+    listed: int
+    """Chats that have been listed, in this look through the list."""
+    progressed_at: Timestamp | None = None
+    """When progress was told last."""
+    project_id: ProjectId
+    request: ImportRequest
+    revision: int
+    round: int
+    """1, and one more for every time that failed chats were tried again."""
+    started_at: Timestamp | None = None
+    """When all chats were known."""
+    status: ImportStatus
+    totals: ImportStats
+    """What has been done, chats under way included."""
+    updated_at: Timestamp
+    version: int
+
+
 class ImportRequest(Struct, frozen=True, kw_only=True):
     """What an import is to fetch."""
 
@@ -1713,7 +1865,7 @@ class ImportRun(Struct, frozen=True, kw_only=True):
 
     ended_at: Timestamp | None = None
     error: str | None = None
-    job_id: JobId
+    job_id: ImportJobId
     request: ImportRequest
     started_at: Timestamp | None = None
     stats: ImportStats
@@ -3860,6 +4012,18 @@ class StartedSession(Struct, frozen=True, kw_only=True):
     session: Session
 
 
+class StoredHistory(Struct, frozen=True, kw_only=True):
+    """What became of a page of history."""
+
+    chat_id: ChatId | None = None
+    """None when nothing was stored."""
+    contacts_created: int
+    imported: int
+    outcomes: List[Outcome]
+    """One for each message, in their order: `recorded`, `duplicate`, `ignored` or `rejected`."""
+    sessions_created: int
+
+
 class Suspicion(Struct, frozen=True, kw_only=True):
     """A contact that may be the same person."""
 
@@ -4987,10 +5151,30 @@ IgnoredBecause: TypeAlias = Literal[
 - `nothing_to_change`: The chat or contact it is about does not exist, and it does not make one.
 """
 
+ImportChatStatus: TypeAlias = Literal["fetching", "done", "failed", "pending", "recut", "skipped"]
+"""How far a chat of an import has come.
+
+- `pending`: Waits for its turn.
+- `recut`: Its messages are stored, and are put into sessions.
+- `skipped`: It is not wanted, or its import was called off before its end.
+"""
+
 ImportOutcome: TypeAlias = Literal["complete", "partial"]
 """Whether an import got everything.
 
 - `partial`: Some chats failed.
+"""
+
+ImportStatus: TypeAlias = Literal[
+    "completed", "failed", "cancelled", "requested", "planning", "running", "paused", "partial"
+]
+"""How far an import has come.
+
+- `requested`: Waits for a worker that has a way to the outside.
+- `planning`: Asks which chats there are.
+- `running`: Fetches chats, up to 8 at once.
+- `paused`: Somebody stopped it for a while.
+- `partial`: Ended, without the chats that failed.
 """
 
 ImportStrategy: TypeAlias = Literal["full", "time_range", "recent"]
@@ -5088,6 +5272,8 @@ Kind: TypeAlias = Literal[
     "message",
     "session",
     "chat",
+    "import_job",
+    "import_chat",
     "message_group",
     "message_enrichment",
     "channel",
@@ -5922,16 +6108,25 @@ __all__ = [
     "HealthState",
     "HexColor",
     "HistoryImportStatus",
+    "HistoryMessage",
     "Identifier",
     "IdentifierInput",
     "IdentifierKind",
     "Identifiers",
     "IdentityInput",
     "IgnoredBecause",
+    "ImportChat",
+    "ImportChatId",
+    "ImportChatStatus",
+    "ImportCounts",
+    "ImportDetails",
+    "ImportJob",
+    "ImportJobId",
     "ImportOutcome",
     "ImportRequest",
     "ImportRun",
     "ImportStats",
+    "ImportStatus",
     "ImportStrategy",
     "InboundCallState",
     "InboundItem",
@@ -6155,6 +6350,7 @@ __all__ = [
     "SourceHint",
     "Stage",
     "StartedSession",
+    "StoredHistory",
     "SuspensionCause",
     "Suspicion",
     "SystemNotice",

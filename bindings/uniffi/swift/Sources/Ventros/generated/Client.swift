@@ -2249,6 +2249,217 @@ public struct EventLog: Collection {
     }
 }
 
+/// The collection `imports`.
+public struct Imports: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// Calls an import off. What is stored stays, and is put into sessions.
+    ///
+    /// Permission: `channels.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `import_not_running`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `import_job_not_found`, `project_not_found`.
+    public func cancel(
+        _ id: ImportJobId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> ImportJob {
+        try await run(ImportsCancel(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// An import by its id, with all it has done so far.
+    ///
+    /// Permission: `channels.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `import_job_not_found`, `project_not_found`.
+    public func get(_ id: ImportJobId) async throws -> ImportDetails {
+        try await run(ImportsGet(id: id))
+    }
+
+    /// Imports with all they have done so far. Filter: channel_id, status, created_at. Sort: created_at.
+    ///
+    /// Permission: `channels.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+    /// `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+    /// `limit_out_of_range`, `sort_field_unknown`.
+    public func list(
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil
+    ) -> Pager<ImportDetails> {
+        list { cursor in ImportsList(
+            filter: filter,
+            includeDeleted: includeDeleted,
+            limit: limit,
+            sort: sort,
+            withTotal: withTotal,
+            cursor: cursor
+        ) }
+    }
+
+    /// The chats of an import, with what was found in each. Filter: status, number. Sort: number, created_at; by number
+    /// unless told.
+    ///
+    /// Permission: `channels.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `import_job_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+    /// `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+    /// `limit_out_of_range`, `sort_field_unknown`.
+    public func listChats(
+        _ id: ImportJobId,
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil
+    ) -> Pager<ImportChat> {
+        list { cursor in ImportsListChats(
+            id: id,
+            filter: filter,
+            includeDeleted: includeDeleted,
+            limit: limit,
+            sort: sort,
+            withTotal: withTotal,
+            cursor: cursor
+        ) }
+    }
+
+    /// Stops an import between two pages, until it is resumed.
+    ///
+    /// Permission: `channels.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `import_not_running`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `import_job_not_found`, `project_not_found`.
+    public func pause(
+        _ id: ImportJobId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> ImportJob {
+        try await run(ImportsPause(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// Asks for the history of a channel. The work is done in the background, by a process that has a way to the
+    /// outside.
+    ///
+    /// Live messages go on as they come. What is imported makes contacts, chats and sessions, and wakes nobody: no
+    /// unread counts, no AI, no webhooks that do not ask for history. The same message is stored once, however often it
+    /// is imported.
+    ///
+    /// Permission: `channels.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `import_running`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `channel_not_active`, `history_import_not_enabled`, `import_not_supported`,
+    /// `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `channel_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `import_limit_invalid`, `session_timeout_out_of_range`, `time_range_days_required`.
+    public func request(
+        channelId: ChannelId,
+        strategy: ImportStrategy,
+        enrichment: Bool? = nil,
+        includeGroups: Bool? = nil,
+        limitPerChat: Int? = nil,
+        sessionTimeoutMinutes: Int? = nil,
+        timeRangeDays: Int? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> ImportJob {
+        try await run(
+            ImportsRequest(
+            channelId: channelId,
+            strategy: strategy,
+            enrichment: enrichment,
+            includeGroups: includeGroups,
+            limitPerChat: limitPerChat,
+            sessionTimeoutMinutes: sessionTimeoutMinutes,
+            timeRangeDays: timeRangeDays
+        ),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Lets a paused import go on where it stopped.
+    ///
+    /// Permission: `channels.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `import_not_running`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `import_job_not_found`, `project_not_found`.
+    public func resume(
+        _ id: ImportJobId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> ImportJob {
+        try await run(ImportsResume(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// Fetches the chats of an ended import that failed once more; of an import that could not even list them,
+    /// everything.
+    ///
+    /// Without a chat that failed nothing happens.
+    ///
+    /// Permission: `channels.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `import_running`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `channel_not_active`, `history_import_not_enabled`, `import_not_supported`,
+    /// `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `channel_not_found`, `import_job_not_found`, `project_not_found`.
+    public func retryFailed(
+        _ id: ImportJobId,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> ImportJob {
+        try await run(ImportsRetryFailed(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
+    /// Stores what was said in one chat, for hosts that hold the history themselves: up to 500 messages in any order.
+    ///
+    /// Contacts and the chat are made where a message is stored, and the sessions of the chat are cut anew around them,
+    /// all in one commit. What is known is left as it is. Nobody is woken, as with `imports.request`.
+    ///
+    /// Permission: `channels.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: LimitExceededError: `batch_too_large`.
+    /// - Throws: NotFoundError: `channel_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `identifier_required`, `inbound_item_invalid`, `phone_invalid`,
+    /// `phone_region_required`, `whatsapp_group_id`, `whatsapp_id_invalid`.
+    public func store(
+        channelId: ChannelId,
+        chat: ChatRef,
+        messages: [HistoryMessage],
+        importId: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> StoredHistory {
+        try await run(
+            ImportsStore(channelId: channelId, chat: chat, messages: messages, importId: importId),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+}
+
 /// The collection `inbound`.
 public struct Inbound: Collection {
     let engine: Engine
@@ -5961,6 +6172,7 @@ extension ProjectHandle {
     public var contacts: Contacts { Contacts(engine: engine, scope: scope) }
     public var credentials: Credentials { Credentials(engine: engine, scope: scope) }
     public var events: EventLog { EventLog(engine: engine, scope: scope) }
+    public var imports: Imports { Imports(engine: engine, scope: scope) }
     public var inbound: Inbound { Inbound(engine: engine, scope: scope) }
     public var jobs: Jobs { Jobs(engine: engine, scope: scope) }
     public var members: Members { Members(engine: engine, scope: scope) }

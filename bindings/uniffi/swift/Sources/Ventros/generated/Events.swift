@@ -1015,12 +1015,12 @@ public struct ChannelHealthChanged: Decodable, Sendable, Equatable {
 /// Of channel, version 1.
 public struct ChannelHistoryImportCancelled: Decodable, Sendable, Equatable {
     public var endedAt: Timestamp
-    public var jobId: JobId
+    public var jobId: ImportJobId
     public var stats: ImportStats
 
     public init(
         endedAt: Timestamp,
-        jobId: JobId,
+        jobId: ImportJobId,
         stats: ImportStats
     ) {
         self.endedAt = endedAt
@@ -1037,7 +1037,7 @@ public struct ChannelHistoryImportCancelled: Decodable, Sendable, Equatable {
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         endedAt = try fields.decode(Timestamp.self, forKey: .endedAt)
-        jobId = try fields.decode(JobId.self, forKey: .jobId)
+        jobId = try fields.decode(ImportJobId.self, forKey: .jobId)
         stats = try fields.decode(ImportStats.self, forKey: .stats)
     }
 
@@ -1048,13 +1048,13 @@ public struct ChannelHistoryImportCancelled: Decodable, Sendable, Equatable {
 /// Of channel, version 1.
 public struct ChannelHistoryImportCompleted: Decodable, Sendable, Equatable {
     public var endedAt: Timestamp
-    public var jobId: JobId
+    public var jobId: ImportJobId
     public var lastImportDate: Timestamp
     public var stats: ImportStats
 
     public init(
         endedAt: Timestamp,
-        jobId: JobId,
+        jobId: ImportJobId,
         lastImportDate: Timestamp,
         stats: ImportStats
     ) {
@@ -1074,7 +1074,7 @@ public struct ChannelHistoryImportCompleted: Decodable, Sendable, Equatable {
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         endedAt = try fields.decode(Timestamp.self, forKey: .endedAt)
-        jobId = try fields.decode(JobId.self, forKey: .jobId)
+        jobId = try fields.decode(ImportJobId.self, forKey: .jobId)
         lastImportDate = try fields.decode(Timestamp.self, forKey: .lastImportDate)
         stats = try fields.decode(ImportStats.self, forKey: .stats)
     }
@@ -1127,7 +1127,7 @@ public struct ChannelHistoryImportEnabled: Decodable, Sendable, Equatable {
 /// Of channel, version 1.
 public struct ChannelHistoryImportFailed: Decodable, Sendable, Equatable {
     public var endedAt: Timestamp
-    public var jobId: JobId
+    public var jobId: ImportJobId
     public var lastError: String
     public var lastErrorAt: Timestamp
     public var reason: String
@@ -1135,7 +1135,7 @@ public struct ChannelHistoryImportFailed: Decodable, Sendable, Equatable {
 
     public init(
         endedAt: Timestamp,
-        jobId: JobId,
+        jobId: ImportJobId,
         lastError: String,
         lastErrorAt: Timestamp,
         reason: String,
@@ -1161,7 +1161,7 @@ public struct ChannelHistoryImportFailed: Decodable, Sendable, Equatable {
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         endedAt = try fields.decode(Timestamp.self, forKey: .endedAt)
-        jobId = try fields.decode(JobId.self, forKey: .jobId)
+        jobId = try fields.decode(ImportJobId.self, forKey: .jobId)
         lastError = try fields.decode(String.self, forKey: .lastError)
         lastErrorAt = try fields.decode(Timestamp.self, forKey: .lastErrorAt)
         reason = try fields.decode(String.self, forKey: .reason)
@@ -1174,11 +1174,11 @@ public struct ChannelHistoryImportFailed: Decodable, Sendable, Equatable {
 ///
 /// Of channel, version 1.
 public struct ChannelHistoryImportProgressed: Decodable, Sendable, Equatable {
-    public var jobId: JobId
+    public var jobId: ImportJobId
     public var stats: ImportStats
 
     public init(
-        jobId: JobId,
+        jobId: ImportJobId,
         stats: ImportStats
     ) {
         self.jobId = jobId
@@ -1192,7 +1192,7 @@ public struct ChannelHistoryImportProgressed: Decodable, Sendable, Equatable {
 
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
-        jobId = try fields.decode(JobId.self, forKey: .jobId)
+        jobId = try fields.decode(ImportJobId.self, forKey: .jobId)
         stats = try fields.decode(ImportStats.self, forKey: .stats)
     }
 
@@ -1203,12 +1203,12 @@ public struct ChannelHistoryImportProgressed: Decodable, Sendable, Equatable {
 /// Of channel, version 1.
 public struct ChannelHistoryImportRequested: Decodable, Sendable, Equatable {
     public var channelType: String
-    public var jobId: JobId
+    public var jobId: ImportJobId
     public var request: ImportRequest
 
     public init(
         channelType: String,
-        jobId: JobId,
+        jobId: ImportJobId,
         request: ImportRequest
     ) {
         self.channelType = channelType
@@ -1225,7 +1225,7 @@ public struct ChannelHistoryImportRequested: Decodable, Sendable, Equatable {
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         channelType = try fields.decode(String.self, forKey: .channelType)
-        jobId = try fields.decode(JobId.self, forKey: .jobId)
+        jobId = try fields.decode(ImportJobId.self, forKey: .jobId)
         request = try fields.decode(ImportRequest.self, forKey: .request)
     }
 
@@ -1235,12 +1235,12 @@ public struct ChannelHistoryImportRequested: Decodable, Sendable, Equatable {
 ///
 /// Of channel, version 1.
 public struct ChannelHistoryImportStarted: Decodable, Sendable, Equatable {
-    public var jobId: JobId
+    public var jobId: ImportJobId
     public var startedAt: Timestamp
     public var stats: ImportStats
 
     public init(
-        jobId: JobId,
+        jobId: ImportJobId,
         startedAt: Timestamp,
         stats: ImportStats
     ) {
@@ -1257,7 +1257,7 @@ public struct ChannelHistoryImportStarted: Decodable, Sendable, Equatable {
 
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
-        jobId = try fields.decode(JobId.self, forKey: .jobId)
+        jobId = try fields.decode(ImportJobId.self, forKey: .jobId)
         startedAt = try fields.decode(Timestamp.self, forKey: .startedAt)
         stats = try fields.decode(ImportStats.self, forKey: .stats)
     }

@@ -3800,6 +3800,341 @@ public struct EventsVerify: Command, Equatable {
 
 }
 
+/// Calls an import off. What is stored stays, and is put into sessions.
+public struct ImportsCancel: Command, Equatable {
+    public typealias Output = ImportJob
+    public static let operation = "imports.cancel"
+
+    public var id: ImportJobId
+
+    public init(
+        id: ImportJobId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// An import by its id, with all it has done so far.
+public struct ImportsGet: Query, Equatable {
+    public typealias Output = ImportDetails
+    public static let operation = "imports.get"
+
+    public var id: ImportJobId
+
+    public init(
+        id: ImportJobId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Imports with all they have done so far. Filter: channel_id, status, created_at. Sort: created_at.
+public struct ImportsList: Query, Equatable {
+    public typealias Output = Page<ImportDetails>
+    public static let operation = "imports.list"
+
+    /// Only what satisfies this condition.
+    public var filter: FilterExpression?
+    /// Shows deleted, merged and archived-away ones too.
+    public var includeDeleted: Bool?
+    /// 1 to 100; 20 unless told.
+    public var limit: Int?
+    /// At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+    public var sort: [SortKey]?
+    /// Counts all that satisfies the filter; costs a count.
+    public var withTotal: Bool?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil,
+        cursor: String? = nil
+    ) {
+        self.filter = filter
+        self.includeDeleted = includeDeleted
+        self.limit = limit
+        self.sort = sort
+        self.withTotal = withTotal
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case filter = "filter"
+        case includeDeleted = "include_deleted"
+        case limit = "limit"
+        case sort = "sort"
+        case withTotal = "with_total"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+        try fields.encodeIfPresent(includeDeleted, forKey: .includeDeleted)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(sort, forKey: .sort)
+        try fields.encodeIfPresent(withTotal, forKey: .withTotal)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// The chats of an import, with what was found in each. Filter: status, number. Sort: number, created_at; by number
+/// unless told.
+public struct ImportsListChats: Query, Equatable {
+    public typealias Output = Page<ImportChat>
+    public static let operation = "imports.list_chats"
+
+    public var id: ImportJobId
+    /// Only what satisfies this condition.
+    public var filter: FilterExpression?
+    /// Shows deleted, merged and archived-away ones too.
+    public var includeDeleted: Bool?
+    /// 1 to 100; 20 unless told.
+    public var limit: Int?
+    /// At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+    public var sort: [SortKey]?
+    /// Counts all that satisfies the filter; costs a count.
+    public var withTotal: Bool?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        id: ImportJobId,
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil,
+        cursor: String? = nil
+    ) {
+        self.id = id
+        self.filter = filter
+        self.includeDeleted = includeDeleted
+        self.limit = limit
+        self.sort = sort
+        self.withTotal = withTotal
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case filter = "filter"
+        case includeDeleted = "include_deleted"
+        case limit = "limit"
+        case sort = "sort"
+        case withTotal = "with_total"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+        try fields.encodeIfPresent(includeDeleted, forKey: .includeDeleted)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(sort, forKey: .sort)
+        try fields.encodeIfPresent(withTotal, forKey: .withTotal)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// Stops an import between two pages, until it is resumed.
+public struct ImportsPause: Command, Equatable {
+    public typealias Output = ImportJob
+    public static let operation = "imports.pause"
+
+    public var id: ImportJobId
+
+    public init(
+        id: ImportJobId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Asks for the history of a channel. The work is done in the background, by a process that has a way to the outside.
+public struct ImportsRequest: Command, Equatable {
+    public typealias Output = ImportJob
+    public static let operation = "imports.request"
+
+    public var channelId: ChannelId
+    public var strategy: ImportStrategy
+    /// Files of the past are looked at by AI, where the channel has that on; they are not unless told.
+    public var enrichment: Bool?
+    /// Groups too, if the channel takes them; as the channel does unless told.
+    public var includeGroups: Bool?
+    /// The newest messages of each chat, so many; the channel's own limit counts, too. All of them unless told.
+    public var limitPerChat: Int?
+    /// Silence that ends a session, 1 to 1 440; used when the channel has none of its own.
+    public var sessionTimeoutMinutes: Int?
+    /// Required by the strategy `time_range`: more than 0.
+    public var timeRangeDays: Int?
+
+    public init(
+        channelId: ChannelId,
+        strategy: ImportStrategy,
+        enrichment: Bool? = nil,
+        includeGroups: Bool? = nil,
+        limitPerChat: Int? = nil,
+        sessionTimeoutMinutes: Int? = nil,
+        timeRangeDays: Int? = nil
+    ) {
+        self.channelId = channelId
+        self.strategy = strategy
+        self.enrichment = enrichment
+        self.includeGroups = includeGroups
+        self.limitPerChat = limitPerChat
+        self.sessionTimeoutMinutes = sessionTimeoutMinutes
+        self.timeRangeDays = timeRangeDays
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case channelId = "channel_id"
+        case strategy = "strategy"
+        case enrichment = "enrichment"
+        case includeGroups = "include_groups"
+        case limitPerChat = "limit_per_chat"
+        case sessionTimeoutMinutes = "session_timeout_minutes"
+        case timeRangeDays = "time_range_days"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(channelId, forKey: .channelId)
+        try fields.encode(strategy, forKey: .strategy)
+        try fields.encodeIfPresent(enrichment, forKey: .enrichment)
+        try fields.encodeIfPresent(includeGroups, forKey: .includeGroups)
+        try fields.encodeIfPresent(limitPerChat, forKey: .limitPerChat)
+        try fields.encodeIfPresent(sessionTimeoutMinutes, forKey: .sessionTimeoutMinutes)
+        try fields.encodeIfPresent(timeRangeDays, forKey: .timeRangeDays)
+    }
+
+}
+
+/// Lets a paused import go on where it stopped.
+public struct ImportsResume: Command, Equatable {
+    public typealias Output = ImportJob
+    public static let operation = "imports.resume"
+
+    public var id: ImportJobId
+
+    public init(
+        id: ImportJobId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Fetches the chats of an ended import that failed once more; of an import that could not even list them, everything.
+public struct ImportsRetryFailed: Command, Equatable {
+    public typealias Output = ImportJob
+    public static let operation = "imports.retry_failed"
+
+    public var id: ImportJobId
+
+    public init(
+        id: ImportJobId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Stores what was said in one chat, for hosts that hold the history themselves: up to 500 messages in any order.
+public struct ImportsStore: Command, Equatable {
+    public typealias Output = StoredHistory
+    public static let operation = "imports.store"
+
+    public var channelId: ChannelId
+    public var chat: ChatRef
+    public var messages: [HistoryMessage]
+    /// A name of yours for the whole run, which messages and sessions keep.
+    public var importId: String?
+
+    public init(
+        channelId: ChannelId,
+        chat: ChatRef,
+        messages: [HistoryMessage],
+        importId: String? = nil
+    ) {
+        self.channelId = channelId
+        self.chat = chat
+        self.messages = messages
+        self.importId = importId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case channelId = "channel_id"
+        case chat = "chat"
+        case messages = "messages"
+        case importId = "import_id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(channelId, forKey: .channelId)
+        try fields.encode(chat, forKey: .chat)
+        try fields.encode(messages, forKey: .messages)
+        try fields.encodeIfPresent(importId, forKey: .importId)
+    }
+
+}
+
 /// Stores a delivery and returns at once; it is worked off in the background, in order within a chat. For providers
 /// that want an answer within a moment and repeat what was not answered.
 public struct InboundAccept: Command, Equatable {

@@ -128,6 +128,24 @@ public struct EventId: RawRepresentable, Codable, Hashable, Sendable {
 }
 
 /// The id of one kind of thing; the engine checks it.
+public struct ImportChatId: RawRepresentable, Codable, Hashable, Sendable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+}
+
+/// The id of one kind of thing; the engine checks it.
+public struct ImportJobId: RawRepresentable, Codable, Hashable, Sendable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+}
+
+/// The id of one kind of thing; the engine checks it.
 public struct JobId: RawRepresentable, Codable, Hashable, Sendable {
     public let rawValue: String
 
@@ -985,10 +1003,40 @@ public enum IgnoredBecause: String, Codable, Hashable, Sendable {
     case nothingToChange = "nothing_to_change"
 }
 
+/// How far a chat of an import has come.
+public enum ImportChatStatus: String, Codable, Hashable, Sendable {
+    case fetching = "fetching"
+    case done = "done"
+    case failed = "failed"
+    /// Waits for its turn.
+    case pending = "pending"
+    /// Its messages are stored, and are put into sessions.
+    case recut = "recut"
+    /// It is not wanted, or its import was called off before its end.
+    case skipped = "skipped"
+}
+
 /// Whether an import got everything.
 public enum ImportOutcome: String, Codable, Hashable, Sendable {
     case complete = "complete"
     /// Some chats failed.
+    case partial = "partial"
+}
+
+/// How far an import has come.
+public enum ImportStatus: String, Codable, Hashable, Sendable {
+    case completed = "completed"
+    case failed = "failed"
+    case cancelled = "cancelled"
+    /// Waits for a worker that has a way to the outside.
+    case requested = "requested"
+    /// Asks which chats there are.
+    case planning = "planning"
+    /// Fetches chats, up to 8 at once.
+    case running = "running"
+    /// Somebody stopped it for a while.
+    case paused = "paused"
+    /// Ended, without the chats that failed.
     case partial = "partial"
 }
 
@@ -1088,6 +1136,8 @@ public enum Kind: String, Codable, Hashable, Sendable {
     case message = "message"
     case session = "session"
     case chat = "chat"
+    case importJob = "import_job"
+    case importChat = "import_chat"
     case messageGroup = "message_group"
     case messageEnrichment = "message_enrichment"
     case channel = "channel"
@@ -4664,7 +4714,7 @@ public struct ChatHit: Decodable, Sendable, Equatable {
 }
 
 /// A chat as the provider names it.
-public struct ChatRef: Encodable, Sendable, Equatable {
+public struct ChatRef: Codable, Sendable, Equatable {
     public var `class`: ChatClass
     /// The provider's id of the chat, for example `551190000001@c.us`.
     public var externalId: String
@@ -4697,6 +4747,14 @@ public struct ChatRef: Encodable, Sendable, Equatable {
         try fields.encode(externalId, forKey: .externalId)
         try fields.encode(kindDetail, forKey: .kindDetail)
         try fields.encodeIfPresent(subject, forKey: .subject)
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        `class` = try fields.decode(ChatClass.self, forKey: .`class`)
+        externalId = try fields.decode(String.self, forKey: .externalId)
+        kindDetail = try fields.decode(ChatKind.self, forKey: .kindDetail)
+        subject = try fields.decodeIfPresent(String.self, forKey: .subject)
     }
 
 }
@@ -8217,6 +8275,96 @@ public struct HeaderSecret: Decodable, Sendable, Equatable {
 
 }
 
+/// A message of the past.
+public struct HistoryMessage: Encodable, Sendable, Equatable {
+    /// How far one of our own messages came; `sent` unless told.
+    public var ack: AckSignal?
+    public var attribution: Attribution?
+    /// 1 to 255 characters, unique per channel: the key against duplicates.
+    public var channelMessageId: String
+    public var content: Content
+    public var forward: Forward?
+    /// Written by our own line.
+    public var fromMe: Bool?
+    /// How the file of the content is reached.
+    public var mediaRef: MediaRef?
+    /// In order, without duplicates, at most 256.
+    public var mentions: [Mention]?
+    /// Full provider ids and other particulars that later requests need.
+    public var metadata: [String: JSON]?
+    /// The other side of an individual chat: the sender unless told, and required for our own messages.
+    public var peer: Identifiers?
+    public var replyToChannelMessageId: String?
+    /// The author: in a group the participant. May be left away for our own messages.
+    public var sender: Identifiers?
+    /// When the provider says it was sent; not before 2009.
+    public var timestamp: Timestamp
+
+    public init(
+        ack: AckSignal? = nil,
+        attribution: Attribution? = nil,
+        channelMessageId: String,
+        content: Content,
+        forward: Forward? = nil,
+        fromMe: Bool? = nil,
+        mediaRef: MediaRef? = nil,
+        mentions: [Mention]? = nil,
+        metadata: [String: JSON]? = nil,
+        peer: Identifiers? = nil,
+        replyToChannelMessageId: String? = nil,
+        sender: Identifiers? = nil,
+        timestamp: Timestamp
+    ) {
+        self.ack = ack
+        self.attribution = attribution
+        self.channelMessageId = channelMessageId
+        self.content = content
+        self.forward = forward
+        self.fromMe = fromMe
+        self.mediaRef = mediaRef
+        self.mentions = mentions
+        self.metadata = metadata
+        self.peer = peer
+        self.replyToChannelMessageId = replyToChannelMessageId
+        self.sender = sender
+        self.timestamp = timestamp
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case ack = "ack"
+        case attribution = "attribution"
+        case channelMessageId = "channel_message_id"
+        case content = "content"
+        case forward = "forward"
+        case fromMe = "from_me"
+        case mediaRef = "media_ref"
+        case mentions = "mentions"
+        case metadata = "metadata"
+        case peer = "peer"
+        case replyToChannelMessageId = "reply_to_channel_message_id"
+        case sender = "sender"
+        case timestamp = "timestamp"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(ack, forKey: .ack)
+        try fields.encodeIfPresent(attribution, forKey: .attribution)
+        try fields.encode(channelMessageId, forKey: .channelMessageId)
+        try fields.encode(content, forKey: .content)
+        try fields.encodeIfPresent(forward, forKey: .forward)
+        try fields.encodeIfPresent(fromMe, forKey: .fromMe)
+        try fields.encodeIfPresent(mediaRef, forKey: .mediaRef)
+        try fields.encodeIfPresent(mentions, forKey: .mentions)
+        try fields.encodeIfPresent(metadata, forKey: .metadata)
+        try fields.encodeIfPresent(peer, forKey: .peer)
+        try fields.encodeIfPresent(replyToChannelMessageId, forKey: .replyToChannelMessageId)
+        try fields.encodeIfPresent(sender, forKey: .sender)
+        try fields.encode(timestamp, forKey: .timestamp)
+    }
+
+}
+
 /// An id under which a contact is known.
 public struct Identifier: Decodable, Sendable, Equatable {
     public var kind: IdentifierKind
@@ -8388,6 +8536,453 @@ public struct IdentityInput: Encodable, Sendable, Equatable {
 
 }
 
+/// One chat of an import.
+public struct ImportChat: Decodable, Sendable, Equatable {
+    /// Failed tries in a row.
+    public var attempts: Int
+    public var channelId: ChannelId
+    /// The chat as the provider names it.
+    public var chat: ChatRef
+    /// The chat that its messages are in; null while none is stored.
+    public var chatId: ChatId?
+    public var counts: ImportCounts
+    public var createdAt: Timestamp
+    /// Up to here its messages are in sessions.
+    public var cutUntil: Timestamp?
+    /// Ids of what was said at the second of `until`.
+    public var edge: [String]
+    public var endedAt: Timestamp?
+    /// What becomes of it when its sessions are cut.
+    public var endsAs: ImportChatStatus
+    /// Why the last of them failed.
+    public var error: String?
+    public var id: ImportChatId
+    public var jobId: ImportJobId
+    public var name: String?
+    /// Its place in the list of chats; the busiest is 1.
+    public var number: Int
+    /// So many messages up to `until` have been fetched, when they are more than a page.
+    public var offset: Int
+    public var pageSize: Int
+    public var projectId: ProjectId
+    public var revision: Int
+    /// The round of the import that it was fetched in last.
+    public var round: Int
+    public var status: ImportChatStatus
+    /// Everything newer has been fetched; what was said at this second is asked for again.
+    public var until: Timestamp?
+    public var updatedAt: Timestamp
+    public var version: Int
+
+    public init(
+        attempts: Int,
+        channelId: ChannelId,
+        chat: ChatRef,
+        chatId: ChatId?,
+        counts: ImportCounts,
+        createdAt: Timestamp,
+        cutUntil: Timestamp?,
+        edge: [String],
+        endedAt: Timestamp?,
+        endsAs: ImportChatStatus,
+        error: String?,
+        id: ImportChatId,
+        jobId: ImportJobId,
+        name: String?,
+        number: Int,
+        offset: Int,
+        pageSize: Int,
+        projectId: ProjectId,
+        revision: Int,
+        round: Int,
+        status: ImportChatStatus,
+        until: Timestamp?,
+        updatedAt: Timestamp,
+        version: Int
+    ) {
+        self.attempts = attempts
+        self.channelId = channelId
+        self.chat = chat
+        self.chatId = chatId
+        self.counts = counts
+        self.createdAt = createdAt
+        self.cutUntil = cutUntil
+        self.edge = edge
+        self.endedAt = endedAt
+        self.endsAs = endsAs
+        self.error = error
+        self.id = id
+        self.jobId = jobId
+        self.name = name
+        self.number = number
+        self.offset = offset
+        self.pageSize = pageSize
+        self.projectId = projectId
+        self.revision = revision
+        self.round = round
+        self.status = status
+        self.until = until
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case channelId = "channel_id"
+        case chat = "chat"
+        case chatId = "chat_id"
+        case counts = "counts"
+        case createdAt = "created_at"
+        case cutUntil = "cut_until"
+        case edge = "edge"
+        case endedAt = "ended_at"
+        case endsAs = "ends_as"
+        case error = "error"
+        case id = "id"
+        case jobId = "job_id"
+        case name = "name"
+        case number = "number"
+        case offset = "offset"
+        case pageSize = "page_size"
+        case projectId = "project_id"
+        case revision = "revision"
+        case round = "round"
+        case status = "status"
+        case until = "until"
+        case updatedAt = "updated_at"
+        case version = "version"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempts = try fields.decode(Int.self, forKey: .attempts)
+        channelId = try fields.decode(ChannelId.self, forKey: .channelId)
+        chat = try fields.decode(ChatRef.self, forKey: .chat)
+        chatId = try fields.decodeIfPresent(ChatId.self, forKey: .chatId)
+        counts = try fields.decode(ImportCounts.self, forKey: .counts)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        cutUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .cutUntil)
+        edge = try fields.decode([String].self, forKey: .edge)
+        endedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .endedAt)
+        endsAs = try fields.decode(ImportChatStatus.self, forKey: .endsAs)
+        error = try fields.decodeIfPresent(String.self, forKey: .error)
+        id = try fields.decode(ImportChatId.self, forKey: .id)
+        jobId = try fields.decode(ImportJobId.self, forKey: .jobId)
+        name = try fields.decodeIfPresent(String.self, forKey: .name)
+        number = try fields.decode(Int.self, forKey: .number)
+        offset = try fields.decode(Int.self, forKey: .offset)
+        pageSize = try fields.decode(Int.self, forKey: .pageSize)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        round = try fields.decode(Int.self, forKey: .round)
+        status = try fields.decode(ImportChatStatus.self, forKey: .status)
+        until = try fields.decodeIfPresent(Timestamp.self, forKey: .until)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        version = try fields.decode(Int.self, forKey: .version)
+    }
+
+}
+
+/// What was found in a chat.
+public struct ImportCounts: Decodable, Sendable, Equatable {
+    public var contactsCreated: Int
+    /// Known already.
+    public var duplicate: Int
+    /// Could not be read.
+    public var failed: Int
+    /// Left out on purpose.
+    public var ignored: Int
+    public var imported: Int
+    public var messagesSeen: Int
+    public var sessionsCreated: Int
+
+    public init(
+        contactsCreated: Int,
+        duplicate: Int,
+        failed: Int,
+        ignored: Int,
+        imported: Int,
+        messagesSeen: Int,
+        sessionsCreated: Int
+    ) {
+        self.contactsCreated = contactsCreated
+        self.duplicate = duplicate
+        self.failed = failed
+        self.ignored = ignored
+        self.imported = imported
+        self.messagesSeen = messagesSeen
+        self.sessionsCreated = sessionsCreated
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case contactsCreated = "contacts_created"
+        case duplicate = "duplicate"
+        case failed = "failed"
+        case ignored = "ignored"
+        case imported = "imported"
+        case messagesSeen = "messages_seen"
+        case sessionsCreated = "sessions_created"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        contactsCreated = try fields.decode(Int.self, forKey: .contactsCreated)
+        duplicate = try fields.decode(Int.self, forKey: .duplicate)
+        failed = try fields.decode(Int.self, forKey: .failed)
+        ignored = try fields.decode(Int.self, forKey: .ignored)
+        imported = try fields.decode(Int.self, forKey: .imported)
+        messagesSeen = try fields.decode(Int.self, forKey: .messagesSeen)
+        sessionsCreated = try fields.decode(Int.self, forKey: .sessionsCreated)
+    }
+
+}
+
+/// An import with how fast it is.
+public struct ImportDetails: Decodable, Sendable, Equatable {
+    /// Failed tries in a row to list the chats.
+    public var attempts: Int
+    public var channelId: ChannelId
+    public var createdAt: Timestamp
+    public var endedAt: Timestamp?
+    /// Files of the past are looked at by AI, where the channel has that on.
+    public var enrichment: Bool
+    /// Why it failed.
+    public var error: String?
+    public var id: ImportJobId
+    /// The list is looked through once more: who writes meanwhile changes its order.
+    public var isSecondLook: Bool
+    /// Chats that have been listed, in this look through the list.
+    public var listed: Int
+    /// When progress was told last.
+    public var progressedAt: Timestamp?
+    public var projectId: ProjectId
+    /// Messages that were looked at, a second, since all chats were known; null before.
+    public var rate: Double?
+    public var request: ImportRequest
+    public var revision: Int
+    /// 1, and one more for every time that failed chats were tried again.
+    public var round: Int
+    /// When all chats were known.
+    public var startedAt: Timestamp?
+    public var status: ImportStatus
+    /// What has been done, chats under way included.
+    public var totals: ImportStats
+    public var updatedAt: Timestamp
+    public var version: Int
+
+    public init(
+        attempts: Int,
+        channelId: ChannelId,
+        createdAt: Timestamp,
+        endedAt: Timestamp?,
+        enrichment: Bool,
+        error: String?,
+        id: ImportJobId,
+        isSecondLook: Bool,
+        listed: Int,
+        progressedAt: Timestamp?,
+        projectId: ProjectId,
+        rate: Double?,
+        request: ImportRequest,
+        revision: Int,
+        round: Int,
+        startedAt: Timestamp?,
+        status: ImportStatus,
+        totals: ImportStats,
+        updatedAt: Timestamp,
+        version: Int
+    ) {
+        self.attempts = attempts
+        self.channelId = channelId
+        self.createdAt = createdAt
+        self.endedAt = endedAt
+        self.enrichment = enrichment
+        self.error = error
+        self.id = id
+        self.isSecondLook = isSecondLook
+        self.listed = listed
+        self.progressedAt = progressedAt
+        self.projectId = projectId
+        self.rate = rate
+        self.request = request
+        self.revision = revision
+        self.round = round
+        self.startedAt = startedAt
+        self.status = status
+        self.totals = totals
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case channelId = "channel_id"
+        case createdAt = "created_at"
+        case endedAt = "ended_at"
+        case enrichment = "enrichment"
+        case error = "error"
+        case id = "id"
+        case isSecondLook = "is_second_look"
+        case listed = "listed"
+        case progressedAt = "progressed_at"
+        case projectId = "project_id"
+        case rate = "rate"
+        case request = "request"
+        case revision = "revision"
+        case round = "round"
+        case startedAt = "started_at"
+        case status = "status"
+        case totals = "totals"
+        case updatedAt = "updated_at"
+        case version = "version"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempts = try fields.decode(Int.self, forKey: .attempts)
+        channelId = try fields.decode(ChannelId.self, forKey: .channelId)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        endedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .endedAt)
+        enrichment = try fields.decode(Bool.self, forKey: .enrichment)
+        error = try fields.decodeIfPresent(String.self, forKey: .error)
+        id = try fields.decode(ImportJobId.self, forKey: .id)
+        isSecondLook = try fields.decode(Bool.self, forKey: .isSecondLook)
+        listed = try fields.decode(Int.self, forKey: .listed)
+        progressedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .progressedAt)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        rate = try fields.decodeIfPresent(Double.self, forKey: .rate)
+        request = try fields.decode(ImportRequest.self, forKey: .request)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        round = try fields.decode(Int.self, forKey: .round)
+        startedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .startedAt)
+        status = try fields.decode(ImportStatus.self, forKey: .status)
+        totals = try fields.decode(ImportStats.self, forKey: .totals)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        version = try fields.decode(Int.self, forKey: .version)
+    }
+
+}
+
+/// One import of the history of a channel.
+public struct ImportJob: Decodable, Sendable, Equatable {
+    /// Failed tries in a row to list the chats.
+    public var attempts: Int
+    public var channelId: ChannelId
+    public var createdAt: Timestamp
+    public var endedAt: Timestamp?
+    /// Files of the past are looked at by AI, where the channel has that on.
+    public var enrichment: Bool
+    /// Why it failed.
+    public var error: String?
+    public var id: ImportJobId
+    /// The list is looked through once more: who writes meanwhile changes its order.
+    public var isSecondLook: Bool
+    /// Chats that have been listed, in this look through the list.
+    public var listed: Int
+    /// When progress was told last.
+    public var progressedAt: Timestamp?
+    public var projectId: ProjectId
+    public var request: ImportRequest
+    public var revision: Int
+    /// 1, and one more for every time that failed chats were tried again.
+    public var round: Int
+    /// When all chats were known.
+    public var startedAt: Timestamp?
+    public var status: ImportStatus
+    /// What has been done, chats under way included.
+    public var totals: ImportStats
+    public var updatedAt: Timestamp
+    public var version: Int
+
+    public init(
+        attempts: Int,
+        channelId: ChannelId,
+        createdAt: Timestamp,
+        endedAt: Timestamp?,
+        enrichment: Bool,
+        error: String?,
+        id: ImportJobId,
+        isSecondLook: Bool,
+        listed: Int,
+        progressedAt: Timestamp?,
+        projectId: ProjectId,
+        request: ImportRequest,
+        revision: Int,
+        round: Int,
+        startedAt: Timestamp?,
+        status: ImportStatus,
+        totals: ImportStats,
+        updatedAt: Timestamp,
+        version: Int
+    ) {
+        self.attempts = attempts
+        self.channelId = channelId
+        self.createdAt = createdAt
+        self.endedAt = endedAt
+        self.enrichment = enrichment
+        self.error = error
+        self.id = id
+        self.isSecondLook = isSecondLook
+        self.listed = listed
+        self.progressedAt = progressedAt
+        self.projectId = projectId
+        self.request = request
+        self.revision = revision
+        self.round = round
+        self.startedAt = startedAt
+        self.status = status
+        self.totals = totals
+        self.updatedAt = updatedAt
+        self.version = version
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case channelId = "channel_id"
+        case createdAt = "created_at"
+        case endedAt = "ended_at"
+        case enrichment = "enrichment"
+        case error = "error"
+        case id = "id"
+        case isSecondLook = "is_second_look"
+        case listed = "listed"
+        case progressedAt = "progressed_at"
+        case projectId = "project_id"
+        case request = "request"
+        case revision = "revision"
+        case round = "round"
+        case startedAt = "started_at"
+        case status = "status"
+        case totals = "totals"
+        case updatedAt = "updated_at"
+        case version = "version"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempts = try fields.decode(Int.self, forKey: .attempts)
+        channelId = try fields.decode(ChannelId.self, forKey: .channelId)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        endedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .endedAt)
+        enrichment = try fields.decode(Bool.self, forKey: .enrichment)
+        error = try fields.decodeIfPresent(String.self, forKey: .error)
+        id = try fields.decode(ImportJobId.self, forKey: .id)
+        isSecondLook = try fields.decode(Bool.self, forKey: .isSecondLook)
+        listed = try fields.decode(Int.self, forKey: .listed)
+        progressedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .progressedAt)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        request = try fields.decode(ImportRequest.self, forKey: .request)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        round = try fields.decode(Int.self, forKey: .round)
+        startedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .startedAt)
+        status = try fields.decode(ImportStatus.self, forKey: .status)
+        totals = try fields.decode(ImportStats.self, forKey: .totals)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        version = try fields.decode(Int.self, forKey: .version)
+    }
+
+}
+
 /// What an import is to fetch.
 public struct ImportRequest: Decodable, Sendable, Equatable {
     /// Owns the sessions that the import makes.
@@ -8446,7 +9041,7 @@ public struct ImportRequest: Decodable, Sendable, Equatable {
 public struct ImportRun: Decodable, Sendable, Equatable {
     public var endedAt: Timestamp?
     public var error: String?
-    public var jobId: JobId
+    public var jobId: ImportJobId
     public var request: ImportRequest
     public var startedAt: Timestamp?
     public var stats: ImportStats
@@ -8455,7 +9050,7 @@ public struct ImportRun: Decodable, Sendable, Equatable {
     public init(
         endedAt: Timestamp?,
         error: String?,
-        jobId: JobId,
+        jobId: ImportJobId,
         request: ImportRequest,
         startedAt: Timestamp?,
         stats: ImportStats,
@@ -8484,7 +9079,7 @@ public struct ImportRun: Decodable, Sendable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         endedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .endedAt)
         error = try fields.decodeIfPresent(String.self, forKey: .error)
-        jobId = try fields.decode(JobId.self, forKey: .jobId)
+        jobId = try fields.decode(ImportJobId.self, forKey: .jobId)
         request = try fields.decode(ImportRequest.self, forKey: .request)
         startedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .startedAt)
         stats = try fields.decode(ImportStats.self, forKey: .stats)
@@ -14778,6 +15373,49 @@ public struct StartedSession: Decodable, Sendable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         created = try fields.decode(Bool.self, forKey: .created)
         session = try fields.decode(Session.self, forKey: .session)
+    }
+
+}
+
+/// What became of a page of history.
+public struct StoredHistory: Decodable, Sendable, Equatable {
+    /// None when nothing was stored.
+    public var chatId: ChatId?
+    public var contactsCreated: Int
+    public var imported: Int
+    /// One for each message, in their order: `recorded`, `duplicate`, `ignored` or `rejected`.
+    public var outcomes: [Outcome]
+    public var sessionsCreated: Int
+
+    public init(
+        chatId: ChatId?,
+        contactsCreated: Int,
+        imported: Int,
+        outcomes: [Outcome],
+        sessionsCreated: Int
+    ) {
+        self.chatId = chatId
+        self.contactsCreated = contactsCreated
+        self.imported = imported
+        self.outcomes = outcomes
+        self.sessionsCreated = sessionsCreated
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case chatId = "chat_id"
+        case contactsCreated = "contacts_created"
+        case imported = "imported"
+        case outcomes = "outcomes"
+        case sessionsCreated = "sessions_created"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        chatId = try fields.decodeIfPresent(ChatId.self, forKey: .chatId)
+        contactsCreated = try fields.decode(Int.self, forKey: .contactsCreated)
+        imported = try fields.decode(Int.self, forKey: .imported)
+        outcomes = try fields.decode([Outcome].self, forKey: .outcomes)
+        sessionsCreated = try fields.decode(Int.self, forKey: .sessionsCreated)
     }
 
 }
