@@ -30,6 +30,7 @@ const NOBODY_HAS: &[(&str, &str)] = &[
 
 /// Places whose value is not looked up: what belongs to a neighbour is taken there as what belongs to nobody.
 const NOT_LOOKED_UP: &[(&str, &str)] = &[
+    ("events.state_at id import_job", "an import is a record, of which the log tells nothing"),
     ("events.verify aggregate.id *", "the report on something sound is the report on nothing"),
     ("imports.store messages[0].forward.from_message_id", "left out: no gateway knows our ids"),
     ("imports.store messages[0].mentions[0].contact_id", "left out: no gateway knows our ids"),
