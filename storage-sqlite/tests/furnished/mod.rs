@@ -27,6 +27,7 @@ pub fn furnish(call: &dyn Fn(Option<ProjectId>, &str, Value) -> Value, project: 
     let line = ok("channels.find", json!({"type": "whatsapp_business", "external_id": format!("line{number}")}));
     ok("channels.update", json!({"id": line["id"], "history_import_enabled": true}));
     ok("imports.request", json!({"channel_id": line["id"], "strategy": "full"}));
+    ok("schedules.create", json!({"kind": "host.report", "recurrence": {"type": "daily", "hour": 1}}));
 }
 
 /// Lines, people and what they say.

@@ -4,7 +4,7 @@ use super::rules::with_channel;
 use super::*;
 use crate::channels::gateway::{Challenge, ChallengeKind, ConnectionState, OwnIdentity};
 use crate::engine::Context;
-use crate::kernel::{ActorRef, Component, JobId, Timestamp};
+use crate::kernel::{ActorRef, Component, ImportJobId, Timestamp};
 use ChannelStatus::{Activating, Active, Connecting, Disconnected, Error, Inactive};
 
 /// A channel that anything can be done with.
@@ -208,8 +208,8 @@ fn an_identity_comes_with_the_activation_or_on_its_own() {
     assert_eq!(names[2..], ["channel.activated", "channel.webhook.configured", "channel.identity.updated"]);
 }
 
-fn job(last: char) -> JobId {
-    JobId::parse(&format!("0199d1c2-0000-7000-8000-00000000000{last}")).unwrap()
+fn job(last: char) -> ImportJobId {
+    ImportJobId::parse(&format!("0199d1c2-0000-7000-8000-00000000000{last}")).unwrap()
 }
 
 fn request(strategy: ImportStrategy) -> ImportRequest {
