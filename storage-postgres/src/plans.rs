@@ -260,6 +260,7 @@ fn statements_of_a_project_are_its_own() {
         name: "one".into(),
         events: Vec::new(),
         max_attempts: 1,
+        on_exhausted: ventros::storage::OnExhausted::Park,
         status: ConsumerStatus::Active,
         generation: 1,
         retrying: 0,
