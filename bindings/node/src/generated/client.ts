@@ -2002,7 +2002,7 @@ export class Credentials extends Collection {
 
   /**
    * Credentials, without their secrets. Filter: name, credential_type, status, expires_at, last_used_at,
-   * metadata.<key>. Sort: name, created_at, expires_at, last_used_at.
+   * `metadata.<key>`. Sort: name, created_at, expires_at, last_used_at.
    *
    * Permission: `credentials.view`.
    *
@@ -3457,8 +3457,8 @@ export class Schedules extends Collection {
   }
 
   /**
-   * Schedules. Filter: kind, target.<key>, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys at
-   * its top can be filtered by, where key and value are texts, numbers or truths of at most 64 and 200 characters.
+   * Schedules. Filter: kind, `target.<key>`, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys
+   * at its top can be filtered by, where key and value are texts, numbers or truths of at most 64 and 200 characters.
    *
    * Permission: `jobs.manage`.
    *

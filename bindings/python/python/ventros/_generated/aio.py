@@ -3684,7 +3684,7 @@ class Credentials(AsyncCollection):
         sort: Sequence[t.SortKey] | None = None,
         with_total: bool | None = None,
     ) -> AsyncPager[t.Credential]:
-        """Credentials, without their secrets. Filter: name, credential_type, status, expires_at, last_used_at, metadata.<key>. Sort:
+        """Credentials, without their secrets. Filter: name, credential_type, status, expires_at, last_used_at, `metadata.<key>`. Sort:
         name, created_at, expires_at, last_used_at.
 
         Args:
@@ -6141,7 +6141,7 @@ class Schedules(AsyncCollection):
         sort: Sequence[t.SortKey] | None = None,
         with_total: bool | None = None,
     ) -> AsyncPager[t.Schedule]:
-        """Schedules. Filter: kind, target.<key>, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys at its top can be
+        """Schedules. Filter: kind, `target.<key>`, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys at its top can be
         filtered by, where key and value are texts, numbers or truths of at most 64 and 200 characters.
 
         Args:

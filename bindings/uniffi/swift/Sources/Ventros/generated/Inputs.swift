@@ -3271,8 +3271,8 @@ public struct CredentialsGet: Query, Equatable {
 
 }
 
-/// Credentials, without their secrets. Filter: name, credential_type, status, expires_at, last_used_at, metadata.<key>.
-/// Sort: name, created_at, expires_at, last_used_at.
+/// Credentials, without their secrets. Filter: name, credential_type, status, expires_at, last_used_at,
+/// `metadata.<key>`. Sort: name, created_at, expires_at, last_used_at.
 public struct CredentialsList: Query, Equatable {
     public typealias Output = Page<Credential>
     public static let operation = "credentials.list"
@@ -6355,8 +6355,8 @@ public struct SchedulesGet: Query, Equatable {
 
 }
 
-/// Schedules. Filter: kind, target.<key>, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys at
-/// its top can be filtered by, where key and value are texts, numbers or truths of at most 64 and 200 characters.
+/// Schedules. Filter: kind, `target.<key>`, enabled, next_run_at. Sort: created_at, next_run_at. Of a target the keys
+/// at its top can be filtered by, where key and value are texts, numbers or truths of at most 64 and 200 characters.
 public struct SchedulesList: Query, Equatable {
     public typealias Output = Page<Schedule>
     public static let operation = "schedules.list"
