@@ -1,4 +1,4 @@
-//! The engine handle that all languages share: open, call, cancel, subscribe and drain, close.
+//! The engine handle that all languages share: open, call, cancel, subscribe, drain and report, close.
 //!
 //! Not an API: the bindings convert and nothing else, and the generated clients on top are what people use. The handle
 //! owns the runtime; runtime threads never call into a language, they ring a doorbell that carries nothing.
@@ -6,6 +6,7 @@
 mod block_on;
 mod clock;
 mod copying;
+mod handlers;
 mod inside;
 mod location;
 mod outbox;
@@ -22,6 +23,7 @@ pub use wire::Failure;
 use futures_util::future::{AbortHandle, abortable, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, TryFutureExt};
+use handlers::Handlers;
 use inside::Inside;
 use location::Location;
 use outbox::Outbox;
@@ -36,9 +38,10 @@ use subscriptions::Subscriptions;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
 use ventros::engine::{CALLS, Crm, Doorbell, RunReport, Settings};
-use ventros::kernel::{Clock, Error, ErrorCode, Result, input};
+use ventros::kernel::{Clock, Error, ErrorCode, JobId, Result, input, parse_uuid};
 use ventros::system::SystemClock;
 use ventros_sqlite::fork;
+use wire::Wanted;
 
 /// What a call allocates is many small pieces, on threads that come and go: a tenth of its time with the system's allocator.
 #[global_allocator]
@@ -65,16 +68,21 @@ struct Shared {
     crm: Crm,
     outbox: Outbox,
     subscriptions: Subscriptions,
+    handlers: Handlers,
     /// Rings for the worker.
     work: Notify,
     /// Rings for the courier.
     mail: Notify,
     /// Rings for the caller.
     calls: Notify,
+    /// Rings for the foreman.
+    jobs: Notify,
     /// Whoever works, one after the other, so that `run_pending` sees the end of it.
     turn: tokio::sync::Mutex<()>,
     /// Whoever delivers, one after the other. Taken after `turn` where both are.
     round: tokio::sync::Mutex<()>,
+    /// Whoever hands out jobs, one after the other. Taken last.
+    shift: tokio::sync::Mutex<()>,
     /// Held by the caller until its calls have ended.
     outside: tokio::sync::Mutex<()>,
     closed: AtomicBool,
@@ -117,11 +125,14 @@ impl Engine {
             crm,
             outbox: Outbox::default(),
             subscriptions: Subscriptions::default(),
+            handlers: Handlers::default(),
             work: Notify::new(),
             mail: Notify::new(),
             calls: Notify::new(),
+            jobs: Notify::new(),
             turn: tokio::sync::Mutex::new(()),
             round: tokio::sync::Mutex::new(()),
+            shift: tokio::sync::Mutex::new(()),
             outside: tokio::sync::Mutex::new(()),
             closed: AtomicBool::new(false),
             process: std::process::id(),
@@ -132,12 +143,14 @@ impl Engine {
                 shared.mail.notify_one();
                 shared.work.notify_one();
                 shared.calls.notify_one();
+                shared.jobs.notify_one();
             }
         }));
         if options.background {
             handle.spawn(Inside::new(worker(shared.clone())));
             handle.spawn(Inside::new(courier(shared.clone())));
             handle.spawn(Inside::new(caller(shared.clone())));
+            handle.spawn(Inside::new(foreman(shared.clone())));
         }
         let calls = Arc::default();
         Ok(Engine { shared, runtime: Mutex::new(Some(runtime)), handle, calls, _doorbell: doorbell })
@@ -174,7 +187,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends a submitted call or a subscription; a durable one keeps its place. Unknown tokens are fine.
+    /// Ends a submitted call, a subscription or a handler. A durable subscription keeps its place; a handler takes no more jobs, and
+    /// those that the host has taken are still held and reported. Unknown tokens are fine.
     pub fn cancel(&self, token: u64) {
         if self.usable().is_err() {
             return;
@@ -183,15 +197,26 @@ impl Engine {
         match call {
             Some(call) => call.abort(),
             None => {
-                here(&self.handle, &mut || false, async { Ok(self.shared.subscriptions.remove(token).await) }).ok();
+                let end = async {
+                    if !self.shared.subscriptions.remove(token).await {
+                        self.shared.handlers.end(token, &self.shared.outbox).await;
+                    }
+                    Ok(())
+                };
+                here(&self.handle, &mut || false, end).ok();
             }
         }
     }
 
-    /// Starts a subscription. `options` is JSON, as the generated clients write it.
+    /// Starts a subscription or a handler. `options` is JSON, as the generated clients write it.
     pub fn subscribe(&self, token: u64, options: &[u8]) -> Result<(), Failure> {
         self.usable()?;
         let wanted = input::parse(options)?;
+        if matches!(wanted, Wanted::Jobs { .. }) {
+            self.shared.handlers.add(&self.shared.crm, token, wanted)?;
+            self.shared.jobs.notify_one();
+            return Ok(());
+        }
         here(&self.handle, &mut || false, self.shared.subscriptions.add(&self.shared.crm, token, wanted))?;
         self.shared.mail.notify_one();
         Ok(())
@@ -221,6 +246,16 @@ impl Engine {
         Ok(taken)
     }
 
+    /// Says what became of a delivered job, without waiting: `outcome` is JSON, as `jobs.report` takes it; none hands the job back
+    /// that was not begun. An outcome that cannot be kept is a failure of the job.
+    pub fn report(&self, token: u64, job: &str, outcome: Option<&[u8]>) -> Result<(), Failure> {
+        self.usable()?;
+        let job: JobId = parse_uuid(job)?.into();
+        self.shared.handlers.answer(token, job, outcome.map(input::parse).transpose()?);
+        self.shared.jobs.notify_one();
+        Ok(())
+    }
+
     /// Ends everything and closes the store. Idempotent; further calls answer `closed`.
     pub fn close(&self) {
         if self.shared.process != std::process::id() || self.shared.closed.swap(true, Ordering::SeqCst) {
@@ -239,6 +274,8 @@ impl Engine {
             let _round = shared.round.lock().await;
             shared.subscriptions.pump(&shared.outbox).await;
             shared.subscriptions.clear().await;
+            let _shift = shared.shift.lock().await;
+            shared.handlers.clear(&shared.outbox).await;
             shared.crm.close().await
         };
         here(&self.handle, &mut || false, async { tokio::time::timeout(FAREWELL, goodbye).await.unwrap_or(Ok(())) })
@@ -246,6 +283,7 @@ impl Engine {
         self.shared.outbox.close();
         self.shared.work.notify_one();
         self.shared.mail.notify_one();
+        self.shared.jobs.notify_one();
         if let Some(runtime) = lock(&self.runtime).take() {
             runtime.shutdown_timeout(FAREWELL);
         }
@@ -291,7 +329,7 @@ async fn run(shared: &Shared, operation: &str, input: &[u8], context: &[u8]) -> 
     }
 }
 
-/// What a run did, and how many events it hands to callbacks.
+/// What a run did, and how many events and jobs it hands to callbacks.
 #[derive(serde::Serialize)]
 struct Report {
     #[serde(flatten)]
@@ -312,13 +350,19 @@ impl Shared {
             let _turn = self.turn.lock().await;
             self.crm.run_pending().await?
         };
-        Ok(Report { work, delivered: self.deliver().await })
+        Ok(Report { work, delivered: self.deliver().await + self.hand_out().await })
     }
 
     /// Hands callbacks what is there for them; says how many events.
     async fn deliver(&self) -> usize {
         let _round = self.round.lock().await;
         self.subscriptions.pump(&self.outbox).await
+    }
+
+    /// Looks after the jobs of the handlers; says how many new ones they get.
+    async fn hand_out(&self) -> usize {
+        let _shift = self.shift.lock().await;
+        self.handlers.pump(&self.outbox).await
     }
 }
 
@@ -359,6 +403,18 @@ async fn courier(shared: Arc<Shared>) {
         AssertUnwindSafe(shared.deliver()).catch_unwind().await.ok();
         let naps = tokio::time::timeout(NAP, shared.mail.notified());
         naps.await.ok();
+    }
+}
+
+/// Hands out jobs when one is done, when one is enqueued and when one becomes due, and holds those that are under way.
+async fn foreman(shared: Arc<Shared>) {
+    while !shared.closed.load(Ordering::SeqCst) {
+        // As in `worker`.
+        AssertUnwindSafe(shared.hand_out()).catch_unwind().await.ok();
+        match shared.handlers.rest(&shared.crm, NAP).await {
+            Some(rest) => drop(tokio::time::timeout(rest, shared.jobs.notified()).await),
+            None => shared.jobs.notified().await,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use ventros::kernel::JobId;
 
 /// Something for the host.
 #[derive(Debug)]
@@ -14,7 +15,11 @@ pub enum Delivery {
     Live { token: u64, events: String },
     /// Events for a durable callback, as a JSON array. More come when these are settled.
     Durable { token: u64, events: String },
-    /// The subscription met an error, in the wire form; it is tried again when something rings, and every second.
+    /// A job for a handler, as `jobs.claim` gives it. It is reported in the end, whatever becomes of it.
+    Job { token: u64, id: JobId, job: String },
+    /// A job that is under way in the host was lost: cancelled, too slow, or given to somebody else. Whoever works at it may stop.
+    Lost { token: u64, job: String },
+    /// The subscription or handler met an error, in the wire form; it is tried again when something rings, and every second.
     Failed { token: u64, error: String },
 }
 
@@ -25,6 +30,8 @@ impl Delivery {
             Delivery::Completed { token, .. }
             | Delivery::Live { token, .. }
             | Delivery::Durable { token, .. }
+            | Delivery::Job { token, .. }
+            | Delivery::Lost { token, .. }
             | Delivery::Failed { token, .. } => *token,
         }
     }
@@ -40,8 +47,8 @@ struct State {
 /// Called after a push, from any thread; it must not block.
 pub type Bell = Arc<dyn Fn() + Send + Sync>;
 
-/// The queue between the engine and the host. Its writers bound it: one item per call, and one per subscription until it
-/// is taken.
+/// The queue between the engine and the host. Its writers bound it: one item per call, one per subscription until it is taken, and
+/// as many jobs per handler as it has room for.
 #[derive(Default)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
@@ -68,6 +75,19 @@ impl Outbox {
     /// Whether the host has yet to take something of this call or subscription.
     pub fn has(&self, token: u64) -> bool {
         self.state().items.iter().any(|item| item.token() == token)
+    }
+
+    /// Takes back the jobs of a handler that the host has yet to take.
+    pub fn withdraw_jobs(&self, wanted: u64) -> Vec<JobId> {
+        let mut jobs = Vec::new();
+        self.state().items.retain(|item| match item {
+            Delivery::Job { token, id, .. } if *token == wanted => {
+                jobs.push(*id);
+                false
+            }
+            _ => true,
+        });
+        jobs
     }
 
     /// Waits until it rings; false when there is nothing to wait for any more.

@@ -52,6 +52,7 @@ impl Subscriptions {
                 let consumer = crm.subscribe(project_id, &name, options(events, &start, max_attempts)).await?;
                 Reader::Durable { consumer: Box::new(consumer), out: Vec::new() }
             }
+            Wanted::Jobs { .. } => return Err(Error::internal("jobs are no events")),
         };
         self.readers.lock().await.insert(token, Arc::new(Mutex::new(reader)));
         Ok(())
@@ -169,6 +170,6 @@ impl Reader {
     }
 }
 
-fn failed(token: u64, error: Error) -> Delivery {
+pub(crate) fn failed(token: u64, error: Error) -> Delivery {
     Delivery::Failed { token, error: Failure(error).json() }
 }

@@ -177,7 +177,7 @@ impl Transaction {
     }
 }
 
-/// What to hear of.
+/// What to hear of, or to do.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Wanted {
@@ -192,6 +192,15 @@ pub(crate) enum Wanted {
         start: Place,
         #[serde(default)]
         max_attempts: Option<u32>,
+    },
+    /// Jobs of the host, of a project or of all of them.
+    Jobs {
+        project_id: Option<ProjectId>,
+        job_kind: String,
+        #[serde(default)]
+        concurrency: Option<usize>,
+        #[serde(default)]
+        timeout_seconds: Option<i64>,
     },
 }
 

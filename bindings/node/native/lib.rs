@@ -74,7 +74,7 @@ impl Engine {
         self.0.submit(token.cast_unsigned(), operation, input.into_bytes(), context.into_bytes()).map_err(raise)
     }
 
-    /// Ends a call or a subscription.
+    /// Ends a call, a subscription or a handler.
     #[napi(catch_unwind)]
     pub fn cancel(&self, token: i64) -> AsyncTask<Cancel> {
         AsyncTask::new(Cancel { engine: self.0.clone(), token })
@@ -98,9 +98,17 @@ impl Engine {
             Delivery::Completed { token, result } => format!(r#"["completed",{token},{result}]"#),
             Delivery::Live { token, events } => format!(r#"["live",{token},{events}]"#),
             Delivery::Durable { token, events } => format!(r#"["durable",{token},{events}]"#),
+            Delivery::Job { token, job, .. } => format!(r#"["job",{token},{job}]"#),
+            Delivery::Lost { token, job } => format!(r#"["lost",{token},"{job}"]"#),
             Delivery::Failed { token, error } => format!(r#"["failed",{token},{error}]"#),
         };
         Ok(self.0.drain(settled).map_err(raise)?.into_iter().map(json).collect())
+    }
+
+    /// Says what became of a job; none hands it back.
+    #[napi(catch_unwind)]
+    pub fn report(&self, token: i64, job: String, outcome: Option<String>) -> Result<()> {
+        self.0.report(token.cast_unsigned(), &job, outcome.as_deref().map(str::as_bytes)).map_err(raise)
     }
 
     #[napi(catch_unwind)]

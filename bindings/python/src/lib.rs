@@ -75,7 +75,7 @@ impl Engine {
         py.detach(|| self.0.submit(token, operation, input, context)).map_err(raise)
     }
 
-    /// Ends a call or a subscription.
+    /// Ends a call, a subscription or a handler.
     fn cancel(&self, py: Python<'_>, token: u64) {
         py.detach(|| self.0.cancel(token));
     }
@@ -102,9 +102,16 @@ impl Engine {
             Delivery::Completed { token, result } => ("completed", token, bytes(result)),
             Delivery::Live { token, events } => ("live", token, bytes(events)),
             Delivery::Durable { token, events } => ("durable", token, bytes(events)),
+            Delivery::Job { token, job, .. } => ("job", token, bytes(job)),
+            Delivery::Lost { token, job } => ("lost", token, bytes(job)),
             Delivery::Failed { token, error } => ("failed", token, bytes(error)),
         };
         Ok(deliveries.into_iter().map(tuple).collect())
+    }
+
+    /// Says what became of a job; none hands it back.
+    fn report(&self, token: u64, job: &str, outcome: Option<&[u8]>) -> PyResult<()> {
+        self.0.report(token, job, outcome).map_err(raise)
     }
 
     fn close(&self, py: Python<'_>) {

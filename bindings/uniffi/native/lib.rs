@@ -76,7 +76,11 @@ pub enum Delivery {
     Live { token: i64, events: String },
     /// Events for a durable one.
     Durable { token: i64, events: String },
-    /// A subscription met an error.
+    /// A job for a handler.
+    Job { token: i64, job: String },
+    /// A job that is under way was lost: its id.
+    Lost { token: i64, job: String },
+    /// A subscription or handler met an error.
     Failed { token: i64, error: String },
 }
 
@@ -87,6 +91,8 @@ impl From<ventros_ffi::Delivery> for Delivery {
             ventros_ffi::Delivery::Completed { result, .. } => Delivery::Completed { token, answer: result },
             ventros_ffi::Delivery::Live { events, .. } => Delivery::Live { token, events },
             ventros_ffi::Delivery::Durable { events, .. } => Delivery::Durable { token, events },
+            ventros_ffi::Delivery::Job { job, .. } => Delivery::Job { token, job },
+            ventros_ffi::Delivery::Lost { job, .. } => Delivery::Lost { token, job },
             ventros_ffi::Delivery::Failed { error, .. } => Delivery::Failed { token, error },
         }
     }
@@ -123,12 +129,12 @@ impl NativeEngine {
         Ok(self.0.submit(token.cast_unsigned(), operation, input.into_bytes(), context.into_bytes())?)
     }
 
-    /// Ends a call or a subscription.
+    /// Ends a call, a subscription or a handler.
     pub fn cancel(&self, token: i64) {
         self.0.cancel(token.cast_unsigned());
     }
 
-    /// Starts a subscription; what it hears is drained as `Live` or `Durable`.
+    /// Starts a subscription or a handler; what it hears is drained as `Live` or `Durable`, what it shall do as `Job`.
     pub fn subscribe(&self, token: i64, options: String) -> Result<()> {
         Ok(self.0.subscribe(token.cast_unsigned(), options.as_bytes())?)
     }
@@ -141,6 +147,11 @@ impl NativeEngine {
             error: settled.error,
         });
         Ok(self.0.drain(settled)?.into_iter().map(Delivery::from).collect())
+    }
+
+    /// Says what became of a job; none hands it back.
+    pub fn report(&self, token: i64, job: String, outcome: Option<String>) -> Result<()> {
+        Ok(self.0.report(token.cast_unsigned(), &job, outcome.as_deref().map(str::as_bytes))?)
     }
 
     /// Ends everything and closes the store. What waits is drained afterwards.

@@ -401,7 +401,7 @@ impl Crm {
     }
 
     /// Gives up a job whose workers were lost with it once more than it has tries: it may be what they died of.
-    pub(super) async fn is_worn_out(&self, job: &JobRecord, max_attempts: u32) -> Result<bool> {
+    pub(crate) async fn is_worn_out(&self, job: &JobRecord, max_attempts: u32) -> Result<bool> {
         let is_worn_out = job.attempt > job.max_attempts.unwrap_or(max_attempts);
         if is_worn_out {
             let error = "whoever took it last never ended it".to_owned();
@@ -411,7 +411,7 @@ impl Crm {
     }
 
     /// Gives up a job.
-    pub(super) async fn kill_job(&self, job: &JobRecord, class: JobErrorClass, error: String) -> Result<()> {
+    pub(crate) async fn kill_job(&self, job: &JobRecord, class: JobErrorClass, error: String) -> Result<()> {
         lease_may_be_lost(self.decide(job, Component::Default, &mut JobStep::Kill(class, error)).await)
     }
 

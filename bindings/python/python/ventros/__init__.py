@@ -15,6 +15,7 @@ from ._client import Crm, ManualClock, Project, RunReport, open
 from ._copying import CopyProgress, CopyReport, copy
 from ._dispatch import Subscription
 from ._generated.errors import ErrorCode
+from ._jobs import Permanent, RateLimited, Retry
 from ._wire import Command, Event, Page, Subject
 from .errors import (
     ConflictError,
@@ -50,7 +51,10 @@ __all__ = [
     "NotFoundError",
     "OperationTimeoutError",
     "Page",
+    "Permanent",
     "Project",
+    "RateLimited",
+    "Retry",
     "RunReport",
     "Subject",
     "Subscription",

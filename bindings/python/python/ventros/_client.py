@@ -17,7 +17,8 @@ from ._decoders import build
 from ._dispatch import Dispatcher, Subscription
 from ._events import Pattern, durable_options, live_options
 from ._generated.client import ProjectCollections, SystemCollections
-from ._generated.types import ProjectId
+from ._generated.types import ClaimedJob, ProjectId
+from ._jobs import Seconds, job_options
 from ._native import Engine, EngineError
 from ._native import ManualClock as NativeClock
 from ._wire import Command, Event, encode
@@ -62,7 +63,7 @@ class RunReport(Struct, frozen=True):
     failures: int = 0
     """Runs that failed and will be tried again, or were given up on."""
     delivered: int = 0
-    """Events handed to callbacks."""
+    """Events and jobs handed to callbacks and handlers."""
 
     def __add__(self, other: RunReport) -> RunReport:
         return RunReport(
@@ -172,6 +173,33 @@ class Crm(SystemCollections):
         scope = Scope(project_id=id, actor=self._scope.actor if actor is None else actor_of(actor))
         return Project(self._native, scope, self._dispatcher)
 
+    def handle(
+        self,
+        kind: str,
+        handler: Callable[[ClaimedJob], object],
+        *,
+        concurrency: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> Subscription:
+        """Calls `handler` with each job of this kind (of all projects, which take turns), at least once.
+
+        Returning ends the job with what is returned, at most 16 KiB of JSON. Raising `Permanent` gives it up, `RateLimited` puts it
+        off, and anything else, `Retry` above all, has it tried again later, until its tries are used up. While the handler runs the
+        job stays its own, up to `timeout`; a process that dies loses it after 30 seconds. What a
+        handler gives for a job that was lost or cancelled meanwhile counts for nothing.
+
+        Args:
+            kind: `host.` and a name, as in `jobs.enqueue`.
+            handler: Runs on threads of its own, so many as `concurrency` says; inside of `run_pending` where nothing runs in the
+                background. A coroutine function gets a loop for each job. `job.idempotency_key` is the same at every try.
+            concurrency: How many jobs at a time, 1 to 100; 4 unless told.
+            timeout: How long a try may take, at most an hour; an hour unless told. Then it has failed.
+
+        Raises:
+            ValidationError: `job_kind_unknown`, `limit_out_of_range`.
+        """
+        return self._dispatcher.add_jobs(job_options(None, kind, concurrency, timeout), handler)
+
     def run_pending(self) -> RunReport:
         """Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left."""
         total = RunReport()
@@ -268,6 +296,33 @@ class Project(ProjectCollections):
         """
         options = durable_options(self.id, name, events, start, max_attempts)
         return self._dispatcher.add(options, handler)
+
+    def handle(
+        self,
+        kind: str,
+        handler: Callable[[ClaimedJob], object],
+        *,
+        concurrency: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> Subscription:
+        """Calls `handler` with each job of this kind (of this project), at least once.
+
+        Returning ends the job with what is returned, at most 16 KiB of JSON. Raising `Permanent` gives it up, `RateLimited` puts it
+        off, and anything else, `Retry` above all, has it tried again later, until its tries are used up. While the handler runs the
+        job stays its own, up to `timeout`; a process that dies loses it after 30 seconds. What a
+        handler gives for a job that was lost or cancelled meanwhile counts for nothing.
+
+        Args:
+            kind: `host.` and a name, as in `jobs.enqueue`.
+            handler: Runs on threads of its own, so many as `concurrency` says; inside of `run_pending` where nothing runs in the
+                background. A coroutine function gets a loop for each job. `job.idempotency_key` is the same at every try.
+            concurrency: How many jobs at a time, 1 to 100; 4 unless told.
+            timeout: How long a try may take, at most an hour; an hour unless told. Then it has failed.
+
+        Raises:
+            ValidationError: `job_kind_unknown`, `limit_out_of_range`.
+        """
+        return self._dispatcher.add_jobs(job_options(self.id, kind, concurrency, timeout), handler)
 
     def transact(self, commands: Iterable[Command[Any]], *, idempotency_key: str | None = None) -> list[Any]:
         """Runs several commands of `ventros.commands` in one commit: all or nothing. Returns their results in order."""

@@ -3,7 +3,7 @@
 from typing import final
 
 Delivery = tuple[str, int, bytes]
-"""What it is (`completed`, `live`, `durable`, `failed`), its call or subscription, and JSON."""
+"""What it is (`completed`, `live`, `durable`, `job`, `failed`), its call, subscription or handler, and JSON; `lost` and an id."""
 
 Settled = tuple[int, int, str | None]
 """A subscription, how many events of its last delivery were handled, and why the next one was not."""
@@ -26,6 +26,7 @@ class Engine:
     def subscribe(self, token: int, options: bytes) -> None: ...
     def listen(self) -> bool: ...
     def drain(self, settled: list[Settled]) -> list[Delivery]: ...
+    def report(self, token: int, job: str, outcome: bytes | None) -> None: ...
     def close(self) -> None: ...
 
 @final

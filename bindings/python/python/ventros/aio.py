@@ -19,7 +19,8 @@ from ._copying import CopyReport, Listener, report_of
 from ._copying import start as start_copy
 from ._events import Pattern, decode_events, durable_options, explain, live_options, log
 from ._generated.aio import ProjectCollections, SystemCollections
-from ._generated.types import ProjectId
+from ._generated.types import ClaimedJob, ProjectId
+from ._jobs import STOP, Seconds, decode_job, done, failed, id_of, job_options
 from ._native import Engine, EngineError
 from ._process import settle
 from ._wire import Command, Event
@@ -31,17 +32,20 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Struct)
 Handler = Callable[[Event[Any]], Any]
 """A function or a coroutine function."""
+JobHandler = Callable[[ClaimedJob], Any]
+"""A function or a coroutine function."""
 
 
 class Subscription:
-    """A running callback."""
+    """A running callback or handler."""
 
     def __init__(self, engine: AsyncEngine, token: int) -> None:
         self._engine = engine
         self._token = token
 
     def cancel(self) -> None:
-        """Ends it. A durable one keeps its place in the log and goes on when it is subscribed again."""
+        """Ends it. A durable one keeps its place in the log and goes on when it is subscribed again; a handler takes no more
+        jobs and finishes those that it has."""
         self._engine.unsubscribe(self._token)
 
 
@@ -55,6 +59,8 @@ class AsyncEngine:
         self._calls: dict[int, asyncio.Future[bytes]] = {}
         self._queues: dict[int, asyncio.Queue[tuple[str, bytes]]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._workers: dict[int, JobHandler] = {}
+        self._jobs: dict[tuple[int, str], asyncio.Task[None]] = {}
         self._queued = False
         self._thread = threading.Thread(target=self._listen, name="ventros", daemon=True)
         self._thread.start()
@@ -89,8 +95,24 @@ class AsyncEngine:
         self._tasks[token] = self._loop.create_task(self._serve(token, queue, handler), name=f"ventros-{token}")
         return Subscription(self, token)
 
+    def handle(self, options: bytes, handler: JobHandler) -> Subscription:
+        """Starts a handler; each of its jobs gets a task."""
+        if not callable(handler):
+            raise TypeError("the handler is no function")
+        token = next(self._tokens)
+        self._workers[token] = handler
+        try:
+            self._native.subscribe(token, options)
+        except EngineError as error:
+            del self._workers[token]
+            raise wire_error(error) from None
+        return Subscription(self, token)
+
     def unsubscribe(self, token: int) -> None:
-        """Ends a subscription and its task."""
+        """Ends a subscription and its task; a handler finishes the jobs that it has."""
+        if self._workers.pop(token, None) is not None:
+            self._native.cancel(token)
+            return
         self._queues.pop(token, None)
         task = self._tasks.pop(token, None)
         if task is not None:
@@ -100,9 +122,11 @@ class AsyncEngine:
     async def idle(self) -> bool:
         """Waits until the callbacks have handled what is here. Says whether anything was since the last time."""
         self._drain([])
-        if asyncio.current_task() not in self._tasks.values():
+        if not self._is_inside():
             queues = list(self._queues.values())
             await asyncio.gather(*(queue.join() for queue in queues))
+            if self._jobs:
+                await asyncio.wait(list(self._jobs.values()))
         queued, self._queued = self._queued, False
         return queued
 
@@ -117,6 +141,13 @@ class AsyncEngine:
 
     async def aclose(self) -> None:
         """As `close`, without blocking the loop, and after the tasks have ended."""
+        for token in list(self._workers):
+            self.unsubscribe(token)
+        # A handler that closes does not wait for itself.
+        if self._jobs and not self._is_inside():
+            _, slow = await asyncio.wait(list(self._jobs.values()), timeout=STOP)
+            for job in slow:
+                job.cancel()
         tasks = [task for task in self._tasks.values() if task is not asyncio.current_task()]
         for token in list(self._tasks):
             if self._tasks[token] in tasks:
@@ -140,6 +171,15 @@ class AsyncEngine:
                 answer = self._calls.get(token)
                 if answer is not None and not answer.done():
                     answer.set_result(body)
+            elif kind == "job":
+                self._queued = True
+                self._begin(token, body)
+            elif kind == "lost":
+                task = self._jobs.get((token, body.decode()))
+                if task is not None:
+                    task.cancel()
+            elif kind == "failed" and token in self._workers:
+                log.error("handler %d: %s", token, ErrorBody.read(body))
             elif (queue := self._queues.get(token)) is not None:
                 # What has failed would fail again at once.
                 self._queued = self._queued or kind != "failed"
@@ -177,6 +217,55 @@ class AsyncEngine:
             reason = explain(error)
         finally:
             self._drain([(token, done, reason)])
+
+    def _begin(self, token: int, body: bytes) -> None:
+        handler = self._workers.get(token)
+        if handler is None:
+            self._report(token, id_of(body), None)
+            return
+        job = decode_job(body)
+        key = (token, job.id)
+        task = self._loop.create_task(self._work(token, handler, job), name=f"ventros-{token}-{job.id}")
+        self._jobs[key] = task
+
+        def ended(task: asyncio.Task[None]) -> None:
+            del self._jobs[key]
+            if task.cancelled():
+                # Lost, or the loop ends: a job that is still ours is handed back.
+                self._report(token, job.id, None)
+
+        task.add_done_callback(ended)
+
+    async def _work(self, token: int, handler: JobHandler, job: ClaimedJob) -> None:
+        try:
+            if inspect.iscoroutinefunction(handler):
+                result = await handler(job)
+            else:
+                result = await asyncio.to_thread(handler, job)
+                if inspect.isawaitable(result):
+                    result = await result
+            outcome = done(result)
+        except Exception as error:
+            outcome = failed(job, error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling() > 0:
+                raise
+            # Something that the handler waited for was cancelled, not the handler.
+            outcome = failed(job, error)
+        self._report(token, job.id, outcome)
+
+    def _report(self, token: int, job: str, outcome: bytes | None) -> None:
+        try:
+            self._native.report(token, job, outcome)
+        except EngineError as error:
+            # Closed meanwhile: the job comes again elsewhere.
+            log.warning("the job %s could not be reported: %s", job, wire_error(error))
+
+    def _is_inside(self) -> bool:
+        """Whether a callback or handler asks: it must not wait for itself."""
+        task = asyncio.current_task()
+        return task in self._tasks.values() or task in self._jobs.values()
 
 
 async def _run(handler: Handler, event: Event[Any]) -> None:
@@ -293,6 +382,32 @@ class Crm(SystemCollections):
         scope = Scope(project_id=id, actor=self._scope.actor if actor is None else actor_of(actor))
         return Project(self._async, scope)
 
+    def handle(
+        self,
+        kind: str,
+        handler: Callable[[ClaimedJob], Any],
+        *,
+        concurrency: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> Subscription:
+        """Awaits `handler` with each job of this kind (of all projects, which take turns), at least once.
+
+        Returning ends the job with what is returned, at most 16 KiB of JSON. Raising `Permanent` gives it up, `RateLimited` puts it
+        off, and anything else, `Retry` above all, has it tried again later, until its tries are used up. While the handler runs the
+        job stays its own, up to `timeout`; a process that dies loses it after 30 seconds. A
+        handler whose job was lost or cancelled meanwhile is cancelled.
+
+        Args:
+            kind: `host.` and a name, as in `jobs.enqueue`.
+            handler: A coroutine function, awaited in this loop, or a function, which is called on a thread. `job.idempotency_key` is the same at every try.
+            concurrency: How many jobs at a time, 1 to 100; 4 unless told.
+            timeout: How long a try may take, at most an hour; an hour unless told. Then it has failed.
+
+        Raises:
+            ValidationError: `job_kind_unknown`, `limit_out_of_range`.
+        """
+        return self._async.handle(job_options(None, kind, concurrency, timeout), handler)
+
     async def run_pending(self) -> RunReport:
         """Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left."""
         total = RunReport()
@@ -385,6 +500,32 @@ class Project(ProjectCollections):
         """
         options = durable_options(self.id, name, events, start, max_attempts)
         return self._async.subscribe(options, handler)
+
+    def handle(
+        self,
+        kind: str,
+        handler: Callable[[ClaimedJob], Any],
+        *,
+        concurrency: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> Subscription:
+        """Awaits `handler` with each job of this kind (of this project), at least once.
+
+        Returning ends the job with what is returned, at most 16 KiB of JSON. Raising `Permanent` gives it up, `RateLimited` puts it
+        off, and anything else, `Retry` above all, has it tried again later, until its tries are used up. While the handler runs the
+        job stays its own, up to `timeout`; a process that dies loses it after 30 seconds. A
+        handler whose job was lost or cancelled meanwhile is cancelled.
+
+        Args:
+            kind: `host.` and a name, as in `jobs.enqueue`.
+            handler: A coroutine function, awaited in this loop, or a function, which is called on a thread. `job.idempotency_key` is the same at every try.
+            concurrency: How many jobs at a time, 1 to 100; 4 unless told.
+            timeout: How long a try may take, at most an hour; an hour unless told. Then it has failed.
+
+        Raises:
+            ValidationError: `job_kind_unknown`, `limit_out_of_range`.
+        """
+        return self._async.handle(job_options(self.id, kind, concurrency, timeout), handler)
 
     async def transact(self, commands: Iterable[Command[Any]], *, idempotency_key: str | None = None) -> list[Any]:
         """Runs several commands of `ventros.commands` in one commit: all or nothing. Returns their results in order."""

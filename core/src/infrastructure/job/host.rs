@@ -5,7 +5,7 @@ use super::queries::find;
 use super::{Job, JobDetails};
 use crate::engine::{Command, JobOutcome, UnitOfWork, backoff_micros};
 use crate::kernel::text::{json_limits, required_text};
-use crate::kernel::{Error, ErrorCode, JobId, Permission, Result, Timestamp};
+use crate::kernel::{Error, ErrorCode, JobId, Permission, ProjectId, Result, Timestamp};
 use crate::operations;
 use crate::storage::{JobClaim, JobQuery, JobRecord, JobState, JobWrite, ProjectIdOrNil, Scope, limit_within};
 use schemars::JsonSchema;
@@ -22,7 +22,7 @@ const MAX_RESULT: usize = 16 * 1024;
 /// How deep they may nest.
 const MAX_DEPTH: usize = 8;
 /// Tries before a job is given up, unless told.
-const DEFAULT_ATTEMPTS: u32 = 10;
+pub(super) const DEFAULT_ATTEMPTS: u32 = 10;
 const MAX_ATTEMPTS: u32 = 100;
 /// Kinds that one claim may name.
 const MAX_KINDS: usize = 20;
@@ -192,8 +192,20 @@ pub struct ClaimJobs {
 pub struct ClaimedJob {
     #[serde(flatten)]
     pub job: JobDetails,
+    pub project_id: ProjectId,
+    /// The same at every try: hand it to whoever does the work, so that nothing is done twice.
+    pub idempotency_key: String,
+    /// What is reported later counts for nothing, unless a heartbeat came first.
+    pub report_by: Timestamp,
     /// Report it back.
     pub lease_token: u64,
+}
+
+impl ClaimedJob {
+    pub(super) fn of(job: JobRecord, report_by: Timestamp) -> Result<ClaimedJob> {
+        let (project_id, idempotency_key, lease_token) = (job.project_id.0, job.id.to_string(), job.lease_token);
+        Ok(ClaimedJob { job: JobDetails::of(job)?, project_id, idempotency_key, report_by, lease_token })
+    }
 }
 
 impl Command for ClaimJobs {
@@ -217,6 +229,7 @@ impl Command for ClaimJobs {
         let lease = self.lease_seconds.unwrap_or(DEFAULT_LEASE);
         within("lease_seconds", lease, 1, MAX_LEASE)?;
         let now = work.now();
+        let until = now.plus_seconds(lease);
         let mut claimed = Vec::new();
         for kind in &self.kinds {
             let claim = JobClaim {
@@ -225,7 +238,7 @@ impl Command for ClaimJobs {
                 is_fair: false,
                 owner: work.reader().core().owner,
                 now,
-                until: now.plus_seconds(lease),
+                until,
                 limit: limit - claimed.len(),
             };
             if claim.limit == 0 {
@@ -237,7 +250,7 @@ impl Command for ClaimJobs {
                     work.end_in_vain(&job, JobErrorClass::LeaseLost, error).await?;
                     continue;
                 }
-                claimed.push(ClaimedJob { lease_token: job.lease_token, job: JobDetails::of(job)? });
+                claimed.push(ClaimedJob::of(job, until)?);
             }
         }
         Ok(claimed)
@@ -396,7 +409,7 @@ pub(in crate::infrastructure) fn check_payload(payload: &Value) -> Result<()> {
     json_limits(payload, MAX_PAYLOAD, MAX_DEPTH)
 }
 
-fn within(field: &'static str, number: i64, min: i64, max: i64) -> Result<()> {
+pub(super) fn within(field: &'static str, number: i64, min: i64, max: i64) -> Result<()> {
     if (min..=max).contains(&number) {
         return Ok(());
     }

@@ -2,14 +2,18 @@
 
 pub mod commands;
 mod events;
+mod handler;
 pub mod host;
 pub mod queries;
 mod view;
 
 pub(crate) use events::stream_of;
 pub use events::{JobErrorClass, JobEvent};
+pub use handler::{HandleOptions, Handler, MAX_CONCURRENCY, MAX_TIMEOUT};
 pub use view::{Job, JobDetails};
 
+#[cfg(test)]
+mod handler_tests;
 #[cfg(test)]
 mod host_tests;
 #[cfg(test)]
