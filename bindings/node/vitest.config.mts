@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 
 const about = (names: string[]) => names.map((name) => `tests/${name}.test.ts`);
 /** What depends on the store runs on both of them. */
-const stores = about(["callbacks", "calls", "copying", "errors", "process", "sketch"]);
+const stores = about(["callbacks", "calls", "copying", "errors", "handlers", "process", "sketch"]);
 
 export default defineConfig({
   // The examples lie outside of the package and import it by its name.

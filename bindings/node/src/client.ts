@@ -5,9 +5,10 @@ import { type Actor, type Command, type CommandOptions, Scope } from "./calls.js
 import { Engine, type ErrorListener } from "./engine.js";
 import { wireError } from "./errors.js";
 import type { EventFor, Pattern } from "./events.js";
-import { Callback, EventStream, type Subscription, type Wanted } from "./feeds.js";
+import { Callback, EventStream, type OnOptions, Subscription, type Wanted } from "./feeds.js";
 import { ProjectCollections, SystemCollections } from "./generated/client.js";
 import type { ProjectId } from "./generated/types.js";
+import { type HandleOptions, type JobHandler, Worker } from "./jobs.js";
 import { type NativeClock, native } from "./native.js";
 import { encode } from "./wire.js";
 
@@ -56,14 +57,6 @@ function keyText(key: EncryptionKey): string {
   return key instanceof Uint8Array ? Buffer.from(key).toString("base64") : key;
 }
 
-/** What a subscription may be told. */
-export interface OnOptions {
-  /** Cancels it. */
-  signal?: AbortSignal | undefined;
-  /** Keeps the process running until it is cancelled. */
-  keepAlive?: boolean | undefined;
-}
-
 /** What a durable subscription may be told. */
 export interface SubscribeOptions<P extends Pattern = Pattern> extends OnOptions {
   /** Which events; all unless told. */
@@ -82,7 +75,7 @@ export interface RunReport {
   reactions: number;
   /** Runs that failed and will be tried again, or were given up on. */
   failures: number;
-  /** Events handed to callbacks. */
+  /** Events and jobs handed to callbacks and handlers. */
   delivered: number;
 }
 
@@ -165,6 +158,23 @@ export class Crm extends SystemCollections implements AsyncDisposable {
   /** The same CRM as `actor` sees it. */
   as(actor: Actor): Crm {
     return new Crm(this._engine, this._scope.as(actor));
+  }
+
+  /**
+   * Calls `handler` with each job of this kind (of all projects, which take turns), at least once, as many at a time as `concurrency`
+   * says.
+   *
+   * Returning, or resolving, ends the job with what is returned. Throwing `Permanent` gives it up, `RateLimited` puts it off, and
+   * anything else, `Retry` above all, has it tried again later, until its tries are used up. While the handler runs the job stays its
+   * own, up to `timeoutSeconds`; a process that dies loses it after 30 seconds. What a handler gives for a job that was lost or
+   * cancelled meanwhile counts for nothing.
+   *
+   * @param kind `host.` and a name, as in `jobs.enqueue`.
+   * @param handler `job.idempotency_key` is the same at every try; `signal` is aborted when the job is lost.
+   * @returns Once it takes jobs.
+   */
+  async handle(kind: string, handler: JobHandler, options: HandleOptions = {}): Promise<Subscription> {
+    return new Subscription(await Worker.start(this._engine, null, kind, handler, options));
   }
 
   /** Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left. */
@@ -258,6 +268,23 @@ export class Project extends ProjectCollections {
     return typeof handler === "function"
       ? Callback.start(this._engine, asked, handler)
       : new EventStream(this._engine, asked);
+  }
+
+  /**
+   * Calls `handler` with each job of this kind (of this project), at least once, as many at a time as `concurrency`
+   * says.
+   *
+   * Returning, or resolving, ends the job with what is returned. Throwing `Permanent` gives it up, `RateLimited` puts it off, and
+   * anything else, `Retry` above all, has it tried again later, until its tries are used up. While the handler runs the job stays its
+   * own, up to `timeoutSeconds`; a process that dies loses it after 30 seconds. What a handler gives for a job that was lost or
+   * cancelled meanwhile counts for nothing.
+   *
+   * @param kind `host.` and a name, as in `jobs.enqueue`.
+   * @param handler `job.idempotency_key` is the same at every try; `signal` is aborted when the job is lost.
+   * @returns Once it takes jobs.
+   */
+  async handle(kind: string, handler: JobHandler, options: HandleOptions = {}): Promise<Subscription> {
+    return new Subscription(await Worker.start(this._engine, this.id, kind, handler, options));
   }
 
   /** Runs several of `commands` in one commit: all or nothing. Gives their results in order. */

@@ -4,11 +4,14 @@ import { setInterval } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ErrorBody, VentrosError, wireError } from "./errors.js";
 import { type Batch, explain, type Feed, insideCallback } from "./feeds.js";
+import type { ClaimedJob } from "./generated/types.js";
 import type { NativeEngine, Settled } from "./native.js";
 import { decode } from "./wire.js";
 
 /** How long `close` waits for callbacks that run. */
 const FAREWELL = 5_000;
+/** How long it waits for jobs. */
+const STOP = 30_000;
 
 /** Hears of failures that belong to no call. */
 export type ErrorListener = (error: unknown, failure: CallbackFailure) => void;
@@ -17,10 +20,12 @@ export type ErrorListener = (error: unknown, failure: CallbackFailure) => void;
 export interface CallbackFailure {
   /** The events that the subscription asked for. */
   events: readonly string[];
-  /** The name of a durable subscription. */
+  /** The name of a durable subscription, or the kind of jobs. */
   name: string | null;
   /** The event at which the callback failed; null when the subscription itself met an error. */
   event: { type: string; seq: number } | null;
+  /** The job at which the handler failed. */
+  job: ClaimedJob | null;
   /** Whether it is tried again. */
   retried: boolean;
 }
@@ -37,7 +42,12 @@ interface Call {
 }
 
 type Answer = { ok: unknown; error?: undefined } | { error: ErrorBody };
-type Delivery = ["completed", number, Answer] | ["failed", number, ErrorBody] | ["live" | "durable", number, Batch];
+type Delivery =
+  | ["completed", number, Answer]
+  | ["failed", number, ErrorBody]
+  | ["live" | "durable", number, Batch]
+  | ["job", number, ClaimedJob]
+  | ["lost", number, string];
 
 /** Engines that a process which ends must still close. */
 const open = new Set<Engine>();
@@ -99,6 +109,27 @@ export class Engine {
     if (this.#feeds.delete(token)) await this.#native.cancel(token);
   }
 
+  /** Takes no more for it; what it has goes on. */
+  retire(token: number): Promise<void> {
+    return this.#native.cancel(token);
+  }
+
+  /** Nothing comes for it any more. */
+  forget(token: number): void {
+    this.#feeds.delete(token);
+  }
+
+  /** Says what became of a job; undefined hands it back. */
+  reportJob(token: number, job: string, outcome: string | undefined): void {
+    try {
+      this.#native.report(token, job, outcome);
+    } catch (error) {
+      // Closed meanwhile: the job comes again elsewhere.
+      const feed = this.#feeds.get(token);
+      if (feed) this.report(wireError(error), feed.failure(null, true));
+    }
+  }
+
   /** Hands back what was done with earlier deliveries and takes what is there. */
   drain(settled: Settled[] = []): void {
     for (const text of this.#native.drain(settled)) {
@@ -110,9 +141,14 @@ export class Engine {
       const feed = this.#feeds.get(token);
       if (kind === "failed") {
         if (feed) this.report(VentrosError.from(body), feed.failure(null, true));
+      } else if (kind === "lost") {
+        feed?.lose?.(body);
       } else if (feed) {
         this.#delivered = true;
-        feed.deliver(body);
+        // What a feed asked for is what it gets.
+        feed.deliver(body as never);
+      } else if (kind === "job") {
+        this.reportJob(token, body.id, undefined);
       }
     }
   }
@@ -159,10 +195,13 @@ export class Engine {
   async #close(): Promise<void> {
     const feeds = [...this.#feeds.values()];
     for (const feed of feeds) feed.stop();
+    const workers = feeds.filter((feed) => feed.lose !== undefined);
+    await Promise.all(workers.map((worker) => this.retire(worker.token)));
     // A callback that closes does not wait for itself.
     if (!insideCallback()) {
       const gone = new AbortController();
-      await Promise.race([this.#quiet(), sleep(FAREWELL, undefined, { signal: gone.signal }).catch(() => {})]);
+      const patience = workers.some((worker) => worker.running) ? STOP : FAREWELL;
+      await Promise.race([this.#quiet(), sleep(patience, undefined, { signal: gone.signal }).catch(() => {})]);
       gone.abort();
     }
     await this.#native.close();
@@ -224,10 +263,11 @@ function frames(trace: { stack?: string }): string {
   return end < 0 ? "" : stack.slice(end);
 }
 
-function warn(error: unknown, { events, name, event, retried }: CallbackFailure): void {
+function warn(error: unknown, { events, name, event, job, retried }: CallbackFailure): void {
   const subscription = name ?? events.join(", ");
-  const where =
-    event === null ? `The subscription ${subscription} failed` : `A callback failed on ${event.type} ${event.seq}`;
+  let where = `The subscription ${subscription} failed`;
+  if (event !== null) where = `A callback failed on ${event.type} ${event.seq}`;
+  if (job !== null) where = `A handler failed on ${job.kind} ${job.id}`;
   process.emitWarning(`${where}${retried ? " and is tried again" : ""}: ${explain(error)}`, {
     type: "VentrosWarning",
     detail: error instanceof Error ? (error.stack ?? "") : "",

@@ -5,7 +5,8 @@ import { inspect } from "node:util";
 import type { CallbackFailure, Engine } from "./engine.js";
 import type { Event } from "./events.js";
 
-const context = new AsyncLocalStorage<Feed>();
+/** What runs now, if it is a callback: where to see whether it has returned. */
+export const context = new AsyncLocalStorage<{ readonly running: Promise<void> | undefined }>();
 
 /** Whether the code runs in a callback that has not returned yet: it must not wait for callbacks, nor for itself. */
 export function insideCallback(): boolean {
@@ -21,15 +22,25 @@ const PATIENCE = 10_000;
 /** Events of one delivery. */
 export type Batch = Event[];
 
-/** Where the deliveries of one subscription go. */
+/** What a subscription may be told. */
+export interface OnOptions {
+  /** Cancels it. */
+  signal?: AbortSignal | undefined;
+  /** Keeps the process running until it is cancelled. */
+  keepAlive?: boolean | undefined;
+}
+
+/** Where the deliveries of one subscription or handler go. */
 export interface Feed {
   /** Given when it is subscribed. */
   token: number;
   /** The work on the present delivery, where somebody shall wait for it. */
   readonly running: Promise<void> | undefined;
-  deliver(batch: Batch): void;
-  /** Takes no further event. */
+  deliver(delivery: never): void;
+  /** Takes nothing further. */
   stop(): void;
+  /** A job of a handler was lost. Whoever has this needs to be retired: more jobs would come. */
+  lose?(job: string): void;
   failure(event: Event | null, retried: boolean): CallbackFailure;
 }
 
@@ -44,18 +55,19 @@ export interface Wanted {
   keepAlive: boolean;
 }
 
-/** A running callback. */
+/** A running callback or handler. */
 export class Subscription implements AsyncDisposable {
-  readonly #callback: Callback;
+  readonly #callback: { cancel(): Promise<void> };
 
   /** @internal */
-  constructor(callback: Callback) {
+  constructor(callback: { cancel(): Promise<void> }) {
     this.#callback = callback;
   }
 
   /**
    * Ends it, after the event that is being handled. A durable one keeps its place in the log and goes on when it is
-   * subscribed again. Inside a callback it takes effect when the callback returns.
+   * subscribed again. A handler takes no more jobs and finishes those that it has. Inside a callback it takes effect when the
+   * callback returns.
    */
   cancel(): Promise<void> {
     return this.#callback.cancel();
@@ -126,7 +138,7 @@ export class Callback implements Feed {
 
   failure(event: Event | null, retried: boolean): CallbackFailure {
     const { events, name } = this.#wanted;
-    return { events, name, event, retried };
+    return { events, name, event, job: null, retried };
   }
 
   async #serve(batch: Batch): Promise<void> {
@@ -237,7 +249,7 @@ class Mailbox implements Feed {
 
   failure(event: Event | null, retried: boolean): CallbackFailure {
     const { events, name } = this.#wanted;
-    return { events, name, event, retried };
+    return { events, name, event, job: null, retried };
   }
 }
 

@@ -15,7 +15,7 @@
 
 export type { Actor, CallOptions, CommandOptions, Pager } from "./calls.js";
 export { Command } from "./calls.js";
-export type { EncryptionKey, OnOptions, OpenOptions, Results, RunReport, SubscribeOptions } from "./client.js";
+export type { EncryptionKey, OpenOptions, Results, RunReport, SubscribeOptions } from "./client.js";
 export { Crm, ManualClock, open, Project } from "./client.js";
 export * as commands from "./commands.js";
 export type { CopyOptions, CopyProgress, CopyReport } from "./copying.js";
@@ -39,6 +39,8 @@ export {
 } from "./errors.js";
 export type * as events from "./events.js";
 export type { CustomEvent, Event, EventFor, EventType, Pattern, Subject } from "./events.js";
-export type { EventStream, Subscription } from "./feeds.js";
+export type { EventStream, OnOptions, Subscription } from "./feeds.js";
+export type { HandleOptions, JobContext, JobHandler } from "./jobs.js";
+export { Permanent, RateLimited, Retry } from "./jobs.js";
 export * as types from "./types.js";
 export type { Page, Raw } from "./wire.js";

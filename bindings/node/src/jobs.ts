@@ -33,7 +33,7 @@ export class Retry extends Error {
    */
   constructor(reason = "", options: ErrorOptions & { afterSeconds?: number | undefined } = {}) {
     super(reason, options);
-    this.afterSeconds = options.afterSeconds;
+    this.afterSeconds = options.afterSeconds === undefined ? undefined : wholeSeconds(options.afterSeconds);
   }
 }
 
@@ -53,8 +53,15 @@ export class RateLimited extends Error {
    */
   constructor(reason: string, options: ErrorOptions & { afterSeconds: number }) {
     super(reason, options);
-    this.afterSeconds = options.afterSeconds;
+    this.afterSeconds = wholeSeconds(options.afterSeconds);
   }
+}
+
+/** Whole seconds, and not less. */
+function wholeSeconds(seconds: number): number {
+  const whole = Math.ceil(seconds);
+  if (!Number.isSafeInteger(whole)) throw new RangeError(`${seconds} is no number of seconds`);
+  return whole;
 }
 
 /** A job that a handler does. */
@@ -165,15 +172,14 @@ export class Worker implements Feed {
       return encode({ type: "done", result });
     } catch (thrown) {
       if (thrown instanceof RateLimited) {
-        return encode({ type: "rate_limited", after_seconds: Math.ceil(thrown.afterSeconds) });
+        return encode({ type: "rate_limited", after_seconds: thrown.afterSeconds });
       }
       if (thrown instanceof Permanent) {
         this.#engine.report(thrown, this.failure(null, false, job));
         return encode({ type: "permanent", error: thrown.message || String(thrown) });
       }
       if (thrown instanceof Retry) {
-        const after = thrown.afterSeconds === undefined ? undefined : Math.ceil(thrown.afterSeconds);
-        return encode({ type: "retry", error: thrown.message || undefined, after_seconds: after });
+        return encode({ type: "retry", error: thrown.message || undefined, after_seconds: thrown.afterSeconds });
       }
       if (!signal.aborted) this.#engine.report(thrown, this.failure(null, true, job));
       return encode({ type: "retry", error: explain(thrown) });

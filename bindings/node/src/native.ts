@@ -22,6 +22,7 @@ export interface NativeEngine {
   cancel(token: number): Promise<void>;
   subscribe(token: number, options: string): Promise<void>;
   drain(settled: Settled[]): string[];
+  report(token: number, job: string, outcome?: string): void;
   close(): Promise<void>;
   closeNow(): void;
 }

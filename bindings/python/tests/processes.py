@@ -13,6 +13,7 @@ def python(program: str, *arguments: str) -> subprocess.Popen[str]:
     """Starts a program."""
     return subprocess.Popen(
         [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program), *arguments],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

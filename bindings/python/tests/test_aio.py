@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest_asyncio
 
 import ventros
 from ventros.events import ContactCreated
+from ventros.types import ClaimedJob
 
 pytestmark = pytest.mark.both_stores
 
@@ -120,3 +123,89 @@ async def test_callbacks_run_by_themselves_in_the_background(location: str) -> N
         shop.on("contact.created", lambda event: heard.set())
         await shop.contacts.create(name="Ana")
         await asyncio.wait_for(heard.wait(), timeout=10)
+
+
+async def test_a_handler_may_be_a_coroutine_function(
+    crm: ventros.aio.Crm, shop: ventros.aio.Project, clock: ventros.ManualClock
+) -> None:
+    async def report(job: ClaimedJob) -> str:
+        if job.attempts == 1:
+            raise ventros.Retry("not yet", after=30)
+        return (await shop.contacts.create(name="Ana")).name or ""
+
+    shop.handle("host.report", report)
+    job = await shop.jobs.enqueue(kind="host.report")
+    await crm.run_pending()
+    assert (await shop.jobs.get(job.id)).last_error == "not yet"
+    clock.advance(30)
+    await crm.run_pending()
+    ended = await shop.jobs.get(job.id)
+    assert (ended.state, ended.result, ended.attempts) == ("succeeded", "Ana", 2)
+
+
+async def test_a_function_handles_jobs_on_a_thread(crm: ventros.aio.Crm, shop: ventros.aio.Project) -> None:
+    threads: set[bool] = set()
+    crm.handle("host.report", lambda job: threads.add(threading.current_thread() is threading.main_thread()))
+    await shop.jobs.enqueue(kind="host.report")
+    await crm.run_pending()
+    assert threads == {False}
+
+
+async def test_a_job_that_is_lost_is_cancelled_and_its_place_is_free_again(location: str) -> None:
+    clock = ventros.ManualClock(datetime(2025, 1, 6, tzinfo=UTC))
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def slow(job: ClaimedJob) -> None:
+        if job.payload == "quick":
+            ended.set()
+            return
+        began.set()
+        await asyncio.Event().wait()
+
+    async with ventros.aio.open(location, clock=clock) as crm:
+        shop = crm.project((await crm.projects.create(name="Acme")).id)
+        crm.handle("host.report", slow, concurrency=1)
+        job = await shop.jobs.enqueue(kind="host.report")
+        await asyncio.wait_for(began.wait(), 10)
+        await shop.jobs.cancel(job.id)
+        await shop.jobs.enqueue(kind="host.report", payload="quick")
+        clock.advance(10)
+        await asyncio.wait_for(ended.wait(), 10)
+        assert (await shop.jobs.get(job.id)).state == "cancelled"
+
+
+async def test_something_cancelled_inside_of_a_handler_is_a_failure(
+    crm: ventros.aio.Crm, shop: ventros.aio.Project
+) -> None:
+    async def report(job: ClaimedJob) -> None:
+        inner = asyncio.create_task(asyncio.sleep(60))
+        inner.cancel()
+        await inner
+
+    shop.handle("host.report", report)
+    job = await shop.jobs.enqueue(kind="host.report")
+    await crm.run_pending()
+    failed = await shop.jobs.get(job.id)
+    assert (failed.state, failed.attempts) == ("scheduled", 1)
+
+
+async def test_close_waits_for_jobs_that_run(lasting: str) -> None:
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(job: ClaimedJob) -> str:
+        began.set()
+        await go_on.wait()
+        return (await shop.contacts.create(name="made at the end")).name or ""
+
+    crm = await ventros.aio.open(lasting)
+    shop = crm.project((await crm.projects.create(name="Acme")).id)
+    shop.handle("host.report", slow)
+    job = await shop.jobs.enqueue(kind="host.report")
+    await asyncio.wait_for(began.wait(), 10)
+    closing = asyncio.create_task(crm.close())
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.wait_for(closing, 10)
+    async with ventros.aio.open(lasting, background=False) as again:
+        ended = await again.project(shop.id).jobs.get(job.id)
+        assert (ended.state, ended.result) == ("succeeded", "made at the end")

@@ -751,6 +751,8 @@ export interface ClaimedJob {
   created_at: Timestamp;
   finished_at: Timestamp | null;
   id: JobId;
+  /** The same at every try: hand it to whoever does the work, so that nothing is done twice. */
+  idempotency_key: string;
   kind: string;
   /** Why it failed, waits or was given up. */
   last_error: string | null;
@@ -761,8 +763,11 @@ export interface ClaimedJob {
   /** Jobs of one key run one at a time. */
   order_key: string | null;
   payload: unknown;
+  project_id: ProjectId;
   /** The pool that works it off: `timer`, `inbound`, `parked`. */
   queue: string;
+  /** What is reported later counts for nothing, unless a heartbeat came first. */
+  report_by: Timestamp;
   /** What it gave, once it has succeeded. */
   result: unknown;
   /** When it may run next, or was to run last. */

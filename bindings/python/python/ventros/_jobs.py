@@ -31,9 +31,12 @@ class Retry(Exception):
         after: When to try again; after 5 seconds, doubled with each try up to an hour, unless told.
     """
 
+    after: int | None
+    """In whole seconds."""
+
     def __init__(self, reason: str = "", *, after: Seconds | None = None) -> None:
         super().__init__(reason)
-        self.after = after
+        self.after = None if after is None else whole_seconds(after)
 
 
 class Permanent(Exception):
@@ -48,9 +51,12 @@ class RateLimited(Exception):
         after: When to try again: one second to a day.
     """
 
+    after: int
+    """In whole seconds."""
+
     def __init__(self, reason: str = "", *, after: Seconds) -> None:
         super().__init__(reason)
-        self.after = after
+        self.after = whole_seconds(after)
 
 
 def whole_seconds(duration: Seconds) -> int:
@@ -94,7 +100,7 @@ def done(result: object) -> bytes:
 def failed(job: ClaimedJob, error: BaseException) -> bytes:
     """The outcome of a handler that raised."""
     if isinstance(error, RateLimited):
-        return msgspec.json.encode({"type": "rate_limited", "after_seconds": whole_seconds(error.after)})
+        return msgspec.json.encode({"type": "rate_limited", "after_seconds": error.after})
     if isinstance(error, Permanent):
         log.warning("a handler gave up %s %s", job.kind, job.id, exc_info=error)
         return msgspec.json.encode({"type": "permanent", "error": str(error) or explain(error)})
@@ -102,7 +108,7 @@ def failed(job: ClaimedJob, error: BaseException) -> bytes:
     if isinstance(error, Retry):
         outcome["error"] = str(error) or None
         if error.after is not None:
-            outcome["after_seconds"] = whole_seconds(error.after)
+            outcome["after_seconds"] = error.after
     else:
         log.warning("a handler failed on %s %s", job.kind, job.id, exc_info=error)
         outcome["error"] = explain(error)

@@ -4358,6 +4358,8 @@ public data class ClaimedJob(
     val createdAt: Timestamp,
     val finishedAt: Timestamp?,
     val id: JobId,
+    /** The same at every try: hand it to whoever does the work, so that nothing is done twice. */
+    val idempotencyKey: String,
     val kind: String,
     /** Why it failed, waits or was given up. */
     val lastError: String?,
@@ -4368,8 +4370,11 @@ public data class ClaimedJob(
     /** Jobs of one key run one at a time. */
     val orderKey: String?,
     val payload: Any?,
+    val projectId: ProjectId,
     /** The pool that works it off: `timer`, `inbound`, `parked`. */
     val queue: String,
+    /** What is reported later counts for nothing, unless a heartbeat came first. */
+    val reportBy: Timestamp,
     /** What it gave, once it has succeeded. */
     val result: Any?,
     /** When it may run next, or was to run last. */
@@ -4385,13 +4390,16 @@ internal fun decodeClaimedJob(json: Any?): ClaimedJob {
         createdAt = instant(from["created_at"]),
         finishedAt = from["finished_at"]?.let { instant(it) },
         id = JobId(text(from["id"])),
+        idempotencyKey = text(from["idempotency_key"]),
         kind = text(from["kind"]),
         lastError = from["last_error"]?.let { text(it) },
         leaseToken = long(from["lease_token"]),
         leasedUntil = from["leased_until"]?.let { instant(it) },
         orderKey = from["order_key"]?.let { text(it) },
         payload = from["payload"],
+        projectId = ProjectId(text(from["project_id"])),
         queue = text(from["queue"]),
+        reportBy = instant(from["report_by"]),
         result = from["result"],
         runAt = instant(from["run_at"]),
         state = decodeJobState(from["state"]),

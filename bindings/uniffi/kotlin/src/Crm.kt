@@ -18,6 +18,7 @@ import ventros.engine.NativeEngine
 import ventros.events.EventData
 import ventros.types.ActorKind
 import ventros.types.ActorRef
+import ventros.types.ClaimedJob
 import ventros.types.ProjectId
 import ventros.types.UserId
 
@@ -42,6 +43,27 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
 
     /** The same CRM as a user sees it. */
     public fun actingAs(user: UserId): Crm = actingAs(actor(user))
+
+    /**
+     * Calls [handler] with each job of this kind (of all projects, which take turns), at least once.
+     *
+     * Returning ends the job with what is returned, at most 16 KiB of JSON: texts, numbers, lists and maps.
+     * Throwing [Permanent] gives it up, [RateLimited] puts it off, and anything else, [Retry] above all, has it tried again
+     * later, until its tries are used up. While the handler runs the job stays its own, up to [timeout]; a process that dies loses
+     * it after 30 seconds. A handler whose job was lost or cancelled meanwhile is cancelled.
+     *
+     * @param kind `host.` and a name, as in `jobs.enqueue`.
+     * @param concurrency How many jobs at a time, 1 to 100; 4 unless told.
+     * @param timeout How long a try may take, at most an hour; an hour unless told. Then it has failed.
+     * @param handler `job.idempotencyKey` is the same at every try.
+     * @return once it takes jobs.
+     */
+    public suspend fun handle(
+        kind: String,
+        concurrency: Int? = null,
+        timeout: Duration? = null,
+        handler: suspend (ClaimedJob) -> Any?,
+    ): Subscription = engine.handle(jobs(null, kind, concurrency, timeout), handler)
 
     /** Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left. */
     public suspend fun runPending(): RunReport {
@@ -194,6 +216,27 @@ public class Project internal constructor(engine: Engine, scope: Scope) : Projec
         maxAttempts: Int? = null,
         handler: suspend (Event<EventData>) -> Unit,
     ): Subscription = engine.callback(durable(name, events, start, maxAttempts), handler)
+
+    /**
+     * Calls [handler] with each job of this kind (of this project), at least once.
+     *
+     * Returning ends the job with what is returned, at most 16 KiB of JSON: texts, numbers, lists and maps.
+     * Throwing [Permanent] gives it up, [RateLimited] puts it off, and anything else, [Retry] above all, has it tried again
+     * later, until its tries are used up. While the handler runs the job stays its own, up to [timeout]; a process that dies loses
+     * it after 30 seconds. A handler whose job was lost or cancelled meanwhile is cancelled.
+     *
+     * @param kind `host.` and a name, as in `jobs.enqueue`.
+     * @param concurrency How many jobs at a time, 1 to 100; 4 unless told.
+     * @param timeout How long a try may take, at most an hour; an hour unless told. Then it has failed.
+     * @param handler `job.idempotencyKey` is the same at every try.
+     * @return once it takes jobs.
+     */
+    public suspend fun handle(
+        kind: String,
+        concurrency: Int? = null,
+        timeout: Duration? = null,
+        handler: suspend (ClaimedJob) -> Any?,
+    ): Subscription = engine.handle(jobs(id, kind, concurrency, timeout), handler)
 
     private fun live(events: List<String>): Wanted {
         val json = fields {

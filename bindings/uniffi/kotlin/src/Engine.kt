@@ -29,20 +29,27 @@ import ventros.engine.Delivery
 import ventros.engine.Doorbell
 import ventros.engine.NativeEngine
 import ventros.engine.Settled
+import ventros.types.ClaimedJob
+import ventros.types.decodeClaimedJob
 
 /** How long `close` waits for callbacks that run. */
 private val FAREWELL = 5.seconds
+
+/** How long it waits for jobs. */
+private val STOP = 30.seconds
 
 /** Where a failure that belongs to no call happened. */
 public data class CallbackFailure(
     /** The events that the subscription asked for. */
     val events: List<String>,
-    /** The name of a durable subscription. */
+    /** The name of a durable subscription, or the kind of jobs. */
     val name: String?,
     /** The event at which the callback failed; null when the subscription itself met an error. */
     val event: Event<*>?,
     /** Whether it is tried again. */
     val retried: Boolean,
+    /** The job at which the handler failed. */
+    val job: ClaimedJob? = null,
 )
 
 /** The engine behind all handles of one `open`. */
@@ -53,12 +60,13 @@ internal class Engine(
 ) {
     private val calls = ConcurrentHashMap<Long, CancellableContinuation<String>>()
     private val mailboxes = ConcurrentHashMap<Long, Mailbox>()
+    private val workers = ConcurrentHashMap<Long, Worker>()
     private val tokens = AtomicLong()
     private val delivered = AtomicBoolean()
     private val closing = AtomicBoolean()
     private val closed = CompletableDeferred<Unit>()
 
-    /** Deliveries to callbacks that are not handled yet. */
+    /** Deliveries to callbacks and handlers that are not handled yet. */
     private val busy = MutableStateFlow(0)
 
     /** Deliveries reach their mailboxes in the order in which the engine made them. */
@@ -101,6 +109,22 @@ internal class Engine(
         if (mailboxes.remove(mailbox.token) != null) blocking { native.cancel(mailbox.token) }
     }
 
+    /** Starts a handler; it is known before its first job can come. */
+    suspend fun employ(worker: Worker): Long {
+        val token = tokens.incrementAndGet()
+        workers[token] = worker
+        try {
+            blocking { guarded { native.subscribe(token, worker.wanted.json) } }
+        } catch (error: VentrosError) {
+            workers.remove(token)
+            throw error
+        }
+        return token
+    }
+
+    /** Takes no more jobs for a handler; those that it has go on. */
+    suspend fun retire(token: Long): Unit = blocking { native.cancel(token) }
+
     /** Hands back what was done with a delivery of the mailbox. */
     fun settle(mailbox: Mailbox, done: Int, error: String?) {
         drain(listOf(Settled(mailbox.token, done.toUInt(), error)))
@@ -131,11 +155,17 @@ internal class Engine(
             return@withContext
         }
         mailboxes.values.forEach { it.stop() }
+        for ((token, worker) in workers) {
+            worker.stopped = true
+            retire(token)
+        }
         // A callback that closes does not wait for itself.
-        if (!inside) withTimeoutOrNull(FAREWELL) { quiet() }
+        val patience = if (workers.values.any { it.jobs.isNotEmpty() }) STOP else FAREWELL
+        if (!inside) withTimeoutOrNull(patience) { quiet() }
         blocking { native.shutdown() }
         drain()
         mailboxes.clear()
+        workers.clear()
         if (!inside) callbacks.cancel()
         closed.complete(Unit)
     }
@@ -152,9 +182,11 @@ internal class Engine(
                     is Delivery.Completed -> answers.add(delivery.token to delivery.answer)
                     is Delivery.Live -> deliver(delivery.token, delivery.events)
                     is Delivery.Durable -> deliver(delivery.token, delivery.events)
-                    is Delivery.Failed -> mailboxes[delivery.token]?.let { mailbox ->
+                    is Delivery.Job -> begin(delivery.token, decodeClaimedJob(parse(delivery.job)))
+                    is Delivery.Lost -> workers[delivery.token]?.jobs?.get(delivery.job)?.cancel()
+                    is Delivery.Failed -> (mailboxes[delivery.token]?.wanted ?: workers[delivery.token]?.wanted)?.let { wanted ->
                         val error = decodeError(parse(delivery.error))
-                        callbacks.launch { report(error, mailbox.wanted.failure(null, retried = true)) }
+                        callbacks.launch { report(error, wanted.failure(null, retried = true)) }
                     }
                 }
             }
@@ -169,11 +201,41 @@ internal class Engine(
         if (mailbox.deliver(events)) delivered.set(true) else if (mailbox.awaited) busy.update { it - 1 }
     }
 
+    /** Gives a job a coroutine of its own. */
+    private fun begin(token: Long, job: ClaimedJob) {
+        val worker = workers[token]
+        val id = job.id.value
+        if (worker == null || worker.stopped) return reportJob(token, id, null)
+        delivered.set(true)
+        busy.update { it + 1 }
+        var outcome: String? = null
+        val running = callbacks.launch(Inside) { outcome = worker.run(this@Engine, job) }
+        worker.jobs[id] = running
+        running.invokeOnCompletion {
+            // Without an outcome it was cancelled: lost, or to be handed back.
+            reportJob(token, id, outcome)
+            worker.jobs.remove(id)
+            busy.update { it - 1 }
+        }
+    }
+
+    private fun reportJob(token: Long, job: String, outcome: String?) {
+        try {
+            guarded { native.report(token, job, outcome) }
+        } catch (error: VentrosError) {
+            // Closed meanwhile: the job comes again elsewhere.
+            workers[token]?.let { report(error, it.wanted.failure(null, retried = true)) }
+        }
+    }
+
     private fun warn(error: Throwable, failure: CallbackFailure) {
         val subscription = failure.name ?: failure.events.joinToString()
-        val event = failure.event
-        val where =
-            if (event == null) "The subscription $subscription failed" else "A callback failed on ${event.type} ${event.seq}"
+        val (event, job) = failure.event to failure.job
+        val where = when {
+            event != null -> "A callback failed on ${event.type} ${event.seq}"
+            job != null -> "A handler failed on ${job.kind} ${job.id}"
+            else -> "The subscription $subscription failed"
+        }
         LOGGER.log(Level.WARNING, where + if (failure.retried) " and is tried again" else "", error)
     }
 }

@@ -6,7 +6,6 @@ import kotlin.time.Duration.Companion.seconds
 import kotlin.time.TimeSource
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineStart
-import kotlinx.coroutines.Job
 import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.ensureActive
@@ -14,6 +13,7 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.launch
 import ventros.events.EventData
+import ventros.types.ClaimedJob
 
 /**
  * How long one delivery is worked on before the rest is handed back, to come again at once. Well below the lease of the
@@ -29,7 +29,7 @@ internal class Wanted(
     /** What the engine reads. */
     val json: String,
 ) {
-    fun failure(event: Event<*>?, retried: Boolean) = CallbackFailure(events, name, event, retried)
+    fun failure(event: Event<*>?, retried: Boolean, job: ClaimedJob? = null) = CallbackFailure(events, name, event, retried, job)
 }
 
 /** Room for the one delivery that is yet to be read. */
@@ -54,16 +54,14 @@ internal class Mailbox(
     }
 }
 
-/** A running callback. */
-public class Subscription internal constructor(private val mailbox: Mailbox, private val job: Job) {
+/** A running callback or handler. */
+public class Subscription internal constructor(private val end: suspend () -> Unit) {
     /**
      * Ends it, after the event that is being handled. A durable one keeps its place in the log and goes on when it is
-     * subscribed again. Inside a callback it takes effect when the callback returns.
+     * subscribed again. A handler takes no more jobs and finishes those that it has. Inside a callback it takes effect when the
+     * callback returns.
      */
-    public suspend fun cancel() {
-        mailbox.stop()
-        if (!insideCallback()) job.join()
-    }
+    public suspend fun cancel(): Unit = end()
 }
 
 /** Calls [handler] with one event after the other. Returns once it listens. */
@@ -83,7 +81,10 @@ internal suspend fun Engine.callback(wanted: Wanted, handler: suspend (Event<Eve
             unsubscribe(mailbox)
         }
     }
-    return Subscription(mailbox, job)
+    return Subscription {
+        mailbox.stop()
+        if (!insideCallback()) job.join()
+    }
 }
 
 private suspend fun Engine.serve(mailbox: Mailbox, delivery: String, handler: suspend (Event<EventData>) -> Unit) {

@@ -95,7 +95,7 @@ public data class RunReport(
     val reactions: Long = 0,
     /** Runs that failed and will be tried again, or were given up on. */
     val failures: Long = 0,
-    /** Events handed to callbacks. */
+    /** Events and jobs handed to callbacks and handlers. */
     val delivered: Long = 0,
 ) {
     internal operator fun plus(other: RunReport): RunReport = RunReport(

@@ -52,6 +52,7 @@ inline fun <reified E : Throwable> fails(body: () -> Unit): E {
 fun main() {
     callTests()
     eventTests()
+    handlerTests()
     processTests()
     copyingTests()
     contractTests()

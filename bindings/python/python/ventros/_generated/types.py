@@ -718,6 +718,8 @@ class ClaimedJob(Struct, frozen=True, kw_only=True):
     created_at: Timestamp
     finished_at: Timestamp | None = None
     id: JobId
+    idempotency_key: str
+    """The same at every try: hand it to whoever does the work, so that nothing is done twice."""
     kind: str
     last_error: str | None = None
     """Why it failed, waits or was given up."""
@@ -728,8 +730,11 @@ class ClaimedJob(Struct, frozen=True, kw_only=True):
     order_key: str | None = None
     """Jobs of one key run one at a time."""
     payload: Any = None
+    project_id: ProjectId
     queue: str
     """The pool that works it off: `timer`, `inbound`, `parked`."""
+    report_by: Timestamp
+    """What is reported later counts for nothing, unless a heartbeat came first."""
     result: Any = None
     """What it gave, once it has succeeded."""
     run_at: Timestamp

@@ -75,6 +75,30 @@ public struct Crm: Sendable {
         Crm(engine: engine, scope: Scope(projectId: nil, actor: actor))
     }
 
+    /// Calls `handler` with each job of this kind (of all projects, which take turns), at least once.
+    ///
+    /// Returning ends the job with what is returned, at most 16 KiB of JSON. Throwing `Permanent` gives it up, `RateLimited` puts it
+    /// off, and anything else, `Retry` above all, has it tried again later, until its tries are used up. While the handler runs the
+    /// job stays its own, up to `timeoutSeconds`; a process that dies loses it after 30 seconds. The task of a job that was lost or
+    /// cancelled meanwhile is cancelled.
+    ///
+    /// - Parameters:
+    ///   - kind: `host.` and a name, as in `jobs.enqueue`.
+    ///   - concurrency: How many jobs at a time, 1 to 100; 4 unless told.
+    ///   - timeoutSeconds: How long a try may take, at most an hour; an hour unless told. Then it has failed.
+    ///   - handler: `job.idempotencyKey` is the same at every try.
+    /// - Returns: Once it takes jobs.
+    @discardableResult
+    public func handle(
+        _ kind: String,
+        concurrency: Int? = nil,
+        timeoutSeconds: Int? = nil,
+        handler: @escaping JobHandler
+    ) async throws -> Subscription {
+        let wanted = WantedJobs(projectId: nil, kind: kind, concurrency: concurrency, timeoutSeconds: timeoutSeconds)
+        return try await engine.handle(wanted, handler)
+    }
+
     /// Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left.
     @discardableResult
     public func runPending() async throws -> RunReport {
@@ -167,6 +191,30 @@ public struct ProjectHandle: Sendable {
         handler: @escaping EventHandler
     ) async throws -> Subscription {
         try await engine.callback(durable(name, events, start, maxAttempts), handler)
+    }
+
+    /// Calls `handler` with each job of this kind (of this project), at least once.
+    ///
+    /// Returning ends the job with what is returned, at most 16 KiB of JSON. Throwing `Permanent` gives it up, `RateLimited` puts it
+    /// off, and anything else, `Retry` above all, has it tried again later, until its tries are used up. While the handler runs the
+    /// job stays its own, up to `timeoutSeconds`; a process that dies loses it after 30 seconds. The task of a job that was lost or
+    /// cancelled meanwhile is cancelled.
+    ///
+    /// - Parameters:
+    ///   - kind: `host.` and a name, as in `jobs.enqueue`.
+    ///   - concurrency: How many jobs at a time, 1 to 100; 4 unless told.
+    ///   - timeoutSeconds: How long a try may take, at most an hour; an hour unless told. Then it has failed.
+    ///   - handler: `job.idempotencyKey` is the same at every try.
+    /// - Returns: Once it takes jobs.
+    @discardableResult
+    public func handle(
+        _ kind: String,
+        concurrency: Int? = nil,
+        timeoutSeconds: Int? = nil,
+        handler: @escaping JobHandler
+    ) async throws -> Subscription {
+        let wanted = WantedJobs(projectId: scope.projectId, kind: kind, concurrency: concurrency, timeoutSeconds: timeoutSeconds)
+        return try await engine.handle(wanted, handler)
     }
 
     private func live(_ events: [String]) -> Wanted {

@@ -5,6 +5,8 @@ import VentrosEngine
 
 /// How long `close` waits for callbacks that run.
 private let farewell = DispatchTimeInterval.seconds(5)
+/// How long it waits for jobs.
+private let stop = DispatchTimeInterval.seconds(30)
 
 /// Hears of failures that belong to no call.
 public typealias ErrorListener = @Sendable (any Error, CallbackFailure) -> Void
@@ -13,10 +15,12 @@ public typealias ErrorListener = @Sendable (any Error, CallbackFailure) -> Void
 public struct CallbackFailure: Sendable {
     /// The events that the subscription asked for.
     public let events: [String]
-    /// The name of a durable subscription.
+    /// The name of a durable subscription, or the kind of jobs.
     public let name: String?
     /// The event at which the callback failed; nil when the subscription itself met an error.
     public let event: Event?
+    /// The job at which the handler failed.
+    public let job: ClaimedJob?
     /// Whether it is tried again.
     public let retried: Bool
 }
@@ -28,8 +32,9 @@ final class Engine: @unchecked Sendable {
     private let sorting = NSLock()
     private var calls: [Int64: CheckedContinuation<String, Error>] = [:]
     private var mailboxes: [Int64: Mailbox] = [:]
+    private var workers: [Int64: Worker] = [:]
     private var tokens: Int64 = 0
-    /// Deliveries to callbacks that are not handled yet.
+    /// Deliveries to callbacks and handlers that are not handled yet.
     private var busy = 0
     /// Whoever waits until there are none.
     private var waiting: [Int64: CheckedContinuation<Void, Never>] = [:]
@@ -88,6 +93,36 @@ final class Engine: @unchecked Sendable {
         native?.cancel(token: mailbox.token)
     }
 
+    /// Starts a handler; it is known before its first job can come.
+    func employ(_ wanted: WantedJobs, _ handler: @escaping JobHandler) throws -> Worker {
+        let worker = Worker(token: next(), wanted: wanted, handler: handler)
+        let options = try encode(wanted)
+        locked { workers[worker.token] = worker }
+        do {
+            try guarded { try open().subscribe(token: worker.token, options: options) }
+        } catch {
+            locked { workers[worker.token] = nil }
+            throw error
+        }
+        if locked({ closing }) { worker.stop() }
+        return worker
+    }
+
+    /// Takes no more jobs for a handler; those that it has go on.
+    func retire(_ worker: Worker) {
+        native?.cancel(token: worker.token)
+    }
+
+    /// Says what became of a job; nil hands it back.
+    func reportJob(_ worker: Worker, _ job: String, _ outcome: String?) {
+        do {
+            try guarded { try open().report(token: worker.token, job: job, outcome: outcome) }
+        } catch {
+            // Closed meanwhile: the job comes again elsewhere.
+            report(error, worker.wanted.failure(nil, retried: true))
+        }
+    }
+
     /// Hands back what was done with a delivery of the mailbox.
     func settle(_ mailbox: Mailbox, done: Int, error: String?) throws {
         defer {
@@ -119,12 +154,21 @@ final class Engine: @unchecked Sendable {
     func close() async {
         guard let listening = stopListening() else { return }
         for mailbox in listening { mailbox.stop() }
+        let workers = locked { Array(self.workers.values) }
+        for worker in workers {
+            worker.stop()
+            try? await blocking { self.retire(worker) }
+        }
         // A callback that closes does not wait for itself.
-        if !Inside.callback { await quiet(atMost: farewell) }
+        let isBusy = workers.contains { !$0.running.isEmpty }
+        if !Inside.callback { await quiet(atMost: isBusy ? stop : farewell) }
         // Shutting down cannot fail, and what is left to drain after it are answers of calls.
         if let native = self.native { try? await blocking { native.shutdown() } }
         try? drain()
-        locked { mailboxes = [:] }
+        locked {
+            mailboxes = [:]
+            self.workers = [:]
+        }
     }
 
     /// The open mailboxes, for the first who asks.
@@ -151,6 +195,8 @@ final class Engine: @unchecked Sendable {
             switch delivery {
             case .completed(let token, let answer): answers.append((token: token, answer: answer))
             case .live(let token, let events), .durable(let token, let events): deliver(token, events)
+            case .job(let token, let job): try begin(token, job)
+            case .lost(let token, let job): locked({ workers[token] })?.lose(job)
             case .failed(let token, let error): failed(token, error)
             }
         }
@@ -167,21 +213,34 @@ final class Engine: @unchecked Sendable {
         }
     }
 
-    /// A subscription met an error; it is told elsewhere, where it may call.
+    /// Gives a job to its handler, or back.
+    private func begin(_ token: Int64, _ json: String) throws {
+        let job = try JSONDecoder().decode(ClaimedJob.self, from: Data(json.utf8))
+        locked {
+            busy += 1
+            delivered = true
+        }
+        if let worker = locked({ workers[token] }), worker.begin(job, in: self) { return }
+        handled()
+        try guarded { try open().report(token: token, job: job.id.rawValue, outcome: nil) }
+    }
+
+    /// A subscription or handler met an error; it is told elsewhere, where it may call.
     private func failed(_ token: Int64, _ json: String) {
-        guard let mailbox = locked({ mailboxes[token] }) else { return }
+        let known = locked { mailboxes[token]?.wanted.failure(nil, retried: true) ?? workers[token]?.wanted.failure(nil, retried: true) }
+        guard let failure = known else { return }
         Task.detached {
             do {
                 let error = try JSONDecoder().decode(VentrosError.self, from: Data(json.utf8))
-                self.report(error, mailbox.wanted.failure(nil, retried: true))
+                self.report(error, failure)
             } catch {
-                self.report(error, mailbox.wanted.failure(nil, retried: true))
+                self.report(error, failure)
             }
         }
     }
 
-    /// One delivery to a callback less is to be waited for.
-    private func handled() {
+    /// One delivery to a callback or handler less is to be waited for.
+    func handled() {
         let released = locked { () -> [CheckedContinuation<Void, Never>] in
             busy -= 1
             if busy > 0 { return [] }
@@ -242,7 +301,9 @@ final class Engine: @unchecked Sendable {
 extension CallbackFailure {
     fileprivate func describe(_ error: any Error) -> String {
         let subscription = name ?? events.joined(separator: ", ")
-        let place = event.map { "A callback failed on \($0.type) \($0.seq)" } ?? "The subscription \(subscription) failed"
+        var place = "The subscription \(subscription) failed"
+        if let event { place = "A callback failed on \(event.type) \(event.seq)" }
+        if let job { place = "A handler failed on \(job.kind) \(job.id.rawValue)" }
         return "ventros: \(place)\(retried ? " and is tried again" : ""): \(error)"
     }
 }

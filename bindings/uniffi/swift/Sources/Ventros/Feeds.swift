@@ -30,7 +30,7 @@ struct Wanted: Encodable, Sendable {
     }
 
     func failure(_ event: Event?, retried: Bool) -> CallbackFailure {
-        CallbackFailure(events: events, name: name, event: event, retried: retried)
+        CallbackFailure(events: events, name: name, event: event, job: nil, retried: retried)
     }
 }
 
@@ -75,16 +75,15 @@ final class Mailbox: @unchecked Sendable {
     }
 }
 
-/// A running callback.
+/// A running callback or handler.
 public struct Subscription: Sendable {
-    let mailbox: Mailbox
-    let task: Task<Void, Never>
+    let end: @Sendable () async -> Void
 
     /// Ends it, after the event that is being handled. A durable one keeps its place in the log and goes on when it is
-    /// subscribed again. Inside a callback it takes effect when the callback returns.
+    /// subscribed again. A handler takes no more jobs and finishes those that it has. Inside a callback it takes effect when the
+    /// callback returns.
     public func cancel() async {
-        mailbox.stop()
-        if !Inside.callback { await task.value }
+        await end()
     }
 }
 
@@ -98,7 +97,10 @@ extension Engine {
             // Unsubscribing cannot fail; at worst the lease of a durable one runs out by itself.
             try? await blocking { self.unsubscribe(mailbox) }
         }
-        let subscription = Subscription(mailbox: mailbox, task: task)
+        let subscription = Subscription {
+            mailbox.stop()
+            if !Inside.callback { await task.value }
+        }
         if Task.isCancelled {
             await subscription.cancel()
             throw CancellationError()

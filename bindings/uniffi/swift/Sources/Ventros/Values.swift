@@ -193,7 +193,7 @@ public struct RunReport: Decodable, Equatable, Sendable {
     public private(set) var reactions = 0
     /// Runs that failed and will be tried again, or were given up on.
     public private(set) var failures = 0
-    /// Events handed to callbacks.
+    /// Events and jobs handed to callbacks and handlers.
     public private(set) var delivered = 0
 
     init() {}

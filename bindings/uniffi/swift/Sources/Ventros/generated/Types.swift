@@ -4799,6 +4799,8 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
     public var createdAt: Timestamp
     public var finishedAt: Timestamp?
     public var id: JobId
+    /// The same at every try: hand it to whoever does the work, so that nothing is done twice.
+    public var idempotencyKey: String
     public var kind: String
     /// Why it failed, waits or was given up.
     public var lastError: String?
@@ -4809,8 +4811,11 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
     /// Jobs of one key run one at a time.
     public var orderKey: String?
     public var payload: JSON
+    public var projectId: ProjectId
     /// The pool that works it off: `timer`, `inbound`, `parked`.
     public var queue: String
+    /// What is reported later counts for nothing, unless a heartbeat came first.
+    public var reportBy: Timestamp
     /// What it gave, once it has succeeded.
     public var result: JSON
     /// When it may run next, or was to run last.
@@ -4824,13 +4829,16 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         createdAt: Timestamp,
         finishedAt: Timestamp?,
         id: JobId,
+        idempotencyKey: String,
         kind: String,
         lastError: String?,
         leaseToken: Int,
         leasedUntil: Timestamp?,
         orderKey: String?,
         payload: JSON,
+        projectId: ProjectId,
         queue: String,
+        reportBy: Timestamp,
         result: JSON,
         runAt: Timestamp,
         state: JobState,
@@ -4840,13 +4848,16 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         self.createdAt = createdAt
         self.finishedAt = finishedAt
         self.id = id
+        self.idempotencyKey = idempotencyKey
         self.kind = kind
         self.lastError = lastError
         self.leaseToken = leaseToken
         self.leasedUntil = leasedUntil
         self.orderKey = orderKey
         self.payload = payload
+        self.projectId = projectId
         self.queue = queue
+        self.reportBy = reportBy
         self.result = result
         self.runAt = runAt
         self.state = state
@@ -4858,13 +4869,16 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         case createdAt = "created_at"
         case finishedAt = "finished_at"
         case id = "id"
+        case idempotencyKey = "idempotency_key"
         case kind = "kind"
         case lastError = "last_error"
         case leaseToken = "lease_token"
         case leasedUntil = "leased_until"
         case orderKey = "order_key"
         case payload = "payload"
+        case projectId = "project_id"
         case queue = "queue"
+        case reportBy = "report_by"
         case result = "result"
         case runAt = "run_at"
         case state = "state"
@@ -4877,13 +4891,16 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
         finishedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .finishedAt)
         id = try fields.decode(JobId.self, forKey: .id)
+        idempotencyKey = try fields.decode(String.self, forKey: .idempotencyKey)
         kind = try fields.decode(String.self, forKey: .kind)
         lastError = try fields.decodeIfPresent(String.self, forKey: .lastError)
         leaseToken = try fields.decode(Int.self, forKey: .leaseToken)
         leasedUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .leasedUntil)
         orderKey = try fields.decodeIfPresent(String.self, forKey: .orderKey)
         payload = try fields.decode(JSON.self, forKey: .payload)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
         queue = try fields.decode(String.self, forKey: .queue)
+        reportBy = try fields.decode(Timestamp.self, forKey: .reportBy)
         result = try fields.decode(JSON.self, forKey: .result)
         runAt = try fields.decode(Timestamp.self, forKey: .runAt)
         state = try fields.decode(JobState.self, forKey: .state)
