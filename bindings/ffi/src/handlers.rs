@@ -126,27 +126,29 @@ async fn hand_out(token: u64, handler: &Handler, outbox: &Outbox) -> Result<usiz
 
 /// Tells the store; gives the answer back when it is to be told again.
 async fn settle(handler: &Handler, answer: Answer, outbox: &Outbox) -> Option<Answer> {
-    let (token, job) = (answer.token, answer.job);
-    let told = match answer.outcome.clone() {
+    let Answer { token, job, outcome } = answer;
+    let Err(mut error) = tell(handler, job, outcome.clone()).await else { return None };
+    if error.kind() == ErrorKind::Validation {
+        // An outcome that cannot be kept is a failure of the job.
+        let failure = ReportedOutcome::Retry { error: Some(error.to_string()), after_seconds: None };
+        complain(outbox, token, error);
+        let Err(another) = tell(handler, job, Some(failure)).await else { return None };
+        error = another;
+    }
+    let again = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Conflict | ErrorKind::Timeout);
+    complain(outbox, token, error);
+    if again {
+        return Some(Answer { token, job, outcome });
+    }
+    handler.forget(job);
+    None
+}
+
+async fn tell(handler: &Handler, job: JobId, outcome: Option<ReportedOutcome>) -> Result<()> {
+    match outcome {
         None => handler.put_back(job).await,
         Some(outcome) => handler.report(job, outcome).await.map(drop),
-    };
-    let error = told.err()?;
-    let is_plain = matches!(answer.outcome, None | Some(ReportedOutcome::Retry { after_seconds: None, .. }));
-    let again = match error.kind() {
-        ErrorKind::Unavailable | ErrorKind::Conflict | ErrorKind::Timeout => Some(answer),
-        // An outcome that cannot be kept is a failure of the job.
-        ErrorKind::Validation if !is_plain => {
-            let outcome = ReportedOutcome::Retry { error: Some(error.to_string()), after_seconds: None };
-            Some(Answer { outcome: Some(outcome), ..answer })
-        }
-        _ => {
-            handler.forget(job);
-            None
-        }
-    };
-    complain(outbox, token, error);
-    again
+    }
 }
 
 /// Tells the host of an error, unless it has yet to take something of this handler.

@@ -165,7 +165,7 @@ fn an_outcome_that_cannot_be_kept_is_a_failure_of_the_job() {
     assert!(desk.jobs().is_empty());
     let failed = desk.job(&job["id"]);
     assert_eq!((&failed["state"], &failed["attempts"]), (&json!("scheduled"), &json!(1)));
-    assert!(failed["last_error"].as_str().unwrap().contains("16384"), "{failed}");
+    assert!(failed["last_error"].as_str().unwrap().contains("json_too_large"), "{failed}");
     // What is no outcome at all is refused at once.
     let id = job["id"].as_str().unwrap();
     assert!(desk.engine.report(TOKEN, id, Some(br#"{"type": "fine"}"#)).is_err());

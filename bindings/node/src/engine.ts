@@ -156,7 +156,9 @@ export class Engine {
   /** Waits until the callbacks have handled what is here. Says whether anything was since the last time. */
   async idle(): Promise<boolean> {
     this.drain();
-    if (!insideCallback()) await this.#quiet();
+    // Whoever runs the callback asks, too.
+    if (insideCallback()) return false;
+    await this.#quiet();
     const delivered = this.#delivered;
     this.#delivered = false;
     return delivered;

@@ -107,10 +107,14 @@ class Dispatcher:
         if self._running == threading.get_ident() or self._is_inside():
             work()
             return
-        with self._turn:
-            work()
-            while self._dispatch() or self._wait_for_jobs(None):
+        while True:
+            with self._turn:
                 work()
+                while self._dispatch():
+                    work()
+            # Without the turn: jobs that come meanwhile start beside those that run.
+            if not self._wait_for_jobs(None):
+                return
 
     def close(self) -> None:
         """Ends the thread after the callback that it runs now, and the handlers after the jobs that they do."""

@@ -122,11 +122,13 @@ class AsyncEngine:
     async def idle(self) -> bool:
         """Waits until the callbacks have handled what is here. Says whether anything was since the last time."""
         self._drain([])
-        if not self._is_inside():
-            queues = list(self._queues.values())
-            await asyncio.gather(*(queue.join() for queue in queues))
-            if self._jobs:
-                await asyncio.wait(list(self._jobs.values()))
+        if self._is_inside():
+            # Whoever runs the callback asks, too.
+            return False
+        queues = list(self._queues.values())
+        await asyncio.gather(*(queue.join() for queue in queues))
+        if self._jobs:
+            await asyncio.wait(list(self._jobs.values()))
         queued, self._queued = self._queued, False
         return queued
 

@@ -134,7 +134,9 @@ internal class Engine(
     /** Waits until the callbacks have handled what is here. Says whether anything was since the last time. */
     suspend fun idle(): Boolean {
         drain()
-        if (!insideCallback()) quiet()
+        // Whoever runs the callback asks, too.
+        if (insideCallback()) return false
+        quiet()
         return delivered.getAndSet(false)
     }
 

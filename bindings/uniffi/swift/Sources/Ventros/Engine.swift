@@ -134,7 +134,9 @@ final class Engine: @unchecked Sendable {
     /// Waits until the callbacks have handled what is here. Says whether anything was since the last time.
     func idle() async throws -> Bool {
         try drain()
-        if !Inside.callback { await quiet() }
+        // Whoever runs the callback asks, too.
+        if Inside.callback { return false }
+        await quiet()
         return locked { () -> Bool in
             defer { delivered = false }
             return delivered
