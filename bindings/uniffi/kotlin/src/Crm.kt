@@ -47,10 +47,11 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
     /**
      * Calls [handler] with each job of this kind (of all projects, which take turns), at least once.
      *
-     * Returning ends the job with what is returned, at most 16 KiB of JSON: texts, numbers, lists and maps.
-     * Throwing [Permanent] gives it up, [RateLimited] puts it off, and anything else, [Retry] above all, has it tried again
-     * later, until its tries are used up. While the handler runs the job stays its own, up to [timeout]; a process that dies loses
-     * it after 30 seconds. A handler whose job was lost or cancelled meanwhile is cancelled.
+     * Returning ends the job with what is returned, at most 16 KiB of JSON: texts, numbers, lists and maps. What JSON cannot hold
+     * goes to `onError`, and the job ends without a result. Throwing [Permanent] gives it up, [RateLimited] puts it off, and
+     * anything else, [Retry] above all, has it tried again later, until its tries are used up. While the handler runs the job stays
+     * its own, up to [timeout]; a process that dies loses it after 30 seconds. A handler whose job was lost or cancelled meanwhile
+     * is cancelled.
      *
      * @param kind `host.` and a name, as in `jobs.enqueue`.
      * @param concurrency How many jobs at a time, 1 to 100; 4 unless told.
@@ -63,7 +64,7 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
         concurrency: Int? = null,
         timeout: Duration? = null,
         handler: suspend (ClaimedJob) -> Any?,
-    ): Subscription = engine.handle(jobs(null, kind, concurrency, timeout), handler)
+    ): Subscription = engine.handle(wantedJobs(null, kind, concurrency, timeout), handler)
 
     /** Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left. */
     public suspend fun runPending(): RunReport {
@@ -220,10 +221,11 @@ public class Project internal constructor(engine: Engine, scope: Scope) : Projec
     /**
      * Calls [handler] with each job of this kind (of this project), at least once.
      *
-     * Returning ends the job with what is returned, at most 16 KiB of JSON: texts, numbers, lists and maps.
-     * Throwing [Permanent] gives it up, [RateLimited] puts it off, and anything else, [Retry] above all, has it tried again
-     * later, until its tries are used up. While the handler runs the job stays its own, up to [timeout]; a process that dies loses
-     * it after 30 seconds. A handler whose job was lost or cancelled meanwhile is cancelled.
+     * Returning ends the job with what is returned, at most 16 KiB of JSON: texts, numbers, lists and maps. What JSON cannot hold
+     * goes to `onError`, and the job ends without a result. Throwing [Permanent] gives it up, [RateLimited] puts it off, and
+     * anything else, [Retry] above all, has it tried again later, until its tries are used up. While the handler runs the job stays
+     * its own, up to [timeout]; a process that dies loses it after 30 seconds. A handler whose job was lost or cancelled meanwhile
+     * is cancelled.
      *
      * @param kind `host.` and a name, as in `jobs.enqueue`.
      * @param concurrency How many jobs at a time, 1 to 100; 4 unless told.
@@ -236,7 +238,7 @@ public class Project internal constructor(engine: Engine, scope: Scope) : Projec
         concurrency: Int? = null,
         timeout: Duration? = null,
         handler: suspend (ClaimedJob) -> Any?,
-    ): Subscription = engine.handle(jobs(id, kind, concurrency, timeout), handler)
+    ): Subscription = engine.handle(wantedJobs(id, kind, concurrency, timeout), handler)
 
     private fun live(events: List<String>): Wanted {
         val json = fields {

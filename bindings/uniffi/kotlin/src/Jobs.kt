@@ -40,12 +40,19 @@ internal class Worker(val wanted: Wanted, private val handler: suspend (ClaimedJ
 
     /** Does a job and gives its outcome, as the engine reads it. */
     suspend fun run(engine: Engine, job: ClaimedJob): String = try {
-        val result = handler(job).takeUnless { it == Unit }
-        encode(mapOf("type" to "done", "result" to result))
+        done(engine, job, handler(job).takeUnless { it == Unit })
     } catch (thrown: Throwable) {
         // A timeout of the handler's own is a cancellation too, but not of this.
         currentCoroutineContext().ensureActive()
         encode(outcome(engine, job, thrown))
+    }
+
+    private fun done(engine: Engine, job: ClaimedJob, result: Any?): String = try {
+        encode(mapOf("type" to "done", "result" to result))
+    } catch (unwritable: IllegalArgumentException) {
+        // A lambda returns what stands last in it, wanted or not: no reason to do all of it again.
+        engine.report(unwritable, wanted.failure(null, retried = false, job))
+        encode(mapOf("type" to "done"))
     }
 
     private fun outcome(engine: Engine, job: ClaimedJob, thrown: Throwable): Map<String, Any?> = fields {
@@ -74,7 +81,7 @@ internal class Worker(val wanted: Wanted, private val handler: suspend (ClaimedJ
 }
 
 /** A handler as the engine is asked for it. */
-internal fun jobs(project: Any?, kind: String, concurrency: Int?, timeout: Duration?): Wanted {
+internal fun wantedJobs(project: Any?, kind: String, concurrency: Int?, timeout: Duration?): Wanted {
     val json = fields {
         put("kind", "jobs")
         put("project_id", project)

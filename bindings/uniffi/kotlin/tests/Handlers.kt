@@ -98,10 +98,23 @@ fun handlerTests() {
         equal(ended.result, null)
     }
 
+    test("what JSON cannot hold is told, and the job ends without a result") {
+        val failures = mutableListOf<CallbackFailure>()
+        Crm.open("$folder/other.db", background = false, onError = { _, failure -> failures.add(failure) }).use { crm ->
+            val shop = crm.project(crm.projects.create(name = "Acme").id)
+            shop.handle("host.report") { Any() }
+            val job = shop.jobs.enqueue(kind = "host.report")
+            crm.runPending()
+            val ended = shop.jobs.get(job.id)
+            equal(ended.state to ended.result, JobState.SUCCEEDED to null)
+            equal(failures.map { it.job?.id to it.retried }, listOf(job.id to false))
+        }
+    }
+
     test("jobs run side by side, and no more than there is room for") {
         val (running, most, ended) = List(3) { AtomicInteger() }
         crm.handle("host.report", concurrency = 3) {
-            most.accumulateAndGet(running.incrementAndGet(), ::maxOf)
+            most.accumulateAndGet(running.incrementAndGet()) { a, b -> maxOf(a, b) }
             delay(20)
             running.decrementAndGet()
             ended.incrementAndGet()
@@ -118,7 +131,7 @@ fun handlerTests() {
                 crm.runPending()
                 shop.contacts.create(name = "Contact ${job.payload}")
                 if (job.payload == 3L) subscription.await().cancel()
-                shop.jobs.enqueue(kind = "host.report", payload = (job.payload as Long) + 1)
+                shop.jobs.enqueue(kind = "host.report", payload = (job.payload as Long) + 1).id
             },
         )
         shop.jobs.enqueue(kind = "host.report", payload = 1)
