@@ -64,7 +64,9 @@ impl Handlers {
         let mut jobs = 0;
         for (token, handler) in self.all() {
             match handler.keep().await {
-                Ok(lost) => lost.into_iter().for_each(|job| outbox.push(Delivery::Lost { token, job: job.to_string() })),
+                Ok(lost) => {
+                    lost.into_iter().for_each(|job| outbox.push(Delivery::Lost { token, job: job.to_string() }))
+                }
                 Err(error) => complain(outbox, token, error),
             }
             match hand_out(token, &handler, outbox).await {

@@ -200,7 +200,10 @@ fn who_runs_long_keeps_the_job_and_who_is_lost_is_told() {
     desk.report(&job, done());
     assert!(desk.jobs().is_empty());
     let running = desk.job(&job["id"]);
-    assert_eq!((&running["state"], &running["result"], &running["attempts"]), (&json!("running"), &Value::Null, &json!(2)));
+    assert_eq!(
+        (&running["state"], &running["result"], &running["attempts"]),
+        (&json!("running"), &Value::Null, &json!(2))
+    );
     other.close();
     desk.engine.close();
     std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
@@ -333,9 +336,11 @@ fn each_job_is_done_once(location: &str) {
     assert!(seen[1].keys().all(|id| !seen[0].contains_key(id)));
     engines.iter().for_each(Engine::close);
     let again = open();
-    let stats = call(&again, "jobs.list", &json!({"kind": "host.report", "states": ["succeeded"], "limit": 100}), &shop);
+    let stats =
+        call(&again, "jobs.list", &json!({"kind": "host.report", "states": ["succeeded"], "limit": 100}), &shop);
     assert_eq!(stats["items"].as_array().unwrap().len(), 100);
-    let left = call(&again, "jobs.list", &json!({"kind": "host.report", "states": ["scheduled", "running", "dead"]}), &shop);
+    let left =
+        call(&again, "jobs.list", &json!({"kind": "host.report", "states": ["scheduled", "running", "dead"]}), &shop);
     assert_eq!(left["items"], json!([]));
     again.close();
 }

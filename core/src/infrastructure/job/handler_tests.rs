@@ -14,7 +14,10 @@ fn handler(project: &Project, options: HandleOptions) -> Handler {
 
 /// Somebody else's, who takes whatever is there.
 fn rival(project: &Project) -> Handler {
-    project.crm().handle(None, "host.report", HandleOptions { concurrency: 100, ..HandleOptions::default() }).expect("fits")
+    project
+        .crm()
+        .handle(None, "host.report", HandleOptions { concurrency: 100, ..HandleOptions::default() })
+        .expect("fits")
 }
 
 #[track_caller]
@@ -68,7 +71,9 @@ fn case_8_the_key_of_a_job_is_the_same_at_every_try() {
     enqueue(&project, 1);
     let handler = handler(&project, HandleOptions::default());
     let mut keys = Vec::new();
-    for (attempt, outcome) in [(1, json!({"type": "retry"})), (2, json!({"type": "retry"})), (3, json!({"type": "done"}))] {
+    for (attempt, outcome) in
+        [(1, json!({"type": "retry"})), (2, json!({"type": "retry"})), (3, json!({"type": "done"}))]
+    {
         let job = next(&handler).remove(0);
         assert_eq!(job.job.job.attempts, attempt);
         assert_eq!(job.project_id, project.id());
