@@ -96,7 +96,8 @@ impl Handlers {
     /// Ends all of them: tells what was answered, and hands back the rest.
     pub async fn clear(&self, outbox: &Outbox) {
         self.report(outbox).await;
-        for (_, handler) in std::mem::take(&mut *lock(&self.handlers)) {
+        let handlers = std::mem::take(&mut *lock(&self.handlers));
+        for handler in handlers.into_values() {
             // A lease that the store does not end now ends by itself.
             handler.release().await.ok();
         }

@@ -59,6 +59,8 @@ export class Engine {
   readonly #onError: ErrorListener | undefined;
   readonly #calls = new Map<number, Call>();
   readonly #feeds = new Map<number, Feed>();
+  /** Subscriptions that are being ended: their names are free when it is done. */
+  readonly #leaving = new Set<Promise<void>>();
   readonly #signals = new WeakMap<AbortSignal, Set<number>>();
   /** Keeps the process running while somebody waits; an interval because the doorbell is weak. */
   readonly #hold = setInterval(() => {}, 0x7fff_ffff).unref();
@@ -106,7 +108,10 @@ export class Engine {
 
   /** Ends a subscription; a durable one keeps its place. */
   async unsubscribe(token: number): Promise<void> {
-    if (this.#feeds.delete(token)) await this.#native.cancel(token);
+    if (!this.#feeds.delete(token)) return;
+    const left = this.#native.cancel(token).finally(() => this.#leaving.delete(left));
+    this.#leaving.add(left);
+    await left;
   }
 
   /** Takes no more for it; what it has goes on. */
@@ -216,8 +221,8 @@ export class Engine {
   async #quiet(): Promise<void> {
     for (;;) {
       const running = [...this.#feeds.values()].flatMap((feed) => feed.running ?? []);
-      if (running.length === 0) return;
-      await Promise.all(running);
+      if (running.length === 0 && this.#leaving.size === 0) return;
+      await Promise.all([...running, ...this.#leaving]);
     }
   }
 
