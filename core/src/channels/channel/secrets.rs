@@ -1,12 +1,16 @@
 //! The secret settings of a channel: read with the plain ones, sealed in the vault, shown as no more than a hint.
 
 use super::Channel;
-use crate::channels::channel_type::{ChannelType, ConfigInput, ConnectionMode, Stage, ValidConfig, validate_config};
+use crate::channels::channel_type::{
+    ChannelType, ConfigField, ConfigInput, ConnectionMode, Stage, ValidConfig, validate_config,
+};
 use crate::channels::gateway::GatewayLine;
 use crate::engine::{Reader, UnitOfWork};
 use crate::kernel::{
-    ChannelId, Error, ErrorCode, Errors, Kind, ProjectId, Result, SecretBytes, SecretRef, SecretText, secret_hint,
+    ChannelId, Error, ErrorCode, ErrorKind, Errors, Kind, ProjectId, Result, SecretBytes, SecretRef, SecretText,
+    secret_hint,
 };
+use crate::tenancy::credential;
 use crate::vault::SecretPlace;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -131,6 +135,38 @@ impl Channel {
             }
         }
         Ok(GatewayLine { external_id: self.external_id.clone(), config: self.config.clone(), secrets })
+    }
+
+    /// Takes the secrets that the channel needs and does not have itself from its credential. False when that cannot be used now:
+    /// whoever puts the credential right puts the channel right.
+    ///
+    /// # Errors
+    /// Those of the vault.
+    pub async fn unlock(
+        &self,
+        work: &mut UnitOfWork<'_>,
+        channel_type: &ChannelType,
+        line: &mut GatewayLine,
+        purpose: &str,
+    ) -> Result<bool> {
+        let Some(id) = self.credential_id else { return Ok(true) };
+        let is_asked_for = |field: &&ConfigField| field.secret && (field.required || field.required_unless.is_some());
+        let asked_for = channel_type.config_schema.iter().filter(is_asked_for).map(|field| &field.key);
+        let missing: Vec<&String> = asked_for.filter(|key| !line.secrets.contains_key(*key)).collect();
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        let opened = match credential::open(work, id, None, None, purpose).await {
+            Ok(opened) => opened,
+            Err(error)
+                if [ErrorKind::InvalidState, ErrorKind::NotFound, ErrorKind::Validation].contains(&error.kind()) =>
+            {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        line.secrets.extend(missing.into_iter().map(|key| (key.clone(), opened.value.clone())));
+        Ok(true)
     }
 
     /// A secret setting in plain text, for whoever talks to the provider; `None` when the channel has none of its own.

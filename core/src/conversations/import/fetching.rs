@@ -114,6 +114,17 @@ async fn readiness(work: &mut UnitOfWork<'_>, import: &ImportJob) -> Result<Read
     Ok(Readiness::Ready(Box::new(Ready { line, source, gateway })))
 }
 
+/// Whether a line can be asked now, with the secrets of its credential where the channel has none of its own.
+async fn unlocked(work: &mut UnitOfWork<'_>, import: &ImportJob, purpose: &str) -> Result<Readiness> {
+    let mut ready = match readiness(work, import).await? {
+        Readiness::Ready(ready) => ready,
+        other => return Ok(other),
+    };
+    let Ready { line, gateway, .. } = &mut *ready;
+    let is_open = line.channel.unlock(work, &line.channel_type, gateway, purpose).await?;
+    Ok(if is_open { Readiness::Ready(ready) } else { Readiness::Later })
+}
+
 fn later(work: &UnitOfWork<'_>) -> JobOutcome {
     JobOutcome::Again(work.now().plus_seconds(LOOK_AGAIN))
 }
@@ -131,7 +142,7 @@ async fn plan_list(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<Plan> {
         ImportStatus::Paused => return Ok(Plan::Settled(paused(work))),
         _ => return Ok(Plan::Settled(DONE)),
     }
-    let ready = match readiness(work, &import).await? {
+    let ready = match unlocked(work, &import, LIST).await? {
         Readiness::Ready(ready) => ready,
         Readiness::Later => return Ok(Plan::Settled(later(work))),
         Readiness::Gone => {
@@ -288,7 +299,7 @@ async fn plan_chat(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<Plan> {
     if !fetches {
         return cut(work, chat, &import).await.map(Plan::Settled);
     }
-    let readiness = if import.status.is_open() { readiness(work, &import).await? } else { Readiness::Gone };
+    let readiness = if import.status.is_open() { unlocked(work, &import, CHAT).await? } else { Readiness::Gone };
     let ready = match readiness {
         Readiness::Ready(ready) => ready,
         Readiness::Later => return Ok(Plan::Settled(later(work))),

@@ -6,6 +6,7 @@
 use super::commands::{ReportDelivery, ReportedFailure, ReportedStatus, claim_turn, under_way};
 use super::{FailureCode, Message, MessageStatus};
 use crate::channels::channel::{Channel, ChannelStatus};
+use crate::channels::channel_type::ChannelType;
 use crate::channels::channel_type::queries::by_code;
 use crate::channels::gateway::{
     ChannelSender, GatewayError, GatewayErrorKind, GatewayLine, OutboundMessage, ReplyTarget, sender,
@@ -64,6 +65,8 @@ fn message_of(job: &JobRecord) -> Result<MessageId> {
 struct Line {
     sender: &'static dyn ChannelSender,
     line: GatewayLine,
+    channel: Channel,
+    channel_type: ChannelType,
 }
 
 impl Line {
@@ -73,9 +76,10 @@ impl Line {
         let channel = read.find_any::<Channel>(message.channel_id).await?;
         let open = channel.filter(|channel| channel.deleted_at.is_none() && channel.status == ChannelStatus::Active);
         let Some(channel) = open else { return Ok(None) };
-        let Some(sender) = sender(&by_code(read, &channel.channel_type).await?.gateway) else { return Ok(None) };
+        let channel_type = by_code(read, &channel.channel_type).await?;
+        let Some(sender) = sender(&channel_type.gateway) else { return Ok(None) };
         let line = channel.gateway_line(read).await?;
-        Ok(sender.is_reachable(&line).then_some(Line { sender, line }))
+        Ok(sender.is_reachable(&line).then_some(Line { sender, line, channel, channel_type }))
     }
 }
 
@@ -88,7 +92,10 @@ async fn plan(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<Plan> {
     if due > work.now() {
         return Ok(Plan::Settled(JobOutcome::Again(due)));
     }
-    let Some(line) = Line::load(work, &message).await? else { return Ok(Plan::Settled(look_again(work))) };
+    let Some(mut line) = Line::load(work, &message).await? else { return Ok(Plan::Settled(look_again(work))) };
+    if !line.channel.unlock(work, &line.channel_type, &mut line.line, SEND).await? {
+        return Ok(Plan::Settled(look_again(work)));
+    }
     if let Some(call) = ask_for_chat(work, &line, &message).await? {
         return match call {
             Ok(request) => Ok(Plan::Call(request)),

@@ -363,3 +363,32 @@ fn a_reply_names_what_it_answers() {
     let (_, body) = shop.asked().pop().expect("it was sent");
     assert_eq!(body["reply_to"], "true_551190000001@c.us_IDOi");
 }
+
+#[test]
+fn a_channel_sends_with_the_secret_of_its_credential() {
+    let shop = Shop::new(willing);
+    let ana = shop.contact("+5511990000001");
+    let credential = json!({"credential_type": "waha_instance", "name": "WAHA", "value": "k-of-the-credential"});
+    let credential = shop.call("credentials.create", credential)["id"].clone();
+    let line = json!({
+        "name": "Other", "type": "waha", "external_id": "session-two", "credential_id": credential,
+        "config": {"base_url": "https://waha.example.com/"},
+    });
+    let line = shop.call("channels.create", line)["id"].clone();
+    shop.call("channels.activate", json!({"id": line}));
+    shop.call("channels.report_connection", json!({"id": line, "connection": "connected"}));
+    let send = json!({"contact_id": ana, "channel_id": line, "content": {"type": "text", "body": "Oi"}});
+    let id = shop.call("messages.send", send.clone())["id"].clone();
+    shop.run();
+    assert_eq!(shop.message(&id)["status"], "sent");
+    let asked = shop.outside.asked();
+    let key = ("x-api-key".to_owned(), "k-of-the-credential".to_owned());
+    assert!(!asked.is_empty() && asked.iter().all(|request| request.headers.contains(&key)));
+    let used = shop.call("credentials.get", json!({"id": credential}));
+    assert!(used["recorded_uses"].get("message.send").is_some(), "{used}");
+
+    let waits = shop.call("messages.send", send)["id"].clone();
+    shop.call("credentials.deactivate", json!({"id": credential, "reason": "lost"}));
+    shop.wait(100);
+    assert_eq!((&shop.message(&waits)["status"], shop.asked().len()), (&json!("queued"), 0));
+}
