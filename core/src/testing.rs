@@ -3,11 +3,13 @@
 mod deaths;
 mod outside;
 mod watched;
+mod year;
 
 pub use crate::seeded::SeededIds;
 pub use deaths::die_everywhere;
 pub use outside::FakeOutside;
 pub use watched::{Fault, WatchedStorage};
+pub use year::days_pass;
 
 use crate::engine::{Crm, Decision, Project, Reaction, RunReport, Settings, UnitOfWork};
 use crate::http::HttpTransport;

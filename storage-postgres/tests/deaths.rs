@@ -1,7 +1,5 @@
 //! A process may die at any of its calls to the store: see `ventros::testing::die_everywhere`.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
 mod cluster;
 
 use std::sync::Arc;

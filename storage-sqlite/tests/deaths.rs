@@ -1,7 +1,5 @@
 //! A process may die at any of its calls to the store: see `ventros::testing::die_everywhere`.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
 use std::sync::Arc;
 use ventros::testing::die_everywhere;
 use ventros_sqlite::SqliteStorage;
