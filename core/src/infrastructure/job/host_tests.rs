@@ -84,9 +84,7 @@ fn case_8_who_is_asked_to_wait_loses_no_try() {
     let (world, project) = furnished();
     enqueue(&project, json!({}));
     let job = claim(&project).remove(0);
-    // Not the error code of that name.
-    let outcome = ["rate", "limited"].join("_");
-    let waiting = report(&project, &job, json!({"type": outcome, "after_seconds": 60}));
+    let waiting = report(&project, &job, json!({"type": "rate_limited", "after_seconds": 60}));
     assert_eq!((&waiting["attempts"], &waiting["run_at"]), (&json!(0), &json!("2025-01-06T09:01:00.000000Z")));
     world.clock.advance_seconds(59);
     assert!(claim(&project).is_empty());
