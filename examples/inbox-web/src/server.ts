@@ -76,6 +76,8 @@ const ROUTES: readonly Route[] = [
 export function serve(host: Host): Server {
   return createServer((message, response) => {
     answer(host, message, response).catch((error: unknown) => {
+      // The inbox has ended, and nobody waits for this answer any more.
+      if (message.socket.destroyed && error instanceof VentrosError && error.code === "closed") return;
       console.error(error);
       if (!response.headersSent) response.writeHead(500, SAFETY);
       response.end("Something went wrong here; the server's output says what.");
