@@ -47,6 +47,11 @@ impl Attributes {
         self.add(project, kind, id, index);
     }
 
+    /// Of one that is removed.
+    pub(crate) fn remove(&mut self, project: ProjectId, kind: Kind, id: Uuid) {
+        self.replaced.push(project, kind, id);
+    }
+
     /// Of one that has none yet.
     pub(crate) fn add(&mut self, project: ProjectId, kind: Kind, id: Uuid, index: &Index) {
         let mut seen: Vec<(&str, Value)> = Vec::new();
@@ -104,6 +109,11 @@ impl SearchWords {
     pub(crate) fn replace(&mut self, project: ProjectId, kind: Kind, id: Uuid, index: &Index) {
         self.replaced.push(project, kind, id);
         self.add(project, kind, id, index);
+    }
+
+    /// Of one that is removed.
+    pub(crate) fn remove(&mut self, project: ProjectId, kind: Kind, id: Uuid) {
+        self.replaced.push(project, kind, id);
     }
 
     /// Of one that has none yet. A hidden one gets none.

@@ -7,11 +7,13 @@
 use crate::PostgresStorage;
 use crate::attributes::{Attributes, Keys, SearchWords};
 use crate::consumers;
+use crate::erasing;
 use crate::errors::{Carry, postgres};
 use crate::events;
 use crate::jobs;
 use crate::layout::{ColumnSql, Layout};
 use crate::pool::Pool;
+use crate::removals;
 use crate::secrets;
 use crate::session::{Access, Answers, Call, Reach, Transaction, is_worth_another_try, run_within};
 use crate::values::{Read, Sql, column_value, instant, integer, sql, text};
@@ -21,8 +23,8 @@ use tokio_postgres::{Row, Transaction as Host};
 use uuid::Uuid;
 use ventros::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Subject, Timestamp};
 use ventros::storage::{
-    Batch, CommitError, Committed, EventRecord, IdempotencyRecord, Index, JobWrite, SecretWrite, SnapshotWrite,
-    UniqueKey,
+    Batch, CommitError, Committed, Erasure, EventRecord, IdempotencyRecord, Index, JobWrite, SecretWrite,
+    SnapshotRemoval, SnapshotWrite, UniqueKey,
 };
 
 /// How often a commit is tried that the server sends back because of others.
@@ -205,8 +207,9 @@ impl Plan {
             if let Some(record) = &batch.idempotency {
                 plan.push(place, remember(record), Expected::Row(CommitError::KeyUsed));
             }
+            plan.removals(place, layouts, &batch.removals, &mut attributes, &mut words)?;
             plan.snapshots(place, layouts, &batch.snapshots, &mut attributes, &mut words)?;
-            plan.keys(place, &batch.snapshots);
+            plan.keys(place, batch);
             for (call, owner) in secrets::write(&batch.secrets) {
                 let expected = owner.map_or(Expected::Anything, |owner| Expected::Row(CommitError::Stale(owner)));
                 plan.push(place, call, expected);
@@ -219,6 +222,7 @@ impl Plan {
         for (place, batch) in batches().enumerate() {
             plan.extend(place, jobs::write(&batch.jobs));
             plan.extend(place, consumers::write(&batch.consumers)?);
+            plan.extend(place, erasing::write(&batch.erasures));
         }
         Ok(plan)
     }
@@ -230,6 +234,27 @@ impl Plan {
 
     fn extend(&mut self, place: usize, calls: impl IntoIterator<Item = Call>) {
         calls.into_iter().for_each(|call| self.push(place, call, Expected::Anything));
+    }
+
+    fn removals(
+        &mut self,
+        place: usize,
+        layouts: &BTreeMap<Kind, Arc<Layout>>,
+        removals: &[SnapshotRemoval],
+        attributes: &mut Attributes,
+        words: &mut SearchWords,
+    ) -> Result<()> {
+        for (kind, removals) in removals::by_kind(removals) {
+            let layout = layouts.get(&kind).ok_or_else(|| Error::internal("a layout is missing"))?;
+            let Some(first) = removals.first() else { continue };
+            let stale = CommitError::Stale(first.subject());
+            self.push(place, removals::remove(layout, &removals), Expected::True(stale));
+            for SnapshotRemoval { project_id, id, .. } in removals {
+                attributes.remove(*project_id, kind, *id);
+                words.remove(*project_id, kind, *id);
+            }
+        }
+        Ok(())
     }
 
     fn snapshots(
@@ -262,9 +287,12 @@ impl Plan {
     }
 
     /// First all that is given up, then all that is taken: within one commit a key can change hands.
-    fn keys(&mut self, place: usize, writes: &[SnapshotWrite]) {
+    fn keys(&mut self, place: usize, batch: &Batch) {
         let (mut released, mut taken) = (Keys::default(), Taken::default());
-        for write in writes {
+        for removal in &batch.removals {
+            removal.keys.iter().for_each(|key| released.push(removal.project_id, removal.subject(), key));
+        }
+        for write in &batch.snapshots {
             let owner = Subject::new(write.kind, write.id);
             write.changed.keys_removed.iter().for_each(|key| released.push(write.project_id, owner, key));
             let added = if write.loaded_revision == 0 { &write.index.keys } else { &write.changed.keys_added };
@@ -358,13 +386,9 @@ impl Plan {
                 usize::try_from(row.number(0)?).map_err(|_| Error::corrupt("a place in a list is too large"))?;
             holders.insert(place - 1, (row.project(1)?, Subject::new(row.kind(2)?, row.id(3)?)));
         }
-        let given_up = |holder: Subject, key: &UniqueKey| {
-            let mut writes = batch.snapshots.iter().filter(|write| (write.kind, write.id) == (holder.kind, holder.id));
-            writes.any(|write| write.changed.keys_removed.contains(key))
-        };
         let mut in_batch: BTreeMap<(&UniqueKey, Option<ProjectId>), Subject> = BTreeMap::new();
         for (place, (project, owner, key)) in taken.takers.iter().enumerate() {
-            let stored = holders.get(&place).filter(|(_, holder)| !given_up(*holder, key));
+            let stored = holders.get(&place).filter(|(whose, holder)| !batch.gives_up(*whose, *holder, key));
             let first = *in_batch.entry((key, (!key.global).then_some(*project))).or_insert(*owner);
             let holder = stored.copied().unwrap_or((*project, first));
             if holder != (*project, *owner) {
@@ -403,11 +427,12 @@ pub(crate) fn only(batch: &Batch) -> Option<Uuid> {
         .chain(batch.consumers.iter().map(|write| write.project().uuid()))
         .chain(batch.idempotency.iter().map(|record| record.scope));
     let first = whose.next()?;
-    let is_all = batch.jobs.iter().any(|job| matches!(job, JobWrite::Purge { .. }));
+    let is_all = batch.jobs.iter().any(|job| matches!(job, JobWrite::Purge { .. }))
+        || batch.erasures.iter().any(|erasure| erasure.project().is_none());
     (!is_all && whose.all(|other| other == first)).then_some(first)
 }
 
-/// The projects whose snapshots, events, jobs or secrets are written. What only ends a job needs no head.
+/// The projects whose snapshots, events, jobs or secrets are written or forgotten. What only ends a job needs no head.
 fn projects(batch: &Batch) -> impl Iterator<Item = ProjectId> {
     let jobs = batch.jobs.iter().filter_map(|job| match job {
         JobWrite::Enqueue(job) | JobWrite::Create(job) | JobWrite::Schedule(job) => Some(job.project_id.0),
@@ -416,9 +441,11 @@ fn projects(batch: &Batch) -> impl Iterator<Item = ProjectId> {
         | JobWrite::Release { project_id, .. } => Some(*project_id),
         JobWrite::Finish { .. } | JobWrite::Extend { .. } | JobWrite::Purge { .. } => None,
     });
-    let snapshots = batch.snapshots.iter().map(|write| write.project_id);
+    let removals = batch.removals.iter().map(|removal| removal.project_id);
+    let snapshots = batch.snapshots.iter().map(|write| write.project_id).chain(removals);
     let secrets = batch.secrets.iter().map(SecretWrite::project);
-    snapshots.chain(batch.events.iter().map(|event| event.project_id.0)).chain(jobs).chain(secrets)
+    let erased = batch.erasures.iter().filter_map(Erasure::project);
+    snapshots.chain(batch.events.iter().map(|event| event.project_id.0)).chain(jobs).chain(secrets).chain(erased)
 }
 
 /// Locks the heads of all projects and moves them behind the new events. Projects with snapshots but no events yet are known all

@@ -6,16 +6,20 @@ use crate::values::{Read, instant, integer, optional_instant, optional_text, sql
 use async_trait::async_trait;
 use tokio_postgres::Row;
 use uuid::Uuid;
-use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Timestamp};
+use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Subject, Timestamp};
 use ventros::storage::{
-    Batch, CommitError, ConsumerProgress, ConsumerRecord, ConsumerRepository, ConsumerStatus, ConsumerWrite,
-    DeadLetter, DeadLetterQuery, OnExhausted, Scope, Storage,
+    Batch, CommitError, ConsumerOrdering, ConsumerProgress, ConsumerRecord, ConsumerRepository, ConsumerStatus,
+    ConsumerWrite, DeadLetter, DeadLetterQuery, OnExhausted, Scope, Storage,
 };
 
 pub(crate) const COLUMNS: &str = "project_id, name, events::text, max_attempts, checkpoint, attempts, next_attempt_at, last_error, \
     lease_token, lease_owner, lease_until, created_at, status, generation, on_exhausted, \
     (SELECT count(*) FROM @dead_letters d \
-     WHERE d.project_id = @consumers.project_id AND d.name = @consumers.name AND d.retrying)";
+     WHERE d.project_id = @consumers.project_id AND d.name = @consumers.name AND d.retrying), \
+    ordering, batch_size, handler_timeout, \
+    (SELECT count(*) FROM @dead_letters d WHERE d.project_id = @consumers.project_id AND d.name = @consumers.name), \
+    (SELECT min(d.waits_until) FROM @dead_letters d \
+     WHERE d.project_id = @consumers.project_id AND d.name = @consumers.name AND d.waits_until IS NOT NULL)";
 
 pub(crate) fn record(row: &Row) -> Result<ConsumerRecord> {
     Ok(ConsumerRecord {
@@ -38,11 +42,18 @@ pub(crate) fn record(row: &Row) -> Result<ConsumerRecord> {
         on_exhausted: OnExhausted::parse(row.read(14)?)
             .map_err(|_| Error::corrupt("the end of tries of a stored consumer cannot be read"))?,
         retrying: row.number(15)?,
+        ordering: ConsumerOrdering::parse(row.read(16)?)
+            .map_err(|_| Error::corrupt("the ordering of a stored consumer cannot be read"))?,
+        batch_size: row.small(17)?,
+        handler_timeout: row.small(18)?,
+        letters: row.number(19)?,
+        waits_until: row.optional_instant(20)?,
     })
 }
 
 /// What is read of a dead letter, in the order of [`letter`].
-pub(crate) const LETTER: &str = "event_id, seq, attempts, error, failed_at, retrying";
+pub(crate) const LETTER: &str =
+    "event_id, seq, attempts, error, failed_at, retrying, stream_kind, stream_id, waits_until, is_held";
 
 pub(crate) fn letter(row: &Row) -> Result<DeadLetter> {
     Ok(DeadLetter {
@@ -52,6 +63,12 @@ pub(crate) fn letter(row: &Row) -> Result<DeadLetter> {
         error: row.read(3)?,
         failed_at: row.instant(4)?,
         retrying: row.read(5)?,
+        stream: match row.read::<Option<Uuid>>(7)? {
+            Some(id) => Some(Subject::new(row.kind(6)?, id)),
+            None => None,
+        },
+        waits_until: row.optional_instant(8)?,
+        is_held: row.read(9)?,
     })
 }
 
@@ -75,19 +92,23 @@ pub(crate) fn progress(progress: &ConsumerProgress) -> Call {
     Call::new(update, values)
 }
 
-/// Forgets the event that a worker has handled after all, and keeps the one that it gave up on.
+/// Forgets the event that a worker has handled after all, and keeps those that it put aside.
 pub(crate) fn letters(progress: &ConsumerProgress) -> Vec<Call> {
     let resolved = progress.resolved.map(|id| discard(progress.project_id, &progress.name, vec![id]));
-    let kept = progress.dead_letter.as_ref().map(|letter| insert_letter(progress.project_id, &progress.name, letter));
+    let kept = progress.letters.iter().map(|letter| insert_letter(progress.project_id, &progress.name, letter));
     resolved.into_iter().chain(kept).collect()
 }
 
 /// In place of the one of the same event, if there is one.
 pub(crate) fn insert_letter(project: ProjectId, consumer: &str, letter: &DeadLetter) -> Call {
-    let insert = "INSERT INTO @dead_letters (project_id, name, seq, event_id, attempts, error, failed_at, retrying)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    let insert =
+        "INSERT INTO @dead_letters (project_id, name, seq, event_id, attempts, error, failed_at, retrying, stream_kind,
+            stream_id, waits_until, is_held)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         ON CONFLICT (project_id, name, seq, event_id) DO UPDATE SET attempts = excluded.attempts,
-            error = excluded.error, failed_at = excluded.failed_at, retrying = excluded.retrying";
+            error = excluded.error, failed_at = excluded.failed_at, retrying = excluded.retrying,
+            stream_kind = excluded.stream_kind, stream_id = excluded.stream_id, waits_until = excluded.waits_until,
+            is_held = excluded.is_held";
     let values = vec![
         sql(project.uuid()),
         sql(text(consumer)),
@@ -97,6 +118,10 @@ pub(crate) fn insert_letter(project: ProjectId, consumer: &str, letter: &DeadLet
         sql(text(&letter.error)),
         sql(instant(letter.failed_at)),
         sql(letter.retrying),
+        sql(letter.stream.map(|stream| stream.kind.as_str())),
+        sql(letter.stream.map(|stream| stream.id)),
+        sql(optional_instant(letter.waits_until)),
+        sql(letter.is_held),
     ];
     Call::new(insert, values)
 }
@@ -150,8 +175,8 @@ pub(crate) fn write(writes: &[ConsumerWrite]) -> Result<Vec<Call>> {
 pub(crate) fn insert(consumer: &ConsumerRecord, known: &str) -> Result<Call> {
     let insert = format!(
         "INSERT INTO @consumers (project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at, last_error,
-             lease_token, created_at, status, generation, on_exhausted)
-         VALUES ($1, $2, $3::text::json, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12) ON CONFLICT (project_id, name) {known}"
+             lease_token, created_at, status, generation, on_exhausted, ordering, batch_size, handler_timeout)
+         VALUES ($1, $2, $3::text::json, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (project_id, name) {known}"
     );
     let events = serde_json::to_string(&consumer.events)
         .map_err(|error| Error::internal(format!("event types do not serialise: {error}")))?;
@@ -168,6 +193,9 @@ pub(crate) fn insert(consumer: &ConsumerRecord, known: &str) -> Result<Call> {
         sql(consumer.status.as_str()),
         sql(i64::from(consumer.generation)),
         sql(consumer.on_exhausted.as_str()),
+        sql(consumer.ordering.as_str()),
+        sql(i64::from(consumer.batch_size)),
+        sql(i64::from(consumer.handler_timeout)),
     ];
     Ok(Call { sql: insert.into(), values })
 }
@@ -237,17 +265,50 @@ impl ConsumerRepository for PostgresStorage {
     }
 
     async fn dead_letters(&self, project: ProjectId, name: &str, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>> {
+        let given_up = if query.given_up { " AND waits_until IS NULL AND NOT is_held" } else { "" };
+        let stream = if query.stream.is_some() { " AND stream_kind = $6 AND stream_id = $7" } else { "" };
         let select = format!(
             "SELECT {LETTER} FROM @dead_letters
-             WHERE project_id = $1 AND name = $2 AND seq > $3 AND retrying = coalesce($4, retrying) ORDER BY seq LIMIT $5"
+             WHERE project_id = $1 AND name = $2 AND seq > $3 AND retrying = coalesce($4, retrying){given_up}{stream}
+             ORDER BY seq LIMIT $5"
         );
-        let values = vec![
+        let mut values = vec![
             sql(project.uuid()),
             sql(text(name)),
             sql(integer(query.after)),
             sql(query.retrying),
             sql(integer(query.limit)),
         ];
+        if let Some(Subject { kind, id }) = query.stream {
+            values.extend([sql(kind.as_str()), sql(id)]);
+        }
+        let found = self.read(Reach::Only(project.uuid()), &[Call { sql: select.into(), values }]).await?;
+        found[0].iter().map(letter).collect()
+    }
+
+    async fn due_letter(&self, project: ProjectId, name: &str, now: Timestamp) -> Result<Option<DeadLetter>> {
+        let of = "project_id = $1 AND name = $2";
+        let select = format!(
+            "SELECT * FROM (
+                 (SELECT {LETTER} FROM @dead_letters WHERE {of} AND retrying ORDER BY seq LIMIT 1)
+                 UNION ALL (SELECT {LETTER} FROM @dead_letters WHERE {of} AND waits_until <= $3)) AS due
+             ORDER BY seq LIMIT 1"
+        );
+        let values = vec![sql(project.uuid()), sql(text(name)), sql(instant(now))];
+        let found = self.read(Reach::Only(project.uuid()), &[Call { sql: select.into(), values }]).await?;
+        found[0].first().map(letter).transpose()
+    }
+
+    async fn first_letters(&self, project: ProjectId, name: &str, streams: &[Subject]) -> Result<Vec<DeadLetter>> {
+        let select = format!(
+            "SELECT d.* FROM unnest($3::text[], $4::uuid[]) AS s (kind, id)
+             CROSS JOIN LATERAL (
+                 SELECT {LETTER} FROM @dead_letters l WHERE l.project_id = $1 AND l.name = $2
+                     AND l.stream_kind = s.kind AND l.stream_id = s.id ORDER BY l.seq LIMIT 1) AS d"
+        );
+        let kinds: Vec<String> = streams.iter().map(|stream| stream.kind.as_str().to_owned()).collect();
+        let ids: Vec<Uuid> = streams.iter().map(|stream| stream.id).collect();
+        let values = vec![sql(project.uuid()), sql(text(name)), sql(kinds), sql(ids)];
         let found = self.read(Reach::Only(project.uuid()), &[Call { sql: select.into(), values }]).await?;
         found[0].iter().map(letter).collect()
     }

@@ -7,7 +7,7 @@ use crate::errors::postgres;
 use crate::events::list;
 use crate::layout::{ColumnSql, Layout, quoted};
 use crate::session::{Access, Call, Reach, Transaction, all};
-use crate::values::{Read, Sql, instant, integer, optional_text, sql, text};
+use crate::values::{Read, Sql, instant, integer, optional_instant, optional_text, sql, text};
 use crate::{consumers, events, jobs, secrets};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use ventros::storage::{
     StoredRow, Value,
 };
 
-type Layouts = BTreeMap<Kind, Arc<Layout>>;
+pub(crate) type Layouts = BTreeMap<Kind, Arc<Layout>>;
 type ReadRow = Box<dyn Fn(&Row) -> Result<StoredRow> + Send + Sync>;
 
 /// How the rows of a section are read.
@@ -76,7 +76,7 @@ impl Shape {
                 &format!("{}, project_id, name", consumers::LETTER),
                 &[("project_id", "uuid"), ("name", "text"), ("seq", "int8"), ("event_id", "uuid")],
                 Box::new(|row| {
-                    let (project_id, consumer) = (row.project(6)?, row.read(7)?);
+                    let (project_id, consumer) = (row.project(10)?, row.read(11)?);
                     Ok(StoredRow::DeadLetter { project_id, consumer, letter: consumers::letter(row)? })
                 }),
             ),
@@ -268,16 +268,16 @@ fn put_events(log: &[&EventRecord]) -> Result<Vec<Call>> {
     };
     let insert = "INSERT INTO @events (position, project_id, seq, id, type, schema_version, aggregate_kind, aggregate_id,
             aggregate_version, commit_id, occurred_at, recorded_at, actor, source, command, correlation_id, causation_id, subjects,
-            data, metadata)
+            data, metadata, redacted_at)
         OVERRIDING SYSTEM VALUE
         SELECT e.position, e.project_id, e.seq, e.id, e.type, e.schema_version, e.kind, e.aggregate_id, e.version, e.commit_id,
             e.occurred_at, e.recorded_at, e.actor::json, e.source, e.command, e.correlation_id, e.causation_id,
-            e.subjects::json, e.data::json, e.metadata::json
+            e.subjects::json, e.data::json, e.metadata::json, e.redacted_at
         FROM unnest($1::int8[], $2::uuid[], $3::int8[], $4::uuid[], $5::text[], $6::int8[], $7::text[], $8::uuid[], $9::int8[],
                 $10::uuid[], $11::timestamptz[], $12::timestamptz[], $13::text[], $14::text[], $15::text[], $16::uuid[],
-                $17::uuid[], $18::text[], $19::text[], $20::text[])
+                $17::uuid[], $18::text[], $19::text[], $20::text[], $21::timestamptz[])
             AS e (position, project_id, seq, id, type, schema_version, kind, aggregate_id, version, commit_id,
-                occurred_at, recorded_at, actor, source, command, correlation_id, causation_id, subjects, data, metadata)";
+                occurred_at, recorded_at, actor, source, command, correlation_id, causation_id, subjects, data, metadata, redacted_at)";
     let values = vec![
         list(log, |event| integer(event.position)),
         list(log, |event| event.project_id.0.uuid()),
@@ -299,6 +299,7 @@ fn put_events(log: &[&EventRecord]) -> Result<Vec<Call>> {
         sql(log.iter().map(subjects).collect::<Result<Vec<_>>>()?),
         list(log, |event| event.data.get().to_owned()),
         list(log, |event| event.metadata.as_ref().map(|metadata| metadata.get().to_owned())),
+        list(log, |event| optional_instant(event.redacted_at)),
     ];
     let insert = Call::new(insert, values);
 
@@ -431,7 +432,7 @@ fn put_idempotency_keys(records: &[&IdempotencyRecord]) -> Call {
 }
 
 impl PostgresStorage {
-    fn all_layouts(&self) -> Layouts {
+    pub(crate) fn all_layouts(&self) -> Layouts {
         self.layouts.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

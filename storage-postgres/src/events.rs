@@ -15,7 +15,7 @@ use ventros::storage::{CommitError, EventQuery, EventRecord, EventRepository, Sc
 
 pub(crate) const COLUMNS: &str = "e.id, e.type, e.schema_version, e.aggregate_kind, e.aggregate_id, e.aggregate_version, e.project_id, \
     e.seq, e.position, e.commit_id, e.occurred_at, e.recorded_at, e.actor::text, e.source, e.command, e.correlation_id, \
-    e.causation_id, e.subjects::text, e.data::text, e.metadata::text";
+    e.causation_id, e.subjects::text, e.data::text, e.metadata::text, e.redacted_at";
 
 /// Adds events behind the heads, which this transaction has moved already: a rollback gives the numbers back.
 pub(crate) fn append(events: &[&EventRecord]) -> Result<Vec<Call>> {
@@ -247,6 +247,7 @@ pub(crate) fn record(row: &Row) -> Result<EventRecord> {
         subjects: subjects.map_err(|_| Error::corrupt("the subjects of a stored event cannot be read"))?,
         data: json(row.read(18)?)?,
         metadata: row.read::<Option<String>>(19)?.map(json).transpose()?,
+        redacted_at: row.optional_instant(20)?,
     })
 }
 

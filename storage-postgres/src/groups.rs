@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 use ventros::kernel::{Error, ErrorCode, Kind, Subject};
-use ventros::storage::{CommitError, Committed, SnapshotWrite};
+use ventros::storage::{CommitError, Committed};
 
 /// How much work shares one transaction at most: more would make the first of it wait too long.
 const GROUP_MAX: usize = 64;
@@ -67,7 +67,7 @@ impl Groups {
         }
         let (mut group, mut left, mut written) = (Vec::new(), Vec::new(), BTreeSet::new());
         for one in waiting.drain(..) {
-            let own: Vec<(Kind, Uuid)> = one.work.batch.snapshots.iter().map(|write| (write.kind, write.id)).collect();
+            let own: Vec<(Kind, Uuid)> = one.work.batch.touched().map(|(kind, id, _)| (kind, id)).collect();
             if group.len() < GROUP_MAX && own.iter().all(|aggregate| !written.contains(aggregate)) {
                 written.extend(own);
                 group.push(one);
@@ -84,11 +84,10 @@ impl Groups {
         let mut lines = self.lines();
         let Some(waiting) = lines.get_mut(&project) else { return };
         for one in std::mem::take(waiting) {
-            let is_outdated = |write: &&SnapshotWrite| {
-                written.get(&(write.kind, write.id)).is_some_and(|revision| write.loaded_revision < *revision)
-            };
-            let outdated = one.work.batch.snapshots.iter().find(is_outdated);
-            match outdated.map(|write| Subject::new(write.kind, write.id)) {
+            let is_outdated =
+                |(kind, id, loaded): &(Kind, Uuid, u64)| written.get(&(*kind, *id)).is_some_and(|now| loaded < now);
+            let outdated = one.work.batch.touched().find(is_outdated);
+            match outdated.map(|(kind, id, _)| Subject::new(kind, id)) {
                 Some(aggregate) => one.answer(Err(CommitError::Stale(aggregate))),
                 None => waiting.push(one),
             }
@@ -113,8 +112,12 @@ impl Groups {
             let works: Vec<&Work> = group.iter().map(|one| &one.work).collect();
             match together(pool, &works).await {
                 Ok(Group::Committed(told)) => {
-                    let snapshots = works.iter().flat_map(|work| &work.batch.snapshots);
-                    let written = snapshots.map(|write| ((write.kind, write.id), write.revision)).collect();
+                    let batches = || works.iter().map(|work| &work.batch);
+                    let written = batches().flat_map(|batch| &batch.snapshots);
+                    let written = written.map(|write| ((write.kind, write.id), write.revision));
+                    let removed = batches().flat_map(|batch| &batch.removals);
+                    let removed = removed.map(|removal| ((removal.kind, removal.id), u64::MAX));
+                    let written = removed.chain(written).collect();
                     self.refuse_outdated(project, &written);
                     return group.into_iter().zip(told).for_each(|(one, told)| one.answer(Ok(told)));
                 }

@@ -15,6 +15,7 @@ mod commit;
 mod connection;
 mod consumers;
 mod copying;
+mod erasing;
 mod errors;
 mod events;
 mod fill;
@@ -26,7 +27,9 @@ mod migrations;
 #[cfg(test)]
 mod plans;
 mod pool;
+mod purging;
 mod query;
+mod removals;
 mod secrets;
 mod session;
 mod snapshots;
@@ -137,6 +140,9 @@ impl PostgresStorage {
             let layout = self.layout(write.kind)?;
             write.index.check(&layout.table)?;
             layouts.insert(write.kind, layout);
+        }
+        for removal in &batch.removals {
+            layouts.insert(removal.kind, self.layout(removal.kind)?);
         }
         Ok(Work { batch, layouts })
     }

@@ -14,6 +14,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/004_jobs.sql"),
     include_str!("migrations/005_secret_places.sql"),
     include_str!("migrations/006_exhausted.sql"),
+    include_str!("migrations/007_redacted.sql"),
+    include_str!("migrations/008_streams.sql"),
 ];
 /// How long to wait before asking again for a lock that somebody else has.
 const PAUSE: Duration = Duration::from_millis(20);

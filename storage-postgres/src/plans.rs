@@ -10,7 +10,7 @@ use ventros::storage::testing::*;
 use ventros::storage::{
     Batch, ConsumerRepository, ConsumerStatus, DeadLetterQuery, EventQuery, EventRepository, FieldKind, Filter,
     FilterExpression, Find, JobQuery, JobRecord, JobRepository, JobWrite, KeyRef, ProjectIdOrNil, Scope, SecretQuery,
-    SecretRecord, SecretRepository, SecretWrite, SnapshotRepository, Sort, Storage,
+    SecretRecord, SecretRepository, SecretWrite, SnapshotRemoval, SnapshotRepository, Sort, Storage,
 };
 use ventros::testing::block_on;
 
@@ -124,7 +124,10 @@ fn a_batch() -> Batch {
     let (before, after) =
         (Sample::named("n0").with_key("", "k"), Sample { tags: vec!["x".into()], ..Sample::named("n1") });
     let before = Sample { tags: vec!["vip".into()], status: Some("active".into()), ..before };
+    let keys = Sample::named("n2").with_key("", "k2").index().keys;
+    let (project_id, kind) = (PROJECT, Kind::Contact);
     Batch {
+        removals: vec![SnapshotRemoval { project_id, kind, id: id(3), loaded_revision: 1, keys }],
         snapshots: vec![
             after.update(&before, PROJECT, 1, 2),
             Sample::named("new").with_key("", "n").insert(PROJECT, 9_999),
@@ -261,9 +264,14 @@ fn statements_of_a_project_are_its_own() {
         events: Vec::new(),
         max_attempts: 1,
         on_exhausted: ventros::storage::OnExhausted::Park,
+        ordering: ventros::storage::ConsumerOrdering::Stream,
+        batch_size: 100,
+        handler_timeout: 30,
         status: ConsumerStatus::Active,
         generation: 1,
         retrying: 0,
+        letters: 0,
+        waits_until: None,
         checkpoint: 0,
         attempts: 0,
         next_attempt_at: None,
@@ -290,6 +298,10 @@ fn statements_of_a_project_are_its_own() {
         store.consumers(SCOPE).await?;
         store.claim_consumer(PROJECT, "one", id(1), at(0), at(9)).await?;
         store.dead_letters(PROJECT, "one", &DeadLetterQuery { limit: 5, ..DeadLetterQuery::default() }).await?;
+        let of_one = DeadLetterQuery { limit: 5, stream: Some(contact(1)), ..DeadLetterQuery::default() };
+        store.dead_letters(PROJECT, "one", &of_one).await?;
+        store.due_letter(PROJECT, "one", at(0)).await?;
+        store.first_letters(PROJECT, "one", &[contact(1)]).await?;
         store.job(SCOPE, id(1)).await?;
         store.jobs(SCOPE, &JobQuery { limit: 5, ..JobQuery::default() }).await?;
         store.secret(PROJECT, id(1), None).await?;

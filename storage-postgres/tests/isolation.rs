@@ -12,7 +12,7 @@ mod neighbours;
 #[path = "../../storage-sqlite/tests/bad_input/schema.rs"]
 mod schema;
 
-use furnished::{OURS, THEIRS, furnish};
+use furnished::{OURS, THEIRS, define, furnish};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio_postgres::NoTls;
@@ -35,6 +35,7 @@ fn nobody_reaches_next_door() {
 fn a_row_cannot_point_into_another_project() {
     let address = cluster::fresh();
     let world = World::with_keys(Arc::new(block_on(PostgresStorage::open(&address)).unwrap()), [7; 32]).unwrap();
+    define(&world.crm);
     let call = |at: Option<ProjectId>, operation: &str, input: Value| {
         let context = Context::new(at, ActorRef::system(Component::Host));
         let answer = block_on(world.crm.call(operation, context, input.to_string().as_bytes()));

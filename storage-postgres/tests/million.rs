@@ -11,7 +11,7 @@ mod furnished;
 #[path = "../../storage-sqlite/tests/bad_input/schema.rs"]
 mod schema;
 
-use furnished::{Ids, OURS, furnish};
+use furnished::{Ids, OURS, define, furnish};
 use schema::Schemas;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,6 +100,7 @@ fn nothing_walks_a_large_table() {
     let folder = cluster::own("million", &[], SETTINGS);
     let address = cluster::address_in(&folder);
     let world = World::with_keys(Arc::new(block_on(PostgresStorage::open(&address)).unwrap()), [7; 32]).unwrap();
+    define(&world.crm);
     let desk = Desk { world };
     drop(desk.world.found(OURS));
     furnish(&|at, operation, input| desk.must(at, operation, input), OURS, 2);
@@ -111,6 +112,7 @@ fn nothing_walks_a_large_table() {
     block_on(desk.world.crm.close()).unwrap();
     // New sessions write down their plans.
     let world = World::resume(Arc::new(block_on(PostgresStorage::open(&address)).unwrap()), [7; 32], 2).unwrap();
+    define(&world.crm);
     let desk = Desk { world };
     let asked = desk.ask_everything();
     desk.work();

@@ -75,6 +75,11 @@ impl SearchWords {
         SearchWords { row: layout.search_row(row), replace: true, words }
     }
 
+    /// No words, for a row that is removed.
+    pub(crate) fn none(layout: &Layout, row: i64) -> Self {
+        SearchWords { row: layout.search_row(row), replace: true, words: None }
+    }
+
     /// For a row that has none yet.
     pub(crate) fn first(self) -> Self {
         SearchWords { replace: false, ..self }

@@ -3,10 +3,12 @@
 
 use crate::attributes::SearchWords;
 use crate::consumers;
+use crate::erasing;
 use crate::errors::Carry;
 use crate::events;
 use crate::jobs;
 use crate::layout::{ColumnSql, Layout};
+use crate::removals;
 use crate::secrets;
 use crate::values::{Read, blob, integer, sql_value};
 use crate::writer::Transaction;
@@ -24,8 +26,9 @@ pub(crate) fn commit(
     layouts: &BTreeMap<Kind, Arc<Layout>>,
     batch: &Batch,
 ) -> Result<Committed, CommitError> {
-    let rows = find_rows(connection, layouts, &batch.snapshots)?;
-    look_up_keys(connection, &batch.snapshots)?;
+    let removed = removals::find(connection, layouts, batch)?;
+    let rows = find_rows(connection, layouts, batch)?;
+    look_up_keys(connection, batch)?;
     if let Some(progress) = &batch.consumer
         && !consumers::progress(connection, progress)?
     {
@@ -42,6 +45,7 @@ pub(crate) fn commit(
     {
         return Err(CommitError::KeyUsed);
     }
+    removals::carry_out(connection, layouts, &batch.removals, &removed)?;
     for (write, row) in batch.snapshots.iter().zip(rows) {
         let layout = layout_of(layouts, write.kind)?;
         match row {
@@ -55,10 +59,11 @@ pub(crate) fn commit(
     note_projects(connection, batch, &committed)?;
     jobs::write(connection, &batch.jobs)?;
     consumers::write(connection, &batch.consumers)?;
+    erasing::write(connection, &batch.erasures)?;
     Ok(committed)
 }
 
-fn layout_of(layouts: &BTreeMap<Kind, Arc<Layout>>, kind: Kind) -> Result<&Layout> {
+pub(crate) fn layout_of(layouts: &BTreeMap<Kind, Arc<Layout>>, kind: Kind) -> Result<&Layout> {
     layouts.get(&kind).map(|layout| &**layout).ok_or_else(|| Error::internal("a layout is missing"))
 }
 
@@ -66,13 +71,16 @@ fn layout_of(layouts: &BTreeMap<Kind, Arc<Layout>>, kind: Kind) -> Result<&Layou
 fn find_rows(
     connection: &Connection,
     layouts: &BTreeMap<Kind, Arc<Layout>>,
-    writes: &[SnapshotWrite],
+    batch: &Batch,
 ) -> Result<Vec<Option<i64>>, CommitError> {
-    let mut rows = Vec::with_capacity(writes.len());
-    for write in writes {
+    let mut rows = Vec::with_capacity(batch.snapshots.len());
+    for write in &batch.snapshots {
         if write.loaded_revision == 0 {
             rows.push(None);
             continue;
+        }
+        if batch.removes(write.project_id, write.kind, write.id) {
+            return Err(stale(write));
         }
         let mut statement = connection.prepare_cached(&layout_of(layouts, write.kind)?.find_row).carry()?;
         let project = write.project_id.uuid();
@@ -91,13 +99,12 @@ fn stale(write: &SnapshotWrite) -> CommitError {
 }
 
 /// Keys that this very batch gives up are left to the writing itself.
-fn look_up_keys(connection: &Connection, writes: &[SnapshotWrite]) -> Result<(), CommitError> {
-    for write in writes {
+fn look_up_keys(connection: &Connection, batch: &Batch) -> Result<(), CommitError> {
+    for write in &batch.snapshots {
         for key in added_keys(write) {
             let owner = (write.project_id, Subject::new(write.kind, write.id));
-            let given_up = || writes.iter().any(|other| other.changed.keys_removed.contains(key));
             match holder_of(connection, write.project_id, key)? {
-                Some(holder) if holder != owner && !given_up() => {
+                Some(holder) if holder != owner && !batch.gives_up(holder.0, holder.1, key) => {
                     return Err(CommitError::Taken { key: key.clone(), holder: holder.1 });
                 }
                 _ => {}
@@ -208,7 +215,7 @@ fn realm(project: ProjectId, key: &UniqueKey) -> Vec<u8> {
     if key.global { Vec::new() } else { project.uuid().as_bytes().to_vec() }
 }
 
-fn release_key(connection: &Connection, project: ProjectId, owner: Subject, key: &UniqueKey) -> Result<()> {
+pub(crate) fn release_key(connection: &Connection, project: ProjectId, owner: Subject, key: &UniqueKey) -> Result<()> {
     let sql = "DELETE FROM unique_keys WHERE space = ?1 AND scope = ?2 AND key = ?3 AND realm = ?4
         AND project_id = ?5 AND kind = ?6 AND id = ?7";
     let project_bytes = project.uuid();

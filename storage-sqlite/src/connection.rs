@@ -46,6 +46,8 @@ impl Settings {
         };
         connection.pragma_update(None, "synchronous", synchronous).carry()?;
         connection.pragma_update(None, "cache_size", -64 * 1024).carry()?;
+        // What is changed or removed is overwritten: erased data must not stay in free parts of pages.
+        connection.pragma_update(None, "secure_delete", true).carry()?;
         // Rarely: pages that many commits touch are copied once. At 40 MB the file beside stays small.
         connection.pragma_update(None, "wal_autocheckpoint", 10_000).carry()?;
         connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024).carry()?;

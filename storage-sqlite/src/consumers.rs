@@ -8,16 +8,20 @@ use async_trait::async_trait;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
-use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Timestamp};
+use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Subject, Timestamp};
 use ventros::storage::{
-    ConsumerProgress, ConsumerRecord, ConsumerRepository, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery,
-    OnExhausted, Scope,
+    ConsumerOrdering, ConsumerProgress, ConsumerRecord, ConsumerRepository, ConsumerStatus, ConsumerWrite, DeadLetter,
+    DeadLetterQuery, OnExhausted, Scope,
 };
 
 pub(crate) const COLUMNS: &str = "project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at, last_error, \
     lease_token, lease_owner, lease_until, created_at, status, generation, on_exhausted, \
     (SELECT count(*) FROM dead_letters d \
-     WHERE d.project_id = consumers.project_id AND d.name = consumers.name AND d.retrying = 1)";
+     WHERE d.project_id = consumers.project_id AND d.name = consumers.name AND d.retrying = 1), \
+    ordering, batch_size, handler_timeout, \
+    (SELECT count(*) FROM dead_letters d WHERE d.project_id = consumers.project_id AND d.name = consumers.name), \
+    (SELECT min(d.waits_until) FROM dead_letters d \
+     WHERE d.project_id = consumers.project_id AND d.name = consumers.name AND d.waits_until IS NOT NULL)";
 
 /// A dead letter is found by its consumer and its event.
 const OF_CONSUMER: &str = "project_id = ?1 AND name = ?2";
@@ -43,11 +47,21 @@ pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<ConsumerRecord> {
         on_exhausted: OnExhausted::parse(row.get_ref(14)?.as_str()?)
             .map_err(|_| broken(14, Type::Text, "no end of tries of a consumer"))?,
         retrying: row.number(15)?,
+        ordering: ConsumerOrdering::parse(row.get_ref(16)?.as_str()?)
+            .map_err(|_| broken(16, Type::Text, "no ordering of a consumer"))?,
+        batch_size: row.get(17)?,
+        handler_timeout: row.get(18)?,
+        letters: row.number(19)?,
+        waits_until: row.optional_instant(20)?,
     })
 }
 
+/// The planner knows nothing of letters and would walk all of a consumer's: they have an order already.
+const BY_STREAM: &str = "INDEXED BY dead_letters_stream";
+
 /// What is read of a dead letter, in the order of [`letter`].
-pub(crate) const LETTER: &str = "event_id, seq, attempts, error, failed_at, retrying";
+pub(crate) const LETTER: &str =
+    "event_id, seq, attempts, error, failed_at, retrying, stream_kind, stream_id, waits_until, is_held";
 
 pub(crate) fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
     Ok(DeadLetter {
@@ -57,6 +71,12 @@ pub(crate) fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
         error: row.get(3)?,
         failed_at: row.instant(4)?,
         retrying: row.get(5)?,
+        stream: match row.optional_id(7)? {
+            Some(id) => Some(Subject::new(row.kind(6)?, id)),
+            None => None,
+        },
+        waits_until: row.optional_instant(8)?,
+        is_held: row.get(9)?,
     })
 }
 
@@ -84,7 +104,7 @@ pub(crate) fn progress(connection: &Connection, progress: &ConsumerProgress) -> 
     if let Some(id) = progress.resolved {
         discard(connection, progress.project_id, &progress.name, &[id])?;
     }
-    if let Some(letter) = &progress.dead_letter {
+    for letter in &progress.letters {
         insert_letter(connection, progress.project_id, &progress.name, letter)?;
     }
     Ok(true)
@@ -98,9 +118,11 @@ pub(crate) fn insert_letter(
     letter: &DeadLetter,
 ) -> Result<()> {
     let sql =
-        "INSERT OR REPLACE INTO dead_letters (project_id, name, seq, event_id, attempts, error, failed_at, retrying)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        "INSERT OR REPLACE INTO dead_letters (project_id, name, seq, event_id, attempts, error, failed_at, retrying, stream_kind,
+            stream_id, waits_until, is_held)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     let project = project.uuid();
+    let stream_id = letter.stream.map(|stream| stream.id.into_bytes());
     let values = params![
         project.as_bytes(),
         consumer,
@@ -110,6 +132,10 @@ pub(crate) fn insert_letter(
         letter.error,
         letter.failed_at.micros(),
         letter.retrying,
+        letter.stream.map(|stream| stream.kind.as_str()),
+        stream_id,
+        letter.waits_until.map(Timestamp::micros),
+        letter.is_held,
     ];
     connection.prepare_cached(sql).carry()?.execute(values).carry().map(|_| ())
 }
@@ -177,8 +203,8 @@ fn each_letter(connection: &Connection, sql: &str, project: ProjectId, name: &st
 /// Keeps a known one as it is. Nobody has its lease.
 pub(crate) fn insert(connection: &Connection, consumer: &ConsumerRecord) -> Result<()> {
     let sql = "INSERT INTO consumers (project_id, name, events, max_attempts, checkpoint, attempts, next_attempt_at,
-            last_error, lease_token, created_at, status, generation, on_exhausted)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING";
+            last_error, lease_token, created_at, status, generation, on_exhausted, ordering, batch_size, handler_timeout)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO NOTHING";
     let events = serde_json::to_string(&consumer.events)
         .map_err(|error| Error::internal(format!("event types do not serialise: {error}")))?;
     let project = consumer.project_id.0.uuid();
@@ -195,6 +221,9 @@ pub(crate) fn insert(connection: &Connection, consumer: &ConsumerRecord) -> Resu
         consumer.status.as_str(),
         consumer.generation,
         consumer.on_exhausted.as_str(),
+        consumer.ordering.as_str(),
+        consumer.batch_size,
+        consumer.handler_timeout,
     ];
     connection.prepare_cached(sql).carry()?.execute(values).carry()?;
     Ok(())
@@ -302,15 +331,57 @@ impl ConsumerRepository for SqliteStorage {
                 Some(true) => " AND retrying = 1",
                 Some(false) => " AND retrying = 0",
             };
+            let given_up = if query.given_up { " AND waits_until IS NULL AND is_held = 0" } else { "" };
+            let (stream, whose) = match query.stream {
+                None => ("", None),
+                Some(stream) => (" AND stream_kind = ?5 AND stream_id = ?6", Some(stream)),
+            };
+            let index = if whose.is_some() { BY_STREAM } else { "" };
             let sql = format!(
-                "SELECT {LETTER} FROM dead_letters
-                 WHERE {OF_CONSUMER} AND seq > ?3{retrying} ORDER BY seq LIMIT ?4"
+                "SELECT {LETTER} FROM dead_letters {index}
+                 WHERE {OF_CONSUMER} AND seq > ?3{retrying}{given_up}{stream} ORDER BY seq LIMIT ?4"
             );
             let mut statement = connection.prepare_cached(&sql).carry()?;
             let project = project.uuid();
-            let values = params![project.as_bytes(), name, integer(query.after), integer(query.limit)];
-            let rows = statement.query_map(values, letter).carry()?;
-            rows.collect::<rusqlite::Result<_>>().carry()
+            let (after, limit) = (integer(query.after), integer(query.limit));
+            let rows = match whose {
+                None => statement.query_map(params![project.as_bytes(), name, after, limit], letter),
+                Some(Subject { kind, id }) => {
+                    let values = params![project.as_bytes(), name, after, limit, kind.as_str(), id.as_bytes()];
+                    statement.query_map(values, letter)
+                }
+            };
+            rows.carry()?.collect::<rusqlite::Result<_>>().carry()
+        })
+    }
+
+    async fn due_letter(&self, project: ProjectId, name: &str, now: Timestamp) -> Result<Option<DeadLetter>> {
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT {LETTER} FROM dead_letters INDEXED BY dead_letters_retrying WHERE {OF_CONSUMER} AND retrying = 1
+                 UNION ALL SELECT {LETTER} FROM dead_letters INDEXED BY dead_letters_waiting
+                 WHERE {OF_CONSUMER} AND waits_until <= ?3 ORDER BY seq LIMIT 1"
+            );
+            let project = project.uuid();
+            let values = params![project.as_bytes(), name, now.micros()];
+            connection.prepare_cached(&sql).carry()?.query_row(values, letter).optional().carry()
+        })
+    }
+
+    async fn first_letters(&self, project: ProjectId, name: &str, streams: &[Subject]) -> Result<Vec<DeadLetter>> {
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT {LETTER} FROM dead_letters {BY_STREAM}
+                 WHERE {OF_CONSUMER} AND stream_kind = ?3 AND stream_id = ?4 ORDER BY seq LIMIT 1"
+            );
+            let mut statement = connection.prepare_cached(&sql).carry()?;
+            let project = project.uuid();
+            let mut found = Vec::new();
+            for Subject { kind, id } in streams {
+                let values = params![project.as_bytes(), name, kind.as_str(), id.as_bytes()];
+                found.extend(statement.query_row(values, letter).optional().carry()?);
+            }
+            Ok(found)
         })
     }
 }

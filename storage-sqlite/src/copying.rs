@@ -18,7 +18,7 @@ use ventros::storage::{
     CommitError, CopyRepository, CopyStep, IndexChange, KeyRow, RowPage, Section, SnapshotRow, SnapshotWrite, StoredRow,
 };
 
-type Layouts = BTreeMap<Kind, Arc<Layout>>;
+pub(crate) type Layouts = BTreeMap<Kind, Arc<Layout>>;
 type ReadRow = Box<dyn Fn(&Row<'_>) -> rusqlite::Result<StoredRow>>;
 
 /// How the rows of a section are read.
@@ -74,7 +74,7 @@ impl Shape {
                 &format!("{}, project_id, name", consumers::LETTER),
                 &["project_id", "name", "seq", "event_id"],
                 Box::new(|row| {
-                    let (project_id, consumer) = (row.project(6)?, row.get(7)?);
+                    let (project_id, consumer) = (row.project(10)?, row.get(11)?);
                     Ok(StoredRow::DeadLetter { project_id, consumer, letter: consumers::letter(row)? })
                 }),
             ),
@@ -282,7 +282,7 @@ fn put_key(connection: &Connection, row: &KeyRow) -> Result<()> {
 }
 
 impl SqliteStorage {
-    fn all_layouts(&self) -> Layouts {
+    pub(crate) fn all_layouts(&self) -> Layouts {
         self.layouts.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -8,12 +8,12 @@ use rusqlite::types::{Type, Value as Sql};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Subject};
+use ventros::kernel::{Error, ErrorCode, ProjectId, Result, Subject, Timestamp};
 use ventros::storage::{CommitError, Committed, EventQuery, EventRecord, EventRepository, Scope};
 
 pub(crate) const COLUMNS: &str = "e.id, e.type, e.schema_version, e.aggregate_kind, e.aggregate_id, e.aggregate_version, e.project_id, \
     e.seq, e.position, e.commit_id, e.occurred_at, e.recorded_at, e.actor, e.source, e.command, e.correlation_id, \
-    e.causation_id, e.subjects, e.data, e.metadata";
+    e.causation_id, e.subjects, e.data, e.metadata, e.redacted_at";
 
 /// Numbers the events inside the write transaction: a rollback gives the numbers back.
 pub(crate) fn append(connection: &Connection, events: &[EventRecord]) -> Result<Committed, CommitError> {
@@ -49,8 +49,9 @@ pub(crate) fn insert(
     position: Option<u64>,
 ) -> Result<(), CommitError> {
     let sql = "INSERT INTO events (position, project_id, seq, id, type, schema_version, aggregate_kind, aggregate_id, aggregate_version,
-            commit_id, occurred_at, recorded_at, actor, source, command, correlation_id, causation_id, subjects, data, metadata)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+            commit_id, occurred_at, recorded_at, actor, source, command, correlation_id, causation_id, subjects, data, metadata,
+            redacted_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
     let project = event.project_id.0.uuid();
     let subjects = serde_json::to_string(&event.subjects)
         .map_err(|error| Error::internal(format!("subjects do not serialise: {error}")))?;
@@ -75,6 +76,7 @@ pub(crate) fn insert(
         subjects,
         event.data.get(),
         event.metadata.as_ref().map(|metadata| metadata.get()),
+        event.redacted_at.map(Timestamp::micros),
     ];
     if connection.prepare_cached(sql).carry()?.execute(values).carry()? == 0 {
         return Err(conflict(connection, event)?);
@@ -209,6 +211,7 @@ pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<EventRecord> {
         subjects: subjects.map_err(|_| broken(17, Type::Text, "no list of subjects"))?,
         data: json(18)?,
         metadata: row.get::<_, Option<String>>(19)?.map(|_| json(19)).transpose()?,
+        redacted_at: row.optional_instant(20)?,
     })
 }
 

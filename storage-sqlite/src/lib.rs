@@ -9,6 +9,7 @@ mod commit;
 mod connection;
 mod consumers;
 mod copying;
+mod erasing;
 mod errors;
 mod events;
 mod fill;
@@ -18,8 +19,10 @@ mod layout;
 mod migrations;
 #[cfg(test)]
 mod plans;
+mod purging;
 mod query;
 mod readers;
+mod removals;
 #[cfg(test)]
 mod rooms;
 mod secrets;
@@ -139,6 +142,9 @@ impl Storage for SqliteStorage {
             write.index.check(&layout.table)?;
             layouts.insert(write.kind, layout);
         }
+        for removal in &batch.removals {
+            layouts.insert(removal.kind, self.layout(removal.kind)?);
+        }
         self.writer.write(move |connection| commit::commit(connection, &layouts, &batch)).await
     }
 
@@ -156,6 +162,10 @@ impl Storage for SqliteStorage {
 
     fn changed_elsewhere(&self) -> bool {
         self.writer.changed_elsewhere()
+    }
+
+    async fn scrub(&self) -> Result<()> {
+        erasing::scrub(self).await
     }
 
     async fn close(&self) -> Result<()> {

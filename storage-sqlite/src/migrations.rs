@@ -14,6 +14,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/005_jobs.sql"),
     include_str!("migrations/006_secret_places.sql"),
     include_str!("migrations/007_exhausted.sql"),
+    include_str!("migrations/008_redacted.sql"),
+    include_str!("migrations/009_streams.sql"),
 ];
 
 /// Marks the file as ours, for `file` and for people.

@@ -8,8 +8,9 @@ use std::future::Future;
 use ventros::kernel::{Kind, Result};
 use ventros::storage::testing::*;
 use ventros::storage::{
-    ConsumerWrite, EventQuery, EventRepository, FieldKind, Filter, Find, JobQuery, JobRepository, JobWrite, KeyRef,
-    Scope, SecretQuery, SecretRecord, SecretRepository, SecretWrite, SnapshotRepository, Sort, Storage,
+    ConsumerRepository, ConsumerWrite, DeadLetterQuery, EventQuery, EventRepository, FieldKind, Filter, Find, JobQuery,
+    JobRepository, JobWrite, KeyRef, Scope, SecretQuery, SecretRecord, SecretRepository, SecretWrite, SnapshotRemoval,
+    SnapshotRepository, Sort, Storage,
 };
 use ventros::testing::block_on;
 
@@ -177,6 +178,22 @@ fn events_seek() {
 }
 
 #[test]
+fn letters_seek() {
+    let store = store();
+    let of_one = DeadLetterQuery { limit: 5, stream: Some(contact(1)), ..DeadLetterQuery::default() };
+    for (index, plans) in [
+        ("dead_letters_stream", plans(&store, store.dead_letters(PROJECT, "one", &of_one))),
+        ("dead_letters_stream", plans(&store, store.first_letters(PROJECT, "one", &[contact(1)]))),
+        ("dead_letters_waiting", plans(&store, store.due_letter(PROJECT, "one", at(0)))),
+        ("dead_letters_retrying", plans(&store, store.due_letter(PROJECT, "one", at(0)))),
+    ] {
+        assert!(plans.iter().any(|plan| plan.contains(index)), "{index}: {plans:#?}");
+    }
+    seeks(&store, store.first_letters(PROJECT, "one", &[contact(1)]));
+    seeks(&store, store.dead_letters(PROJECT, "one", &DeadLetterQuery { stream: None, ..of_one }));
+}
+
+#[test]
 fn jobs_seek() {
     let store = store();
     let jobs = (1..40).map(|number| {
@@ -203,6 +220,9 @@ fn writes_seek() {
     let store = store();
     let (before, after) = (Sample::named("n0"), Sample { tags: vec!["x".into()], ..Sample::named("n1") });
     let mut batch = snapshots([after.update(&before, PROJECT, 1, 2)]);
+    let keys = Sample::named("n2").with_key("", "k").index().keys;
+    let (project_id, kind) = (PROJECT, Kind::Contact);
+    batch.removals = vec![SnapshotRemoval { project_id, kind, id: id(2), loaded_revision: 1, keys }];
     batch.events = vec![event(PROJECT, 1, 1, 1, "contact.created")];
     batch.jobs = vec![
         JobWrite::Schedule(ventros::storage::JobRecord { unique_key: Some("k".into()), ..job(1, 0) }),

@@ -158,6 +158,11 @@ impl Writer {
         self.write_now(work)
     }
 
+    /// How long statements wait for a lock.
+    pub(crate) fn busy_timeout(&self) -> Duration {
+        self.settings.options.busy_timeout
+    }
+
     /// Reads through this connection, for a store that has no other.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let connection = self.connection()?;

@@ -39,6 +39,9 @@ pub struct Collection<'a> {
     pub methods: Vec<Method<'a>>,
 }
 
+/// What `define_saga` of the hand-written part takes.
+const SAGA_DEFINITION: &str = "SagaDefinition";
+
 /// Everything that a client is generated from; definitions that never cross are left out.
 pub struct Model<'a> {
     pub definitions: BTreeMap<String, Definition>,
@@ -56,6 +59,7 @@ impl<'a> Model<'a> {
             given.push(Type::Named(name.clone()));
             returned.push(Type::Named(name.clone()));
         }
+        given.push(Type::Named(SAGA_DEFINITION.to_owned()));
         let mut collections: BTreeMap<(bool, &str), Collection<'a>> = BTreeMap::new();
         for operation in &catalogue.operations {
             let place = pascal(&operation.name);

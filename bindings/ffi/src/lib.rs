@@ -315,6 +315,11 @@ async fn run(shared: &Shared, operation: &str, input: &[u8], context: &[u8]) -> 
     let context = wire::context(context)?;
     match operation {
         "engine.run_pending" => wire::output(&shared.run_pending().await?),
+        "engine.define_saga" => {
+            shared.crm.define_saga_json(input)?;
+            shared.work.notify_one();
+            wire::output(&())
+        }
         "engine.transact" => {
             let transaction: wire::Transaction = input::parse(input)?;
             wire::output(&shared.crm.transact(context, &transaction.steps()).await?)
@@ -346,11 +351,13 @@ impl Shared {
 
     /// Does everything that is due.
     async fn run_pending(&self) -> Result<Report> {
+        // What handlers have reported may be what other work waits for.
+        let handed_out = self.hand_out().await;
         let work = {
             let _turn = self.turn.lock().await;
             self.crm.run_pending().await?
         };
-        Ok(Report { work, delivered: self.deliver().await + self.hand_out().await })
+        Ok(Report { work, delivered: handed_out + self.deliver().await + self.hand_out().await })
     }
 
     /// Hands callbacks what is there for them; says how many events.

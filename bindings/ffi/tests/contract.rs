@@ -189,6 +189,7 @@ impl<'a> Play<'a> {
                 Ok(Value::Null)
             }
             "run_pending" => self.runtime.block_on(self.crm.run_pending()).map(|_| Value::Null),
+            "define_saga" => self.crm.define_saga_json(input.to_string().as_bytes()).map(|()| Value::Null),
             "events" => self.events(self.place(step).unwrap(), input["of"].as_str().unwrap()),
             "transact" => {
                 let command = |command: &Value| Step {

@@ -7,7 +7,7 @@ import { wireError } from "./errors.js";
 import type { EventFor, Pattern } from "./events.js";
 import { Callback, EventStream, type OnOptions, Subscription, type Wanted } from "./feeds.js";
 import { ProjectCollections, SystemCollections } from "./generated/client.js";
-import type { ProjectId } from "./generated/types.js";
+import type { ProjectId, SagaDefinition } from "./generated/types.js";
 import { type HandleOptions, type JobHandler, Worker } from "./jobs.js";
 import { type NativeClock, native } from "./native.js";
 import { encode } from "./wire.js";
@@ -175,6 +175,16 @@ export class Crm extends SystemCollections implements AsyncDisposable {
    */
   async handle(kind: string, handler: JobHandler, options: HandleOptions = {}): Promise<Subscription> {
     return new Subscription(await Worker.start(this._engine, null, kind, handler, options));
+  }
+
+  /**
+   * Makes a kind of saga known to this process: from now on `sagas.start` takes it, and the background work here carries its sagas on.
+   *
+   * Every process that works on them defines the same. Sagas of a kind that a process does not know wait for one that does; those of
+   * a version that was taken out fail with `saga_migration_missing`.
+   */
+  async defineSaga(definition: SagaDefinition): Promise<void> {
+    await this._call<null>("engine.define_saga", definition);
   }
 
   /** Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left. */

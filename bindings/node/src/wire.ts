@@ -60,6 +60,8 @@ export interface Recorded<Type extends string, Kind extends string, Id extends s
   causation_id: string | null;
   subjects: Subject[];
   metadata: Record<string, unknown> | null;
+  /** When personal data was taken out of it; null for nearly all. */
+  redacted_at: Timestamp | null;
 }
 
 /** Bytes and text reach the engine as they are: signatures are over the very bytes. */

@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Crm, commands, ManualClock, open, type Project, VentrosError } from "ventros";
+import { type Crm, commands, ManualClock, open, type Project, type types, VentrosError } from "ventros";
 import { describe, expect, test } from "vitest";
 import { ROOT } from "./world.js";
 
@@ -87,6 +87,7 @@ class Play {
     const options = { idempotencyKey: step.key, expectedVersion: step.expected_version };
     if (step.do === "clock.advance") return this.#clock.advance((input.seconds as number) * 1_000);
     if (step.do === "run_pending") return void (await crm.runPending());
+    if (step.do === "define_saga") return crm.defineSaga(input as unknown as types.SagaDefinition);
     if (step.do === "events") return this.#events(project, input.of as "*");
     if (step.do === "transact") {
       const listed = (input.commands as Step[]).map((each) =>

@@ -21,7 +21,7 @@ import ventros
 from ventros import commands
 from ventros._calls import Scope, actor_of
 from ventros._generated.client import SystemCollections
-from ventros._generated.types import ProjectId
+from ventros._generated.types import ProjectId, SagaDefinition
 from ventros.errors import CLASSES, VentrosError
 
 FOLDER = Path(__file__).parents[2] / "contract"
@@ -138,6 +138,8 @@ class Play:
             case "run_pending":
                 self.crm.run_pending()
                 return None
+            case "define_saga":
+                return self.crm.define_saga(msgspec.convert(input, SagaDefinition))
             case "events":
                 return self.events(project, input["of"])
             case "transact":

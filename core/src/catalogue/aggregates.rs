@@ -1,6 +1,6 @@
 //! The list of aggregates, and of what has events without a state: adding one adds one line here.
 
-use crate::engine::{Aggregate, EventSet, Meta, Stored, begin, decode, index_of, read_event, read_state};
+use crate::engine::{Aggregate, EventSet, Meta, Stored, begin, decode, index_of, lift, read_event, read_state};
 use crate::kernel::{Error, ErrorCode, Kind, Result, Subject};
 use crate::storage::{Column, EventRecord, Index, Snapshot, Table};
 use schemars::{Schema, SchemaGenerator};
@@ -125,6 +125,21 @@ macro_rules! aggregates {
             }
         }
 
+        impl Event {
+            /// The stored data of a record in the newest form that this program knows, and the version of that form.
+            pub(crate) fn lift(record: &EventRecord) -> Result<(Map<String, Value>, u16)> {
+                let (name, version, data) = (record.event_type.as_str(), record.schema_version, record.data.get());
+                match record.aggregate_kind {
+                    $(Kind::$variant => lift::<$events>(name, version, data),)*
+                    $(Kind::$journal => lift::<$notes>(name, version, data),)*
+                    Kind::Custom => serde_json::from_str(data).map(|data| (data, version)).map_err(|error| {
+                        Error::corrupt(format!("a stored custom event cannot be read: {error}"))
+                    }),
+                    _ => Err(Error::new(ErrorCode::UnknownEventVersion).with("type", name).with("version", version)),
+                }
+            }
+        }
+
         impl Serialize for Event {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
                 match self {
@@ -183,12 +198,14 @@ aggregates! {
         Message: crate::conversations::message::Message, crate::conversations::message::MessageEvent;
         Session: crate::conversations::session::Session, crate::conversations::session::SessionEvent;
         Webhook: crate::integration::webhook::Webhook, crate::integration::webhook::WebhookEvent;
+        Saga: crate::infrastructure::saga::Saga, crate::infrastructure::saga::SagaEvent;
         Schedule: crate::infrastructure::schedule::Schedule, crate::infrastructure::schedule::ScheduleEvent;
         ContactEvent: crate::contacts::contact_event::TimelineEntry, crate::contacts::contact_event::TimelineEvent;
     }
     journals {
         Audit: crate::infrastructure::audit::AuditEvent;
         Consumer: crate::infrastructure::consumer::ConsumerEvent;
+        EventLog: crate::infrastructure::event_log::EventLogEvent;
         Job: crate::infrastructure::job::JobEvent;
     }
 }
@@ -204,6 +221,11 @@ const RECORDS: &[fn() -> Table] = &[
 /// Everything that a store keeps as snapshots: aggregates and records.
 pub fn tables() -> Vec<Table> {
     AGGREGATES.iter().map(|aggregate| aggregate.table).chain(RECORDS.iter().copied()).map(|table| table()).collect()
+}
+
+/// How a store keeps a kind of aggregate or record, if it keeps it.
+pub fn table_of(kind: Kind) -> Option<Table> {
+    tables().into_iter().find(|table| table.kind == kind)
 }
 
 /// The type of an aggregate, if its kind is part of this build.

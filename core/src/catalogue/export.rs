@@ -2,6 +2,7 @@
 
 use super::{AGGREGATES, EventSample, JOURNALS, event_samples, operations};
 use crate::engine::{OperationKind, OperationScope};
+use crate::infrastructure::saga::SagaDefinition;
 use crate::kernel::shape::{INPUT_CODES, codes_of};
 use crate::kernel::{ErrorCode, Kind};
 use crate::storage::FieldKind;
@@ -21,7 +22,7 @@ pub struct Catalogue {
     /// The codes that any call can raise; no operation lists them.
     pub errors_of_every_call: Vec<&'static str>,
     pub aggregates: Vec<AggregateDoc>,
-    /// Named schemas that the others refer to by `#/definitions/<name>`.
+    /// Named schemas that the others refer to by `#/definitions/<name>`, and those of what a host hands in otherwise.
     pub definitions: Map<String, Value>,
 }
 
@@ -84,6 +85,7 @@ impl Catalogue {
         let mut operations: Vec<OperationDoc> =
             operations().map(|operation| operation_doc(operation, &mut generator)).collect();
         operations.sort_by_key(|operation| operation.name);
+        generator.subschema_for::<SagaDefinition>();
         let samples = event_samples();
         let mut events = Vec::new();
         let mut aggregates = Vec::new();

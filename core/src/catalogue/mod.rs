@@ -4,9 +4,12 @@
 
 mod aggregates;
 mod export;
+pub(crate) mod personal;
 mod sample;
 
-pub use aggregates::{AGGREGATES, AggregateType, CustomEvent, Event, JOURNALS, Journal, aggregate_type, tables};
+pub use aggregates::{
+    AGGREGATES, AggregateType, CustomEvent, Event, JOURNALS, Journal, aggregate_type, table_of, tables,
+};
 pub use export::*;
 pub use sample::{EventSample, event_samples};
 
@@ -50,8 +53,13 @@ const OPERATIONS: &[&[Operation]] = &[
     crate::infrastructure::job::commands::COMMANDS,
     crate::infrastructure::job::host::COMMANDS,
     crate::infrastructure::job::queries::QUERIES,
+    crate::infrastructure::saga::commands::COMMANDS,
+    crate::infrastructure::saga::queries::QUERIES,
     crate::infrastructure::schedule::commands::COMMANDS,
     crate::infrastructure::schedule::queries::QUERIES,
+    crate::infrastructure::privacy::commands::COMMANDS,
+    crate::infrastructure::privacy::export::COMMANDS,
+    crate::infrastructure::privacy::trail::QUERIES,
     crate::infrastructure::event_log::commands::COMMANDS,
     crate::infrastructure::event_log::verify::COMMANDS,
     crate::infrastructure::event_log::queries::QUERIES,
@@ -76,10 +84,12 @@ pub const REACTIONS: &[&[Reaction]] = &[
 ];
 
 /// Library code that follows all events, in batches.
-pub const BATCH_REACTIONS: &[&[BatchReaction]] = &[crate::integration::webhook::reactions::BATCHES];
+pub const BATCH_REACTIONS: &[&[BatchReaction]] =
+    &[crate::integration::webhook::reactions::BATCHES, crate::infrastructure::saga::BATCHES];
 
 /// Kinds of durable jobs.
 pub const JOBS: &[&[JobType]] = &[
+    crate::tenancy::project::purge::JOBS,
     crate::tenancy::project_member::reactions::JOBS,
     crate::tenancy::credential::JOBS,
     crate::conversations::chat::reactions::JOBS,
@@ -88,7 +98,9 @@ pub const JOBS: &[&[JobType]] = &[
     crate::conversations::message::JOBS,
     crate::integration::webhook::reactions::JOBS,
     crate::contacts::contact_event::JOBS,
+    crate::infrastructure::saga::JOBS,
     crate::infrastructure::schedule::JOBS,
+    crate::infrastructure::privacy::JOBS,
 ];
 
 /// Kinds of jobs that call the outside.

@@ -2,6 +2,7 @@
 
 use super::event::{Event, Meta};
 use crate::catalogue::aggregate_type;
+use crate::kernel::pii::ERASED;
 use crate::kernel::{Error, ErrorCode, EventId, Id, IdGenerator, Kind, ProjectId, Result, Source, Subject, Timestamp};
 use crate::storage::{Column, EventRecord, Index, Snapshot};
 use schemars::JsonSchema;
@@ -205,6 +206,8 @@ pub(crate) fn newer(kind: Kind, id: Uuid) -> Error {
 pub(crate) fn index_of<A: Aggregate>(state: &A) -> Index {
     let mut index = Index { hidden: state.is_hidden(), ..Index::default() };
     Aggregate::index(state, &mut index);
+    // What stands for erased data is no key: many may have it.
+    index.keys.retain(|key| !key.key.contains(ERASED));
     index
 }
 

@@ -2,8 +2,9 @@
 
 use super::context::Context;
 use super::crm::Crm;
-use super::feeds::{LEASE_SECONDS, backoff_micros, failed_again, give_up, hand_back, next_retried, park, progress};
+use super::feeds::{LEASE_SECONDS, backoff_micros, failed_again, give_up, hand_back, park, progress};
 use super::reader::Reader;
+use super::streams::next_due;
 use super::work::UnitOfWork;
 use super::worker::{RunReport, again, lease_may_be_lost, told};
 use crate::kernel::{ActorRef, Component, ErrorCode, ProjectId, Result, Source};
@@ -56,7 +57,7 @@ impl Crm {
         let Some(mut lease) = storage.claim_consumer(project, reaction.name, self.core.owner, now, until).await? else {
             return Ok(());
         };
-        while let Some((letter, event)) = next_retried(&self.core, &mut lease).await? {
+        while let Some((letter, event)) = next_due(&self.core, &mut lease).await? {
             match self
                 .react_to_batch(project, reaction, &lease, std::slice::from_ref(&event), Some(letter.event_id))
                 .await
@@ -136,7 +137,7 @@ impl Crm {
             let now = self.core.now();
             let mut work = UnitOfWork::new(&self.core, context.clone(), now);
             (reaction.run)(&mut work, events).await?;
-            let progress = ConsumerProgress { resolved, ..progress(now, &lease, false, None) };
+            let progress = ConsumerProgress { resolved, ..progress(now, &lease, false, Vec::new()) };
             let batch = work.finish(None, Some(progress)).await?;
             match self.commit(batch).await {
                 Ok(_) => return Ok(()),

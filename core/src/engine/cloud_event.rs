@@ -155,6 +155,7 @@ impl CloudEvents {
             subjects: vec![Subject::new(event.aggregatekind, event.partitionkey)],
             data: event.data.clone(),
             metadata,
+            redacted_at: None,
         })
     }
 

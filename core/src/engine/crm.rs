@@ -8,10 +8,12 @@ use super::operation::{Command, Operation, OperationKind, OperationScope, Query}
 use super::reader::Reader;
 use super::work::UnitOfWork;
 use crate::http::HttpTransport;
+use crate::infrastructure::audit::{flush_denials, note_denial};
+use crate::infrastructure::saga::Sagas;
 use crate::kernel::{
     ActorRef, Clock, Component, Error, ErrorCode, IdGenerator, ProjectId, Result, Subject, Timestamp, parse_uuid,
 };
-use crate::storage::{Batch, Commit, CommitError, Committed, IdempotencyRecord, Storage, UniqueKey};
+use crate::storage::{Batch, Commit, CommitError, Committed, ERASED_OUTCOME, IdempotencyRecord, Storage, UniqueKey};
 use crate::tenancy::access::{Call, authorise};
 use crate::vault::KeyProvider;
 use futures_util::future::BoxFuture;
@@ -75,6 +77,8 @@ pub struct Core {
     /// Names this process to leases.
     pub(crate) owner: Uuid,
     pub(crate) memo: Memo,
+    /// The kinds of sagas that this process knows.
+    pub(crate) sagas: Sagas,
     doorbells: Mutex<Vec<Weak<Doorbell>>>,
     /// Where those queue who lost a race, by what they lost it about: a crowd that decides at once loses again at once.
     turns: [Turn; TURNS],
@@ -82,6 +86,8 @@ pub struct Core {
     pub(crate) purged_at: AtomicI64,
     /// Openings of secrets that are counted and not recorded yet.
     pub(crate) uses: crate::tenancy::credential::Uses,
+    /// Refused calls that are counted and not recorded yet.
+    pub(crate) denials: crate::infrastructure::audit::Denials,
     /// What timers may have missed has been looked for.
     pub(crate) swept: AtomicBool,
 }
@@ -143,10 +149,12 @@ impl Crm {
                 http,
                 owner,
                 memo: Memo::default(),
+                sagas: Sagas::default(),
                 doorbells: Mutex::new(Vec::new()),
                 turns: std::array::from_fn(|_| Turn::default()),
                 purged_at: AtomicI64::new(0),
                 uses: crate::tenancy::credential::Uses::default(),
+                denials: crate::infrastructure::audit::Denials::default(),
                 swept: AtomicBool::new(false),
             }),
         };
@@ -175,6 +183,8 @@ impl Crm {
 
     /// Closes the store. Further calls fail with `closed`.
     pub async fn close(&self) -> Result<()> {
+        // What was refused in the last minute; a store that is closed or unwell is closed all the same.
+        flush_denials(self, true).await.ok();
         self.core.storage.close().await?;
         self.core.ring();
         Ok(())
@@ -227,7 +237,10 @@ impl Crm {
         check_scope(Q::NAME, Q::SCOPE, &context)?;
         let reader = Reader::new(&self.core, Arc::new(context), self.core.now());
         let call = Call { name: Q::NAME, kind: OperationKind::Query, scope: Q::SCOPE, permission: Q::PERMISSION };
-        authorise(&reader, call).await?;
+        if let Err(error) = authorise(&reader, call).await {
+            note_denial(&self.core, reader.context(), Q::NAME, &error, encode(&query)?.as_bytes());
+            return Err(error);
+        }
         query.run(&reader).await
     }
 
@@ -320,6 +333,11 @@ impl Crm {
                 if stored.request_hash != hash || stored.command != context.command {
                     return Err(Error::new(ErrorCode::IdempotencyKeyReused).at("idempotency_key"));
                 }
+                if stored.result == ERASED_OUTCOME {
+                    return Err(Error::new(ErrorCode::IdempotencyKeyReused)
+                        .message("what the call with this key answered was erased with the personal data in it")
+                        .at("idempotency_key"));
+                }
                 return Ok(Outcome::Stored(stored.result));
             }
             let mut work = UnitOfWork::new(&self.core, context.clone(), now);
@@ -394,7 +412,10 @@ impl<C: Command> Decision<C::Output> for Single<C> {
     fn decide<'a>(&'a self, work: &'a mut UnitOfWork<'_>) -> BoxFuture<'a, Result<C::Output>> {
         Box::pin(async move {
             let call = Call { name: C::NAME, kind: OperationKind::Command, scope: C::SCOPE, permission: C::PERMISSION };
-            admit(work, call).await?;
+            if let Err(error) = admit(work, call).await {
+                note_denial(work.reader().core(), work.context(), C::NAME, &error, encode(&self.0)?.as_bytes());
+                return Err(error);
+            }
             self.0.clone().run(work).await
         })
     }
@@ -422,7 +443,10 @@ impl Decision<Vec<Box<RawValue>>> for Several<'_> {
             let mut outputs = Vec::with_capacity(self.0.len());
             for (number, (operation, run_in, input)) in self.0.iter().enumerate() {
                 let Operation { name, kind, scope, permission, .. } = **operation;
-                admit(work, Call { name, kind, scope, permission }).await?;
+                if let Err(error) = admit(work, Call { name, kind, scope, permission }).await {
+                    note_denial(work.reader().core(), work.context(), name, &error, input);
+                    return Err(error);
+                }
                 let output = run_in(work, input).await.map_err(|e| e.at(format!("[{number}].input")))?;
                 outputs.push(RawValue::from_string(output).map_err(|e| Error::internal(e.to_string()))?);
             }

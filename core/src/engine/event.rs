@@ -1,6 +1,7 @@
 //! The event sum types: one enum per aggregate, one closed enum over all of them, and the macros that declare them.
 
 use crate::kernel::{ActorRef, Error, ErrorCode, EventId, Kind, ProjectId, Result, Subject, Timestamp};
+use crate::storage::EventRecord;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -45,12 +46,56 @@ pub fn read_event<E: EventSet>(event_type: &str, version: u16, data: &str) -> Re
             .with("version", version)
             .with("known", known));
     }
-    if version == known {
+    if version == known && !data.contains(REDACTED) {
         return serde_json::from_str(data).map_err(broken);
     }
+    let data = lifted::<E>(event_type, version, known, data)?;
+    let mut data = Value::Object(data);
+    crate::catalogue::personal::restore(event_type, &mut data);
+    serde_json::from_value(data).map_err(broken)
+}
+
+/// An event as those hear it who know its type: where personal data was, there is null, or what comes nearest to nothing where
+/// something is required. The log itself shows the markers.
+pub(crate) fn readable(record: EventRecord) -> EventRecord {
+    if record.redacted_at.is_none() {
+        return record;
+    }
+    let data = serde_json::from_str::<Value>(record.data.get()).and_then(|mut data| {
+        crate::catalogue::personal::restore(&record.event_type, &mut data);
+        serde_json::value::to_raw_value(&data)
+    });
+    // What cannot be read is for the listener to find out.
+    match data {
+        Ok(data) => EventRecord { data, ..record },
+        Err(_) => record,
+    }
+}
+
+/// What the data of an event contains from which personal data was taken.
+const REDACTED: &str = "\"$redacted\"";
+
+/// Stored data in the form of the version that is known now.
+fn lifted<E: EventSet>(event_type: &str, version: u16, known: u16, data: &str) -> Result<Map<String, Value>> {
+    let broken = |e: serde_json::Error| Error::corrupt(format!("a stored {event_type} cannot be read: {e}"));
     let mut data: Map<String, Value> = serde_json::from_str(data).map_err(broken)?;
     (version..known).for_each(|from| E::upcast(event_type, from, &mut data));
-    serde_json::from_value(Value::Object(data)).map_err(broken)
+    Ok(data)
+}
+
+/// Stored data of an event as the newest version of its type has them, and that version.
+///
+/// # Errors
+/// `unknown_event_version` as [`read_event`].
+pub(crate) fn lift<E: EventSet>(event_type: &str, version: u16, data: &str) -> Result<(Map<String, Value>, u16)> {
+    let known = E::TYPES.iter().find(|(name, _)| *name == event_type).map_or(0, |(_, known)| *known);
+    if version > known {
+        return Err(Error::new(ErrorCode::UnknownEventVersion)
+            .with("type", event_type)
+            .with("version", version)
+            .with("known", known));
+    }
+    Ok((lifted::<E>(event_type, version, known, data)?, known))
 }
 
 /// The version that a declaration names, or 1.

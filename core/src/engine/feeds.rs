@@ -2,22 +2,29 @@
 
 use super::context::Context;
 use super::crm::{Core, Crm, MAX_RETRIES};
+use super::event::readable;
+use super::streams::{behind_others, followers, given_up_with, next_due, waiting, waiting_again};
 use super::work::UnitOfWork;
 use crate::infrastructure::consumer::{ConsumerEvent, stream_of};
 use crate::kernel::{
     ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp,
 };
 use crate::storage::{
-    Batch, CommitError, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery,
-    EventQuery, EventRecord, OnExhausted, ProjectIdOrNil, Scope, type_matches,
+    Batch, CommitError, ConsumerOrdering, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter,
+    DeadLetterQuery, EventQuery, EventRecord, OnExhausted, ProjectIdOrNil, Scope, type_matches,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Seconds that a worker may hold a consumer without a sign of life.
 pub const LEASE_SECONDS: i64 = 30;
 /// Failed tries before an event is parked as a dead letter.
 pub const DEFAULT_ATTEMPTS: u32 = 10;
+/// Events that a reader has at a time.
+pub(crate) const DEFAULT_BATCH: u32 = 100;
+/// Seconds that a reader may take.
+pub(crate) const DEFAULT_TIMEOUT: u32 = 30;
 
 /// Events from now on, in log order, for as long as the process lives. Nothing is kept for it: a slow reader reads the
 /// log later, so it neither blocks a commit nor loses an event.
@@ -53,7 +60,8 @@ impl LiveFeed {
                     Err(error) => return Err(error),
                 };
                 *seen = if page.len() < room { head } else { page.last().map_or(head, |event| event.seq) };
-                events.extend(page.into_iter().filter(|event| is_heard(&self.patterns, &event.event_type)));
+                let heard = page.into_iter().filter(|event| is_heard(&self.patterns, &event.event_type));
+                events.extend(heard.map(readable));
             }
         }
         Ok(events)
@@ -81,14 +89,29 @@ pub struct SubscribeOptions {
     pub start: StartAt,
     /// 1 to 100; then the event is given up.
     pub max_attempts: u32,
-    /// What becomes of an event that is given up; of a new consumer, a known one stays as it was made.
+    /// What becomes of an event that is given up; of a new consumer, a known one stays as it was made. So it is with what follows.
     pub on_exhausted: OnExhausted,
+    /// What an event that fails holds back.
+    pub ordering: ConsumerOrdering,
+    /// The most events that [`next`](Durable::next) gives, 1 to 1 000.
+    pub batch_size: u32,
+    /// Seconds that a reader may take from one sign of life to the next, 1 to 3 600; then others may read, and what it has not
+    /// acknowledged comes again.
+    pub handler_timeout: u32,
 }
 
 impl Default for SubscribeOptions {
     fn default() -> Self {
         let (max_attempts, on_exhausted) = (DEFAULT_ATTEMPTS, OnExhausted::Park);
-        SubscribeOptions { events: Vec::new(), start: StartAt::Now, max_attempts, on_exhausted }
+        SubscribeOptions {
+            events: Vec::new(),
+            start: StartAt::Now,
+            max_attempts,
+            on_exhausted,
+            ordering: ConsumerOrdering::Project,
+            batch_size: DEFAULT_BATCH,
+            handler_timeout: DEFAULT_TIMEOUT,
+        }
     }
 }
 
@@ -98,8 +121,14 @@ pub struct Durable {
     project: ProjectId,
     name: String,
     lease: Option<ConsumerRecord>,
-    /// The dead letter whose event is out for another try.
+    /// The letter whose event is out for another try.
     retried: Option<DeadLetter>,
+    /// The events that are out.
+    out: Vec<u64>,
+    /// Those that were put aside when these were read.
+    aside: Vec<u64>,
+    /// For how long it holds a lease.
+    lease_seconds: i64,
 }
 
 impl Durable {
@@ -111,18 +140,26 @@ impl Durable {
         self.project
     }
 
-    /// The next events, at most `limit`. Empty when there are none, when another process reads, or while a failed event
+    /// The next events, at most `limit`, as they read to who knows their types: erased data is null or next to nothing. Empty when there are
+    /// none, when another process reads, or while a failed event
     /// waits for its next try. Each must be answered by [`ack`](Self::ack) or [`fail`](Self::fail), in order.
     ///
     /// While the store cannot be reached it fails, and goes on afterwards where it was: its lease is kept.
     pub async fn next(&mut self, limit: usize) -> Result<Vec<EventRecord>> {
+        Ok(self.take(limit).await?.into_iter().map(readable).collect())
+    }
+
+    async fn take(&mut self, limit: usize) -> Result<Vec<EventRecord>> {
         if self.lease.is_none() && !self.has_work(limit).await? {
             return Ok(Vec::new());
         }
         let Some(lease) = self.claim().await? else { return Ok(Vec::new()) };
         let lease = self.lease.insert(lease);
+        let limit = limit.min(lease.batch_size as usize);
         self.retried = None;
-        if let Some((letter, event)) = next_retried(&self.core, lease).await? {
+        self.out.clear();
+        self.aside.clear();
+        if let Some((letter, event)) = next_due(&self.core, lease).await? {
             self.retried = Some(letter);
             return Ok(vec![event]);
         }
@@ -143,6 +180,27 @@ impl Durable {
             };
             let is_last = events.is_empty();
             events.retain(|event| is_heard(&lease.events, &event.event_type));
+            let behind = behind_others(&self.core, lease, &events).await?;
+            if !behind.is_empty() {
+                self.aside = behind.keys().copied().collect();
+                self.out = events.iter().map(|event| event.seq).filter(|seq| !behind.contains_key(seq)).collect();
+                events.retain(|event| !behind.contains_key(&event.seq));
+                lease.checkpoint = past(&self.out, &self.aside, lease.checkpoint);
+                let letters: Vec<DeadLetter> = behind.into_values().flatten().collect();
+                lease.letters += letters.len() as u64;
+                let progress = ConsumerProgress { letters, ..progress(self.core.now(), lease, false, Vec::new()) };
+                let until = progress.lease_until;
+                match self.core.storage.update_consumer(&progress).await {
+                    Ok(()) => lease.lease_until = until,
+                    Err(error) => {
+                        self.lease.take_if(|_| error.code() == ErrorCode::LeaseLost);
+                        return Err(error);
+                    }
+                }
+                if events.is_empty() {
+                    continue;
+                }
+            }
             if !events.is_empty() {
                 return Ok(events);
             }
@@ -157,14 +215,20 @@ impl Durable {
     /// same; only another one, after this, would hear it again.
     pub async fn ack(&mut self, seq: u64) -> Result<()> {
         let Some(lease) = &mut self.lease else { return Err(ErrorCode::LeaseLost.into()) };
-        let resolved = self.retried.take().map(|letter| letter.event_id);
-        if resolved.is_none() {
-            lease.checkpoint = lease.checkpoint.max(seq);
+        let retried = self.retried.take();
+        let resolved = retried.as_ref().map(|letter| letter.event_id);
+        let mut letters = Vec::new();
+        if let Some(letter) = &retried {
+            letters = followers(&self.core, lease, letter).await?;
+            lease.letters = lease.letters.saturating_sub(1);
+            lease.waits_until = (lease.letters > 0).then(|| self.core.now());
+        } else {
+            lease.checkpoint = past(&self.out, &self.aside, lease.checkpoint.max(seq));
             lease.attempts = 0;
             lease.next_attempt_at = None;
             lease.last_error = None;
         }
-        let progress = ConsumerProgress { resolved, ..progress(self.core.now(), lease, false, None) };
+        let progress = ConsumerProgress { resolved, ..progress(self.core.now(), lease, false, letters) };
         let until = progress.lease_until;
         match self.core.storage.update_consumer(&progress).await {
             Ok(()) => lease.lease_until = until,
@@ -190,7 +254,16 @@ impl Durable {
         let error: String = error.chars().take(2_000).collect();
         let crm = Crm { core: self.core.clone() };
         if let Some(letter) = self.retried.take() {
-            return park(&crm, &lease, failed_again(letter, error, now), event).await;
+            return tried_in_vain(&crm, &lease, failed_again(letter, error, now), event).await;
+        }
+        if lease.ordering != ConsumerOrdering::Project {
+            lease.checkpoint = past(&self.out, &self.aside, lease.checkpoint.max(event.seq));
+            lease.last_error = Some(error.clone());
+            let letter = waiting(&self.core, &lease, event, error);
+            if letter.attempts >= lease.max_attempts {
+                return exhausted(&crm, &lease, letter, event).await;
+            }
+            return self.core.storage.update_consumer(&progress(now, &lease, true, vec![letter])).await;
         }
         lease.attempts += 1;
         lease.last_error = Some(error.clone());
@@ -198,7 +271,7 @@ impl Durable {
             return give_up(&crm, lease, event, error).await;
         }
         lease.next_attempt_at = Some(now.plus_micros(backoff_micros(&self.core, lease.attempts, 1, 300)));
-        self.core.storage.update_consumer(&progress(now, &lease, true, None)).await
+        self.core.storage.update_consumer(&progress(now, &lease, true, Vec::new())).await
     }
 
     /// Lets another process read. Dropping the reader without it delays the others until the lease ends.
@@ -212,7 +285,7 @@ impl Durable {
 
     /// The events given up on, oldest first.
     pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
-        let query = DeadLetterQuery { limit, ..DeadLetterQuery::default() };
+        let query = DeadLetterQuery { limit, given_up: true, ..DeadLetterQuery::default() };
         self.core.storage.dead_letters(self.project, &self.name, &query).await
     }
 
@@ -221,7 +294,7 @@ impl Durable {
     async fn has_work(&self, limit: usize) -> Result<bool> {
         let known = self.core.storage.consumers(Scope::Project(self.project)).await?;
         let Some(consumer) = known.into_iter().find(|consumer| consumer.name == self.name) else { return Ok(false) };
-        if consumer.retrying > 0 {
+        if consumer.retrying > 0 || consumer.waits_until.is_some_and(|until| until <= self.core.now()) {
             return Ok(true);
         }
         let head = self.core.storage.head(self.project).await?;
@@ -246,7 +319,7 @@ impl Durable {
         {
             return Ok(Some(lease));
         }
-        let until = now.plus_seconds(LEASE_SECONDS);
+        let until = now.plus_seconds(self.lease_seconds);
         self.core.storage.claim_consumer(self.project, &self.name, self.core.owner, now, until).await
     }
 }
@@ -255,7 +328,7 @@ pub(crate) fn progress(
     now: Timestamp,
     lease: &ConsumerRecord,
     release: bool,
-    dead_letter: Option<DeadLetter>,
+    letters: Vec<DeadLetter>,
 ) -> ConsumerProgress {
     ConsumerProgress {
         project_id: lease.project_id.0,
@@ -266,8 +339,8 @@ pub(crate) fn progress(
         next_attempt_at: lease.next_attempt_at,
         last_error: lease.last_error.clone(),
         release,
-        lease_until: (!release).then(|| now.plus_seconds(LEASE_SECONDS)),
-        dead_letter,
+        lease_until: (!release).then(|| now.plus_seconds(lease.handler_timeout.into())),
+        letters,
         resolved: None,
     }
 }
@@ -279,20 +352,10 @@ fn is_heard(patterns: &[String], event_type: &str) -> bool {
     !is_inside || patterns.iter().any(|pattern| pattern != "*" && type_matches(pattern, event_type))
 }
 
-/// The next dead letter that is to be tried again, with its event.
-pub(crate) async fn next_retried(core: &Core, lease: &mut ConsumerRecord) -> Result<Option<(DeadLetter, EventRecord)>> {
-    if lease.retrying == 0 {
-        return Ok(None);
-    }
-    let (project, query) = (lease.project_id.0, DeadLetterQuery { retrying: Some(true), limit: 1, after: 0 });
-    let Some(letter) = core.storage.dead_letters(project, &lease.name, &query).await?.pop() else {
-        lease.retrying = 0;
-        return Ok(None);
-    };
-    let query = EventQuery { ids: vec![letter.event_id], limit: 1, ..EventQuery::default() };
-    let event = core.storage.events(Scope::Project(project), &query).await?.pop();
-    let event = event.ok_or_else(|| Error::corrupt("the event of a dead letter is not in the log"))?;
-    Ok(Some((letter, event)))
+/// Up to where everything is done with or put aside, when all is up to `done`.
+fn past(out: &[u64], aside: &[u64], done: u64) -> u64 {
+    let open = out.iter().copied().find(|seq| *seq > done).unwrap_or(u64::MAX);
+    aside.iter().copied().filter(|seq| *seq < open).fold(done, u64::max)
 }
 
 /// Ends a lease at the event after the checkpoint, whose tries are used up, as the consumer wants it.
@@ -303,24 +366,74 @@ pub(crate) async fn give_up(crm: &Crm, mut lease: ConsumerRecord, event: &EventR
     let name = lease.name.clone();
     if lease.on_exhausted == OnExhausted::Stop {
         let told = ConsumerEvent::Failed { name, event_id, error, attempts };
-        return end(crm, &lease, event, Ending { told, letter: None, is_failed: true }).await;
+        return end(crm, &lease, event, Ending { told, letters: Vec::new(), resolved: None, is_failed: true }).await;
     }
     lease.checkpoint = lease.checkpoint.max(event.seq);
     if lease.on_exhausted == OnExhausted::Drop {
-        let reason = "its tries are used up, and the consumer drops what it cannot handle".to_owned();
-        let told = ConsumerEvent::DeadLettersDiscarded { name, event_ids: vec![event_id], reason };
-        return end(crm, &lease, event, Ending { told, letter: None, is_failed: false }).await;
+        let told = dropped(name, event_id);
+        return end(crm, &lease, event, Ending { told, letters: Vec::new(), resolved: None, is_failed: false }).await;
     }
-    let (failed_at, seq) = (crm.core.now(), event.seq);
-    let letter = DeadLetter { event_id: event.id, seq, attempts, error, failed_at, retrying: false };
+    let letter = DeadLetter {
+        event_id: event.id,
+        seq: event.seq,
+        attempts,
+        error,
+        failed_at: crm.core.now(),
+        retrying: false,
+        stream: None,
+        waits_until: None,
+        is_held: false,
+    };
     park(crm, &lease, letter, event).await
+}
+
+fn dropped(name: String, event_id: EventId) -> ConsumerEvent {
+    let reason = "its tries are used up, and the consumer drops what it cannot handle".to_owned();
+    ConsumerEvent::DeadLettersDiscarded { name, event_ids: vec![event_id], reason }
 }
 
 pub(crate) fn failed_again(letter: DeadLetter, error: String, now: Timestamp) -> DeadLetter {
     DeadLetter { attempts: letter.attempts + 1, error, failed_at: now, retrying: false, ..letter }
 }
 
-/// Ends a lease with an event that waits among the dead letters from now on.
+/// Ends a lease with a letter that was tried and failed: it waits again, or its tries are used up. One that was given up on before is so
+/// again.
+async fn tried_in_vain(crm: &Crm, lease: &ConsumerRecord, letter: DeadLetter, event: &EventRecord) -> Result<()> {
+    if letter.is_given_up() {
+        return park(crm, lease, letter, event).await;
+    }
+    if letter.attempts >= lease.max_attempts {
+        return exhausted(crm, lease, letter, event).await;
+    }
+    let letter = waiting_again(&crm.core, letter);
+    crm.core.storage.update_consumer(&progress(crm.core.now(), lease, true, vec![letter])).await
+}
+
+/// Ends a lease with an event that was put aside and whose tries are used up, as the consumer wants it.
+async fn exhausted(crm: &Crm, lease: &ConsumerRecord, letter: DeadLetter, event: &EventRecord) -> Result<()> {
+    let (name, event_id) = (lease.name.clone(), EventId::from_uuid(event.id));
+    let ending = match lease.on_exhausted {
+        OnExhausted::Park => {
+            return park(crm, lease, DeadLetter { waits_until: None, ..letter }, event).await;
+        }
+        OnExhausted::Drop => Ending {
+            told: dropped(name, event_id),
+            letters: followers(&crm.core, lease, &letter).await?,
+            resolved: Some(letter.event_id),
+            is_failed: false,
+        },
+        // It has all its tries again when the consumer is resumed.
+        OnExhausted::Stop => Ending {
+            told: ConsumerEvent::Failed { name, event_id, error: letter.error.clone(), attempts: letter.attempts },
+            letters: vec![DeadLetter { attempts: 0, waits_until: Some(crm.core.now()), ..letter }],
+            resolved: None,
+            is_failed: true,
+        },
+    };
+    end(crm, lease, event, ending).await
+}
+
+/// Ends a lease with an event that waits among the dead letters from now on, and with it those that wait for it.
 pub(crate) async fn park(crm: &Crm, lease: &ConsumerRecord, letter: DeadLetter, event: &EventRecord) -> Result<()> {
     let told = ConsumerEvent::DeadLetterParked {
         name: lease.name.clone(),
@@ -328,13 +441,16 @@ pub(crate) async fn park(crm: &Crm, lease: &ConsumerRecord, letter: DeadLetter, 
         error: letter.error.clone(),
         attempts: letter.attempts,
     };
-    end(crm, lease, event, Ending { told, letter: Some(letter), is_failed: false }).await
+    let mut letters = given_up_with(&crm.core, lease, &letter).await?;
+    letters.push(letter);
+    end(crm, lease, event, Ending { told, letters, resolved: None, is_failed: false }).await
 }
 
 /// How a consumer ends with an event that it gives up on.
 struct Ending {
     told: ConsumerEvent,
-    letter: Option<DeadLetter>,
+    letters: Vec<DeadLetter>,
+    resolved: Option<Uuid>,
     /// It reads no further.
     is_failed: bool,
 }
@@ -359,7 +475,9 @@ async fn end(crm: &Crm, lease: &ConsumerRecord, event: &EventRecord, ending: End
             let (name, status) = (lease.name.clone(), ConsumerStatus::Failed);
             work.write_consumer(ConsumerWrite::SetStatus { project_id: project, name, status });
         }
-        let batch = work.finish(None, Some(progress(now, lease, true, ending.letter.clone()))).await?;
+        let progress = progress(now, lease, true, ending.letters.clone());
+        let progress = ConsumerProgress { resolved: ending.resolved, ..progress };
+        let batch = work.finish(None, Some(progress)).await?;
         match crm.commit(batch).await {
             Ok(_) => return Ok(()),
             Err(CommitError::Stale(_)) => {}
@@ -373,7 +491,7 @@ async fn end(crm: &Crm, lease: &ConsumerRecord, event: &EventRecord, ending: End
 
 /// Ends a lease. One that ran out and went to somebody else is theirs to end.
 pub(crate) async fn hand_back(core: &Core, lease: &ConsumerRecord) -> Result<()> {
-    match core.storage.update_consumer(&progress(core.now(), lease, true, None)).await {
+    match core.storage.update_consumer(&progress(core.now(), lease, true, Vec::new())).await {
         Err(error) if error.code() == ErrorCode::LeaseLost => Ok(()),
         handed => handed,
     }
@@ -404,6 +522,7 @@ impl Crm {
         check_name(name)?;
         check_attempts(options.max_attempts)?;
         check_patterns(&options.events)?;
+        check_pace(options.batch_size, options.handler_timeout)?;
         let head = self.core.storage.head(project).await?;
         let checkpoint = match options.start {
             StartAt::Beginning => 0,
@@ -412,9 +531,19 @@ impl Crm {
         };
         let now = self.core.now();
         let consumer = new_consumer(project, name, options.events, options.max_attempts, checkpoint, now);
-        let consumer = ConsumerRecord { on_exhausted: options.on_exhausted, ..consumer };
-        self.core.storage.open_consumer(&consumer).await?;
-        Ok(Durable { core: self.core.clone(), project, name: name.to_owned(), lease: None, retried: None })
+        let SubscribeOptions { on_exhausted, ordering, batch_size, handler_timeout, .. } = options;
+        let consumer = ConsumerRecord { on_exhausted, ordering, batch_size, handler_timeout, ..consumer };
+        let known = self.core.storage.open_consumer(&consumer).await?;
+        Ok(Durable {
+            core: self.core.clone(),
+            project,
+            name: known.name,
+            lease: None,
+            retried: None,
+            out: Vec::new(),
+            aside: Vec::new(),
+            lease_seconds: known.handler_timeout.into(),
+        })
     }
 
     /// Forgets a durable consumer and its checkpoint; false when there was none.
@@ -447,9 +576,14 @@ pub(crate) fn new_consumer(
         events,
         max_attempts,
         on_exhausted: OnExhausted::Park,
+        ordering: ConsumerOrdering::Project,
+        batch_size: DEFAULT_BATCH,
+        handler_timeout: DEFAULT_TIMEOUT,
         status: ConsumerStatus::Active,
         generation: 1,
         retrying: 0,
+        letters: 0,
+        waits_until: None,
         checkpoint,
         attempts: 0,
         next_attempt_at: None,
@@ -482,6 +616,16 @@ pub(crate) fn check_attempts(max_attempts: u32) -> Result<()> {
         1..=100 => Ok(()),
         _ => Err(Error::new(ErrorCode::ValueOutOfRange).at("max_attempts").with("min", 1).with("max", 100)),
     }
+}
+
+/// Refuses more than a reader can have at a time, or can have for so long.
+pub(crate) fn check_pace(batch_size: u32, handler_timeout: u32) -> Result<()> {
+    let within = |field: &'static str, value: u32, max: u32| match (1..=max).contains(&value) {
+        true => Ok(()),
+        false => Err(Error::new(ErrorCode::ValueOutOfRange).at(field).with("min", 1).with("max", max)),
+    };
+    within("batch_size", batch_size, 1_000)?;
+    within("handler_timeout", handler_timeout, 3_600)
 }
 
 pub(crate) fn check_patterns(patterns: &[String]) -> Result<()> {

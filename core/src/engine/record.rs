@@ -2,7 +2,7 @@
 
 use super::aggregate::{Aggregate, decode, encode, index_of};
 use super::work::UnitOfWork;
-use crate::kernel::Result;
+use crate::kernel::{Error, Result};
 use crate::storage::{Index, IndexChange, Snapshot, SnapshotWrite};
 use std::ops::{Deref, DerefMut};
 
@@ -48,7 +48,11 @@ impl<A> DerefMut for Row<A> {
 impl UnitOfWork<'_> {
     /// A record as this unit of work sees it: with what it has put itself.
     pub async fn row<A: Record>(&self, id: A::Id) -> Result<Option<Row<A>>> {
-        if let Some(write) = self.records.get(&(A::KIND, id.into())) {
+        let key = (A::KIND, id.into());
+        if self.removals.contains_key(&key) {
+            return Ok(None);
+        }
+        if let Some(write) = self.records.get(&key) {
             let state = decode::<A>(&snapshot_of(write))?;
             return Ok(Some(Row { stored: Some((write.index.clone(), write.loaded_revision)), state }));
         }
@@ -61,6 +65,9 @@ impl UnitOfWork<'_> {
         let Row { mut state, stored } = row;
         let mut base = state.base();
         let key = (A::KIND, base.id);
+        if self.removals.contains_key(&key) {
+            return Err(Error::internal(format!("a {} was put after it was removed", A::KIND)));
+        }
         let known = self.records.get(&key).map(|write| write.loaded_revision);
         let loaded_revision = known.or(stored.as_ref().map(|(_, revision)| *revision)).unwrap_or(0);
         base.revision = loaded_revision + 1;

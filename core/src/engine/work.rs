@@ -14,8 +14,8 @@ use crate::kernel::{
     ActorRef, CommitId, CorrelationId, Error, ErrorCode, Id, JobId, Kind, ProjectId, Result, Source, Subject, Timestamp,
 };
 use crate::storage::{
-    Batch, ConsumerProgress, ConsumerWrite, EventQuery, EventRecord, IdempotencyRecord, Index, IndexChange, JobRecord,
-    JobState, JobWrite, KeyRef, ProjectIdOrNil, Scope, Snapshot, SnapshotWrite,
+    Batch, ConsumerProgress, ConsumerWrite, Erasure, EventQuery, EventRecord, IdempotencyRecord, Index, IndexChange,
+    JobRecord, JobState, JobWrite, KeyRef, ProjectIdOrNil, Scope, Snapshot, SnapshotRemoval, SnapshotWrite,
 };
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
@@ -30,7 +30,7 @@ pub const MAX_IMPORT_EVENTS: usize = 10_000;
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
 
 /// One aggregate as this unit of work sees it.
-struct Entry {
+pub(super) struct Entry {
     value: Arc<dyn Stored>,
     kind: &'static AggregateType,
     /// The revision in the store; 0 when it is new.
@@ -62,7 +62,7 @@ impl Entry {
 
 /// What a unit of work knows of a unique key.
 #[derive(Clone, Copy)]
-enum KeyKnown {
+pub(super) enum KeyKnown {
     Free,
     Held(Uuid),
 }
@@ -82,22 +82,27 @@ pub struct JobRequest {
 pub struct UnitOfWork<'e> {
     reader: Reader<'e>,
     recorder: Arc<Recorder>,
-    entries: BTreeMap<(Kind, Uuid), Entry>,
+    pub(super) entries: BTreeMap<(Kind, Uuid), Entry>,
     log: Vec<Recorded>,
     /// Events that unloaded aggregates observe: indexes into `log`, in order.
-    waiting: BTreeMap<(Kind, Uuid), Vec<usize>>,
+    pub(super) waiting: BTreeMap<(Kind, Uuid), Vec<usize>>,
     jobs: Vec<JobWrite>,
     consumers: Vec<ConsumerWrite>,
+    erasures: Vec<Erasure>,
     pub(super) secrets: SecretWork,
     /// What no event tells of, as it will be written.
     pub(super) records: BTreeMap<(Kind, Uuid), SnapshotWrite>,
+    /// What is removed for good: nothing is found of it, and nothing of it is written.
+    pub(super) removals: BTreeMap<(Kind, Uuid), SnapshotRemoval>,
     /// Who holds a unique key, as far as this unit of work knows: its own changes first, then what it looked up.
-    keys: HashMap<(&'static str, String, String), KeyKnown>,
+    pub(super) keys: HashMap<(&'static str, String, String), KeyKnown>,
     expected_version: Option<u64>,
     import: bool,
     /// Where what is recorded now comes from, when that is another way than the call's.
     source: Option<Source>,
     keep_on_failure: bool,
+    /// The flow of everything in the commit, once somebody wanted to know it.
+    correlation: Option<CorrelationId>,
 }
 
 impl<'e> UnitOfWork<'e> {
@@ -112,12 +117,15 @@ impl<'e> UnitOfWork<'e> {
             waiting: BTreeMap::new(),
             jobs: Vec::new(),
             consumers: Vec::new(),
+            erasures: Vec::new(),
             secrets: SecretWork::default(),
             records: BTreeMap::new(),
+            removals: BTreeMap::new(),
             keys: HashMap::new(),
             import: false,
             source: None,
             keep_on_failure: false,
+            correlation: None,
         }
     }
 
@@ -143,6 +151,31 @@ impl<'e> UnitOfWork<'e> {
     pub(crate) fn elevate(&mut self) {
         let Recorder { now, ids, actor } = &*self.recorder;
         self.recorder = Arc::new(Recorder { now: *now, ids: ids.clone(), actor: actor.clone().elevated() });
+    }
+
+    /// Forgets everything that was gathered and begins again: what follows is decided with the rights of one actor and recorded as
+    /// done by another.
+    pub(crate) fn start_over(&mut self, rights: ActorRef, actor: ActorRef, expected_version: Option<u64>) {
+        let mut context = self.context().clone();
+        context.actor = rights;
+        context.expected_version = expected_version;
+        let (core, now, correlation) = (self.reader.core(), self.now(), self.correlation);
+        *self = UnitOfWork::new(core, Arc::new(context), now);
+        self.correlation = correlation;
+        self.recorder = Arc::new(Recorder { now, ids: core.ids.clone(), actor });
+    }
+
+    /// From now on the commit belongs to this flow.
+    pub(crate) fn correlate(&mut self, id: CorrelationId) {
+        self.correlation = Some(id);
+    }
+
+    /// The flow that the commit belongs to.
+    pub(crate) fn correlation_id(&mut self) -> CorrelationId {
+        let given = self.context().correlation_id;
+        let id = self.correlation.or(given).unwrap_or_else(|| self.new_id());
+        self.correlation = Some(id);
+        id
     }
 
     /// The project of the call; the system log for calls outside a project.
@@ -237,6 +270,9 @@ impl<'e> UnitOfWork<'e> {
     /// Loads an aggregate in any state, hidden ones included.
     pub async fn find<A: Aggregate>(&mut self, id: A::Id) -> Result<Option<Root<A>>> {
         let key = (A::KIND, id.into());
+        if self.removals.contains_key(&key) {
+            return Ok(None);
+        }
         if !self.entries.contains_key(&key) {
             match self.reader.find_to_change::<A>(id).await? {
                 Some((state, schema)) => self.insert::<A>(state, schema)?,
@@ -332,6 +368,9 @@ impl<'e> UnitOfWork<'e> {
         if recorded.is_empty() {
             return Ok(state);
         }
+        if self.removals.contains_key(&key) {
+            return Err(Error::internal(format!("a {} was saved after it was removed", A::KIND)));
+        }
         let after = super::aggregate::index_of(&*state);
         for held in &after.keys {
             self.keys.insert((held.space, held.scope.clone(), held.key.clone()), KeyKnown::Held(base.id));
@@ -413,11 +452,24 @@ impl<'e> UnitOfWork<'e> {
         self.consumers.push(write);
     }
 
+    /// Adds something that is forgotten to the commit.
+    pub(crate) fn erase(&mut self, erasure: Erasure) {
+        self.erasures.push(erasure);
+    }
+
     /// Puts a job into the commit; an open job with the same unique key stays as it is.
     pub fn enqueue(&mut self, request: JobRequest) -> JobId {
         let job = self.job(request);
         let id = JobId::from_uuid(job.id);
         self.jobs.push(JobWrite::Enqueue(job));
+        id
+    }
+
+    /// Puts a job into the commit; while an open one has the same unique key, the unit of work decides again.
+    pub(crate) fn create_job(&mut self, request: JobRequest) -> JobId {
+        let job = self.job(request);
+        let id = JobId::from_uuid(job.id);
+        self.jobs.push(JobWrite::Create(job));
         id
     }
 
@@ -455,6 +507,7 @@ impl<'e> UnitOfWork<'e> {
         error: String,
     ) -> Result<()> {
         self.tell_of_death(job, error_class).await?;
+        crate::infrastructure::saga::job_ended(self, job);
         let at = self.now();
         self.jobs.push(JobOutcome::Dead { error }.of(job, at));
         Ok(())
@@ -508,7 +561,7 @@ impl<'e> UnitOfWork<'e> {
                 continue;
             }
             let Some(kind) = aggregate_type(subject.kind) else { continue };
-            if !(kind.observes)(&event.event) {
+            if !(kind.observes)(&event.event) || self.removals.contains_key(&(subject.kind, subject.id)) {
                 continue;
             }
             let key = (subject.kind, subject.id);
@@ -611,7 +664,8 @@ impl<'e> UnitOfWork<'e> {
         let context = self.reader.context();
         let actor = raw(&self.recorder.actor)?;
         let metadata = context.metadata.as_ref().map(raw).transpose()?;
-        let correlation_id = context.correlation_id.unwrap_or_else(|| CorrelationId::from_uuid(commit_id.uuid()));
+        let correlation_id =
+            self.correlation.or(context.correlation_id).unwrap_or_else(|| CorrelationId::from_uuid(commit_id.uuid()));
         for write in &mut self.jobs {
             if let JobWrite::Enqueue(job) | JobWrite::Create(job) | JobWrite::Schedule(job) = write {
                 job.correlation_id = Some(correlation_id.uuid());
@@ -645,6 +699,7 @@ impl<'e> UnitOfWork<'e> {
                 subjects: event.subjects.clone(),
                 data,
                 metadata: metadata.clone(),
+                redacted_at: None,
             });
         }
         let mut snapshots: Vec<SnapshotWrite> = self.records.into_values().collect();
@@ -675,7 +730,18 @@ impl<'e> UnitOfWork<'e> {
             debug_assert_eq!(entry.kind.kind, kind);
         }
         let consumers = self.consumers;
-        Ok(Batch { snapshots, events, jobs: self.jobs, secrets: self.secrets.writes, idempotency, consumer, consumers })
+        let removals = self.removals.into_values().collect();
+        Ok(Batch {
+            removals,
+            snapshots,
+            events,
+            jobs: self.jobs,
+            secrets: self.secrets.writes,
+            idempotency,
+            consumer,
+            consumers,
+            erasures: self.erasures,
+        })
     }
 }
 

@@ -3,10 +3,9 @@
 use super::context::Context;
 use super::crm::Crm;
 use super::event::Event;
-use super::feeds::{
-    LEASE_SECONDS, backoff_micros, failed_again, give_up, hand_back, new_consumer, next_retried, park, progress,
-};
+use super::feeds::{LEASE_SECONDS, backoff_micros, failed_again, give_up, hand_back, new_consumer, park, progress};
 use super::outside::{Answer, OUTSIDE, OutsideJob, Plan, hold};
+use super::streams::next_due;
 use super::work::UnitOfWork;
 use crate::http::HttpRequest;
 use crate::infrastructure::job::JobErrorClass;
@@ -165,6 +164,7 @@ impl Crm {
     async fn run_inside(&self, report: &mut RunReport) -> Result<()> {
         self.purge().await?;
         report.jobs += crate::tenancy::credential::flush_uses(self).await?;
+        report.jobs += crate::infrastructure::audit::flush_denials(self, false).await?;
         loop {
             let before = report.clone();
             let reactions = crate::catalogue::REACTIONS.iter().flat_map(|table| table.iter());
@@ -198,7 +198,11 @@ impl Crm {
 
     /// The next moment at which something becomes due, if it is known.
     pub async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let mut next: Option<Timestamp> = crate::tenancy::credential::next_flush(&self.core.uses);
+        let counted = [
+            crate::tenancy::credential::next_flush(&self.core.uses),
+            crate::infrastructure::audit::next_flush(&self.core),
+        ];
+        let mut next: Option<Timestamp> = counted.into_iter().flatten().min();
         let outside = self.core.http.as_ref().map(|_| OUTSIDE);
         for queue in QUEUES.iter().copied().chain(outside) {
             let due = self.core.storage.next_due(queue).await?;
@@ -248,7 +252,7 @@ impl Crm {
         let Some(mut lease) = storage.claim_consumer(project, reaction.name, self.core.owner, now, until).await? else {
             return Ok(());
         };
-        while let Some((letter, event)) = next_retried(&self.core, &mut lease).await? {
+        while let Some((letter, event)) = next_due(&self.core, &mut lease).await? {
             let resolved = Some(letter.event_id);
             match self.react(project, reaction, &lease, &event, resolved).await {
                 Ok(()) => report.reactions += 1,
@@ -325,7 +329,7 @@ impl Crm {
             let now = self.core.now();
             let mut work = UnitOfWork::new(&self.core, context.clone(), now);
             (reaction.run)(&mut work, record, &event).await?;
-            let progress = ConsumerProgress { resolved, ..progress(now, &lease, false, None) };
+            let progress = ConsumerProgress { resolved, ..progress(now, &lease, false, Vec::new()) };
             let batch = work.finish(None, Some(progress)).await?;
             match self.commit(batch).await {
                 Ok(_) => return Ok(()),

@@ -4,4 +4,6 @@ pub mod audit;
 pub mod consumer;
 pub mod event_log;
 pub mod job;
+pub mod privacy;
+pub mod saga;
 pub mod schedule;

@@ -126,6 +126,7 @@ codes! {
     CommitTooLarge "commit_too_large" LimitExceeded "Commit too large.";
     ConsumerBehind "consumer_behind" InvalidState "Consumer behind.";
     EventIdConflict "event_id_conflict" Conflict "Event id conflict.";
+    RedactionInProgress "redaction_in_progress" Conflict "Personal data of this person is being taken out already.";
     EventNotFound "event_not_found" NotFound "Event not found.";
     EventSchemaViolation "event_schema_violation" Validation "Event schema violation.";
     EventTooLarge "event_too_large" LimitExceeded "Event too large.";
@@ -143,6 +144,13 @@ codes! {
     JobExists "job_exists" Conflict "Job exists.";
     JobKindUnknown "job_kind_unknown" Validation "Job kind unknown.";
     JobNotFound "job_not_found" NotFound "Job not found.";
+    SagaKeyReused "saga_key_reused" Conflict "A saga of this kind and key is under way, with another input.";
+    SagaKindUnknown "saga_kind_unknown" Validation "This process knows no such kind of saga.";
+    SagaLimit "saga_limit" LimitExceeded "There are too many unfinished sagas of this kind, or signals of this saga.";
+    SagaMigrationMissing "saga_migration_missing" InvalidState "The version of the definition that it was started with was taken out.";
+    SagaNotFound "saga_not_found" NotFound "Saga not found.";
+    SagaPastPivot "saga_past_pivot" InvalidState "The step after which there is no way back has succeeded.";
+    SagaSignalUnknown "saga_signal_unknown" Validation "No step of the saga waits for this signal.";
     ScheduleInvalid "schedule_invalid" Validation "The schedule cannot be kept to.";
     ScheduleNeverFires "schedule_never_fires" Validation "The schedule has no time within the next five years.";
     ScheduleNotFound "schedule_not_found" NotFound "Schedule not found.";

@@ -117,6 +117,8 @@ typed_id!(
     CorrelationId,
     /// Durable work outside a call.
     JobId,
+    /// A procedure of several steps.
+    SagaId,
     /// Work that comes again and again.
     ScheduleId,
     /// A named reader of the log.

@@ -7,6 +7,9 @@ use super::error::{ErrorCode, Result};
 pub struct Region(&'static str);
 
 impl Region {
+    /// Brazil, where Ventros is at home: what is meant where nothing is said.
+    pub const BR: Region = Region("BR");
+
     /// Reads a code in any case, spaces around it ignored; anything unknown is `region_invalid`.
     pub fn parse(text: &str) -> Result<Self> {
         let code = text.trim().to_ascii_uppercase();

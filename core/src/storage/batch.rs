@@ -1,8 +1,8 @@
 //! Everything a unit of work decided, to be written at once.
 
 use super::{
-    ConsumerProgress, ConsumerRecord, ConsumerStatus, EventRecord, IdempotencyRecord, Index, JobRecord, JobState,
-    SecretWrite, UniqueKey,
+    ConsumerProgress, ConsumerRecord, ConsumerStatus, Erasure, EventRecord, IdempotencyRecord, Index, JobRecord,
+    JobState, SecretWrite, SnapshotRemoval, UniqueKey,
 };
 use crate::kernel::{Error, Kind, ProjectId, Subject, Timestamp};
 use uuid::Uuid;
@@ -10,6 +10,8 @@ use uuid::Uuid;
 /// One atomic write.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
+    /// Snapshots that are removed, before anything is written.
+    pub removals: Vec<SnapshotRemoval>,
     pub snapshots: Vec<SnapshotWrite>,
     /// In log order; `seq` and `position` are assigned by the store.
     pub events: Vec<EventRecord>,
@@ -20,17 +22,45 @@ pub struct Batch {
     pub consumer: Option<ConsumerProgress>,
     /// Changes of consumers from outside their workers, written after that.
     pub consumers: Vec<ConsumerWrite>,
+    /// What is forgotten, in this order, after everything else.
+    pub erasures: Vec<Erasure>,
 }
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        self.snapshots.is_empty()
+        self.removals.is_empty()
+            && self.snapshots.is_empty()
             && self.events.is_empty()
             && self.jobs.is_empty()
             && self.secrets.is_empty()
             && self.idempotency.is_none()
             && self.consumer.is_none()
             && self.consumers.is_empty()
+            && self.erasures.is_empty()
+    }
+
+    /// Which snapshots it writes or removes, with the revisions that they were loaded with.
+    pub fn touched(&self) -> impl Iterator<Item = (Kind, Uuid, u64)> {
+        let written = self.snapshots.iter().map(|write| (write.kind, write.id, write.loaded_revision));
+        written.chain(self.removals.iter().map(|removal| (removal.kind, removal.id, removal.loaded_revision)))
+    }
+
+    /// True when it removes this snapshot.
+    pub fn removes(&self, project: ProjectId, kind: Kind, id: Uuid) -> bool {
+        self.removals.iter().any(|removal| (removal.project_id, removal.kind, removal.id) == (project, kind, id))
+    }
+
+    /// True when it frees this key of its holder, by a write or a removal.
+    pub fn gives_up(&self, project: ProjectId, holder: Subject, key: &UniqueKey) -> bool {
+        let is_of = |owner: ProjectId, kind, id| owner == project && kind == holder.kind && id == holder.id;
+        let written = self
+            .snapshots
+            .iter()
+            .any(|write| is_of(write.project_id, write.kind, write.id) && write.changed.keys_removed.contains(key));
+        let removed = |removal: &SnapshotRemoval| {
+            is_of(removal.project_id, removal.kind, removal.id) && removal.keys.contains(key)
+        };
+        written || self.removals.iter().any(removed)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod batch;
 mod copying;
+mod erasing;
 mod fields;
 mod filter;
 mod find;
@@ -12,7 +13,9 @@ mod index;
 mod matching;
 mod memory;
 mod page;
+mod purging;
 mod records;
+mod removal;
 mod secrets;
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::unwrap_used, reason = "these are tests that other crates run")]
@@ -21,6 +24,7 @@ mod words;
 
 pub use batch::*;
 pub use copying::*;
+pub use erasing::*;
 pub use fields::*;
 pub use filter::*;
 pub use find::*;
@@ -28,13 +32,15 @@ pub use index::*;
 pub use matching::*;
 pub use memory::MemoryStorage;
 pub use page::*;
+pub use purging::*;
 pub use records::*;
+pub use removal::*;
 pub use secrets::*;
 pub use words::*;
 
 pub(crate) use crate::kernel::fold;
 
-use crate::kernel::{Kind, ProjectId, Result, Timestamp};
+use crate::kernel::{Kind, ProjectId, Result, Subject, Timestamp};
 use async_trait::async_trait;
 use std::sync::Weak;
 use uuid::Uuid;
@@ -85,7 +91,7 @@ pub trait SnapshotRepository: Send + Sync {
     async fn search(&self, scope: Scope, kind: Kind, text: &str, limit: usize) -> Result<Vec<SearchHit>>;
 }
 
-/// The append-only log.
+/// The append-only log. Of what is in it nothing ever changes but by an [`Erasure`].
 #[async_trait]
 pub trait EventRepository: Send + Sync {
     /// Events of one project in `seq` order, or of one subject, stream or flow.
@@ -122,6 +128,12 @@ pub trait ConsumerRepository: Send + Sync {
 
     /// Dead letters of a consumer, oldest first.
     async fn dead_letters(&self, project: ProjectId, name: &str, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>>;
+
+    /// The first letter that is to be tried by `now`: retried, or waiting until then.
+    async fn due_letter(&self, project: ProjectId, name: &str, now: Timestamp) -> Result<Option<DeadLetter>>;
+
+    /// The first letter of each of these streams that has one, in no particular order.
+    async fn first_letters(&self, project: ProjectId, name: &str, streams: &[Subject]) -> Result<Vec<DeadLetter>>;
 }
 
 /// Durable jobs and timers.
@@ -164,7 +176,13 @@ pub trait Commit: Send + Sync {
 /// All of a store, with the one way to change it.
 #[async_trait]
 pub trait Storage:
-    SnapshotRepository + EventRepository + ConsumerRepository + JobRepository + SecretRepository + CopyRepository
+    SnapshotRepository
+    + EventRepository
+    + ConsumerRepository
+    + JobRepository
+    + SecretRepository
+    + CopyRepository
+    + PurgeRepository
 {
     /// Makes the store ready for these aggregates: creates and migrates tables, adds and back-fills derived columns.
     /// Idempotent, and safe while other processes do the same.
@@ -183,6 +201,12 @@ pub trait Storage:
 
     /// Calls `bell` when somebody else may have committed, for as long as it lives. A hint too: a store need not know.
     fn watch(&self, _bell: Weak<dyn Fn() + Send + Sync>) {}
+
+    /// Lets go of what the store itself keeps of rows that were changed or removed, as far as it can beside its other work: free
+    /// pages, parts of search indexes, the log of its own writes. Idempotent.
+    async fn scrub(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Releases files, connections and locks. Further calls fail with `closed`. Idempotent.
     async fn close(&self) -> Result<()>;

@@ -67,6 +67,8 @@ pub struct EventRecord {
     /// What the host sent along: tracing, addresses.
     #[schemars(with = "Option<Map<String, Value>>", extend("x-pii" = "user", "x-pii-kind" = "free"))]
     pub metadata: Option<Box<RawValue>>,
+    /// When personal data was taken out of it; null for nearly all.
+    pub redacted_at: Option<Timestamp>,
 }
 
 /// A project id that may be the nil one of the system log.
@@ -150,6 +152,18 @@ crate::text_enum! {
     }
 }
 
+crate::text_enum! {
+    /// What an event that a consumer fails at holds back until it is handled or given up on.
+    pub enum ConsumerOrdering {
+        /// Everything after it.
+        Project = "project",
+        /// The later events of its own aggregate.
+        Stream = "stream",
+        /// Nothing.
+        None = "none",
+    }
+}
+
 /// A durable reader of one project's log and where it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConsumerRecord {
@@ -158,13 +172,22 @@ pub struct ConsumerRecord {
     /// Types or prefixes it hears; empty = all.
     pub events: Vec<String>,
     pub max_attempts: u32,
-    /// As it was made; opening it again changes nothing of it.
+    /// As it was made, and so are the next three: opening it again changes nothing of them.
     pub on_exhausted: OnExhausted,
+    pub ordering: ConsumerOrdering,
+    /// The most events that a reader has at a time.
+    pub batch_size: u32,
+    /// Seconds that a reader may hold it without a sign of life.
+    pub handler_timeout: u32,
     pub status: ConsumerStatus,
     /// 1, and one more for every time it began anew.
     pub generation: u32,
     /// Dead letters that are to be tried again; counted by the store, whatever is written.
     pub retrying: u64,
+    /// All of its letters, whether it gave up on them or not; counted by the store.
+    pub letters: u64,
+    /// When the first of those is due that it has not given up on; told by the store.
+    pub waits_until: Option<Timestamp>,
     /// The last event it is done with.
     pub checkpoint: u64,
     /// Failed tries at the event after the checkpoint.
@@ -190,13 +213,13 @@ pub struct ConsumerProgress {
     /// Gives the lease back; otherwise it is extended to `lease_until`.
     pub release: bool,
     pub lease_until: Option<Timestamp>,
-    /// The event that is given up on, if any.
-    pub dead_letter: Option<DeadLetter>,
-    /// The dead letter that has been handled after all, by its event.
+    /// Events that are put aside, each in place of what was known of it.
+    pub letters: Vec<DeadLetter>,
+    /// The letter that is no more, by its event: it has been handled after all. It goes before the others come.
     pub resolved: Option<Uuid>,
 }
 
-/// An event that a consumer gave up on.
+/// An event that a consumer put aside: it gave up on it, or goes on without it for now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
     pub event_id: Uuid,
@@ -204,17 +227,34 @@ pub struct DeadLetter {
     pub attempts: u32,
     pub error: String,
     pub failed_at: Timestamp,
-    /// It is to be tried again.
+    /// The consumer gave up on it, and is to try it again.
     pub retrying: bool,
+    /// The aggregate whose order it keeps, if any.
+    pub stream: Option<Subject>,
+    /// The consumer has not given up on it: it is tried again then.
+    pub waits_until: Option<Timestamp>,
+    /// It waits for an earlier one of its stream.
+    pub is_held: bool,
 }
 
-/// Which dead letters to show, by `seq`.
+impl DeadLetter {
+    /// Nothing more happens to it by itself.
+    pub fn is_given_up(&self) -> bool {
+        self.waits_until.is_none() && !self.is_held
+    }
+}
+
+/// Which dead letters to show, by `seq`. All conditions hold together.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DeadLetterQuery {
     /// Only those of later events.
     pub after: u64,
     /// Only those that are to be tried again, or only the others.
     pub retrying: Option<bool>,
+    /// Only those that the consumer gave up on.
+    pub given_up: bool,
+    /// Only those that keep the order of this aggregate.
+    pub stream: Option<Subject>,
     pub limit: usize,
 }
 

@@ -9,7 +9,7 @@ use crate::storage::{EventQuery, EventRecord, Scope, Storage};
 use crate::vault::StaticKey;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 const PROJECT: ProjectId = ProjectId::from_uuid(Uuid::from_u128(0xDEAD));
@@ -18,6 +18,8 @@ const HOOK: &str = "https://hooks.example.com/in";
 /// Who comes after a death looks so often, in seconds, and so many times: beyond every lease and every pause of a first failure.
 const ROUND_SECONDS: i64 = 35;
 const ROUNDS: usize = 10;
+/// What the sagas have a provider do.
+const PART: &str = "host.part";
 /// Events that another try may add.
 const OF_TRIES: &[&str] = &["message.send_started", "message.metadata_updated", "message.retry_scheduled"];
 
@@ -55,6 +57,10 @@ struct Outcome {
     /// The entries of the timelines.
     entries: Vec<String>,
     jobs: Vec<(String, String)>,
+    /// Where the sagas ended.
+    sagas: Vec<(String, String)>,
+    /// What a provider that honours keys has done for them.
+    parts: Vec<String>,
     /// The types of the events that were delivered, each event once.
     delivered: Vec<String>,
     dead_letters: u64,
@@ -65,11 +71,35 @@ struct Morning {
     clock: Arc<ManualClock>,
     outside: Arc<FakeOutside>,
     contact: Value,
+    /// What the provider was asked for, by key.
+    parts: Mutex<BTreeMap<String, String>>,
 }
 
 fn start(storage: Arc<dyn Storage>, clock: Arc<ManualClock>, outside: Arc<FakeOutside>, seed: u64) -> Result<Crm> {
     let settings = Settings::new(storage, clock, SeededIds::new(seed));
-    block_on(Crm::open(settings.with_keys(Arc::new(StaticKey::new([7; 32])?)).with_http(outside)))
+    let crm = block_on(Crm::open(settings.with_keys(Arc::new(StaticKey::new([7; 32])?)).with_http(outside)))?;
+    for (kind, end) in
+        [("host.fine", json!({"type": "wait"})), ("host.undone", json!({"type": "wait", "signal": "never"}))]
+    {
+        crm.define_saga_json(saga(kind, end).to_string().as_bytes())?;
+    }
+    Ok(crm)
+}
+
+/// A contact, three jobs, another contact in a saga of its own, and half a minute at the end of which it is done, or undone.
+fn saga(kind: &str, end: Value) -> Value {
+    let make = json!({"type": "command", "operation": "contacts.create", "input": {"name": {"$from": "saga.key"}}});
+    let forget =
+        json!({"type": "command", "operation": "contacts.delete", "input": {"id": {"$from": "data.contact.id"}}});
+    let parts = json!({
+        "type": "fan_out", "kind": PART, "each": [1, 2, 3], "max_parallel": 2,
+        "payload": {"of": {"$from": "saga.key"}, "number": {"$from": "item"}},
+    });
+    json!({"kind": kind, "steps": [
+        {"id": "contact", "run": make, "compensate": {"run": forget}},
+        {"id": "parts", "run": parts},
+        {"id": "end", "run": end, "timeout_seconds": 30},
+    ]})
 }
 
 /// A gateway that knows every number and takes every message, and a receiver of webhooks that takes everything.
@@ -129,8 +159,37 @@ impl Morning {
         call(&shop, "inbound.accept", json!({"channel_id": channel, "raw": raw}));
         let once = json!({"type": "once", "start_time": "2025-01-06T09:01:00Z"});
         call(&shop, "schedules.create", json!({"kind": "host.report", "recurrence": once}));
+        for kind in ["host.fine", "host.undone"] {
+            call(&shop, "sagas.start", json!({"kind": kind, "key": kind}));
+        }
         clock.advance_seconds(61);
-        Morning { storage, clock, outside, contact }
+        Morning { storage, clock, outside, contact, parts: Mutex::default() }
+    }
+
+    /// Does everything that is due, the parts of the sagas too.
+    fn work(&self, crm: &Crm) -> Result<u64> {
+        let shop = crm.project(PROJECT);
+        let ask = |operation: &str, input: Value| -> Result<Value> {
+            let output = block_on(crm.call(operation, shop.context(), input.to_string().as_bytes()))?;
+            Ok(serde_json::from_str(&output).expect("an output is JSON"))
+        };
+        let mut failures = 0;
+        loop {
+            failures += block_on(crm.run_pending())?.failures;
+            let claimed = ask("jobs.claim", json!({"kinds": [PART]}))?;
+            let claimed = claimed.as_array().expect("a list");
+            if claimed.is_empty() {
+                return Ok(failures);
+            }
+            for job in claimed {
+                let key = job["idempotency_key"].as_str().expect("a key").to_owned();
+                let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+                parts.insert(key, job["payload"].to_string());
+                drop(parts);
+                let done = json!({"id": job["id"], "lease_token": job["lease_token"], "outcome": {"type": "done"}});
+                ask("jobs.report", done)?;
+            }
+        }
     }
 
     /// Works until the call of this number, and dies; false when there are not so many.
@@ -138,7 +197,7 @@ impl Morning {
         let watched = WatchedStorage::around(self.storage.clone());
         watched.die(number, side);
         if let Ok(crm) = start(watched.clone(), self.clock.clone(), self.outside.clone(), 2) {
-            let _ = block_on(crm.run_pending());
+            let _ = self.work(&crm);
         }
         watched.is_dead()
     }
@@ -148,8 +207,7 @@ impl Morning {
         let crm = start(self.storage.clone(), self.clock.clone(), self.outside.clone(), 3).expect("the store opens");
         for _ in 0..ROUNDS {
             self.clock.advance_seconds(ROUND_SECONDS);
-            let report = block_on(crm.run_pending()).expect("it runs");
-            assert_eq!(report.failures, 0);
+            assert_eq!(self.work(&crm).expect("it runs"), 0);
         }
     }
 
@@ -171,6 +229,13 @@ impl Morning {
         let mut entries: Vec<String> = entries.iter().map(|entry| text(&entry["event_type"])).collect();
         entries.sort();
         let jobs = list("jobs.list", json!({"kind": "host.report"}));
+        let sagas = list("sagas.list", json!({}));
+        let mut sagas: Vec<(String, String)> =
+            sagas.iter().map(|saga| (text(&saga["kind"]), text(&saga["status"]))).collect();
+        sagas.sort();
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts: Vec<String> = parts.values().cloned().collect();
+        parts.sort();
         let of_consumers = list("consumers.list", json!({"limit": 100}));
         let asked = self.outside.asked();
         check_sends(&asked, &found);
@@ -179,6 +244,8 @@ impl Morning {
             messages: messages.collect(),
             entries,
             jobs: jobs.iter().map(|job| (text(&job["kind"]), text(&job["state"]))).collect(),
+            sagas,
+            parts,
             delivered: delivered(&asked, &log),
             dead_letters: of_consumers.iter().filter_map(|consumer| consumer["dead_letters"].as_u64()).sum(),
         }
@@ -234,6 +301,17 @@ fn check_sends(asked: &[HttpRequest], messages: &[Value]) {
 mod tests {
     use crate::storage::MemoryStorage;
     use std::sync::Arc;
+
+    #[test]
+    fn a_morning_in_which_nobody_dies() {
+        let morning = super::Morning::begin(Arc::new(MemoryStorage::default()));
+        morning.go_on();
+        let outcome = morning.outcome();
+        let ends = [("host.fine", "completed"), ("host.undone", "compensated")];
+        assert_eq!(outcome.sagas, ends.map(|(kind, status)| (kind.to_owned(), status.to_owned())));
+        assert_eq!(outcome.parts.len(), 6);
+        assert_eq!(outcome.events.get("contact.deleted"), Some(&1));
+    }
 
     #[test]
     fn whoever_comes_after_a_death_finds_nothing_lost_and_nothing_twice() {

@@ -1,13 +1,14 @@
 //! A store around another one: it counts what it is asked, fails on demand, and lets a test act just before a commit.
 
-use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Timestamp};
+use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Subject, Timestamp};
 use crate::storage::{
     Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository, CopyRepository, CopyStep,
     DeadLetter, DeadLetterQuery, EventQuery, EventRecord, EventRepository, Filter, Find, Found, Holder,
-    IdempotencyRecord, JobClaim, JobQuery, JobRecord, JobRepository, KeyOwner, KeyRef, RowPage, Scope, SearchHit,
-    SecretQuery, SecretRecord, SecretRepository, Section, Snapshot, SnapshotRepository, Storage, Table,
+    IdempotencyRecord, JobClaim, JobQuery, JobRecord, JobRepository, KeyOwner, KeyRef, PurgeRepository, RowPage, Scope,
+    SearchHit, SecretQuery, SecretRecord, SecretRepository, Section, Snapshot, SnapshotRepository, Storage, Table,
 };
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use uuid::Uuid;
@@ -192,6 +193,14 @@ impl ConsumerRepository for WatchedStorage {
     async fn dead_letters(&self, project: ProjectId, name: &str, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>> {
         self.pass("dead_letters", self.inner.dead_letters(project, name, query)).await
     }
+
+    async fn due_letter(&self, project: ProjectId, name: &str, now: Timestamp) -> Result<Option<DeadLetter>> {
+        self.pass("due_letter", self.inner.due_letter(project, name, now)).await
+    }
+
+    async fn first_letters(&self, project: ProjectId, name: &str, streams: &[Subject]) -> Result<Vec<DeadLetter>> {
+        self.pass("first_letters", self.inner.first_letters(project, name, streams)).await
+    }
 }
 
 #[async_trait]
@@ -244,6 +253,17 @@ impl CopyRepository for WatchedStorage {
 }
 
 #[async_trait]
+impl PurgeRepository for WatchedStorage {
+    async fn count_project(&self, project: ProjectId) -> Result<BTreeMap<String, u64>> {
+        self.pass("count_project", self.inner.count_project(project)).await
+    }
+
+    async fn purge_project(&self, project: ProjectId, limit: usize) -> Result<u64> {
+        self.pass("purge_project", self.inner.purge_project(project, limit)).await
+    }
+}
+
+#[async_trait]
 impl Storage for WatchedStorage {
     async fn prepare(&self, tables: &[Table]) -> Result<()> {
         self.inner.prepare(tables).await
@@ -269,6 +289,10 @@ impl Storage for WatchedStorage {
 
     fn watch(&self, bell: Weak<dyn Fn() + Send + Sync>) {
         self.inner.watch(bell);
+    }
+
+    async fn scrub(&self) -> Result<()> {
+        self.pass("scrub", self.inner.scrub()).await
     }
 
     async fn close(&self) -> Result<()> {

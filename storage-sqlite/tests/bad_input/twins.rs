@@ -1,7 +1,7 @@
 //! Two installations that are told the same: one in memory, one in SQLite. What they answer must be the same text.
 
 use crate::directory::Directory;
-use crate::furnished::{Ids, OURS, THEIRS, furnish};
+use crate::furnished::{Ids, OURS, THEIRS, define, furnish};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -100,5 +100,9 @@ fn open(memory: MemoryStorage, file: &Path, seed: u64) -> [World; 2] {
     let options = SqliteOptions { synchronous: Synchronous::Normal, ..SqliteOptions::default() };
     let sqlite = SqliteStorage::open_with(file, options).unwrap();
     let stores: [Arc<dyn Storage>; 2] = [Arc::new(memory), Arc::new(sqlite)];
-    stores.map(|store| World::resume(store, [7; 32], seed).unwrap())
+    stores.map(|store| {
+        let world = World::resume(store, [7; 32], seed).unwrap();
+        define(&world.crm);
+        world
+    })
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 use ventros::catalogue::tables;
-use ventros::engine::OperationScope;
+use ventros::engine::{Crm, OperationScope};
 use ventros::kernel::{Kind, ProjectId};
 use ventros::storage::{Scope, Storage};
 use ventros::testing::block_on;
@@ -12,6 +12,13 @@ use ventros::testing::block_on;
 /// The project that calls are bound to, and its neighbour.
 pub const OURS: ProjectId = ProjectId::from_uuid(Uuid::from_u128(0xA11));
 pub const THEIRS: ProjectId = ProjectId::from_uuid(Uuid::from_u128(0xB11));
+
+/// The kind of saga that [`furnish`] starts: who opens a store defines it there.
+pub fn define(crm: &Crm) {
+    let steps = json!([{"id": "approval", "run": {"type": "wait", "signal": "approved"}}]);
+    let definition = json!({"kind": "host.setup", "steps": steps}).to_string();
+    crm.define_saga_json(definition.as_bytes()).unwrap();
+}
 
 /// Some of everything, so that calls have something to work on. `call` runs an operation in a project, or in none.
 pub fn furnish(call: &dyn Fn(Option<ProjectId>, &str, Value) -> Value, project: ProjectId, number: u32) {
@@ -27,6 +34,7 @@ pub fn furnish(call: &dyn Fn(Option<ProjectId>, &str, Value) -> Value, project: 
     let line = ok("channels.find", json!({"type": "whatsapp_business", "external_id": format!("line{number}")}));
     ok("channels.update", json!({"id": line["id"], "history_import_enabled": true}));
     ok("imports.request", json!({"channel_id": line["id"], "strategy": "full"}));
+    ok("sagas.start", json!({"kind": "host.setup", "key": "acct", "input": {"number": number}}));
     ok("schedules.create", json!({"kind": "host.report", "recurrence": {"type": "daily", "hour": 1}}));
 }
 

@@ -18,6 +18,7 @@ const KEYWORDS: &[&str] = &[
     "extension",
     "fallthrough",
     "false",
+    "final",
     "for",
     "func",
     "guard",

@@ -288,6 +288,22 @@ export class SystemProjects extends Collection {
   }
 
   /**
+   * Removes a deleted project for good, with everything in it and everything that is sealed: rows, log, secrets. It
+   * happens by itself 30 days after the deletion; this says so at once, or tells how far it is. Only a tombstone stays,
+   * with the event `project.purged`.
+   *
+   * Permission: `platform.operate`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `invalid_state`, `purge_too_early`.
+   * @throws NotFoundError: `project_not_found`.
+   */
+  purge(id: t.ProjectId, options?: CommandOptions): Promise<t.Saga> {
+    return this._call<t.Saga>("projects.purge", { id }, options);
+  }
+
+  /**
    * Ends the restriction: the project is what it was before.
    *
    * Permission: `platform.operate`.
@@ -457,7 +473,9 @@ export class SystemUsers extends Collection {
   }
 
   /**
-   * Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`.
+   * Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`. A job takes it out of everything
+   * that is stored about the user in all projects, and where the user's calls came from; it ends with
+   * `event_log.redacted`.
    *
    * Permission: `users.manage`.
    *
@@ -1448,7 +1466,8 @@ export class Consumers extends Collection {
 
   /**
    * Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is
-   * done with then, or given up on again.
+   * done with then, or given up on again. Where the consumer keeps the order of each aggregate, what it gave up on
+   * earlier of the same one comes with it.
    *
    * Permission: `events.manage`.
    *
@@ -1578,6 +1597,26 @@ export class Contacts extends Collection {
    */
   delete(id: t.ContactId, input: i.ContactsDeleteInput = {}, options?: CommandOptions): Promise<t.Contact> {
     return this._call<t.Contact>("contacts.delete", { ...input, id }, options);
+  }
+
+  /**
+   * Erases a contact for good: its name reads `[erased]`, its identifiers are free, and a job takes personal data out
+   * of everything that is stored about it: events, states, the timeline, the inbox, jobs. Ids, times and counts stay.
+   * The job ends with `event_log.redacted`.
+   *
+   * What the installation cannot reach is left to the host: files in its own storage, backups, what webhooks have
+   * delivered.
+   *
+   * Permission: `contacts.erase`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `contact_erased`, `contact_merged`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `contact_not_found`, `project_not_found`.
+   * @throws ValidationError: `confirmation_mismatch`, `enum_unknown`, `text_too_long`.
+   */
+  erase(id: t.ContactId, input: i.ContactsEraseInput, options?: CommandOptions): Promise<t.Contact> {
+    return this._call<t.Contact>("contacts.erase", { ...input, id }, options);
   }
 
   /**
@@ -3048,7 +3087,8 @@ export class Messages extends Collection {
    * Name the message by its id, then `channel_message_id` tells the id that the provider gave it; or by `channel_id`
    * and `channel_message_id`. Reports may come in any order and repeatedly: a status only climbs. A failed try is
    * repeated up to 5 times when its failure may pass, after 5 seconds, doubled each time up to 5 minutes, give or take
-   * a fifth.
+   * a fifth. A try that the provider puts off (`rate_limited`) does not count within 24 hours, and comes again after a
+   * minute or when the provider says.
    *
    * A message of another device that turns out to be this one is superseded: one stays visible, with what was known of
    * both.
@@ -3178,6 +3218,68 @@ export class Messages extends Collection {
    */
   update(id: t.MessageId, input: i.MessagesUpdateInput = {}, options?: CommandOptions): Promise<t.Message> {
     return this._call<t.Message>("messages.update", { ...input, id }, options);
+  }
+}
+
+/** The collection `privacy`. */
+export class Privacy extends Collection {
+  /**
+   * What has to be accounted for, newest first: members and their rights, the project itself, credentials, redactions,
+   * exports, refused calls. Filter: as `events.list`; a target is a `subject`, `contact/<id>`.
+   *
+   * Each type is looked up by itself, however long the log is. A page may be shorter than `limit`, or empty, while
+   * `has_more` is true.
+   *
+   * Permission: `audit.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`.
+   */
+  audit(input: i.PrivacyAuditInput = {}, options?: CallOptions): Pager<t.EventRecord> {
+    return this._list<t.EventRecord>("privacy.audit", input, options);
+  }
+
+  /**
+   * Everything that the project stores about a person: the state, the messages, sessions, chats and entries of the
+   * timeline that are the person's, and every event that is about the person, oldest first. A long history comes in
+   * parts: `next` says where the following one begins. `privacy.exported` tells of it, once for each document.
+   *
+   * Conversations have two sides: what was said to the person is in it, too. Files are named, not contained.
+   *
+   * Permission: `privacy.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `agent_not_found`, `contact_not_found`, `project_not_found`, `user_not_found`.
+   * @throws ValidationError: `enum_unknown`.
+   */
+  export(id: string, input: i.PrivacyExportInput, options?: CommandOptions): Promise<t.PersonalData> {
+    return this._call<t.PersonalData>("privacy.export", { ...input, id }, options);
+  }
+
+  /**
+   * Takes personal data out of everything that the project stores about a person: events, states, the timeline, the
+   * inbox, jobs, stored answers. Ids, types, times, numbers and amounts stay, so that folds and statistics hold. It is
+   * done by a job, which ends with `event_log.redacted`; doing it again is harmless.
+   *
+   * A contact stays what it is, without its data; `contacts.erase` also ends it. Of a user only what is in the log of
+   * this project goes.
+   *
+   * Permission: `privacy.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `redaction_in_progress`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `agent_not_found`, `contact_not_found`, `project_not_found`, `user_not_found`.
+   * @throws ValidationError: `enum_unknown`, `text_required`, `text_too_long`.
+   */
+  redact(id: string, input: i.PrivacyRedactInput, options?: CommandOptions): Promise<t.RedactionStarted> {
+    return this._call<t.RedactionStarted>("privacy.redact", { ...input, id }, options);
   }
 }
 
@@ -3402,6 +3504,154 @@ export class Projects extends Collection {
    */
   updateCustomField(input: i.ProjectsUpdateCustomFieldInput, options?: CommandOptions): Promise<t.Project> {
     return this._call<t.Project>("projects.update_custom_field", input, options);
+  }
+}
+
+/**
+ * The collection `sagas`.
+ *
+ * Filterable: `kind`, `status`, `correlation_id`, `created_at`, `updated_at`.
+ *
+ * Sortable: `created_at`, `updated_at`.
+ */
+export class Sagas extends Collection {
+  /**
+   * Calls a saga off: what it has done is undone, as far as it can be. Not possible any more once a step has succeeded
+   * that its definition calls the pivot, nor while it is undone already.
+   *
+   * Permission: `sagas.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`, `saga_past_pivot`.
+   * @throws NotFoundError: `project_not_found`, `saga_not_found`.
+   * @throws ValidationError: `saga_kind_unknown`, `text_too_long`.
+   */
+  cancel(id: t.SagaId, input: i.SagasCancelInput = {}, options?: CommandOptions): Promise<t.Saga> {
+    return this._call<t.Saga>("sagas.cancel", { ...input, id }, options);
+  }
+
+  /**
+   * The saga under way of a kind and key, with its steps; null when there is none.
+   *
+   * Permission: `sagas.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`.
+   */
+  find(input: i.SagasFindInput, options?: CallOptions): Promise<t.Saga | null> {
+    return this._call<t.Saga | null>("sagas.find", input, options);
+  }
+
+  /**
+   * A saga by its id, with its steps.
+   *
+   * Permission: `sagas.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`, `saga_not_found`.
+   */
+  get(id: t.SagaId, options?: CallOptions): Promise<t.Saga> {
+    return this._call<t.Saga>("sagas.get", { id }, options);
+  }
+
+  /**
+   * Sagas. Filter: kind, status, correlation_id, created_at, updated_at. Sort: created_at, updated_at. Those that are
+   * stuck have not ended and were not updated for long.
+   *
+   * Permission: `sagas.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws LimitExceededError: `filter_too_deep`, `filter_too_large`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+   * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+   * `limit_out_of_range`, `sort_field_unknown`.
+   */
+  list(input: i.SagasListInput = {}, options?: CallOptions): Pager<t.Saga> {
+    return this._list<t.Saga>("sagas.list", input, options);
+  }
+
+  /**
+   * Closes a saga that has failed and that somebody has put right by hand.
+   *
+   * Permission: `sagas.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `saga_not_found`.
+   * @throws ValidationError: `text_required`, `text_too_long`.
+   */
+  resolve(id: t.SagaId, input: i.SagasResolveInput, options?: CommandOptions): Promise<t.Saga> {
+    return this._call<t.Saga>("sagas.resolve", { ...input, id }, options);
+  }
+
+  /**
+   * Sets a saga going again that has failed: at the step that failed, or at an earlier one of those that it did, which
+   * are then done again. One that could not be undone goes on with undoing.
+   *
+   * Permission: `sagas.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `saga_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+   * @throws NotFoundError: `project_not_found`, `saga_not_found`.
+   * @throws ValidationError: `input_invalid`.
+   */
+  retry(id: t.SagaId, input: i.SagasRetryInput = {}, options?: CommandOptions): Promise<t.Saga> {
+    return this._call<t.Saga>("sagas.retry", { ...input, id }, options);
+  }
+
+  /**
+   * Tells a saga something that a step of it waits for, or will. The first step of this signal takes it; at most 100
+   * are kept until then. What comes after the end is recorded and ignored.
+   *
+   * Permission: `sagas.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws LimitExceededError: `saga_limit`.
+   * @throws NotFoundError: `project_not_found`, `saga_not_found`.
+   * @throws ValidationError: `field_required`, `json_too_deep`, `json_too_large`, `saga_signal_unknown`.
+   */
+  signal(input: i.SagasSignalInput, options?: CommandOptions): Promise<t.Saga> {
+    return this._call<t.Saga>("sagas.signal", input, options);
+  }
+
+  /**
+   * Starts a procedure of a kind that this process has defined. While one of its kind and key is under way, that one is
+   * given instead.
+   *
+   * Nothing is done at once: the background work of the programs that know the kind carries it on, step by step, each
+   * step in a commit of its own.
+   *
+   * Permission: `sagas.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `saga_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws LimitExceededError: `saga_limit`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `field_required`, `input_invalid`, `json_too_deep`, `json_too_large`, `saga_kind_unknown`,
+   * `text_required`, `text_too_long`.
+   */
+  start(input: i.SagasStartInput, options?: CommandOptions): Promise<t.StartedSaga> {
+    return this._call<t.StartedSaga>("sagas.start", input, options);
+  }
+
+  /**
+   * A saga with everything that it caused: the events of its flow, oldest first, those of its commands among them.
+   *
+   * Permission: `sagas.view`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws NotFoundError: `project_not_found`, `saga_not_found`.
+   * @throws ValidationError: `limit_out_of_range`.
+   */
+  timeline(id: t.SagaId, input: i.SagasTimelineInput = {}, options?: CallOptions): Promise<t.SagaTimeline> {
+    return this._call<t.SagaTimeline>("sagas.timeline", { ...input, id }, options);
   }
 }
 
@@ -4291,7 +4541,9 @@ export class ProjectCollections extends Collection {
   readonly jobs = new Jobs(this._engine, this._scope);
   readonly members = new Members(this._engine, this._scope);
   readonly messages = new Messages(this._engine, this._scope);
+  readonly privacy = new Privacy(this._engine, this._scope);
   readonly projects = new Projects(this._engine, this._scope);
+  readonly sagas = new Sagas(this._engine, this._scope);
   readonly schedules = new Schedules(this._engine, this._scope);
   readonly sessions = new Sessions(this._engine, this._scope);
   readonly timeline = new Timeline(this._engine, this._scope);

@@ -250,7 +250,8 @@ export const consumers = {
   },
   /**
    * Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is
-   * done with then, or given up on again.
+   * done with then, or given up on again. Where the consumer keeps the order of each aggregate, what it gave up on
+   * earlier of the same one comes with it.
    *
    * As the method `Consumers.retryDeadLetters`.
    */
@@ -301,6 +302,16 @@ export const contacts = {
    */
   delete(id: t.ContactId, input: i.ContactsDeleteInput = {}): Command<t.Contact> {
     return new Command("contacts.delete", { ...input, id });
+  },
+  /**
+   * Erases a contact for good: its name reads `[erased]`, its identifiers are free, and a job takes personal data out
+   * of everything that is stored about it: events, states, the timeline, the inbox, jobs. Ids, times and counts stay.
+   * The job ends with `event_log.redacted`.
+   *
+   * As the method `Contacts.erase`.
+   */
+  erase(id: t.ContactId, input: i.ContactsEraseInput): Command<t.Contact> {
+    return new Command("contacts.erase", { ...input, id });
   },
   /**
    * Notes something between us and a contact that was no message: a call, a visit, a purchase.
@@ -807,6 +818,30 @@ export const messages = {
   },
 };
 
+/** Commands of the collection `privacy`. */
+export const privacy = {
+  /**
+   * Everything that the project stores about a person: the state, the messages, sessions, chats and entries of the
+   * timeline that are the person's, and every event that is about the person, oldest first. A long history comes in
+   * parts: `next` says where the following one begins. `privacy.exported` tells of it, once for each document.
+   *
+   * As the method `Privacy.export`.
+   */
+  export(id: string, input: i.PrivacyExportInput): Command<t.PersonalData> {
+    return new Command("privacy.export", { ...input, id });
+  },
+  /**
+   * Takes personal data out of everything that the project stores about a person: events, states, the timeline, the
+   * inbox, jobs, stored answers. Ids, types, times, numbers and amounts stay, so that folds and statistics hold. It is
+   * done by a job, which ends with `event_log.redacted`; doing it again is harmless.
+   *
+   * As the method `Privacy.redact`.
+   */
+  redact(id: string, input: i.PrivacyRedactInput): Command<t.RedactionStarted> {
+    return new Command("privacy.redact", { ...input, id });
+  },
+};
+
 /** Commands of the collection `projects`. */
 export const projects = {
   /**
@@ -897,6 +932,54 @@ export const projects = {
    */
   updateCustomField(input: i.ProjectsUpdateCustomFieldInput): Command<t.Project> {
     return new Command("projects.update_custom_field", input);
+  },
+};
+
+/** Commands of the collection `sagas`. */
+export const sagas = {
+  /**
+   * Calls a saga off: what it has done is undone, as far as it can be. Not possible any more once a step has succeeded
+   * that its definition calls the pivot, nor while it is undone already.
+   *
+   * As the method `Sagas.cancel`.
+   */
+  cancel(id: t.SagaId, input: i.SagasCancelInput = {}): Command<t.Saga> {
+    return new Command("sagas.cancel", { ...input, id });
+  },
+  /**
+   * Closes a saga that has failed and that somebody has put right by hand.
+   *
+   * As the method `Sagas.resolve`.
+   */
+  resolve(id: t.SagaId, input: i.SagasResolveInput): Command<t.Saga> {
+    return new Command("sagas.resolve", { ...input, id });
+  },
+  /**
+   * Sets a saga going again that has failed: at the step that failed, or at an earlier one of those that it did, which
+   * are then done again. One that could not be undone goes on with undoing.
+   *
+   * As the method `Sagas.retry`.
+   */
+  retry(id: t.SagaId, input: i.SagasRetryInput = {}): Command<t.Saga> {
+    return new Command("sagas.retry", { ...input, id });
+  },
+  /**
+   * Tells a saga something that a step of it waits for, or will. The first step of this signal takes it; at most 100
+   * are kept until then. What comes after the end is recorded and ignored.
+   *
+   * As the method `Sagas.signal`.
+   */
+  signal(input: i.SagasSignalInput): Command<t.Saga> {
+    return new Command("sagas.signal", input);
+  },
+  /**
+   * Starts a procedure of a kind that this process has defined. While one of its kind and key is under way, that one is
+   * given instead.
+   *
+   * As the method `Sagas.start`.
+   */
+  start(input: i.SagasStartInput): Command<t.StartedSaga> {
+    return new Command("sagas.start", input);
   },
 };
 
@@ -1293,6 +1376,16 @@ export const systemProjects = {
     return new Command("projects.create", input);
   },
   /**
+   * Removes a deleted project for good, with everything in it and everything that is sealed: rows, log, secrets. It
+   * happens by itself 30 days after the deletion; this says so at once, or tells how far it is. Only a tombstone stays,
+   * with the event `project.purged`.
+   *
+   * As the method `SystemProjects.purge`.
+   */
+  purge(id: t.ProjectId): Command<t.Saga> {
+    return new Command("projects.purge", { id });
+  },
+  /**
    * Ends the restriction: the project is what it was before.
    *
    * As the method `SystemProjects.resume`.
@@ -1370,7 +1463,9 @@ export const systemUsers = {
     return new Command("users.delete", input);
   },
   /**
-   * Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`.
+   * Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`. A job takes it out of everything
+   * that is stored about the user in all projects, and where the user's calls came from; it ends with
+   * `event_log.redacted`.
    *
    * As the method `SystemUsers.erase`.
    */

@@ -9,6 +9,38 @@ import type { Recorded } from "../wire.js";
 import type * as t from "./types.js";
 
 /**
+ * Somebody tried what is not allowed. One event for all tries of a minute, by who it was and what was tried.
+ *
+ * Of audit, version 1.
+ */
+export interface AuditAccessDenied {
+  type: "audit.access_denied";
+  /** The operation. */
+  command: string;
+  count: number;
+  /** What was missing. */
+  permission: string;
+  target_id?: string | null;
+  /** What it named, whether or not that exists. */
+  target_kind?: t.Kind | null;
+}
+
+/**
+ * Somebody that nobody knows tried to come in. One event for all tries of a minute.
+ *
+ * Of audit, version 1.
+ */
+export interface AuditLoginFailed {
+  type: "audit.login_failed";
+  count: number;
+  /** The same for the same identity while a process runs; it does not tell which. */
+  identity_hash: string;
+  reason: string;
+  /** Where it came from, if the host told. */
+  source?: string | null;
+}
+
+/**
  * The channel sends and receives.
  *
  * Of channel, version 1.
@@ -718,11 +750,14 @@ export interface ChatUnmuted {
  */
 export interface ConsumerCreated {
   type: "consumer.created";
+  batch_size?: number;
   /** Types or prefixes; empty for all. */
   events: string[];
+  handler_timeout?: number;
   max_attempts: number;
   name: string;
   on_exhausted?: t.OnExhausted;
+  ordering?: t.ConsumerOrdering;
   /** The first event that it reads. */
   start_seq: number;
 }
@@ -948,6 +983,20 @@ export interface ContactEnriched {
   enriched_data: Record<string, unknown>;
   enrichment_source: string;
   rejected: t.RejectedField[];
+}
+
+/**
+ * It is anonymous for good; personal data is being taken out of everything that is stored about it.
+ *
+ * Of contact, version 1.
+ */
+export interface ContactErased {
+  type: "contact.erased";
+  /** Contacts that were merged into it, erased in the same commit. */
+  also_erased_ids?: t.ContactId[];
+  legal_basis: t.LegalBasis;
+  mode: t.ErasureMode;
+  request_ref?: string | null;
 }
 
 /**
@@ -1529,6 +1578,25 @@ export interface EncryptionKeyRotated {
 }
 
 /**
+ * Personal data was taken out of stored events.
+ *
+ * Of event_log, version 1.
+ */
+export interface EventLogRedacted {
+  type: "event_log.redacted";
+  /** Events that were rewritten. */
+  events_touched: number;
+  /** Fields of them that held data. */
+  fields_touched: number;
+  /** Why, in the words of whoever asked for it. */
+  reason: string;
+  requested_by: t.ActorRef;
+  subject_id: string;
+  /** Whose data it was. */
+  subject_kind: t.Kind;
+}
+
+/**
  * It was given up. It is kept for 90 days, and `jobs.run_now` tries it again.
  *
  * Of job, version 1.
@@ -2045,6 +2113,17 @@ export interface MessageSuperseded {
 }
 
 /**
+ * Everything about a person was handed out.
+ *
+ * Of audit, version 1.
+ */
+export interface PrivacyExported {
+  type: "privacy.exported";
+  subject_id: string;
+  subject_kind: t.Kind;
+}
+
+/**
  * It was switched on.
  *
  * Of project, version 1.
@@ -2225,6 +2304,18 @@ export interface ProjectOwnershipTransferred {
   type: "project.ownership_transferred";
   new_owner_user_id: t.UserId;
   old_owner_user_id?: t.UserId | null;
+}
+
+/**
+ * Everything of it is gone for good. This is the only event that is left of it, and the first of its log.
+ *
+ * Of project, version 1.
+ */
+export interface ProjectPurged {
+  type: "project.purged";
+  purged_at: t.Timestamp;
+  /** How many rows there were, by table. */
+  row_counts: Record<string, number>;
 }
 
 /**
@@ -2442,6 +2533,211 @@ export interface ProjectMemberSuspended {
   project_id: t.ProjectId;
   reason?: string | null;
   user_id?: t.UserId | null;
+}
+
+/**
+ * Somebody called it off.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaCancelRequested {
+  type: "saga.cancel_requested";
+  by: t.ActorRef;
+  reason?: string | null;
+}
+
+/**
+ * It has ended: everything is undone that could be.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaCompensated {
+  type: "saga.compensated";
+  not_undoable: string[];
+  undone: string[];
+}
+
+/**
+ * A step could not be undone, and somebody has to look at it.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaCompensationFailed {
+  type: "saga.compensation_failed";
+  code: string;
+  message: string;
+  step: string;
+}
+
+/**
+ * What was done is undone from now on.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaCompensationStarted {
+  type: "saga.compensation_started";
+  /** In this order. */
+  steps: string[];
+}
+
+/**
+ * It has ended: all is done.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaCompleted {
+  type: "saga.completed";
+  duration_ms: number;
+  output: unknown;
+}
+
+/**
+ * It has ended: a step failed, and there is nothing to undo, or no way back.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaFailed {
+  type: "saga.failed";
+  code: string;
+  message: string;
+  /** There was no way back any more. */
+  needs_attention: boolean;
+  step?: string | null;
+}
+
+/**
+ * Somebody closed it by hand.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaResolved {
+  type: "saga.resolved";
+  by: t.ActorRef;
+  note: string;
+}
+
+/**
+ * It goes on where it failed.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaRetried {
+  type: "saga.retried";
+  by: t.ActorRef;
+  from_step?: string | null;
+}
+
+/**
+ * Somebody told it something.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaSignaled {
+  type: "saga.signaled";
+  data: unknown;
+  name: string;
+}
+
+/**
+ * It begins.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaStarted {
+  type: "saga.started";
+  correlation_id: t.CorrelationId;
+  deadline_at?: t.Timestamp | null;
+  definition_version: number;
+  input: unknown;
+  key: string;
+  kind: string;
+  parent_id?: t.SagaId | null;
+  started_by: t.ActorRef;
+}
+
+/**
+ * A step is undone, or was left as it is.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaStepCompensated {
+  type: "saga.step_compensated";
+  data_patch: Record<string, unknown>;
+  /** Why it was left as it is: it was not of this saga's making, or others have changed it since. */
+  left?: string | null;
+  output: unknown;
+  /** Its number among the steps that were begun, from 1. */
+  seq: number;
+  step: string;
+}
+
+/**
+ * A try of a step failed.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaStepFailed {
+  type: "saga.step_failed";
+  attempt: number;
+  class: t.StepErrorClass;
+  /** An error code, or `job_failed`, `job_cancelled`, `fan_out_failed`, `child_failed`, `step_timeout`. */
+  code: string;
+  direction: t.StepDirection;
+  /** It is not tried again. */
+  final: boolean;
+  message: string;
+  /** Its number among the steps that were begun, from 1. */
+  seq: number;
+  /** It was optional, and is passed over. */
+  skipped?: boolean;
+  step: string;
+}
+
+/**
+ * A step is done.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaStepSucceeded {
+  type: "saga.step_succeeded";
+  /** Its try. */
+  attempt: number;
+  /** What changed in `data`, by key. */
+  data_patch: Record<string, unknown>;
+  output: unknown;
+  progress?: t.SagaProgress | null;
+  /** Its number among the steps that were begun, from 1. */
+  seq: number;
+  /** The signal that came before the step and was used by it. */
+  signal?: string | null;
+  /** Its condition did not hold, and nothing was done. */
+  skipped?: boolean;
+  step: string;
+}
+
+/**
+ * A step, or with null all of it, took too long.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaTimedOut {
+  type: "saga.timed_out";
+  deadline_at: t.Timestamp;
+  step?: string | null;
+}
+
+/**
+ * A step has begun and waits for something.
+ *
+ * Of saga, version 1.
+ */
+export interface SagaWaiting {
+  type: "saga.waiting";
+  direction: t.StepDirection;
+  /** Its number among the steps that were begun, from 1. */
+  seq: number;
+  step: string;
+  waiting_for: t.WaitingFor;
 }
 
 /**
@@ -3255,6 +3551,8 @@ export interface WebhookUpdated {
 
 /** The events that the library records, by type; hosts add their own, `custom.*`. */
 export interface EventMap {
+  "audit.access_denied": Recorded<"audit.access_denied", "audit", string, AuditAccessDenied>;
+  "audit.login_failed": Recorded<"audit.login_failed", "audit", string, AuditLoginFailed>;
   "channel.activated": Recorded<"channel.activated", "channel", t.ChannelId, ChannelActivated>;
   "channel.activation.failed": Recorded<"channel.activation.failed", "channel", t.ChannelId, ChannelActivationFailed>;
   "channel.activation.requested": Recorded<
@@ -3411,6 +3709,7 @@ export interface EventMap {
   >;
   "contact.email_set": Recorded<"contact.email_set", "contact", t.ContactId, ContactEmailSet>;
   "contact.enriched": Recorded<"contact.enriched", "contact", t.ContactId, ContactEnriched>;
+  "contact.erased": Recorded<"contact.erased", "contact", t.ContactId, ContactErased>;
   "contact.external_id_set": Recorded<"contact.external_id_set", "contact", t.ContactId, ContactExternalIdSet>;
   "contact.identifier_added": Recorded<"contact.identifier_added", "contact", t.ContactId, ContactIdentifierAdded>;
   "contact.identifier_removed": Recorded<
@@ -3511,6 +3810,7 @@ export interface EventMap {
   "dead_letter.retried": Recorded<"dead_letter.retried", "consumer", t.ConsumerId, DeadLetterRetried>;
   "encryption_key.retired": Recorded<"encryption_key.retired", "audit", string, EncryptionKeyRetired>;
   "encryption_key.rotated": Recorded<"encryption_key.rotated", "audit", string, EncryptionKeyRotated>;
+  "event_log.redacted": Recorded<"event_log.redacted", "event_log", string, EventLogRedacted>;
   "job.dead": Recorded<"job.dead", "job", t.JobId, JobDead>;
   "message.ai.process_audio_requested": Recorded<
     "message.ai.process_audio_requested",
@@ -3564,6 +3864,7 @@ export interface EventMap {
   "message.send_started": Recorded<"message.send_started", "message", t.MessageId, MessageSendStarted>;
   "message.sent": Recorded<"message.sent", "message", t.MessageId, MessageSent>;
   "message.superseded": Recorded<"message.superseded", "message", t.MessageId, MessageSuperseded>;
+  "privacy.exported": Recorded<"privacy.exported", "audit", string, PrivacyExported>;
   "project.activated": Recorded<"project.activated", "project", t.ProjectId, ProjectActivated>;
   "project.agent_assignment_changed": Recorded<
     "project.agent_assignment_changed",
@@ -3624,6 +3925,7 @@ export interface EventMap {
     t.ProjectId,
     ProjectOwnershipTransferred
   >;
+  "project.purged": Recorded<"project.purged", "project", t.ProjectId, ProjectPurged>;
   "project.restored": Recorded<"project.restored", "project", t.ProjectId, ProjectRestored>;
   "project.resumed": Recorded<"project.resumed", "project", t.ProjectId, ProjectResumed>;
   "project.retention_changed": Recorded<"project.retention_changed", "project", t.ProjectId, ProjectRetentionChanged>;
@@ -3676,6 +3978,21 @@ export interface EventMap {
     ProjectMemberRoleChanged
   >;
   "project_member.suspended": Recorded<"project_member.suspended", "project_member", string, ProjectMemberSuspended>;
+  "saga.cancel_requested": Recorded<"saga.cancel_requested", "saga", t.SagaId, SagaCancelRequested>;
+  "saga.compensated": Recorded<"saga.compensated", "saga", t.SagaId, SagaCompensated>;
+  "saga.compensation_failed": Recorded<"saga.compensation_failed", "saga", t.SagaId, SagaCompensationFailed>;
+  "saga.compensation_started": Recorded<"saga.compensation_started", "saga", t.SagaId, SagaCompensationStarted>;
+  "saga.completed": Recorded<"saga.completed", "saga", t.SagaId, SagaCompleted>;
+  "saga.failed": Recorded<"saga.failed", "saga", t.SagaId, SagaFailed>;
+  "saga.resolved": Recorded<"saga.resolved", "saga", t.SagaId, SagaResolved>;
+  "saga.retried": Recorded<"saga.retried", "saga", t.SagaId, SagaRetried>;
+  "saga.signaled": Recorded<"saga.signaled", "saga", t.SagaId, SagaSignaled>;
+  "saga.started": Recorded<"saga.started", "saga", t.SagaId, SagaStarted>;
+  "saga.step_compensated": Recorded<"saga.step_compensated", "saga", t.SagaId, SagaStepCompensated>;
+  "saga.step_failed": Recorded<"saga.step_failed", "saga", t.SagaId, SagaStepFailed>;
+  "saga.step_succeeded": Recorded<"saga.step_succeeded", "saga", t.SagaId, SagaStepSucceeded>;
+  "saga.timed_out": Recorded<"saga.timed_out", "saga", t.SagaId, SagaTimedOut>;
+  "saga.waiting": Recorded<"saga.waiting", "saga", t.SagaId, SagaWaiting>;
   "schedule.created": Recorded<"schedule.created", "schedule", t.ScheduleId, ScheduleCreated>;
   "schedule.deleted": Recorded<"schedule.deleted", "schedule", t.ScheduleId, ScheduleDeleted>;
   "schedule.paused": Recorded<"schedule.paused", "schedule", t.ScheduleId, SchedulePaused>;

@@ -323,14 +323,26 @@ export interface ChatsUpdateInput {
 
 /** What `consumers.create` is given. */
 export interface ConsumersCreateInput {
+  /** The most events that a reader has at a time, 1 to 1,000; 100 unless told. */
+  batch_size?: number | null | undefined;
   /** Types (`contact.created`) or prefixes (`contact.*`); all unless told. */
   events?: readonly string[] | undefined;
+  /**
+   * Seconds that a reader may take from one sign of life to the next, 1 to 3,600; 30 unless told. Then others may read,
+   * and what it has not acknowledged comes again.
+   */
+  handler_timeout?: number | null | undefined;
   /** Failed tries before it gives up on an event, 1 to 100; 10 unless told. */
   max_attempts?: number | null | undefined;
   /** 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`. */
   name: string;
   /** What becomes of an event then; `park` unless told. */
   on_exhausted?: t.OnExhausted | null | undefined;
+  /**
+   * What an event that fails holds back until it is handled or given up on; `project` unless told: everything after it.
+   * With `stream` it holds back the later events of its aggregate, also while it is a dead letter.
+   */
+  ordering?: t.ConsumerOrdering | null | undefined;
   /** Now unless told. */
   start?: t.ConsumerStart | undefined;
 }
@@ -474,6 +486,17 @@ export interface ContactsCreateInput {
 export interface ContactsDeleteInput {
   /** At most 500 characters. */
   reason?: string | null | undefined;
+}
+
+/** What `contacts.erase` is given. */
+export interface ContactsEraseInput {
+  /** The id of the contact once more, because it cannot be undone. */
+  confirm: string;
+  legal_basis: t.LegalBasis;
+  /** `anonymize` unless told. */
+  mode?: t.ErasureMode | null | undefined;
+  /** A number or name of the request, without personal data; at most 255 characters. */
+  request_ref?: string | null | undefined;
 }
 
 /** What `contacts.find` is given. */
@@ -1213,6 +1236,27 @@ export interface MessagesUpdateInput {
   metadata?: Readonly<Record<string, unknown>> | null | undefined;
 }
 
+/** What `privacy.audit` is given. */
+export interface PrivacyAuditInput {
+  filter?: t.FilterExpression | null | undefined;
+  /** 1 to 100; 20 unless told. */
+  limit?: number | null | undefined;
+}
+
+/** What `privacy.export` is given. */
+export interface PrivacyExportInput {
+  /** `next` of the part before. */
+  after?: number | null | undefined;
+  kind: t.PersonKind;
+}
+
+/** What `privacy.redact` is given. */
+export interface PrivacyRedactInput {
+  kind: t.PersonKind;
+  /** Without personal data: it is kept. At most 500 characters. */
+  reason: string;
+}
+
 /** What `projects.activate` is given. */
 export interface ProjectsActivateInput {
   /** At most 500 characters. */
@@ -1315,6 +1359,77 @@ export interface ProjectsUpdateCustomFieldInput {
   target: t.CustomFieldTarget;
   /** Told only to be refused when it differs: the type of a field never changes. */
   type?: t.CustomFieldType | null | undefined;
+}
+
+/** What `sagas.cancel` is given. */
+export interface SagasCancelInput {
+  /** At most 500 characters. */
+  reason?: string | null | undefined;
+}
+
+/** What `sagas.find` is given. */
+export interface SagasFindInput {
+  key: string;
+  kind: string;
+}
+
+/** What `sagas.list` is given. */
+export interface SagasListInput {
+  /** Only what satisfies this condition. */
+  filter?: t.FilterExpression | null | undefined;
+  /** Shows deleted, merged and archived-away ones too. */
+  include_deleted?: boolean | undefined;
+  /** 1 to 100; 20 unless told. */
+  limit?: number | null | undefined;
+  /** At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions. */
+  sort?: readonly t.SortKey[] | undefined;
+  /** Counts all that satisfies the filter; costs a count. */
+  with_total?: boolean | undefined;
+}
+
+/** What `sagas.resolve` is given. */
+export interface SagasResolveInput {
+  /** What was done about it, 1 to 2,000 characters. */
+  note: string;
+}
+
+/** What `sagas.retry` is given. */
+export interface SagasRetryInput {
+  /** The step that failed unless told. */
+  from_step?: string | null | undefined;
+}
+
+/** What `sagas.signal` is given. */
+export interface SagasSignalInput {
+  /** What the step gives; at most 16 KiB of JSON, eight levels deep. */
+  data?: unknown;
+  /** Which saga, or `kind` and `key`. */
+  id?: t.SagaId | null | undefined;
+  key?: string | null | undefined;
+  /** The one under way of this kind and `key`. */
+  kind?: string | null | undefined;
+  /** A signal that some step of its definition waits for. */
+  name: string;
+}
+
+/** What `sagas.start` is given. */
+export interface SagasStartInput {
+  /** When all of it has taken too long; as its definition says unless told. */
+  deadline_at?: t.Timestamp | Date | null | undefined;
+  /** As its definition says; at most 64 KiB of JSON, eight levels deep. Ids rather than secrets. */
+  input?: unknown;
+  /** At most 200 characters: what makes it the only one of its kind, such as the id of what it is about. */
+  key: string;
+  /** As it was defined: `host.onboarding`. */
+  kind: string;
+}
+
+/** What `sagas.timeline` is given. */
+export interface SagasTimelineInput {
+  /** Only events with a greater `seq`: the last one of the page before. */
+  after?: number | null | undefined;
+  /** Events, 1 to 500; 200 unless told. */
+  limit?: number | null | undefined;
 }
 
 /** What `schedules.create` is given. */

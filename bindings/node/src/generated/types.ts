@@ -95,6 +95,10 @@ export type ReassignmentRuleId = Branded<"ReassignmentRuleId">;
 /** Takes a text for a `ReassignmentRuleId`; the engine checks it. */
 export const ReassignmentRuleId = branded<ReassignmentRuleId>;
 
+export type SagaId = Branded<"SagaId">;
+/** Takes a text for a `SagaId`; the engine checks it. */
+export const SagaId = branded<SagaId>;
+
 export type ScheduleId = Branded<"ScheduleId">;
 /** Takes a text for a `ScheduleId`; the engine checks it. */
 export const ScheduleId = branded<ScheduleId>;
@@ -835,8 +839,10 @@ export interface Consent {
 
 /** A durable reader of the project's log. */
 export interface Consumer {
-  /** Failed tries at the next event. */
+  /** Failed tries at the next event; those of events put aside are counted with them. */
   attempts: number;
+  /** The most events that a reader has at a time. */
+  batch_size: number;
   /** One of the library's own: it can be paused and repaired, not made, reset or deleted. */
   built_in: boolean;
   /** The last event that it is done with. */
@@ -848,6 +854,8 @@ export interface Consumer {
   events: string[];
   /** 1, and one more for every time it began anew. */
   generation: number;
+  /** Seconds that a reader may take from one sign of life to the next. */
+  handler_timeout: number;
   id: ConsumerId;
   /** Events after that, whether it hears them or not. */
   lag: number;
@@ -860,6 +868,13 @@ export interface Consumer {
   next_attempt_at: Timestamp | null;
   /** What becomes of an event then. */
   on_exhausted: OnExhausted;
+  /** What an event that it fails at holds back until it is handled or given up on. */
+  ordering: ConsumerOrdering;
+  /**
+   * Events that it goes on without, for good or for now: dead letters, others that wait for their next try, and what is
+   * held behind them.
+   */
+  put_aside: number;
   /** Those of them that are to be tried again. */
   retrying: number;
   status: ConsumerStatus;
@@ -1533,6 +1548,8 @@ export interface EventRecord {
   project_id: ProjectId;
   /** When it was written. */
   recorded_at: Timestamp;
+  /** When personal data was taken out of it; null for nearly all. */
+  redacted_at: Timestamp | null;
   /** The version of its type that wrote it. */
   schema_version: number;
   /** Dense number in the project's log; assigned by the commit, 0 before. */
@@ -1554,6 +1571,16 @@ export interface EventTypeInfo {
   /** The kinds of aggregates that it can be about, its own first. */
   subjects: string[];
   type: string;
+}
+
+/** Which event a step waits for: the first that fits all of it, from the moment it waits. */
+export interface EventWait {
+  /** Fields of its data with the values they must have. */
+  data?: Record<string, unknown> | undefined;
+  /** What it is about: `contact/<id>`. */
+  subject?: unknown;
+  /** 1 to 20 types or prefixes: `message.created`, `session.*`. */
+  types: string[];
 }
 
 /** How a channel of a kind gets the id that its provider knows it by. */
@@ -2241,6 +2268,12 @@ export interface JsonPatch {
   unset?: readonly string[] | undefined;
 }
 
+/** A signal that no step has wanted yet. */
+export interface KeptSignal {
+  data: unknown;
+  name: string;
+}
+
 /** A change of keys that has begun. */
 export interface KeyRotation {
   /** The key that everything will be under. */
@@ -2760,6 +2793,20 @@ export interface PastState {
   version: number;
 }
 
+/** A document about a person, or a part of one. */
+export interface PersonalData {
+  events: EventRecord[];
+  exported_at: Timestamp;
+  id: string;
+  kind: PersonKind;
+  /** Where the next part begins; null after the last one. */
+  next: number | null;
+  /** What belongs to the person and is named by the events of this part. */
+  related: RelatedData[];
+  /** What is stored of the person; null for users, whose own record is outside the project, and in later parts. */
+  state: Record<string, unknown> | null;
+}
+
 /** How a message entered its session. */
 export interface Placement {
   /** The session, ended by silence, now ends here. */
@@ -2815,6 +2862,8 @@ export interface Project {
   project_id: ProjectId;
   /** When a deleted project's rows are removed for good. */
   purge_after: Timestamp | null;
+  /** When that was done: nothing else is known of it any more. */
+  purged_at: Timestamp | null;
   retention: RetentionPolicy;
   revision: number;
   /** Minutes of silence after which a session ends, 1 to 1440; 30 unless told. */
@@ -3017,6 +3066,14 @@ export interface RecurrenceCron {
   timezone?: Timezone | null | undefined;
 }
 
+/** A redaction that is under way. */
+export interface RedactionStarted {
+  id: string;
+  /** The job that works at it; others of the same kind follow it. */
+  job_id: JobId;
+  kind: PersonKind;
+}
+
 /** Why a provider gave no tokens. */
 export interface RefreshFailure {
   /**
@@ -3057,6 +3114,13 @@ export interface RejectedField {
   field: string;
 }
 
+/** A state that belongs to a person. */
+export interface RelatedData {
+  id: string;
+  kind: Kind;
+  state: Record<string, unknown>;
+}
+
 /** What chats and sessions need of a scheduled message when it is released. */
 export interface ReleasedMessage {
   agent_id?: AgentId | null;
@@ -3089,6 +3153,8 @@ export interface ReportedFailure {
   provider_code?: string | null | undefined;
   /** For people; longer than 1 000 characters is cut. */
   reason?: string | null | undefined;
+  /** For how long the provider wants to be left alone, 0 to 86,400. */
+  retry_after_seconds?: number | null | undefined;
   /** Whether another try makes sense; unless told, `code` decides. */
   retryable?: boolean | null | undefined;
 }
@@ -3298,9 +3364,115 @@ export interface RotatedWebhookSecret {
   version: number;
 }
 
+/** A business procedure under way, or how one ended. */
+export interface Saga {
+  cancel_requested: boolean;
+  /** Of everything that it causes. */
+  correlation_id: CorrelationId;
+  created_at: Timestamp;
+  current_step: string | null;
+  /** What its steps gave, by their ids. */
+  data: Record<string, unknown>;
+  /** When all of it has taken too long. */
+  deadline_at: Timestamp | null;
+  definition_version: number;
+  ended_at: Timestamp | null;
+  /** Why it stopped, or is being undone. */
+  error: StepError | null;
+  id: SagaId;
+  input: unknown;
+  /** Of a kind there is one saga under way with it. */
+  key: string;
+  kind: string;
+  /** What it gave. */
+  output: unknown;
+  /** The saga that waits for it. */
+  parent_id: SagaId | null;
+  progress: SagaProgress;
+  project_id: ProjectId;
+  revision: number;
+  signals: KeptSignal[];
+  started_by: ActorRef;
+  status: SagaStatus;
+  /** In the order in which they were begun. */
+  steps: SagaStep[];
+  updated_at: Timestamp;
+  version: number;
+  /** While a step waits. */
+  waiting_for: WaitingFor | null;
+}
+
+/**
+ * A procedure of several steps that ends in one of two ways: all is done, or what was done is undone as far as it can
+ * be.
+ *
+ * Values written `{"$from": "input.email"}` are filled in when their step begins: from `input`, from `data.<step>`
+ * (what an earlier step gave), from `saga` (`id`, `kind`, `key`, `correlation_id`), and inside a fan-out from `item`.
+ * With `"default"` beside it, that stands in for what is missing; without, the step fails for good.
+ */
+export interface SagaDefinition {
+  /** Its commands run with all rights, not with those of whoever started it. */
+  as_system?: boolean | undefined;
+  /** The time that all steps together may take, up to 90 days; no end unless told. */
+  deadline_seconds?: number | null | undefined;
+  /** The fields of the input by name. Others are let through. */
+  input?: Readonly<Record<string, SagaInputField>> | undefined;
+  /** `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 60 characters. */
+  kind: string;
+  /** What it gives in the end, once it has succeeded; what its last step gave unless told. */
+  output?: unknown;
+  /** 1 to 50, in order. */
+  steps: readonly StepDefinition[];
+  /** From 1 on. A saga that runs stays with the version it was started with; new ones take the highest. */
+  version?: number | undefined;
+}
+
+/** A field of the input. */
+export interface SagaInputField {
+  required?: boolean | undefined;
+  type: SagaInputType;
+}
+
+/** How far it is. */
+export interface SagaProgress {
+  done: number;
+  total: number | null;
+  /** Of what: `steps`. */
+  unit: string;
+}
+
+/** A step of a saga that was begun. */
+export interface SagaStep {
+  /** Tries of its own; a job counts its tries itself. */
+  attempt: number;
+  direction: StepDirection;
+  error: StepError | null;
+  finished_at: Timestamp | null;
+  /** What its jobs hand to whoever does the work, so that nothing is done twice. */
+  idempotency_key: string;
+  job_id: JobId | null;
+  output: unknown;
+  /** Its number among the steps that were begun, from 1. */
+  seq: number;
+  started_at: Timestamp;
+  status: StepStatus;
+  step: string;
+}
+
+/** What became of a saga. */
+export interface SagaTimeline {
+  events: EventRecord[];
+  /** There are more events. */
+  has_more: boolean;
+  /** With each step's tries, times and error. */
+  saga: Saga;
+}
+
 /**
  * Work that comes again and again. At each of its times it enqueues a job, whose unique key is `schedule:`, the
- * schedule's id, `:` and the planned time, so that there is one job per planned time whatever happens.
+ * schedule's id, `:` and the planned time, so that there is one job per planned time whatever happens. While the
+ * project is switched off, suspended or deleted it enqueues nothing; what was missed is made up for afterwards as
+ * `misfire` says.
  */
 export interface Schedule {
   created_at: Timestamp;
@@ -3467,10 +3639,128 @@ export interface SortKeyObject {
   field: string;
 }
 
+/** A saga, and whether it is new. */
+export interface StartedSaga {
+  /** False when it was under way already. */
+  created: boolean;
+  saga: Saga;
+}
+
 /** A session, and whether it was opened just now. */
 export interface StartedSession {
   created: boolean;
   session: Session;
+}
+
+/**
+ * A command of Ventros, in the same commit as the record that the step is done. The step gives which things it is
+ * about: `id`, `version`, `created`, `status` and the ids of what the command gives, and nothing that is known of
+ * people.
+ */
+export interface StepActionCommand {
+  type: "command";
+  input?: unknown;
+  /** `contacts.create`. */
+  operation: string;
+}
+
+/** A job of the host; the step gives its result. */
+export interface StepActionJob {
+  type: "job";
+  kind: string;
+  payload?: unknown;
+}
+
+/**
+ * Waits for a signal, for an event, or for whichever comes first; with neither, for the time of `timeout_seconds` to
+ * pass.
+ */
+export interface StepActionWait {
+  type: "wait";
+  /** The step gives the event's `id`, `type` and the ids of its `data`. */
+  event?: EventWait | null | undefined;
+  /** Of `sagas.signal`; the step gives its data. One that came before counts. */
+  signal?: string | null | undefined;
+}
+
+/** Another saga; the step gives its output. */
+export interface StepActionChild {
+  type: "child";
+  input?: unknown;
+  key: unknown;
+  kind: string;
+}
+
+/**
+ * A job of the host for each item of a list of at most 500; the step gives `succeeded`, `failed` and, where they are
+ * not too large, `results`.
+ */
+export interface StepActionFanOut {
+  type: "fan_out";
+  /** The list. */
+  each: unknown;
+  kind: string;
+  /** So many at a time, 1 to 100; 4 unless told. */
+  max_parallel?: number | undefined;
+  /** `{"$from": "item"}` is the item. */
+  payload: unknown;
+  /** So many may fail; 0 unless told. */
+  tolerance?: number | undefined;
+}
+
+/** How a step is undone. */
+export interface StepCompensation {
+  /** What becomes of something that others have changed since; `skip` unless told. */
+  if_changed?: IfChanged | undefined;
+  run: StepAction;
+}
+
+/** A condition: the value is `is`; without `is`, that it is neither missing nor null nor false. */
+export interface StepCondition {
+  is?: unknown;
+  value: unknown;
+}
+
+/** A step. */
+export interface StepDefinition {
+  /** What undoes it. A step without is left as it is, and listed. */
+  compensate?: StepCompensation | null | undefined;
+  /** `a-z`, `0-9` and `_`, at most 60 characters, once per definition. What the step gives is kept under it. */
+  id: string;
+  /** When it fails it is passed over. */
+  optional?: boolean | undefined;
+  /**
+   * Once it has succeeded there is no way back: the saga cannot be cancelled, and a later failure waits for somebody to
+   * look at it.
+   */
+  pivot?: boolean | undefined;
+  retry?: StepRetry | undefined;
+  run: StepAction;
+  /**
+   * The time that it may take, with all its tries, up to 90 days, steps of jobs up to 7. No end unless told; jobs: 7
+   * days.
+   */
+  timeout_seconds?: number | null | undefined;
+  /** The step is passed over unless this holds. */
+  when?: StepCondition | null | undefined;
+}
+
+/** Why a step failed. */
+export interface StepError {
+  class: StepErrorClass;
+  code: string;
+  message: string;
+  step: string | null;
+}
+
+/** How often a step is tried. */
+export interface StepRetry {
+  /** 1 to 100; 5 unless told. */
+  attempts?: number | undefined;
+  /**
+   * Before the second try, 1 to 300; 2 unless told. It doubles with each try up to 300. Jobs have pauses of their own.
+   */
+  pause_seconds?: number | undefined;
 }
 
 /** What became of a page of history. */
@@ -3699,6 +3989,23 @@ export interface VerifyReport {
   problems: LogProblem[];
   /** How many of them are mended. */
   repaired: number;
+}
+
+/** What a step waits for. The first that comes ends the wait. */
+export interface WaitingFor {
+  /** The end of another saga. */
+  child_id: SagaId | null;
+  /** The first event after `since` that fits. */
+  event_filter: EventWait | null;
+  /** The end of a job; of a fan-out the jobs are known by their unique keys. */
+  job_id: JobId | null;
+  /** So many jobs of a fan-out. */
+  jobs: number | null;
+  signal: string | null;
+  /** The `seq` of the project's last event when the wait began. */
+  since: number;
+  /** When it has taken too long. */
+  timer_at: Timestamp | null;
 }
 
 /** An address of an outside system to which events of the project are posted. */
@@ -4306,6 +4613,15 @@ export type ConnectionState =
 /** Whether somebody agreed to be written to. */
 export type ConsentStatus = "unknown" | "opted_in" | "opted_out";
 
+/**
+ * What an event that a consumer fails at holds back until it is handled or given up on.
+ *
+ * - `project`: Everything after it.
+ * - `stream`: The later events of its own aggregate.
+ * - `none`: Nothing.
+ */
+export type ConsumerOrdering = "project" | "stream" | "none";
+
 /** Where a consumer begins. */
 export type ConsumerStart =
   | ConsumerStartNow
@@ -4583,6 +4899,13 @@ export type EntrySource =
   | "integration";
 
 /**
+ * How a contact is erased.
+ *
+ * - `anonymize`: Personal data goes; ids, times and counts stay.
+ */
+export type ErasureMode = "anonymize";
+
+/**
  * What events are counted by.
  *
  * - `day`: The day in UTC on which it was recorded.
@@ -4690,6 +5013,15 @@ export type IdentifierKind =
   | "whatsapp_jid"
   | "external"
   | "channel_user";
+
+/**
+ * What becomes of something that is to be undone and that others have changed since.
+ *
+ * - `skip`: It stays, and is listed.
+ * - `force`: It is undone all the same.
+ * - `fail`: The saga stops, and somebody has to look at it.
+ */
+export type IfChanged = "skip" | "force" | "fail";
 
 /**
  * Why an item was left out on purpose.
@@ -4816,9 +5148,10 @@ export type InteractiveKind = "buttons" | "list" | "reply";
  *
  * - `transient`: It might have worked at another time; there were too many tries.
  * - `permanent`: It can never work.
+ * - `timeout`: Its last try took too long.
  * - `lease_lost`: Whoever worked at it never reported.
  */
-export type JobErrorClass = "transient" | "permanent" | "lease_lost";
+export type JobErrorClass = "transient" | "permanent" | "timeout" | "lease_lost";
 
 /**
  * Where a job is in its life.
@@ -4900,6 +5233,14 @@ export type LabelAssignment = "added" | "removed";
 
 /** A language tag, for example pt-BR. */
 export type Language = string;
+
+/** What obliges or allows to erase. */
+export type LegalBasis =
+  | "gdpr_art17"
+  | "lgpd_art18"
+  | "retention_policy"
+  | "user_request"
+  | "other";
 
 /**
  * What is wrong with an aggregate.
@@ -5309,6 +5650,9 @@ export type Permission =
   | "catalog.manage"
   | "platform.operate";
 
+/** Whom personal data can be about. */
+export type PersonKind = "contact" | "user" | "agent";
+
 /** A telephone number in E.164, for example +5511999999999. */
 export type Phone = string;
 
@@ -5440,6 +5784,33 @@ export type RestoreReason = "undelete" | "unmerge";
 /** For whom a message was taken back. */
 export type RevokeReach = "everyone" | "me";
 
+/** What a field of an input holds. */
+export type SagaInputType = "text" | "number" | "boolean" | "list" | "object" | "any";
+
+/**
+ * Where a saga stands.
+ *
+ * - `running`: A step is about to be done.
+ * - `waiting`: A step waits for something.
+ * - `compensating`: What was done is being undone.
+ * - `completed`: All is done.
+ * - `compensated`: A step failed, and what came before is undone.
+ * - `cancelled`: It was called off, and what came before is undone.
+ * - `failed`: A step failed, and nothing was undone.
+ * - `compensation_failed`: A step could not be undone.
+ * - `resolved`: Somebody closed it by hand.
+ */
+export type SagaStatus =
+  | "running"
+  | "waiting"
+  | "compensating"
+  | "completed"
+  | "compensated"
+  | "cancelled"
+  | "failed"
+  | "compensation_failed"
+  | "resolved";
+
 /** Which of the two scores. */
 export type ScoreKind = "engagement" | "lead";
 
@@ -5516,6 +5887,47 @@ export type SourceHint = "unknown" | "api" | "app";
  * - `activate`: Everything required must be there, too.
  */
 export type Stage = "create" | "activate";
+
+/** What a step does. */
+export type StepAction =
+  | StepActionCommand
+  | StepActionJob
+  | StepActionWait
+  | StepActionChild
+  | StepActionFanOut;
+
+/**
+ * Which way a step goes.
+ *
+ * - `forward`: It is done.
+ * - `compensate`: It is undone.
+ */
+export type StepDirection = "forward" | "compensate";
+
+/**
+ * How a try of a step failed.
+ *
+ * - `transient`: It might work at another time.
+ * - `permanent`: It can never work.
+ * - `timeout`: It took too long.
+ */
+export type StepErrorClass = "transient" | "permanent" | "timeout";
+
+/**
+ * Where a step of a saga stands.
+ *
+ * - `pending`: It is about to be tried, again perhaps.
+ * - `running`: It waits for something.
+ * - `skipped`: Its condition did not hold, it was optional and failed, or there was nothing to undo.
+ * - `compensated`: It was done and is undone.
+ */
+export type StepStatus =
+  | "succeeded"
+  | "failed"
+  | "pending"
+  | "running"
+  | "skipped"
+  | "compensated";
 
 /**
  * Who suspended a project.

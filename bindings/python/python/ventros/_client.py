@@ -17,7 +17,7 @@ from ._decoders import build
 from ._dispatch import Dispatcher, Subscription
 from ._events import Pattern, durable_options, live_options
 from ._generated.client import ProjectCollections, SystemCollections
-from ._generated.types import ClaimedJob, ProjectId
+from ._generated.types import ClaimedJob, ProjectId, SagaDefinition
 from ._jobs import Seconds, job_options
 from ._native import Engine, EngineError
 from ._native import ManualClock as NativeClock
@@ -199,6 +199,18 @@ class Crm(SystemCollections):
             ValidationError: `job_kind_unknown`, `limit_out_of_range`.
         """
         return self._dispatcher.add_jobs(job_options(None, kind, concurrency, timeout), handler)
+
+    def define_saga(self, definition: SagaDefinition) -> None:
+        """Makes a kind of saga known to this process: from now on `sagas.start` takes it, and the background work here carries its sagas on.
+
+        Every process that works on them defines the same. Sagas of a kind that a process does not know wait for one that does;
+        those of a version that was taken out fail with `saga_migration_missing`.
+
+        Raises:
+            ValidationError: What is wrong with it, with the path of the field.
+        """
+        answer = self._native.call("engine.define_saga", msgspec.json.encode(definition), b"{}")
+        decode("engine.define_saga", answer, None)
 
     def run_pending(self) -> RunReport:
         """Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left."""

@@ -69,6 +69,8 @@ class Event(Struct, Generic[D], frozen=True, kw_only=True):
     causation_id: str | None = None
     subjects: list[Subject] = msgspec.field(default_factory=list[Subject])
     metadata: dict[str, Any] | None = None
+    redacted_at: datetime | None = None
+    """When personal data was taken out of it; None for nearly all."""
 
 
 class Command(Struct, Generic[T], frozen=True):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+import msgspec
 from msgspec import Struct
 
 from ._calls import Actor, Scope, actor_of, decode
@@ -19,7 +20,7 @@ from ._copying import CopyReport, Listener, report_of
 from ._copying import start as start_copy
 from ._events import Pattern, decode_events, durable_options, explain, live_options, log
 from ._generated.aio import ProjectCollections, SystemCollections
-from ._generated.types import ClaimedJob, ProjectId
+from ._generated.types import ClaimedJob, ProjectId, SagaDefinition
 from ._jobs import STOP, Seconds, decode_job, done, failed, id_of, job_options
 from ._native import Engine, EngineError
 from ._process import settle
@@ -409,6 +410,18 @@ class Crm(SystemCollections):
             ValidationError: `job_kind_unknown`, `limit_out_of_range`.
         """
         return self._async.handle(job_options(None, kind, concurrency, timeout), handler)
+
+    async def define_saga(self, definition: SagaDefinition) -> None:
+        """Makes a kind of saga known to this process: from now on `sagas.start` takes it, and the background work here carries its sagas on.
+
+        Every process that works on them defines the same. Sagas of a kind that a process does not know wait for one that does;
+        those of a version that was taken out fail with `saga_migration_missing`.
+
+        Raises:
+            ValidationError: What is wrong with it, with the path of the field.
+        """
+        answer = await self._async.call("engine.define_saga", msgspec.json.encode(definition), b"{}")
+        decode("engine.define_saga", answer, None)
 
     async def run_pending(self) -> RunReport:
         """Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left."""

@@ -949,14 +949,20 @@ public class Consumers internal constructor(engine: Engine, scope: Scope) : Coll
      */
     public suspend fun create(
         name: String,
+        batchSize: Long? = null,
         events: List<String>? = null,
+        handlerTimeout: Long? = null,
         maxAttempts: Long? = null,
         onExhausted: OnExhausted? = null,
+        ordering: ConsumerOrdering? = null,
         start: ConsumerStart? = null,
         idempotencyKey: String? = null,
         expectedVersion: Long? = null,
-    ): Consumer =
-        run(ConsumersCreate(name, events, maxAttempts, onExhausted, start), idempotencyKey, expectedVersion)
+    ): Consumer = run(
+            ConsumersCreate(name, batchSize, events, handlerTimeout, maxAttempts, onExhausted, ordering, start),
+            idempotencyKey,
+            expectedVersion,
+        )
 
     /**
      * The events that a consumer gave up on, in log order.
@@ -1096,7 +1102,8 @@ public class Consumers internal constructor(engine: Engine, scope: Scope) : Coll
 
     /**
      * Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is
-     * done with then, or given up on again.
+     * done with then, or given up on again. Where the consumer keeps the order of each aggregate, what it gave up on
+     * earlier of the same one comes with it.
      *
      * Permission: `events.manage`.
      *
@@ -1306,6 +1313,32 @@ public class Contacts internal constructor(engine: Engine, scope: Scope) : Colle
         idempotencyKey: String? = null,
         expectedVersion: Long? = null,
     ): Contact = run(ContactsDelete(id, reason), idempotencyKey, expectedVersion)
+
+    /**
+     * Erases a contact for good: its name reads `[erased]`, its identifiers are free, and a job takes personal data out
+     * of everything that is stored about it: events, states, the timeline, the inbox, jobs. Ids, times and counts stay.
+     * The job ends with `event_log.redacted`.
+     *
+     * What the installation cannot reach is left to the host: files in its own storage, backups, what webhooks have
+     * delivered.
+     *
+     * Permission: `contacts.erase`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `contact_erased`, `contact_merged`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `contact_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `confirmation_mismatch`, `enum_unknown`, `text_too_long`.
+     */
+    public suspend fun erase(
+        id: ContactId,
+        confirm: String,
+        legalBasis: LegalBasis,
+        mode: ErasureMode? = null,
+        requestRef: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Contact = run(ContactsErase(id, confirm, legalBasis, mode, requestRef), idempotencyKey, expectedVersion)
 
     /**
      * The active contact of an id: exactly one of the fields is given. Null when nobody has it.
@@ -3302,7 +3335,8 @@ public class Messages internal constructor(engine: Engine, scope: Scope) : Colle
      * Name the message by its id, then `channel_message_id` tells the id that the provider gave it; or by `channel_id`
      * and `channel_message_id`. Reports may come in any order and repeatedly: a status only climbs. A failed try is
      * repeated up to 5 times when its failure may pass, after 5 seconds, doubled each time up to 5 minutes, give or
-     * take a fifth.
+     * take a fifth. A try that the provider puts off (`rate_limited`) does not count within 24 hours, and comes again
+     * after a minute or when the provider says.
      *
      * A message of another device that turns out to be this one is superseded: one stays visible, with what was known
      * of both.
@@ -3498,6 +3532,81 @@ public class Messages internal constructor(engine: Engine, scope: Scope) : Colle
         idempotencyKey: String? = null,
         expectedVersion: Long? = null,
     ): Message = run(MessagesUpdate(id, language, metadata), idempotencyKey, expectedVersion)
+}
+
+/** The collection `privacy`. */
+public class Privacy internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * What has to be accounted for, newest first: members and their rights, the project itself, credentials,
+     * redactions, exports, refused calls. Filter: as `events.list`; a target is a `subject`, `contact/<id>`.
+     *
+     * Each type is looked up by itself, however long the log is. A page may be shorter than `limit`, or empty, while
+     * `has_more` is true.
+     *
+     * Permission: `audit.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `filter_field_unknown`, `filter_op_unsupported`,
+     * `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+     * `limit_out_of_range`.
+     */
+    public fun audit(filter: FilterExpression? = null, limit: Long? = null): Pager<EventRecord> = pages(
+        "privacy.audit",
+        fields {
+            given("filter", filter)
+            given("limit", limit)
+        },
+    ) { decodeEventRecord(it) }
+
+    /**
+     * Everything that the project stores about a person: the state, the messages, sessions, chats and entries of the
+     * timeline that are the person's, and every event that is about the person, oldest first. A long history comes in
+     * parts: `next` says where the following one begins. `privacy.exported` tells of it, once for each document.
+     *
+     * Conversations have two sides: what was said to the person is in it, too. Files are named, not contained.
+     *
+     * Permission: `privacy.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `agent_not_found`, `contact_not_found`, `project_not_found`, `user_not_found`.
+     * @throws ventros.ValidationError: `enum_unknown`.
+     */
+    public suspend fun export(
+        id: String,
+        kind: PersonKind,
+        after: Long? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): PersonalData = run(PrivacyExport(id, kind, after), idempotencyKey, expectedVersion)
+
+    /**
+     * Takes personal data out of everything that the project stores about a person: events, states, the timeline, the
+     * inbox, jobs, stored answers. Ids, types, times, numbers and amounts stay, so that folds and statistics hold. It
+     * is done by a job, which ends with `event_log.redacted`; doing it again is harmless.
+     *
+     * A contact stays what it is, without its data; `contacts.erase` also ends it. Of a user only what is in the log of
+     * this project goes.
+     *
+     * Permission: `privacy.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `redaction_in_progress`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `agent_not_found`, `contact_not_found`, `project_not_found`, `user_not_found`.
+     * @throws ventros.ValidationError: `enum_unknown`, `text_required`, `text_too_long`.
+     */
+    public suspend fun redact(
+        id: String,
+        kind: PersonKind,
+        reason: String,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): RedactionStarted = run(PrivacyRedact(id, kind, reason), idempotencyKey, expectedVersion)
 }
 
 /**
@@ -3810,6 +3919,201 @@ public class Projects internal constructor(engine: Engine, scope: Scope) : Colle
             idempotencyKey,
             expectedVersion,
         )
+}
+
+/**
+ * The collection `sagas`.
+ *
+ * Filterable: `kind`, `status`, `correlation_id`, `created_at`, `updated_at`.
+ *
+ * Sortable: `created_at`, `updated_at`.
+ */
+public class Sagas internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * Calls a saga off: what it has done is undone, as far as it can be. Not possible any more once a step has
+     * succeeded that its definition calls the pivot, nor while it is undone already.
+     *
+     * Permission: `sagas.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`, `saga_past_pivot`.
+     * @throws ventros.NotFoundError: `project_not_found`, `saga_not_found`.
+     * @throws ventros.ValidationError: `saga_kind_unknown`, `text_too_long`.
+     */
+    public suspend fun cancel(
+        id: SagaId,
+        reason: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Saga = run(SagasCancel(id, reason), idempotencyKey, expectedVersion)
+
+    /**
+     * The saga under way of a kind and key, with its steps; null when there is none.
+     *
+     * Permission: `sagas.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     */
+    public suspend fun find(key: String, kind: String): Saga? = ask(
+        "sagas.find",
+        fields {
+            put("key", key)
+            put("kind", kind)
+        },
+    )?.let { decodeSaga(it) }
+
+    /**
+     * A saga by its id, with its steps.
+     *
+     * Permission: `sagas.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`, `saga_not_found`.
+     */
+    public suspend fun get(id: SagaId): Saga = decodeSaga(ask(
+        "sagas.get",
+        fields {
+            put("id", id)
+        },
+    ))
+
+    /**
+     * Sagas. Filter: kind, status, correlation_id, created_at, updated_at. Sort: created_at, updated_at. Those that are
+     * stuck have not ended and were not updated for long.
+     *
+     * Permission: `sagas.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.LimitExceededError: `filter_too_deep`, `filter_too_large`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`,
+     * `filter_op_unsupported`, `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`,
+     * `filter_value_required`, `limit_out_of_range`, `sort_field_unknown`.
+     */
+    public fun list(
+        filter: FilterExpression? = null,
+        includeDeleted: Boolean? = null,
+        limit: Long? = null,
+        sort: List<SortKey>? = null,
+        withTotal: Boolean? = null,
+    ): Pager<Saga> = pages(
+        "sagas.list",
+        fields {
+            given("filter", filter)
+            given("include_deleted", includeDeleted)
+            given("limit", limit)
+            given("sort", sort)
+            given("with_total", withTotal)
+        },
+    ) { decodeSaga(it) }
+
+    /**
+     * Closes a saga that has failed and that somebody has put right by hand.
+     *
+     * Permission: `sagas.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`, `saga_not_found`.
+     * @throws ventros.ValidationError: `text_required`, `text_too_long`.
+     */
+    public suspend fun resolve(
+        id: SagaId,
+        note: String,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Saga = run(SagasResolve(id, note), idempotencyKey, expectedVersion)
+
+    /**
+     * Sets a saga going again that has failed: at the step that failed, or at an earlier one of those that it did,
+     * which are then done again. One that could not be undone goes on with undoing.
+     *
+     * Permission: `sagas.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `saga_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+     * @throws ventros.NotFoundError: `project_not_found`, `saga_not_found`.
+     * @throws ventros.ValidationError: `input_invalid`.
+     */
+    public suspend fun retry(
+        id: SagaId,
+        fromStep: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Saga = run(SagasRetry(id, fromStep), idempotencyKey, expectedVersion)
+
+    /**
+     * Tells a saga something that a step of it waits for, or will. The first step of this signal takes it; at most 100
+     * are kept until then. What comes after the end is recorded and ignored.
+     *
+     * Permission: `sagas.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.LimitExceededError: `saga_limit`.
+     * @throws ventros.NotFoundError: `project_not_found`, `saga_not_found`.
+     * @throws ventros.ValidationError: `field_required`, `json_too_deep`, `json_too_large`, `saga_signal_unknown`.
+     */
+    public suspend fun signal(
+        name: String,
+        data: Any? = null,
+        id: SagaId? = null,
+        key: String? = null,
+        kind: String? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): Saga = run(SagasSignal(name, data, id, key, kind), idempotencyKey, expectedVersion)
+
+    /**
+     * Starts a procedure of a kind that this process has defined. While one of its kind and key is under way, that one
+     * is given instead.
+     *
+     * Nothing is done at once: the background work of the programs that know the kind carries it on, step by step, each
+     * step in a commit of its own.
+     *
+     * Permission: `sagas.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `saga_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.LimitExceededError: `saga_limit`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `field_required`, `input_invalid`, `json_too_deep`, `json_too_large`,
+     * `saga_kind_unknown`, `text_required`, `text_too_long`.
+     */
+    public suspend fun start(
+        key: String,
+        kind: String,
+        deadlineAt: Timestamp? = null,
+        input: Any? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): StartedSaga = run(SagasStart(key, kind, deadlineAt, input), idempotencyKey, expectedVersion)
+
+    /**
+     * A saga with everything that it caused: the events of its flow, oldest first, those of its commands among them.
+     *
+     * Permission: `sagas.view`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.NotFoundError: `project_not_found`, `saga_not_found`.
+     * @throws ventros.ValidationError: `limit_out_of_range`.
+     */
+    public suspend fun timeline(id: SagaId, after: Long? = null, limit: Long? = null): SagaTimeline =
+        decodeSagaTimeline(ask(
+        "sagas.timeline",
+        fields {
+            put("id", id)
+            given("after", after)
+            given("limit", limit)
+        },
+    ))
 }
 
 /**
@@ -5479,6 +5783,21 @@ public class SystemProjects internal constructor(engine: Engine, scope: Scope) :
     ) { decodeProject(it) }
 
     /**
+     * Removes a deleted project for good, with everything in it and everything that is sealed: rows, log, secrets. It
+     * happens by itself 30 days after the deletion; this says so at once, or tells how far it is. Only a tombstone
+     * stays, with the event `project.purged`.
+     *
+     * Permission: `platform.operate`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `invalid_state`, `purge_too_early`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     */
+    public suspend fun purge(id: ProjectId, idempotencyKey: String? = null, expectedVersion: Long? = null): Saga =
+        run(ProjectsPurge(id), idempotencyKey, expectedVersion)
+
+    /**
      * Ends the restriction: the project is what it was before.
      *
      * Permission: `platform.operate`.
@@ -5707,7 +6026,9 @@ public class SystemUsers internal constructor(engine: Engine, scope: Scope) : Co
     ): User = run(UsersDelete(reason, id), idempotencyKey, expectedVersion)
 
     /**
-     * Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`.
+     * Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`. A job takes it out of everything
+     * that is stored about the user in all projects, and where the user's calls came from; it ends with
+     * `event_log.redacted`.
      *
      * Permission: `users.manage`.
      *
@@ -6023,7 +6344,9 @@ public open class ProjectCollections internal constructor(engine: Engine, scope:
     public val jobs: Jobs get() = Jobs(engine, scope)
     public val members: Members get() = Members(engine, scope)
     public val messages: Messages get() = Messages(engine, scope)
+    public val privacy: Privacy get() = Privacy(engine, scope)
     public val projects: Projects get() = Projects(engine, scope)
+    public val sagas: Sagas get() = Sagas(engine, scope)
     public val schedules: Schedules get() = Schedules(engine, scope)
     public val sessions: Sessions get() = Sessions(engine, scope)
     public val timeline: Timeline get() = Timeline(engine, scope)

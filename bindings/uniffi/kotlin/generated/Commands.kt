@@ -609,12 +609,24 @@ public data class ChatsUpdate(
 public data class ConsumersCreate(
     /** 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`. */
     val name: String,
+    /** The most events that a reader has at a time, 1 to 1,000; 100 unless told. */
+    val batchSize: Long? = null,
     /** Types (`contact.created`) or prefixes (`contact.*`); all unless told. */
     val events: List<String>? = null,
+    /**
+     * Seconds that a reader may take from one sign of life to the next, 1 to 3,600; 30 unless told. Then others may
+     * read, and what it has not acknowledged comes again.
+     */
+    val handlerTimeout: Long? = null,
     /** Failed tries before it gives up on an event, 1 to 100; 10 unless told. */
     val maxAttempts: Long? = null,
     /** What becomes of an event then; `park` unless told. */
     val onExhausted: OnExhausted? = null,
+    /**
+     * What an event that fails holds back until it is handled or given up on; `project` unless told: everything after
+     * it. With `stream` it holds back the later events of its aggregate, also while it is a dead letter.
+     */
+    val ordering: ConsumerOrdering? = null,
     /** Now unless told. */
     val start: ConsumerStart? = null,
 ) : Command<Consumer>() {
@@ -624,9 +636,12 @@ public data class ConsumersCreate(
 
     override fun toJson(): Any? = fields {
         put("name", name)
+        given("batch_size", batchSize)
         given("events", events)
+        given("handler_timeout", handlerTimeout)
         given("max_attempts", maxAttempts)
         given("on_exhausted", onExhausted)
+        given("ordering", ordering)
         given("start", start)
     }
 }
@@ -733,7 +748,8 @@ public data class ConsumersResume(
 
 /**
  * Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is done
- * with then, or given up on again.
+ * with then, or given up on again. Where the consumer keeps the order of each aggregate, what it gave up on earlier of
+ * the same one comes with it.
  *
  * As the method `Consumers.retryDeadLetters`.
  */
@@ -917,6 +933,36 @@ public data class ContactsDelete(
     override fun toJson(): Any? = fields {
         put("id", id)
         given("reason", reason)
+    }
+}
+
+/**
+ * Erases a contact for good: its name reads `[erased]`, its identifiers are free, and a job takes personal data out of
+ * everything that is stored about it: events, states, the timeline, the inbox, jobs. Ids, times and counts stay. The
+ * job ends with `event_log.redacted`.
+ *
+ * As the method `Contacts.erase`.
+ */
+public data class ContactsErase(
+    val id: ContactId,
+    /** The id of the contact once more, because it cannot be undone. */
+    val confirm: String,
+    val legalBasis: LegalBasis,
+    /** `anonymize` unless told. */
+    val mode: ErasureMode? = null,
+    /** A number or name of the request, without personal data; at most 255 characters. */
+    val requestRef: String? = null,
+) : Command<Contact>() {
+    override val operation: String get() = "contacts.erase"
+
+    override fun decode(json: Any?): Contact = decodeContact(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        put("confirm", confirm)
+        put("legal_basis", legalBasis)
+        given("mode", mode)
+        given("request_ref", requestRef)
     }
 }
 
@@ -2389,6 +2435,54 @@ public data class MessagesUpdate(
 }
 
 /**
+ * Everything that the project stores about a person: the state, the messages, sessions, chats and entries of the
+ * timeline that are the person's, and every event that is about the person, oldest first. A long history comes in
+ * parts: `next` says where the following one begins. `privacy.exported` tells of it, once for each document.
+ *
+ * As the method `Privacy.export`.
+ */
+public data class PrivacyExport(
+    val id: String,
+    val kind: PersonKind,
+    /** `next` of the part before. */
+    val after: Long? = null,
+) : Command<PersonalData>() {
+    override val operation: String get() = "privacy.export"
+
+    override fun decode(json: Any?): PersonalData = decodePersonalData(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        put("kind", kind)
+        given("after", after)
+    }
+}
+
+/**
+ * Takes personal data out of everything that the project stores about a person: events, states, the timeline, the
+ * inbox, jobs, stored answers. Ids, types, times, numbers and amounts stay, so that folds and statistics hold. It is
+ * done by a job, which ends with `event_log.redacted`; doing it again is harmless.
+ *
+ * As the method `Privacy.redact`.
+ */
+public data class PrivacyRedact(
+    val id: String,
+    val kind: PersonKind,
+    /** Without personal data: it is kept. At most 500 characters. */
+    val reason: String,
+) : Command<RedactionStarted>() {
+    override val operation: String get() = "privacy.redact"
+
+    override fun decode(json: Any?): RedactionStarted = decodeRedactionStarted(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        put("kind", kind)
+        put("reason", reason)
+    }
+}
+
+/**
  * Switches an inactive project on. Switching on twice changes nothing.
  *
  * As the method `Projects.activate`.
@@ -2640,6 +2734,126 @@ public data class ProjectsUpdateCustomField(
         given("position", position)
         given("required", required)
         given("type", type)
+    }
+}
+
+/**
+ * Calls a saga off: what it has done is undone, as far as it can be. Not possible any more once a step has succeeded
+ * that its definition calls the pivot, nor while it is undone already.
+ *
+ * As the method `Sagas.cancel`.
+ */
+public data class SagasCancel(
+    val id: SagaId,
+    /** At most 500 characters. */
+    val reason: String? = null,
+) : Command<Saga>() {
+    override val operation: String get() = "sagas.cancel"
+
+    override fun decode(json: Any?): Saga = decodeSaga(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        given("reason", reason)
+    }
+}
+
+/**
+ * Closes a saga that has failed and that somebody has put right by hand.
+ *
+ * As the method `Sagas.resolve`.
+ */
+public data class SagasResolve(
+    val id: SagaId,
+    /** What was done about it, 1 to 2,000 characters. */
+    val note: String,
+) : Command<Saga>() {
+    override val operation: String get() = "sagas.resolve"
+
+    override fun decode(json: Any?): Saga = decodeSaga(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        put("note", note)
+    }
+}
+
+/**
+ * Sets a saga going again that has failed: at the step that failed, or at an earlier one of those that it did, which
+ * are then done again. One that could not be undone goes on with undoing.
+ *
+ * As the method `Sagas.retry`.
+ */
+public data class SagasRetry(
+    val id: SagaId,
+    /** The step that failed unless told. */
+    val fromStep: String? = null,
+) : Command<Saga>() {
+    override val operation: String get() = "sagas.retry"
+
+    override fun decode(json: Any?): Saga = decodeSaga(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+        given("from_step", fromStep)
+    }
+}
+
+/**
+ * Tells a saga something that a step of it waits for, or will. The first step of this signal takes it; at most 100 are
+ * kept until then. What comes after the end is recorded and ignored.
+ *
+ * As the method `Sagas.signal`.
+ */
+public data class SagasSignal(
+    /** A signal that some step of its definition waits for. */
+    val name: String,
+    /** What the step gives; at most 16 KiB of JSON, eight levels deep. */
+    val data: Any? = null,
+    /** Which saga, or `kind` and `key`. */
+    val id: SagaId? = null,
+    val key: String? = null,
+    /** The one under way of this kind and `key`. */
+    val kind: String? = null,
+) : Command<Saga>() {
+    override val operation: String get() = "sagas.signal"
+
+    override fun decode(json: Any?): Saga = decodeSaga(json)
+
+    override fun toJson(): Any? = fields {
+        put("name", name)
+        given("data", data)
+        given("id", id)
+        given("key", key)
+        given("kind", kind)
+    }
+}
+
+/**
+ * Starts a procedure of a kind that this process has defined. While one of its kind and key is under way, that one is
+ * given instead.
+ *
+ * As the method `Sagas.start`.
+ */
+public data class SagasStart(
+    /** At most 200 characters: what makes it the only one of its kind, such as the id of what it is about. */
+    val key: String,
+    /** As it was defined: `host.onboarding`. */
+    val kind: String,
+    /** When all of it has taken too long; as its definition says unless told. */
+    val deadlineAt: Timestamp? = null,
+    /** As its definition says; at most 64 KiB of JSON, eight levels deep. Ids rather than secrets. */
+    val input: Any? = null,
+) : Command<StartedSaga>() {
+    override val operation: String get() = "sagas.start"
+
+    override fun decode(json: Any?): StartedSaga = decodeStartedSaga(json)
+
+    override fun toJson(): Any? = fields {
+        put("key", key)
+        put("kind", kind)
+        given("deadline_at", deadlineAt)
+        given("input", input)
     }
 }
 
@@ -3801,6 +4015,25 @@ public data class ProjectsCreate(
 }
 
 /**
+ * Removes a deleted project for good, with everything in it and everything that is sealed: rows, log, secrets. It
+ * happens by itself 30 days after the deletion; this says so at once, or tells how far it is. Only a tombstone stays,
+ * with the event `project.purged`.
+ *
+ * As the method `SystemProjects.purge`.
+ */
+public data class ProjectsPurge(
+    val id: ProjectId,
+) : Command<Saga>() {
+    override val operation: String get() = "projects.purge"
+
+    override fun decode(json: Any?): Saga = decodeSaga(json)
+
+    override fun toJson(): Any? = fields {
+        put("id", id)
+    }
+}
+
+/**
  * Ends the restriction: the project is what it was before.
  *
  * As the method `SystemProjects.resume`.
@@ -4019,7 +4252,9 @@ public data class UsersDelete(
 }
 
 /**
- * Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`.
+ * Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`. A job takes it out of everything
+ * that is stored about the user in all projects, and where the user's calls came from; it ends with
+ * `event_log.redacted`.
  *
  * As the method `SystemUsers.erase`.
  */

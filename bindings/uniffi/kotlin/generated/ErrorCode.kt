@@ -579,6 +579,8 @@ public enum class ErrorCode(private val text: String) {
     REASSIGNMENT_TIMEOUT_INVALID("reassignment_timeout_invalid"),
     /** The channel has no way to the contact: an id or a phone is missing. */
     RECIPIENT_UNREACHABLE("recipient_unreachable"),
+    /** Personal data of this person is being taken out already. */
+    REDACTION_IN_PROGRESS("redaction_in_progress"),
     /** Somebody else is renewing the tokens. */
     REFRESH_IN_PROGRESS("refresh_in_progress"),
     /** A region is an ISO 3166-1 code such as BR. */
@@ -601,6 +603,20 @@ public enum class ErrorCode(private val text: String) {
     RLS_NOT_EFFECTIVE("rls_not_effective"),
     /** Rule not found. */
     RULE_NOT_FOUND("rule_not_found"),
+    /** A saga of this kind and key is under way, with another input. */
+    SAGA_KEY_REUSED("saga_key_reused"),
+    /** This process knows no such kind of saga. */
+    SAGA_KIND_UNKNOWN("saga_kind_unknown"),
+    /** There are too many unfinished sagas of this kind, or signals of this saga. */
+    SAGA_LIMIT("saga_limit"),
+    /** The version of the definition that it was started with was taken out. */
+    SAGA_MIGRATION_MISSING("saga_migration_missing"),
+    /** Saga not found. */
+    SAGA_NOT_FOUND("saga_not_found"),
+    /** The step after which there is no way back has succeeded. */
+    SAGA_PAST_PIVOT("saga_past_pivot"),
+    /** No step of the saga waits for this signal. */
+    SAGA_SIGNAL_UNKNOWN("saga_signal_unknown"),
     /** The planned time is over. */
     SCHEDULE_IN_PAST("schedule_in_past"),
     /** The schedule cannot be kept to. */

@@ -32,6 +32,61 @@ public sealed interface EventData
 public data class CustomEvent(val data: Map<String, Any?>) : EventData
 
 /**
+ * Somebody tried what is not allowed. One event for all tries of a minute, by who it was and what was tried.
+ *
+ * Of audit, version 1.
+ */
+public data class AuditAccessDenied(
+    /** The operation. */
+    val command: String,
+    val count: Long,
+    /** What was missing. */
+    val permission: String,
+    val targetId: String? = null,
+    /** What it named, whether or not that exists. */
+    val targetKind: Kind? = null,
+) : EventData {
+    public companion object : EventType<AuditAccessDenied>("audit.access_denied")
+}
+
+internal fun decodeAuditAccessDenied(json: Any?): AuditAccessDenied {
+    val from = record(json)
+    return AuditAccessDenied(
+        command = text(from["command"]),
+        count = long(from["count"]),
+        permission = text(from["permission"]),
+        targetId = from["target_id"]?.let { text(it) },
+        targetKind = from["target_kind"]?.let { decodeKind(it) },
+    )
+}
+
+/**
+ * Somebody that nobody knows tried to come in. One event for all tries of a minute.
+ *
+ * Of audit, version 1.
+ */
+public data class AuditLoginFailed(
+    val count: Long,
+    /** The same for the same identity while a process runs; it does not tell which. */
+    val identityHash: String,
+    val reason: String,
+    /** Where it came from, if the host told. */
+    val source: String? = null,
+) : EventData {
+    public companion object : EventType<AuditLoginFailed>("audit.login_failed")
+}
+
+internal fun decodeAuditLoginFailed(json: Any?): AuditLoginFailed {
+    val from = record(json)
+    return AuditLoginFailed(
+        count = long(from["count"]),
+        identityHash = text(from["identity_hash"]),
+        reason = text(from["reason"]),
+        source = from["source"]?.let { text(it) },
+    )
+}
+
+/**
  * The channel sends and receives.
  *
  * Of channel, version 1.
@@ -1307,11 +1362,14 @@ internal fun decodeChatUnmuted(@Suppress("UNUSED_PARAMETER") json: Any?): ChatUn
  * Of consumer, version 1.
  */
 public data class ConsumerCreated(
+    val batchSize: Long? = null,
     /** Types or prefixes; empty for all. */
     val events: List<String>,
+    val handlerTimeout: Long? = null,
     val maxAttempts: Long,
     val name: String,
     val onExhausted: OnExhausted? = null,
+    val ordering: ConsumerOrdering? = null,
     /** The first event that it reads. */
     val startSeq: Long,
 ) : EventData {
@@ -1321,10 +1379,13 @@ public data class ConsumerCreated(
 internal fun decodeConsumerCreated(json: Any?): ConsumerCreated {
     val from = record(json)
     return ConsumerCreated(
+        batchSize = from["batch_size"]?.let { long(it) },
         events = list(from["events"]) { text(it) },
+        handlerTimeout = from["handler_timeout"]?.let { long(it) },
         maxAttempts = long(from["max_attempts"]),
         name = text(from["name"]),
         onExhausted = from["on_exhausted"]?.let { decodeOnExhausted(it) },
+        ordering = from["ordering"]?.let { decodeConsumerOrdering(it) },
         startSeq = long(from["start_seq"]),
     )
 }
@@ -1736,6 +1797,31 @@ internal fun decodeContactEnriched(json: Any?): ContactEnriched {
         enrichedData = record(from["enriched_data"]),
         enrichmentSource = text(from["enrichment_source"]),
         rejected = list(from["rejected"]) { decodeRejectedField(it) },
+    )
+}
+
+/**
+ * It is anonymous for good; personal data is being taken out of everything that is stored about it.
+ *
+ * Of contact, version 1.
+ */
+public data class ContactErased(
+    /** Contacts that were merged into it, erased in the same commit. */
+    val alsoErasedIds: List<ContactId>? = null,
+    val legalBasis: LegalBasis,
+    val mode: ErasureMode,
+    val requestRef: String? = null,
+) : EventData {
+    public companion object : EventType<ContactErased>("contact.erased")
+}
+
+internal fun decodeContactErased(json: Any?): ContactErased {
+    val from = record(json)
+    return ContactErased(
+        alsoErasedIds = from["also_erased_ids"]?.let { list(it) { ContactId(text(it)) } },
+        legalBasis = decodeLegalBasis(from["legal_basis"]),
+        mode = decodeErasureMode(from["mode"]),
+        requestRef = from["request_ref"]?.let { text(it) },
     )
 }
 
@@ -2794,6 +2880,38 @@ internal fun decodeEncryptionKeyRotated(json: Any?): EncryptionKeyRotated {
 }
 
 /**
+ * Personal data was taken out of stored events.
+ *
+ * Of event_log, version 1.
+ */
+public data class EventLogRedacted(
+    /** Events that were rewritten. */
+    val eventsTouched: Long,
+    /** Fields of them that held data. */
+    val fieldsTouched: Long,
+    /** Why, in the words of whoever asked for it. */
+    val reason: String,
+    val requestedBy: ActorRef,
+    val subjectId: String,
+    /** Whose data it was. */
+    val subjectKind: Kind,
+) : EventData {
+    public companion object : EventType<EventLogRedacted>("event_log.redacted")
+}
+
+internal fun decodeEventLogRedacted(json: Any?): EventLogRedacted {
+    val from = record(json)
+    return EventLogRedacted(
+        eventsTouched = long(from["events_touched"]),
+        fieldsTouched = long(from["fields_touched"]),
+        reason = text(from["reason"]),
+        requestedBy = decodeActorRef(from["requested_by"]),
+        subjectId = text(from["subject_id"]),
+        subjectKind = decodeKind(from["subject_kind"]),
+    )
+}
+
+/**
  * It was given up. It is kept for 90 days, and `jobs.run_now` tries it again.
  *
  * Of job, version 1.
@@ -3755,6 +3873,26 @@ internal fun decodeMessageSuperseded(json: Any?): MessageSuperseded {
 }
 
 /**
+ * Everything about a person was handed out.
+ *
+ * Of audit, version 1.
+ */
+public data class PrivacyExported(
+    val subjectId: String,
+    val subjectKind: Kind,
+) : EventData {
+    public companion object : EventType<PrivacyExported>("privacy.exported")
+}
+
+internal fun decodePrivacyExported(json: Any?): PrivacyExported {
+    val from = record(json)
+    return PrivacyExported(
+        subjectId = text(from["subject_id"]),
+        subjectKind = decodeKind(from["subject_kind"]),
+    )
+}
+
+/**
  * It was switched on.
  *
  * Of project, version 1.
@@ -4086,6 +4224,27 @@ internal fun decodeProjectOwnershipTransferred(json: Any?): ProjectOwnershipTran
     return ProjectOwnershipTransferred(
         newOwnerUserId = UserId(text(from["new_owner_user_id"])),
         oldOwnerUserId = from["old_owner_user_id"]?.let { UserId(text(it)) },
+    )
+}
+
+/**
+ * Everything of it is gone for good. This is the only event that is left of it, and the first of its log.
+ *
+ * Of project, version 1.
+ */
+public data class ProjectPurged(
+    val purgedAt: Timestamp,
+    /** How many rows there were, by table. */
+    val rowCounts: Map<String, Long>,
+) : EventData {
+    public companion object : EventType<ProjectPurged>("project.purged")
+}
+
+internal fun decodeProjectPurged(json: Any?): ProjectPurged {
+    val from = record(json)
+    return ProjectPurged(
+        purgedAt = instant(from["purged_at"]),
+        rowCounts = map(from["row_counts"]) { long(it) },
     )
 }
 
@@ -4484,6 +4643,372 @@ internal fun decodeProjectMemberSuspended(json: Any?): ProjectMemberSuspended {
         projectId = ProjectId(text(from["project_id"])),
         reason = from["reason"]?.let { text(it) },
         userId = from["user_id"]?.let { UserId(text(it)) },
+    )
+}
+
+/**
+ * Somebody called it off.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaCancelRequested(
+    val by: ActorRef,
+    val reason: String? = null,
+) : EventData {
+    public companion object : EventType<SagaCancelRequested>("saga.cancel_requested")
+}
+
+internal fun decodeSagaCancelRequested(json: Any?): SagaCancelRequested {
+    val from = record(json)
+    return SagaCancelRequested(
+        by = decodeActorRef(from["by"]),
+        reason = from["reason"]?.let { text(it) },
+    )
+}
+
+/**
+ * It has ended: everything is undone that could be.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaCompensated(
+    val notUndoable: List<String>,
+    val undone: List<String>,
+) : EventData {
+    public companion object : EventType<SagaCompensated>("saga.compensated")
+}
+
+internal fun decodeSagaCompensated(json: Any?): SagaCompensated {
+    val from = record(json)
+    return SagaCompensated(
+        notUndoable = list(from["not_undoable"]) { text(it) },
+        undone = list(from["undone"]) { text(it) },
+    )
+}
+
+/**
+ * A step could not be undone, and somebody has to look at it.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaCompensationFailed(
+    val code: String,
+    val message: String,
+    val step: String,
+) : EventData {
+    public companion object : EventType<SagaCompensationFailed>("saga.compensation_failed")
+}
+
+internal fun decodeSagaCompensationFailed(json: Any?): SagaCompensationFailed {
+    val from = record(json)
+    return SagaCompensationFailed(
+        code = text(from["code"]),
+        message = text(from["message"]),
+        step = text(from["step"]),
+    )
+}
+
+/**
+ * What was done is undone from now on.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaCompensationStarted(
+    /** In this order. */
+    val steps: List<String>,
+) : EventData {
+    public companion object : EventType<SagaCompensationStarted>("saga.compensation_started")
+}
+
+internal fun decodeSagaCompensationStarted(json: Any?): SagaCompensationStarted {
+    val from = record(json)
+    return SagaCompensationStarted(
+        steps = list(from["steps"]) { text(it) },
+    )
+}
+
+/**
+ * It has ended: all is done.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaCompleted(
+    val durationMs: Long,
+    val output: Any?,
+) : EventData {
+    public companion object : EventType<SagaCompleted>("saga.completed")
+}
+
+internal fun decodeSagaCompleted(json: Any?): SagaCompleted {
+    val from = record(json)
+    return SagaCompleted(
+        durationMs = long(from["duration_ms"]),
+        output = from["output"],
+    )
+}
+
+/**
+ * It has ended: a step failed, and there is nothing to undo, or no way back.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaFailed(
+    val code: String,
+    val message: String,
+    /** There was no way back any more. */
+    val needsAttention: Boolean,
+    val step: String? = null,
+) : EventData {
+    public companion object : EventType<SagaFailed>("saga.failed")
+}
+
+internal fun decodeSagaFailed(json: Any?): SagaFailed {
+    val from = record(json)
+    return SagaFailed(
+        code = text(from["code"]),
+        message = text(from["message"]),
+        needsAttention = boolean(from["needs_attention"]),
+        step = from["step"]?.let { text(it) },
+    )
+}
+
+/**
+ * Somebody closed it by hand.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaResolved(
+    val by: ActorRef,
+    val note: String,
+) : EventData {
+    public companion object : EventType<SagaResolved>("saga.resolved")
+}
+
+internal fun decodeSagaResolved(json: Any?): SagaResolved {
+    val from = record(json)
+    return SagaResolved(
+        by = decodeActorRef(from["by"]),
+        note = text(from["note"]),
+    )
+}
+
+/**
+ * It goes on where it failed.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaRetried(
+    val by: ActorRef,
+    val fromStep: String? = null,
+) : EventData {
+    public companion object : EventType<SagaRetried>("saga.retried")
+}
+
+internal fun decodeSagaRetried(json: Any?): SagaRetried {
+    val from = record(json)
+    return SagaRetried(
+        by = decodeActorRef(from["by"]),
+        fromStep = from["from_step"]?.let { text(it) },
+    )
+}
+
+/**
+ * Somebody told it something.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaSignaled(
+    val data: Any?,
+    val name: String,
+) : EventData {
+    public companion object : EventType<SagaSignaled>("saga.signaled")
+}
+
+internal fun decodeSagaSignaled(json: Any?): SagaSignaled {
+    val from = record(json)
+    return SagaSignaled(
+        data = from["data"],
+        name = text(from["name"]),
+    )
+}
+
+/**
+ * It begins.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaStarted(
+    val correlationId: CorrelationId,
+    val deadlineAt: Timestamp? = null,
+    val definitionVersion: Long,
+    val input: Any?,
+    val key: String,
+    val kind: String,
+    val parentId: SagaId? = null,
+    val startedBy: ActorRef,
+) : EventData {
+    public companion object : EventType<SagaStarted>("saga.started")
+}
+
+internal fun decodeSagaStarted(json: Any?): SagaStarted {
+    val from = record(json)
+    return SagaStarted(
+        correlationId = CorrelationId(text(from["correlation_id"])),
+        deadlineAt = from["deadline_at"]?.let { instant(it) },
+        definitionVersion = long(from["definition_version"]),
+        input = from["input"],
+        key = text(from["key"]),
+        kind = text(from["kind"]),
+        parentId = from["parent_id"]?.let { SagaId(text(it)) },
+        startedBy = decodeActorRef(from["started_by"]),
+    )
+}
+
+/**
+ * A step is undone, or was left as it is.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaStepCompensated(
+    val dataPatch: Map<String, Any?>,
+    /** Why it was left as it is: it was not of this saga's making, or others have changed it since. */
+    val left: String? = null,
+    val output: Any?,
+    /** Its number among the steps that were begun, from 1. */
+    val seq: Long,
+    val step: String,
+) : EventData {
+    public companion object : EventType<SagaStepCompensated>("saga.step_compensated")
+}
+
+internal fun decodeSagaStepCompensated(json: Any?): SagaStepCompensated {
+    val from = record(json)
+    return SagaStepCompensated(
+        dataPatch = record(from["data_patch"]),
+        left = from["left"]?.let { text(it) },
+        output = from["output"],
+        seq = long(from["seq"]),
+        step = text(from["step"]),
+    )
+}
+
+/**
+ * A try of a step failed.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaStepFailed(
+    val attempt: Long,
+    val `class`: StepErrorClass,
+    /** An error code, or `job_failed`, `job_cancelled`, `fan_out_failed`, `child_failed`, `step_timeout`. */
+    val code: String,
+    val direction: StepDirection,
+    /** It is not tried again. */
+    val final: Boolean,
+    val message: String,
+    /** Its number among the steps that were begun, from 1. */
+    val seq: Long,
+    /** It was optional, and is passed over. */
+    val skipped: Boolean? = null,
+    val step: String,
+) : EventData {
+    public companion object : EventType<SagaStepFailed>("saga.step_failed")
+}
+
+internal fun decodeSagaStepFailed(json: Any?): SagaStepFailed {
+    val from = record(json)
+    return SagaStepFailed(
+        attempt = long(from["attempt"]),
+        `class` = decodeStepErrorClass(from["class"]),
+        code = text(from["code"]),
+        direction = decodeStepDirection(from["direction"]),
+        final = boolean(from["final"]),
+        message = text(from["message"]),
+        seq = long(from["seq"]),
+        skipped = from["skipped"]?.let { boolean(it) },
+        step = text(from["step"]),
+    )
+}
+
+/**
+ * A step is done.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaStepSucceeded(
+    /** Its try. */
+    val attempt: Long,
+    /** What changed in `data`, by key. */
+    val dataPatch: Map<String, Any?>,
+    val output: Any?,
+    val progress: SagaProgress? = null,
+    /** Its number among the steps that were begun, from 1. */
+    val seq: Long,
+    /** The signal that came before the step and was used by it. */
+    val signal: String? = null,
+    /** Its condition did not hold, and nothing was done. */
+    val skipped: Boolean? = null,
+    val step: String,
+) : EventData {
+    public companion object : EventType<SagaStepSucceeded>("saga.step_succeeded")
+}
+
+internal fun decodeSagaStepSucceeded(json: Any?): SagaStepSucceeded {
+    val from = record(json)
+    return SagaStepSucceeded(
+        attempt = long(from["attempt"]),
+        dataPatch = record(from["data_patch"]),
+        output = from["output"],
+        progress = from["progress"]?.let { decodeSagaProgress(it) },
+        seq = long(from["seq"]),
+        signal = from["signal"]?.let { text(it) },
+        skipped = from["skipped"]?.let { boolean(it) },
+        step = text(from["step"]),
+    )
+}
+
+/**
+ * A step, or with null all of it, took too long.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaTimedOut(
+    val deadlineAt: Timestamp,
+    val step: String? = null,
+) : EventData {
+    public companion object : EventType<SagaTimedOut>("saga.timed_out")
+}
+
+internal fun decodeSagaTimedOut(json: Any?): SagaTimedOut {
+    val from = record(json)
+    return SagaTimedOut(
+        deadlineAt = instant(from["deadline_at"]),
+        step = from["step"]?.let { text(it) },
+    )
+}
+
+/**
+ * A step has begun and waits for something.
+ *
+ * Of saga, version 1.
+ */
+public data class SagaWaiting(
+    val direction: StepDirection,
+    /** Its number among the steps that were begun, from 1. */
+    val seq: Long,
+    val step: String,
+    val waitingFor: WaitingFor,
+) : EventData {
+    public companion object : EventType<SagaWaiting>("saga.waiting")
+}
+
+internal fun decodeSagaWaiting(json: Any?): SagaWaiting {
+    val from = record(json)
+    return SagaWaiting(
+        direction = decodeStepDirection(from["direction"]),
+        seq = long(from["seq"]),
+        step = text(from["step"]),
+        waitingFor = decodeWaitingFor(from["waiting_for"]),
     )
 }
 
@@ -5957,6 +6482,8 @@ internal fun decodeWebhookUpdated(json: Any?): WebhookUpdated {
 }
 
 internal fun decodeData(type: String, json: Any?): EventData = when (type) {
+    "audit.access_denied" -> decodeAuditAccessDenied(json)
+    "audit.login_failed" -> decodeAuditLoginFailed(json)
     "channel.activated" -> decodeChannelActivated(json)
     "channel.activation.failed" -> decodeChannelActivationFailed(json)
     "channel.activation.requested" -> decodeChannelActivationRequested(json)
@@ -6028,6 +6555,7 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "contact.duplicate_suspected" -> decodeContactDuplicateSuspected(json)
     "contact.email_set" -> decodeContactEmailSet(json)
     "contact.enriched" -> decodeContactEnriched(json)
+    "contact.erased" -> decodeContactErased(json)
     "contact.external_id_set" -> decodeContactExternalIdSet(json)
     "contact.identifier_added" -> decodeContactIdentifierAdded(json)
     "contact.identifier_removed" -> decodeContactIdentifierRemoved(json)
@@ -6073,6 +6601,7 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "dead_letter.retried" -> decodeDeadLetterRetried(json)
     "encryption_key.retired" -> decodeEncryptionKeyRetired(json)
     "encryption_key.rotated" -> decodeEncryptionKeyRotated(json)
+    "event_log.redacted" -> decodeEventLogRedacted(json)
     "job.dead" -> decodeJobDead(json)
     "message.ai.process_audio_requested" -> decodeMessageAiProcessAudioRequested(json)
     "message.ai.process_document_requested" -> decodeMessageAiProcessDocumentRequested(json)
@@ -6101,6 +6630,7 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "message.send_started" -> decodeMessageSendStarted(json)
     "message.sent" -> decodeMessageSent(json)
     "message.superseded" -> decodeMessageSuperseded(json)
+    "privacy.exported" -> decodePrivacyExported(json)
     "project.activated" -> decodeProjectActivated(json)
     "project.agent_assignment_changed" -> decodeProjectAgentAssignmentChanged(json)
     "project.business_hours_changed" -> decodeProjectBusinessHoursChanged(json)
@@ -6116,6 +6646,7 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "project.details_updated" -> decodeProjectDetailsUpdated(json)
     "project.locale_changed" -> decodeProjectLocaleChanged(json)
     "project.ownership_transferred" -> decodeProjectOwnershipTransferred(json)
+    "project.purged" -> decodeProjectPurged(json)
     "project.restored" -> decodeProjectRestored(json)
     "project.resumed" -> decodeProjectResumed(json)
     "project.retention_changed" -> decodeProjectRetentionChanged(json)
@@ -6133,6 +6664,21 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "project_member.removed" -> decodeProjectMemberRemoved(json)
     "project_member.role_changed" -> decodeProjectMemberRoleChanged(json)
     "project_member.suspended" -> decodeProjectMemberSuspended(json)
+    "saga.cancel_requested" -> decodeSagaCancelRequested(json)
+    "saga.compensated" -> decodeSagaCompensated(json)
+    "saga.compensation_failed" -> decodeSagaCompensationFailed(json)
+    "saga.compensation_started" -> decodeSagaCompensationStarted(json)
+    "saga.completed" -> decodeSagaCompleted(json)
+    "saga.failed" -> decodeSagaFailed(json)
+    "saga.resolved" -> decodeSagaResolved(json)
+    "saga.retried" -> decodeSagaRetried(json)
+    "saga.signaled" -> decodeSagaSignaled(json)
+    "saga.started" -> decodeSagaStarted(json)
+    "saga.step_compensated" -> decodeSagaStepCompensated(json)
+    "saga.step_failed" -> decodeSagaStepFailed(json)
+    "saga.step_succeeded" -> decodeSagaStepSucceeded(json)
+    "saga.timed_out" -> decodeSagaTimedOut(json)
+    "saga.waiting" -> decodeSagaWaiting(json)
     "schedule.created" -> decodeScheduleCreated(json)
     "schedule.deleted" -> decodeScheduleDeleted(json)
     "schedule.paused" -> decodeSchedulePaused(json)

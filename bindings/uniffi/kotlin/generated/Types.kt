@@ -201,6 +201,14 @@ public value class ReassignmentRuleId(public val value: String) : Wire {
 
 /** The id of one kind of thing; the engine checks it. */
 @JvmInline
+public value class SagaId(public val value: String) : Wire {
+    override fun toJson(): Any? = value
+
+    override fun toString(): String = value
+}
+
+/** The id of one kind of thing; the engine checks it. */
+@JvmInline
 public value class ScheduleId(public val value: String) : Wire {
     override fun toJson(): Any? = value
 
@@ -892,6 +900,25 @@ public enum class ConsentStatus(private val text: String) : Wire {
 internal fun decodeConsentStatus(json: Any?): ConsentStatus =
     ConsentStatus.entries.find { it.toString() == json } ?: unexpected("ConsentStatus", json)
 
+/** What an event that a consumer fails at holds back until it is handled or given up on. */
+public enum class ConsumerOrdering(private val text: String) : Wire {
+    /** Everything after it. */
+    PROJECT("project"),
+    /** The later events of its own aggregate. */
+    STREAM("stream"),
+    /** Nothing. */
+    NONE("none"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeConsumerOrdering(json: Any?): ConsumerOrdering =
+    ConsumerOrdering.entries.find { it.toString() == json } ?: unexpected("ConsumerOrdering", json)
+
 /** Whether a consumer reads. */
 public enum class ConsumerStatus(private val text: String) : Wire {
     ACTIVE("active"),
@@ -1322,6 +1349,21 @@ public enum class EntrySource(private val text: String) : Wire {
 internal fun decodeEntrySource(json: Any?): EntrySource =
     EntrySource.entries.find { it.toString() == json } ?: unexpected("EntrySource", json)
 
+/** How a contact is erased. */
+public enum class ErasureMode(private val text: String) : Wire {
+    /** Personal data goes; ids, times and counts stay. */
+    ANONYMIZE("anonymize"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeErasureMode(json: Any?): ErasureMode =
+    ErasureMode.entries.find { it.toString() == json } ?: unexpected("ErasureMode", json)
+
 /** What events are counted by. */
 public enum class EventGrouping(private val text: String) : Wire {
     TYPE("type"),
@@ -1483,6 +1525,25 @@ public enum class IdentifierKind(private val text: String) : Wire {
 
 internal fun decodeIdentifierKind(json: Any?): IdentifierKind =
     IdentifierKind.entries.find { it.toString() == json } ?: unexpected("IdentifierKind", json)
+
+/** What becomes of something that is to be undone and that others have changed since. */
+public enum class IfChanged(private val text: String) : Wire {
+    /** It stays, and is listed. */
+    SKIP("skip"),
+    /** It is undone all the same. */
+    FORCE("force"),
+    /** The saga stops, and somebody has to look at it. */
+    FAIL("fail"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeIfChanged(json: Any?): IfChanged =
+    IfChanged.entries.find { it.toString() == json } ?: unexpected("IfChanged", json)
 
 /** Why an item was left out on purpose. */
 public enum class IgnoredBecause(private val text: String) : Wire {
@@ -1675,6 +1736,8 @@ public enum class JobErrorClass(private val text: String) : Wire {
     TRANSIENT("transient"),
     /** It can never work. */
     PERMANENT("permanent"),
+    /** Its last try took too long. */
+    TIMEOUT("timeout"),
     /** Whoever worked at it never reported. */
     LEASE_LOST("lease_lost"),
     ;
@@ -1804,6 +1867,24 @@ public enum class LabelAssignment(private val text: String) : Wire {
 
 internal fun decodeLabelAssignment(json: Any?): LabelAssignment =
     LabelAssignment.entries.find { it.toString() == json } ?: unexpected("LabelAssignment", json)
+
+/** What obliges or allows to erase. */
+public enum class LegalBasis(private val text: String) : Wire {
+    GDPR_ART17("gdpr_art17"),
+    LGPD_ART18("lgpd_art18"),
+    RETENTION_POLICY("retention_policy"),
+    USER_REQUEST("user_request"),
+    OTHER("other"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeLegalBasis(json: Any?): LegalBasis =
+    LegalBasis.entries.find { it.toString() == json } ?: unexpected("LegalBasis", json)
 
 /** What is wrong with an aggregate. */
 public enum class LogProblemKind(private val text: String) : Wire {
@@ -2418,6 +2499,22 @@ public enum class Permission(private val text: String) : Wire {
 internal fun decodePermission(json: Any?): Permission =
     Permission.entries.find { it.toString() == json } ?: unexpected("Permission", json)
 
+/** Whom personal data can be about. */
+public enum class PersonKind(private val text: String) : Wire {
+    CONTACT("contact"),
+    USER("user"),
+    AGENT("agent"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodePersonKind(json: Any?): PersonKind =
+    PersonKind.entries.find { it.toString() == json } ?: unexpected("PersonKind", json)
+
 /** What a user may do in the installation, and what caps it inside projects. */
 public enum class PlatformRole(private val text: String) : Wire {
     /** Runs the installation; acts as `admin` in projects it is no member of, marked `elevated`. */
@@ -2689,6 +2786,56 @@ public enum class RevokeReach(private val text: String) : Wire {
 internal fun decodeRevokeReach(json: Any?): RevokeReach =
     RevokeReach.entries.find { it.toString() == json } ?: unexpected("RevokeReach", json)
 
+/** What a field of an input holds. */
+public enum class SagaInputType(private val text: String) : Wire {
+    TEXT("text"),
+    NUMBER("number"),
+    BOOLEAN("boolean"),
+    LIST("list"),
+    OBJECT("object"),
+    ANY("any"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeSagaInputType(json: Any?): SagaInputType =
+    SagaInputType.entries.find { it.toString() == json } ?: unexpected("SagaInputType", json)
+
+/** Where a saga stands. */
+public enum class SagaStatus(private val text: String) : Wire {
+    /** A step is about to be done. */
+    RUNNING("running"),
+    /** A step waits for something. */
+    WAITING("waiting"),
+    /** What was done is being undone. */
+    COMPENSATING("compensating"),
+    /** All is done. */
+    COMPLETED("completed"),
+    /** A step failed, and what came before is undone. */
+    COMPENSATED("compensated"),
+    /** It was called off, and what came before is undone. */
+    CANCELLED("cancelled"),
+    /** A step failed, and nothing was undone. */
+    FAILED("failed"),
+    /** A step could not be undone. */
+    COMPENSATION_FAILED("compensation_failed"),
+    /** Somebody closed it by hand. */
+    RESOLVED("resolved"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeSagaStatus(json: Any?): SagaStatus =
+    SagaStatus.entries.find { it.toString() == json } ?: unexpected("SagaStatus", json)
+
 /** Which of the two scores. */
 public enum class ScoreKind(private val text: String) : Wire {
     ENGAGEMENT("engagement"),
@@ -2852,6 +2999,65 @@ public enum class Stage(private val text: String) : Wire {
 
 internal fun decodeStage(json: Any?): Stage =
     Stage.entries.find { it.toString() == json } ?: unexpected("Stage", json)
+
+/** Which way a step goes. */
+public enum class StepDirection(private val text: String) : Wire {
+    /** It is done. */
+    FORWARD("forward"),
+    /** It is undone. */
+    COMPENSATE("compensate"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeStepDirection(json: Any?): StepDirection =
+    StepDirection.entries.find { it.toString() == json } ?: unexpected("StepDirection", json)
+
+/** How a try of a step failed. */
+public enum class StepErrorClass(private val text: String) : Wire {
+    /** It might work at another time. */
+    TRANSIENT("transient"),
+    /** It can never work. */
+    PERMANENT("permanent"),
+    /** It took too long. */
+    TIMEOUT("timeout"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeStepErrorClass(json: Any?): StepErrorClass =
+    StepErrorClass.entries.find { it.toString() == json } ?: unexpected("StepErrorClass", json)
+
+/** Where a step of a saga stands. */
+public enum class StepStatus(private val text: String) : Wire {
+    SUCCEEDED("succeeded"),
+    FAILED("failed"),
+    /** It is about to be tried, again perhaps. */
+    PENDING("pending"),
+    /** It waits for something. */
+    RUNNING("running"),
+    /** Its condition did not hold, it was optional and failed, or there was nothing to undo. */
+    SKIPPED("skipped"),
+    /** It was done and is undone. */
+    COMPENSATED("compensated"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeStepStatus(json: Any?): StepStatus =
+    StepStatus.entries.find { it.toString() == json } ?: unexpected("StepStatus", json)
 
 /** Who suspended a project. */
 public enum class SuspensionCause(private val text: String) : Wire {
@@ -3090,6 +3296,9 @@ internal fun decodeRecurrence(json: Any?): Recurrence = when (record(json)["type
 
 /** What became of a job. */
 public sealed interface ReportedOutcome : Wire
+
+/** What a step does. */
+public sealed interface StepAction : Wire
 
 /** Where an accepted delivery is kept. */
 public data class Accepted(
@@ -4527,8 +4736,10 @@ internal fun decodeConsent(json: Any?): Consent {
 
 /** A durable reader of the project's log. */
 public data class Consumer(
-    /** Failed tries at the next event. */
+    /** Failed tries at the next event; those of events put aside are counted with them. */
     val attempts: Long,
+    /** The most events that a reader has at a time. */
+    val batchSize: Long,
     /** One of the library's own: it can be paused and repaired, not made, reset or deleted. */
     val builtIn: Boolean,
     /** The last event that it is done with. */
@@ -4540,6 +4751,8 @@ public data class Consumer(
     val events: List<String>,
     /** 1, and one more for every time it began anew. */
     val generation: Long,
+    /** Seconds that a reader may take from one sign of life to the next. */
+    val handlerTimeout: Long,
     val id: ConsumerId,
     /** Events after that, whether it hears them or not. */
     val lag: Long,
@@ -4552,6 +4765,13 @@ public data class Consumer(
     val nextAttemptAt: Timestamp?,
     /** What becomes of an event then. */
     val onExhausted: OnExhausted,
+    /** What an event that it fails at holds back until it is handled or given up on. */
+    val ordering: ConsumerOrdering,
+    /**
+     * Events that it goes on without, for good or for now: dead letters, others that wait for their next try, and what
+     * is held behind them.
+     */
+    val putAside: Long,
     /** Those of them that are to be tried again. */
     val retrying: Long,
     val status: ConsumerStatus,
@@ -4562,12 +4782,14 @@ internal fun decodeConsumer(json: Any?): Consumer {
     val from = record(json)
     return Consumer(
         attempts = long(from["attempts"]),
+        batchSize = long(from["batch_size"]),
         builtIn = boolean(from["built_in"]),
         checkpoint = long(from["checkpoint"]),
         createdAt = instant(from["created_at"]),
         deadLetters = long(from["dead_letters"]),
         events = list(from["events"]) { text(it) },
         generation = long(from["generation"]),
+        handlerTimeout = long(from["handler_timeout"]),
         id = ConsumerId(text(from["id"])),
         lag = long(from["lag"]),
         lastError = from["last_error"]?.let { text(it) },
@@ -4576,6 +4798,8 @@ internal fun decodeConsumer(json: Any?): Consumer {
         name = text(from["name"]),
         nextAttemptAt = from["next_attempt_at"]?.let { instant(it) },
         onExhausted = decodeOnExhausted(from["on_exhausted"]),
+        ordering = decodeConsumerOrdering(from["ordering"]),
+        putAside = long(from["put_aside"]),
         retrying = long(from["retrying"]),
         status = decodeConsumerStatus(from["status"]),
         waitingSince = from["waiting_since"]?.let { instant(it) },
@@ -5882,6 +6106,8 @@ public data class EventRecord(
     val projectId: ProjectId,
     /** When it was written. */
     val recordedAt: Timestamp,
+    /** When personal data was taken out of it; null for nearly all. */
+    val redactedAt: Timestamp?,
     /** The version of its type that wrote it. */
     val schemaVersion: Long,
     /** Dense number in the project's log; assigned by the commit, 0 before. */
@@ -5909,6 +6135,7 @@ internal fun decodeEventRecord(json: Any?): EventRecord {
         position = long(from["position"]),
         projectId = ProjectId(text(from["project_id"])),
         recordedAt = instant(from["recorded_at"]),
+        redactedAt = from["redacted_at"]?.let { instant(it) },
         schemaVersion = long(from["schema_version"]),
         seq = long(from["seq"]),
         source = decodeSource(from["source"]),
@@ -5938,6 +6165,31 @@ internal fun decodeEventTypeInfo(json: Any?): EventTypeInfo {
         schemaVersion = long(from["schema_version"]),
         subjects = list(from["subjects"]) { text(it) },
         type = text(from["type"]),
+    )
+}
+
+/** Which event a step waits for: the first that fits all of it, from the moment it waits. */
+public data class EventWait(
+    /** Fields of its data with the values they must have. */
+    val data: Map<String, Any?>? = null,
+    /** What it is about: `contact/<id>`. */
+    val subject: Any? = null,
+    /** 1 to 20 types or prefixes: `message.created`, `session.*`. */
+    val types: List<String>,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        given("data", data)
+        given("subject", subject)
+        put("types", types)
+    }
+}
+
+internal fun decodeEventWait(json: Any?): EventWait {
+    val from = record(json)
+    return EventWait(
+        data = from["data"]?.let { record(it) },
+        subject = from["subject"]?.let { it },
+        types = list(from["types"]) { text(it) },
     )
 }
 
@@ -7203,6 +7455,19 @@ public data class JsonPatch(
     }
 }
 
+/** A signal that no step has wanted yet. */
+public data class KeptSignal(
+    val data: Any?,
+    val name: String,
+)
+internal fun decodeKeptSignal(json: Any?): KeptSignal {
+    val from = record(json)
+    return KeptSignal(
+        data = from["data"],
+        name = text(from["name"]),
+    )
+}
+
 /** A change of keys that has begun. */
 public data class KeyRotation(
     /** The key that everything will be under. */
@@ -8224,6 +8489,32 @@ internal fun decodePastState(json: Any?): PastState {
     )
 }
 
+/** A document about a person, or a part of one. */
+public data class PersonalData(
+    val events: List<EventRecord>,
+    val exportedAt: Timestamp,
+    val id: String,
+    val kind: PersonKind,
+    /** Where the next part begins; null after the last one. */
+    val next: Long?,
+    /** What belongs to the person and is named by the events of this part. */
+    val related: List<RelatedData>,
+    /** What is stored of the person; null for users, whose own record is outside the project, and in later parts. */
+    val state: Map<String, Any?>?,
+)
+internal fun decodePersonalData(json: Any?): PersonalData {
+    val from = record(json)
+    return PersonalData(
+        events = list(from["events"]) { decodeEventRecord(it) },
+        exportedAt = instant(from["exported_at"]),
+        id = text(from["id"]),
+        kind = decodePersonKind(from["kind"]),
+        next = from["next"]?.let { long(it) },
+        related = list(from["related"]) { decodeRelatedData(it) },
+        state = from["state"]?.let { record(it) },
+    )
+}
+
 /** How a message entered its session. */
 public data class Placement(
     /** The session, ended by silence, now ends here. */
@@ -8296,6 +8587,8 @@ public data class Project(
     val projectId: ProjectId,
     /** When a deleted project's rows are removed for good. */
     val purgeAfter: Timestamp?,
+    /** When that was done: nothing else is known of it any more. */
+    val purgedAt: Timestamp?,
     val retention: RetentionPolicy,
     val revision: Long,
     /** Minutes of silence after which a session ends, 1 to 1440; 30 unless told. */
@@ -8338,6 +8631,7 @@ internal fun decodeProject(json: Any?): Project {
         ownerUserId = from["owner_user_id"]?.let { UserId(text(it)) },
         projectId = ProjectId(text(from["project_id"])),
         purgeAfter = from["purge_after"]?.let { instant(it) },
+        purgedAt = from["purged_at"]?.let { instant(it) },
         retention = decodeRetentionPolicy(from["retention"]),
         revision = long(from["revision"]),
         sessionTimeoutMinutes = long(from["session_timeout_minutes"]),
@@ -8745,6 +9039,22 @@ internal fun decodeRecurrenceCron(json: Any?): RecurrenceCron {
     )
 }
 
+/** A redaction that is under way. */
+public data class RedactionStarted(
+    val id: String,
+    /** The job that works at it; others of the same kind follow it. */
+    val jobId: JobId,
+    val kind: PersonKind,
+)
+internal fun decodeRedactionStarted(json: Any?): RedactionStarted {
+    val from = record(json)
+    return RedactionStarted(
+        id = text(from["id"]),
+        jobId = JobId(text(from["job_id"])),
+        kind = decodePersonKind(from["kind"]),
+    )
+}
+
 /** Why a provider gave no tokens. */
 public data class RefreshFailure(
     /**
@@ -8812,6 +9122,21 @@ internal fun decodeRejectedField(json: Any?): RejectedField {
     )
 }
 
+/** A state that belongs to a person. */
+public data class RelatedData(
+    val id: String,
+    val kind: Kind,
+    val state: Map<String, Any?>,
+)
+internal fun decodeRelatedData(json: Any?): RelatedData {
+    val from = record(json)
+    return RelatedData(
+        id = text(from["id"]),
+        kind = decodeKind(from["kind"]),
+        state = record(from["state"]),
+    )
+}
+
 /** What chats and sessions need of a scheduled message when it is released. */
 public data class ReleasedMessage(
     val agentId: AgentId? = null,
@@ -8872,6 +9197,8 @@ public data class ReportedFailure(
     val providerCode: String? = null,
     /** For people; longer than 1 000 characters is cut. */
     val reason: String? = null,
+    /** For how long the provider wants to be left alone, 0 to 86,400. */
+    val retryAfterSeconds: Long? = null,
     /** Whether another try makes sense; unless told, `code` decides. */
     val retryable: Boolean? = null,
 ) : Wire {
@@ -8879,6 +9206,7 @@ public data class ReportedFailure(
         put("code", code)
         given("provider_code", providerCode)
         given("reason", reason)
+        given("retry_after_seconds", retryAfterSeconds)
         given("retryable", retryable)
     }
 }
@@ -9246,9 +9574,192 @@ internal fun decodeRotatedWebhookSecret(json: Any?): RotatedWebhookSecret {
     )
 }
 
+/** A business procedure under way, or how one ended. */
+public data class Saga(
+    val cancelRequested: Boolean,
+    /** Of everything that it causes. */
+    val correlationId: CorrelationId,
+    val createdAt: Timestamp,
+    val currentStep: String?,
+    /** What its steps gave, by their ids. */
+    val data: Map<String, Any?>,
+    /** When all of it has taken too long. */
+    val deadlineAt: Timestamp?,
+    val definitionVersion: Long,
+    val endedAt: Timestamp?,
+    /** Why it stopped, or is being undone. */
+    val error: StepError?,
+    val id: SagaId,
+    val input: Any?,
+    /** Of a kind there is one saga under way with it. */
+    val key: String,
+    val kind: String,
+    /** What it gave. */
+    val output: Any?,
+    /** The saga that waits for it. */
+    val parentId: SagaId?,
+    val progress: SagaProgress,
+    val projectId: ProjectId,
+    val revision: Long,
+    val signals: List<KeptSignal>,
+    val startedBy: ActorRef,
+    val status: SagaStatus,
+    /** In the order in which they were begun. */
+    val steps: List<SagaStep>,
+    val updatedAt: Timestamp,
+    val version: Long,
+    /** While a step waits. */
+    val waitingFor: WaitingFor?,
+)
+internal fun decodeSaga(json: Any?): Saga {
+    val from = record(json)
+    return Saga(
+        cancelRequested = boolean(from["cancel_requested"]),
+        correlationId = CorrelationId(text(from["correlation_id"])),
+        createdAt = instant(from["created_at"]),
+        currentStep = from["current_step"]?.let { text(it) },
+        data = record(from["data"]),
+        deadlineAt = from["deadline_at"]?.let { instant(it) },
+        definitionVersion = long(from["definition_version"]),
+        endedAt = from["ended_at"]?.let { instant(it) },
+        error = from["error"]?.let { decodeStepError(it) },
+        id = SagaId(text(from["id"])),
+        input = from["input"],
+        key = text(from["key"]),
+        kind = text(from["kind"]),
+        output = from["output"],
+        parentId = from["parent_id"]?.let { SagaId(text(it)) },
+        progress = decodeSagaProgress(from["progress"]),
+        projectId = ProjectId(text(from["project_id"])),
+        revision = long(from["revision"]),
+        signals = list(from["signals"]) { decodeKeptSignal(it) },
+        startedBy = decodeActorRef(from["started_by"]),
+        status = decodeSagaStatus(from["status"]),
+        steps = list(from["steps"]) { decodeSagaStep(it) },
+        updatedAt = instant(from["updated_at"]),
+        version = long(from["version"]),
+        waitingFor = from["waiting_for"]?.let { decodeWaitingFor(it) },
+    )
+}
+
+/**
+ * A procedure of several steps that ends in one of two ways: all is done, or what was done is undone as far as it can
+ * be.
+ *
+ * Values written `{"$from": "input.email"}` are filled in when their step begins: from `input`, from `data.<step>`
+ * (what an earlier step gave), from `saga` (`id`, `kind`, `key`, `correlation_id`), and inside a fan-out from `item`.
+ * With `"default"` beside it, that stands in for what is missing; without, the step fails for good.
+ */
+public data class SagaDefinition(
+    /** Its commands run with all rights, not with those of whoever started it. */
+    val asSystem: Boolean? = null,
+    /** The time that all steps together may take, up to 90 days; no end unless told. */
+    val deadlineSeconds: Long? = null,
+    /** The fields of the input by name. Others are let through. */
+    val input: Map<String, SagaInputField>? = null,
+    /** `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 60 characters. */
+    val kind: String,
+    /** What it gives in the end, once it has succeeded; what its last step gave unless told. */
+    val output: Any? = null,
+    /** 1 to 50, in order. */
+    val steps: List<StepDefinition>,
+    /** From 1 on. A saga that runs stays with the version it was started with; new ones take the highest. */
+    val version: Long? = null,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        given("as_system", asSystem)
+        given("deadline_seconds", deadlineSeconds)
+        given("input", input)
+        put("kind", kind)
+        given("output", output)
+        put("steps", steps)
+        given("version", version)
+    }
+}
+
+/** A field of the input. */
+public data class SagaInputField(
+    val required: Boolean? = null,
+    val type: SagaInputType,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        given("required", required)
+        put("type", type)
+    }
+}
+
+/** How far it is. */
+public data class SagaProgress(
+    val done: Long,
+    val total: Long?,
+    /** Of what: `steps`. */
+    val unit: String,
+)
+internal fun decodeSagaProgress(json: Any?): SagaProgress {
+    val from = record(json)
+    return SagaProgress(
+        done = long(from["done"]),
+        total = from["total"]?.let { long(it) },
+        unit = text(from["unit"]),
+    )
+}
+
+/** A step of a saga that was begun. */
+public data class SagaStep(
+    /** Tries of its own; a job counts its tries itself. */
+    val attempt: Long,
+    val direction: StepDirection,
+    val error: StepError?,
+    val finishedAt: Timestamp?,
+    /** What its jobs hand to whoever does the work, so that nothing is done twice. */
+    val idempotencyKey: String,
+    val jobId: JobId?,
+    val output: Any?,
+    /** Its number among the steps that were begun, from 1. */
+    val seq: Long,
+    val startedAt: Timestamp,
+    val status: StepStatus,
+    val step: String,
+)
+internal fun decodeSagaStep(json: Any?): SagaStep {
+    val from = record(json)
+    return SagaStep(
+        attempt = long(from["attempt"]),
+        direction = decodeStepDirection(from["direction"]),
+        error = from["error"]?.let { decodeStepError(it) },
+        finishedAt = from["finished_at"]?.let { instant(it) },
+        idempotencyKey = text(from["idempotency_key"]),
+        jobId = from["job_id"]?.let { JobId(text(it)) },
+        output = from["output"],
+        seq = long(from["seq"]),
+        startedAt = instant(from["started_at"]),
+        status = decodeStepStatus(from["status"]),
+        step = text(from["step"]),
+    )
+}
+
+/** What became of a saga. */
+public data class SagaTimeline(
+    val events: List<EventRecord>,
+    /** There are more events. */
+    val hasMore: Boolean,
+    /** With each step's tries, times and error. */
+    val saga: Saga,
+)
+internal fun decodeSagaTimeline(json: Any?): SagaTimeline {
+    val from = record(json)
+    return SagaTimeline(
+        events = list(from["events"]) { decodeEventRecord(it) },
+        hasMore = boolean(from["has_more"]),
+        saga = decodeSaga(from["saga"]),
+    )
+}
+
 /**
  * Work that comes again and again. At each of its times it enqueues a job, whose unique key is `schedule:`, the
- * schedule's id, `:` and the planned time, so that there is one job per planned time whatever happens.
+ * schedule's id, `:` and the planned time, so that there is one job per planned time whatever happens. While the
+ * project is switched off, suspended or deleted it enqueues nothing; what was missed is made up for afterwards as
+ * `misfire` says.
  */
 public data class Schedule(
     val createdAt: Timestamp,
@@ -9561,6 +10072,20 @@ public data class SortKeyObject(
     }
 }
 
+/** A saga, and whether it is new. */
+public data class StartedSaga(
+    /** False when it was under way already. */
+    val created: Boolean,
+    val saga: Saga,
+)
+internal fun decodeStartedSaga(json: Any?): StartedSaga {
+    val from = record(json)
+    return StartedSaga(
+        created = boolean(from["created"]),
+        saga = decodeSaga(from["saga"]),
+    )
+}
+
 /** A session, and whether it was opened just now. */
 public data class StartedSession(
     val created: Boolean,
@@ -9572,6 +10097,182 @@ internal fun decodeStartedSession(json: Any?): StartedSession {
         created = boolean(from["created"]),
         session = decodeSession(from["session"]),
     )
+}
+
+/**
+ * A command of Ventros, in the same commit as the record that the step is done. The step gives which things it is
+ * about: `id`, `version`, `created`, `status` and the ids of what the command gives, and nothing that is known of
+ * people.
+ */
+public data class StepActionCommand(
+    val input: Any? = null,
+    /** `contacts.create`. */
+    val operation: String,
+) : StepAction {
+    override fun toJson(): Any? = fields {
+        put("type", "command")
+        given("input", input)
+        put("operation", operation)
+    }
+}
+
+/** A job of the host; the step gives its result. */
+public data class StepActionJob(
+    val kind: String,
+    val payload: Any? = null,
+) : StepAction {
+    override fun toJson(): Any? = fields {
+        put("type", "job")
+        put("kind", kind)
+        given("payload", payload)
+    }
+}
+
+/**
+ * Waits for a signal, for an event, or for whichever comes first; with neither, for the time of `timeout_seconds` to
+ * pass.
+ */
+public data class StepActionWait(
+    /** The step gives the event's `id`, `type` and the ids of its `data`. */
+    val event: EventWait? = null,
+    /** Of `sagas.signal`; the step gives its data. One that came before counts. */
+    val signal: String? = null,
+) : StepAction {
+    override fun toJson(): Any? = fields {
+        put("type", "wait")
+        given("event", event)
+        given("signal", signal)
+    }
+}
+
+/** Another saga; the step gives its output. */
+public data class StepActionChild(
+    val input: Any? = null,
+    val key: Any?,
+    val kind: String,
+) : StepAction {
+    override fun toJson(): Any? = fields {
+        put("type", "child")
+        given("input", input)
+        put("key", key)
+        put("kind", kind)
+    }
+}
+
+/**
+ * A job of the host for each item of a list of at most 500; the step gives `succeeded`, `failed` and, where they are
+ * not too large, `results`.
+ */
+public data class StepActionFanOut(
+    /** The list. */
+    val each: Any?,
+    val kind: String,
+    /** So many at a time, 1 to 100; 4 unless told. */
+    val maxParallel: Long? = null,
+    /** `{"$from": "item"}` is the item. */
+    val payload: Any?,
+    /** So many may fail; 0 unless told. */
+    val tolerance: Long? = null,
+) : StepAction {
+    override fun toJson(): Any? = fields {
+        put("type", "fan_out")
+        put("each", each)
+        put("kind", kind)
+        given("max_parallel", maxParallel)
+        put("payload", payload)
+        given("tolerance", tolerance)
+    }
+}
+
+/** How a step is undone. */
+public data class StepCompensation(
+    /** What becomes of something that others have changed since; `skip` unless told. */
+    val ifChanged: IfChanged? = null,
+    val run: StepAction,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        given("if_changed", ifChanged)
+        put("run", run)
+    }
+}
+
+/** A condition: the value is `is`; without `is`, that it is neither missing nor null nor false. */
+public data class StepCondition(
+    val `is`: Any? = null,
+    val value: Any?,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        given("is", `is`)
+        put("value", value)
+    }
+}
+
+/** A step. */
+public data class StepDefinition(
+    /** What undoes it. A step without is left as it is, and listed. */
+    val compensate: StepCompensation? = null,
+    /** `a-z`, `0-9` and `_`, at most 60 characters, once per definition. What the step gives is kept under it. */
+    val id: String,
+    /** When it fails it is passed over. */
+    val optional: Boolean? = null,
+    /**
+     * Once it has succeeded there is no way back: the saga cannot be cancelled, and a later failure waits for somebody
+     * to look at it.
+     */
+    val pivot: Boolean? = null,
+    val retry: StepRetry? = null,
+    val run: StepAction,
+    /**
+     * The time that it may take, with all its tries, up to 90 days, steps of jobs up to 7. No end unless told; jobs: 7
+     * days.
+     */
+    val timeoutSeconds: Long? = null,
+    /** The step is passed over unless this holds. */
+    val `when`: StepCondition? = null,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        given("compensate", compensate)
+        put("id", id)
+        given("optional", optional)
+        given("pivot", pivot)
+        given("retry", retry)
+        put("run", run)
+        given("timeout_seconds", timeoutSeconds)
+        given("when", `when`)
+    }
+}
+
+/** Why a step failed. */
+public data class StepError(
+    val `class`: StepErrorClass,
+    val code: String,
+    val message: String,
+    val step: String?,
+)
+internal fun decodeStepError(json: Any?): StepError {
+    val from = record(json)
+    return StepError(
+        `class` = decodeStepErrorClass(from["class"]),
+        code = text(from["code"]),
+        message = text(from["message"]),
+        step = from["step"]?.let { text(it) },
+    )
+}
+
+/** How often a step is tried. */
+public data class StepRetry(
+    /** 1 to 100; 5 unless told. */
+    val attempts: Long? = null,
+    /**
+     * Before the second try, 1 to 300; 2 unless told. It doubles with each try up to 300. Jobs have pauses of their
+     * own.
+     */
+    val pauseSeconds: Long? = null,
+) : Wire {
+    override fun toJson(): Any? = fields {
+        given("attempts", attempts)
+        given("pause_seconds", pauseSeconds)
+    }
 }
 
 /** What became of a page of history. */
@@ -10009,6 +10710,35 @@ internal fun decodeVerifyReport(json: Any?): VerifyReport {
         next = from["next"]?.let { long(it) },
         problems = list(from["problems"]) { decodeLogProblem(it) },
         repaired = long(from["repaired"]),
+    )
+}
+
+/** What a step waits for. The first that comes ends the wait. */
+public data class WaitingFor(
+    /** The end of another saga. */
+    val childId: SagaId?,
+    /** The first event after `since` that fits. */
+    val eventFilter: EventWait?,
+    /** The end of a job; of a fan-out the jobs are known by their unique keys. */
+    val jobId: JobId?,
+    /** So many jobs of a fan-out. */
+    val jobs: Long?,
+    val signal: String?,
+    /** The `seq` of the project's last event when the wait began. */
+    val since: Long,
+    /** When it has taken too long. */
+    val timerAt: Timestamp?,
+)
+internal fun decodeWaitingFor(json: Any?): WaitingFor {
+    val from = record(json)
+    return WaitingFor(
+        childId = from["child_id"]?.let { SagaId(text(it)) },
+        eventFilter = from["event_filter"]?.let { decodeEventWait(it) },
+        jobId = from["job_id"]?.let { JobId(text(it)) },
+        jobs = from["jobs"]?.let { long(it) },
+        signal = from["signal"]?.let { text(it) },
+        since = long(from["since"]),
+        timerAt = from["timer_at"]?.let { instant(it) },
     )
 }
 

@@ -20,6 +20,7 @@ import ventros.types.ActorKind
 import ventros.types.ActorRef
 import ventros.types.ClaimedJob
 import ventros.types.ProjectId
+import ventros.types.SagaDefinition
 import ventros.types.UserId
 
 /** A clock that stands still until it is told to move, for tests. */
@@ -65,6 +66,17 @@ public class Crm internal constructor(engine: Engine, scope: Scope) : SystemColl
         timeout: Duration? = null,
         handler: suspend (ClaimedJob) -> Any?,
     ): Subscription = engine.handle(wantedJobs(null, kind, concurrency, timeout), handler)
+
+    /**
+     * Makes a kind of saga known to this process: from now on `sagas.start` takes it, and the background work here carries its sagas
+     * on.
+     *
+     * Every process that works on them defines the same. Sagas of a kind that a process does not know wait for one that does; those
+     * of a version that was taken out fail with `saga_migration_missing`.
+     */
+    public suspend fun defineSaga(definition: SagaDefinition) {
+        engine.call("engine.define_saga", encode(definition), "{}")
+    }
 
     /** Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left. */
     public suspend fun runPending(): RunReport {

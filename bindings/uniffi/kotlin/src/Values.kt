@@ -80,6 +80,8 @@ public data class Event<out D : EventData>(
     val causationId: String?,
     val subjects: List<Subject>,
     val metadata: Map<String, Any?>?,
+    /** When personal data was taken out of it; null for nearly all. */
+    val redactedAt: Instant?,
 )
 
 /** The type of an event, to ask for it: the companion of each class of `ventros.events` is one. */
@@ -135,5 +137,6 @@ internal fun decodeEvent(json: Any?): Event<EventData> {
         causationId = from["causation_id"]?.let(::text),
         subjects = list(from["subjects"]) { record(it).let { of -> Subject(text(of["kind"]), text(of["id"])) } },
         metadata = from["metadata"]?.let(::record),
+        redactedAt = from["redacted_at"]?.let(::instant),
     )
 }

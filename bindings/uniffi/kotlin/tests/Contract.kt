@@ -106,6 +106,8 @@ private class Play(private val crm: Crm, private val clock: ManualClock, private
                 crm.runPending()
                 null
             }
+            // As it is written: the client writes definitions and never reads them.
+            "define_saga" -> crm.engine.call("engine.define_saga", encode(input), "{}")
             "events" -> events(project, input["of"] as String)
             "transact" -> transact(project, items(input["commands"]), key)
             else -> call(if (OPERATIONS.getValue(operation)["scope"] == "system") crm else project, operation, input, key, version)

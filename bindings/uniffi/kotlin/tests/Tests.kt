@@ -53,6 +53,7 @@ fun main() {
     callTests()
     eventTests()
     handlerTests()
+    sagaTests()
     processTests()
     copyingTests()
     contractTests()

@@ -119,12 +119,14 @@ pub struct GatewayError {
     pub kind: GatewayErrorKind,
     pub message: String,
     pub provider_code: Option<String>,
+    /// For how long it wants to be left alone, if it says so, in seconds.
+    pub retry_after: Option<i64>,
 }
 
 impl GatewayError {
     pub fn new(kind: GatewayErrorKind, message: &str) -> Self {
         let message = message.chars().take(MAX_MESSAGE).collect();
-        GatewayError { kind, message, provider_code: None }
+        GatewayError { kind, message, provider_code: None, retry_after: None }
     }
 
     /// With the provider's own code.

@@ -210,5 +210,6 @@ pub(super) fn refused(response: &HttpResponse, body: Option<&Value>) -> GatewayE
         500.. => Kind::Unavailable,
         _ => Kind::InvalidRequest,
     };
-    GatewayError::new(kind, said).coded(response.status)
+    let retry_after = response.header("retry-after").and_then(|text| text.trim().parse::<u32>().ok());
+    GatewayError { retry_after: retry_after.map(i64::from), ..GatewayError::new(kind, said).coded(response.status) }
 }

@@ -1,6 +1,6 @@
 //! What can be done with a contact, whoever asks: each method records the events of one change, or none when nothing changes.
 
-use super::events::{ContactEvent as E, ProfileChange, ProfileField};
+use super::events::{ContactEvent as E, ErasureMode, LegalBasis, ProfileChange, ProfileField};
 use super::identity::{Identifier, IdentifierKind, MAX_IDENTIFIERS, WhatsAppIdentifiers};
 use super::state::Contact;
 use super::values::{
@@ -265,6 +265,24 @@ impl Root<Contact> {
             }
             ContactStatus::Deleted => Err(not_active(self, ErrorCode::ContactDeleted)),
             _ => Err(not_active(self, ErrorCode::ContactNotActive)),
+        }
+    }
+
+    /// Makes it anonymous for good.
+    ///
+    /// # Errors
+    /// `contact_erased` when it is already; `contact_merged` with the survivor when it became part of another one.
+    pub fn erase(&mut self, legal_basis: LegalBasis, request_ref: Option<String>) -> Result<()> {
+        match (self.status, self.merged_into_id) {
+            (ContactStatus::Active | ContactStatus::Deleted, _) => {
+                let (mode, also_erased_ids) = (ErasureMode::Anonymize, Vec::new());
+                self.record(E::Erased { mode, legal_basis, request_ref, also_erased_ids });
+                Ok(())
+            }
+            (ContactStatus::Merged, survivor) => {
+                Err(not_active(self, ErrorCode::ContactMerged).with("survivor_id", survivor.map(|id| id.to_string())))
+            }
+            (ContactStatus::Erased, _) => Err(not_active(self, ErrorCode::ContactErased)),
         }
     }
 

@@ -6,10 +6,11 @@ use super::policy::Policy;
 pub use super::profile_commands::{CreateContact, Enrichment, UpdateContact, UpsertContact, Upserted};
 use super::state::Contact;
 use super::values::{ChannelFamily, ConsentStatus, ContactStatus, InteractionType};
-use super::{ContactEvent, RestoreReason};
+use super::{ContactEvent, ErasureMode, LegalBasis, RestoreReason};
 use crate::engine::{Command, Reader, UnitOfWork};
+use crate::infrastructure::privacy;
 use crate::kernel::text::text;
-use crate::kernel::{ChannelId, ContactId, ErrorCode, Kind, Permission, Result, Tag, Timestamp};
+use crate::kernel::{ChannelId, ContactId, Error, ErrorCode, Kind, Permission, Result, Subject, Tag, Timestamp};
 use crate::operations;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -306,6 +307,54 @@ impl Command for DeleteContact {
     }
 }
 
+/// Erases a contact for good: its name reads `[erased]`, its identifiers are free, and a job takes personal data out of everything that
+/// is stored about it: events, states, the timeline, the inbox, jobs. Ids, times and counts stay. The job ends with
+/// `event_log.redacted`.
+///
+/// What the installation cannot reach is left to the host: files in its own storage, backups, what webhooks have delivered.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EraseContact {
+    pub id: ContactId,
+    /// The id of the contact once more, because it cannot be undone.
+    pub confirm: String,
+    pub legal_basis: LegalBasis,
+    /// A number or name of the request, without personal data; at most 255 characters.
+    #[serde(default)]
+    pub request_ref: Option<String>,
+    /// `anonymize` unless told.
+    #[serde(default)]
+    pub mode: Option<ErasureMode>,
+}
+
+impl Command for EraseContact {
+    const NAME: &'static str = "contacts.erase";
+    const PERMISSION: Permission = Permission::ContactsErase;
+    const ERRORS: &'static [ErrorCode] = &[
+        ErrorCode::ContactNotFound,
+        ErrorCode::ConfirmationMismatch,
+        ErrorCode::ContactErased,
+        ErrorCode::ContactMerged,
+        ErrorCode::TextTooLong,
+        ErrorCode::EnumUnknown,
+    ];
+    type Output = Contact;
+
+    async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Contact> {
+        let request_ref = optional_text("request_ref", self.request_ref, 255)?;
+        let mut contact = match work.find::<Contact>(self.id).await? {
+            Some(contact) if !contact.is_active() => contact,
+            _ => work.load(self.id).await?,
+        };
+        if self.confirm != self.id.to_string() {
+            return Err(Error::new(ErrorCode::ConfirmationMismatch).at("confirm"));
+        }
+        contact.erase(self.legal_basis, request_ref)?;
+        privacy::redact_later(work, Subject::new(Kind::Contact, self.id), self.legal_basis.as_str())?;
+        work.save(contact)
+    }
+}
+
 /// Brings a deleted contact back with its identifiers, unless somebody else has them by now.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -365,4 +414,5 @@ operations![commands:
     RecordInteraction,
     DeleteContact,
     RestoreContact,
+    EraseContact,
 ];

@@ -152,6 +152,25 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// How a contact is erased.
+    pub enum ErasureMode {
+        /// Personal data goes; ids, times and counts stay.
+        Anonymize = "anonymize",
+    }
+}
+
+text_enum! {
+    /// What obliges or allows to erase.
+    pub enum LegalBasis {
+        GdprArt17 = "gdpr_art17",
+        LgpdArt18 = "lgpd_art18",
+        RetentionPolicy = "retention_policy",
+        UserRequest = "user_request",
+        Other = "other",
+    }
+}
+
 events! {
     /// What can happen to a contact.
     pub enum ContactEvent: Contact {
@@ -339,6 +358,15 @@ events! {
             #[serde(deserialize_with = "or_default")]
             #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
             reclaimed_identifiers: Vec<Identifier>,
+        },
+        /// It is anonymous for good; personal data is being taken out of everything that is stored about it.
+        "contact.erased" Erased {
+            mode: ErasureMode,
+            legal_basis: LegalBasis,
+            request_ref: Option<String>,
+            /// Contacts that were merged into it, erased in the same commit.
+            #[serde(default)]
+            also_erased_ids: Vec<ContactId>,
         },
     }
 }

@@ -16,7 +16,9 @@ pub mod stats;
 mod update;
 mod values;
 
-pub use events::{ContactEvent, NewContact, ProfileChange, ProfileField, RejectedField, RestoreReason};
+pub use events::{
+    ContactEvent, ErasureMode, LegalBasis, NewContact, ProfileChange, ProfileField, RejectedField, RestoreReason,
+};
 pub use identity::{Identifier, IdentifierKind, WhatsAppIdentifiers};
 pub use policy::Policy;
 pub use profile::{AddressInput, IdentifierInput};

@@ -9,6 +9,7 @@ use super::values::{
 use crate::base_fields;
 use crate::conversations::message::{Direction, MessageEvent, NewMessage, QueuedCause};
 use crate::engine::{Aggregate, Event, Meta};
+use crate::kernel::pii;
 use crate::kernel::{
     AgentId, ContactId, CustomField, CustomFields, CustomValue, Email, ErrorCode, Kind, Language, Phone, ProjectId,
     TagSet, Timestamp, Timezone, Url,
@@ -303,7 +304,36 @@ impl Contact {
                 self.merged_into_id = None;
                 self.merged_at = None;
             }
+            E::Erased { .. } => self.erase(meta.occurred_at),
         }
+    }
+
+    /// Ids, times, scores, tags and what is not about a person alone stay.
+    fn erase(&mut self, at: Timestamp) {
+        self.status = ContactStatus::Erased;
+        self.erased_at = Some(at);
+        self.name = pii::ERASED.to_owned();
+        self.name_source = NameSource::Placeholder;
+        self.full_name = None;
+        self.push_name = None;
+        self.push_name_at = None;
+        self.email = None;
+        self.email_verified = false;
+        self.phone = None;
+        self.phone_verified = false;
+        self.external_id = None;
+        self.identifiers.clear();
+        self.whatsapp = None;
+        self.company = None;
+        self.job_title = None;
+        self.birthday = None;
+        self.addresses.clear();
+        self.custom_fields = CustomFields::new();
+        self.profile_picture_url = None;
+        self.profile_picture_fetched_at = None;
+        self.blocked_reason = None;
+        self.consents.clear();
+        self.suspected_duplicates.clear();
     }
 
     fn change(&mut self, change: &ProfileChange) {

@@ -234,6 +234,7 @@ fn of_contact(event: &ContactEvent) -> Option<Rule> {
         }
         E::Blocked { reason } => status("blocked", false, true, reason).titled("contact_blocked"),
         E::Unblocked { reason } => status("blocked", true, false, reason).titled("contact_unblocked"),
+        E::Erased { .. } => return None,
         E::Deleted { reason, .. } => status("status", "active", "deleted", reason).titled("contact_deleted"),
         E::Restored { reason, .. } => {
             let from = if *reason == RestoreReason::Unmerge { "merged" } else { "deleted" };

@@ -20,14 +20,12 @@ events! {
             contact_id: Option<ContactId>,
             subject: Option<String>,
             description: Option<String>,
-            #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
             participants: Vec<Participant>,
             #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
             metadata: Map<String, Value>,
         },
         /// Somebody joined, or came back.
         "chat.participant_added" ParticipantAdded {
-            #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
             participant: Participant,
             rejoined: bool,
         },
@@ -53,7 +51,6 @@ events! {
         },
         /// The provider's list of participants differed.
         "chat.participants_synced" ParticipantsSynced {
-            #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
             added: Vec<Participant>,
             removed: Vec<Departure>,
             role_changes: Vec<RoleChange>,

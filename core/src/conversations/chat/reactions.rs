@@ -24,6 +24,12 @@ pub const REACTIONS: &[Reaction] = &[
         run: |work, record, _event: &Event| Box::pin(async move { ask_to_close(work, record, Owner::Contact) }),
     },
     Reaction {
+        name: "ventros.chats_of_erased_contacts",
+        events: &["contact.erased"],
+        component: Component::Default,
+        run: |work, record, _event: &Event| Box::pin(async move { ask_to_close(work, record, Owner::Contact) }),
+    },
+    Reaction {
         name: "ventros.chats_of_deleted_channels",
         events: &["channel.deleted"],
         component: Component::Default,

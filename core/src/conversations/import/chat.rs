@@ -3,6 +3,7 @@
 use crate::channels::channel::ImportStats;
 use crate::channels::gateway::{ChatRef, HistoryChat, HistoryEntry};
 use crate::engine::{Aggregate, Event, Meta, Record};
+use crate::kernel::pii::ERASED;
 use crate::kernel::{ChannelId, ChatId, ErrorCode, ImportChatId, ImportJobId, Kind, ProjectId, Timestamp};
 use crate::storage::{Column, FieldKind, Index};
 use schemars::JsonSchema;
@@ -157,6 +158,15 @@ impl ImportChat {
             updated_at: now,
             ended_at: (!is_wanted).then_some(now),
         }
+    }
+
+    /// Forgets whom the messages were from and to, once it has ended.
+    pub(crate) fn forget(&mut self) {
+        self.name = None;
+        self.chat.external_id = ERASED.to_owned();
+        self.chat.subject = None;
+        self.edge.clear();
+        self.error = None;
     }
 
     /// Takes its turn.

@@ -11,6 +11,12 @@ pub const MAX_ATTEMPTS: u16 = 5;
 const LEASE_SECONDS: i64 = 60;
 /// Videos take longer.
 const VIDEO_LEASE_SECONDS: i64 = 5 * 60;
+/// A provider that takes no more now is left alone for so long, unless it says how long.
+const PUT_OFF_SECONDS: i64 = 60;
+/// For so long that costs no try.
+const MAX_PUT_OFF_SECONDS: i64 = 24 * 3_600;
+/// The longest that a provider may ask to be left alone, in seconds.
+pub(super) const MAX_RETRY_AFTER: i64 = 24 * 3_600;
 const FIRST_RETRY_MICROS: i64 = 5_000_000;
 const LAST_RETRY_MICROS: i64 = 300_000_000;
 
@@ -26,6 +32,12 @@ impl Message {
     /// Its time to go out is over.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|until| until <= now)
+    }
+
+    /// It has been due for so long that being put off counts as a try.
+    pub(super) fn was_put_off_too_long(&self, now: Timestamp) -> bool {
+        let since = self.scheduled_at.map_or(self.created_at, |at| at.max(self.created_at));
+        now.seconds_since(since) >= MAX_PUT_OFF_SECONDS
     }
 
     /// Nobody has tried to send it yet, or the last try failed and another is due.
@@ -49,10 +61,20 @@ impl Root<Message> {
         self.record(MessageEvent::SendStarted { attempt, at, lease_until });
     }
 
-    /// Puts it back into the queue after a failure that may pass.
-    pub fn retry_later(&mut self, failure: Failure, chance: u16) {
+    /// Puts it back into the queue after a failure that may pass; not before the provider wants it, `pause` seconds from now.
+    pub fn retry_later(&mut self, failure: Failure, pause: Option<i64>, chance: u16) {
         let attempt = self.attempts;
-        let next_attempt_at = self.now().plus_micros(retry_delay_micros(attempt, chance));
+        let delay = retry_delay_micros(attempt, chance).max(pause.unwrap_or(0) * 1_000_000);
+        let next_attempt_at = self.now().plus_micros(delay);
+        self.record(MessageEvent::RetryScheduled { failure, attempt, next_attempt_at });
+    }
+
+    /// Puts it back into the queue as if it had not been tried: the provider takes no more now.
+    pub fn put_off(&mut self, failure: Failure, pause: Option<i64>, chance: u16) {
+        let attempt = self.attempts.saturating_sub(1);
+        let per_mille = 800 + 400 * i64::from(chance) / i64::from(u16::MAX);
+        let delay = (PUT_OFF_SECONDS * 1_000 * per_mille).max(pause.unwrap_or(0) * 1_000_000);
+        let next_attempt_at = self.now().plus_micros(delay);
         self.record(MessageEvent::RetryScheduled { failure, attempt, next_attempt_at });
     }
 

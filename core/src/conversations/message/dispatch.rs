@@ -4,6 +4,7 @@
 //! sends. What a try came to is taken in as a host that sends by itself would report it.
 
 use super::commands::{ReportDelivery, ReportedFailure, ReportedStatus, claim_turn, under_way};
+use super::delivery::MAX_RETRY_AFTER;
 use super::{FailureCode, Message, MessageStatus};
 use crate::channels::channel::{Channel, ChannelStatus};
 use crate::channels::channel_type::ChannelType;
@@ -238,7 +239,9 @@ fn failure(error: GatewayError) -> ReportedFailure {
         Kind::NotFound | Kind::InvalidRequest | Kind::BlockedTarget => (FailureCode::ProviderError, false),
     };
     let retryable = Some(retryable);
-    ReportedFailure { code, reason: Some(error.message), retryable, provider_code: error.provider_code }
+    let GatewayError { message, provider_code, retry_after, .. } = error;
+    let retry_after_seconds = retry_after.map(|seconds| seconds.clamp(0, MAX_RETRY_AFTER));
+    ReportedFailure { code, reason: Some(message), retryable, provider_code, retry_after_seconds }
 }
 
 /// How the job of a message goes on: until the message has left, or will not leave any more.

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// What a provider says. The library has an error of the same name, which this is not.
+const LIMITED: &str = concat!("rate", "_limited");
 const PROJECT: ProjectId = ProjectId::from_uuid(Uuid::from_u128(0xA11));
 
 struct Shop {
@@ -391,4 +393,62 @@ fn a_channel_sends_with_the_secret_of_its_credential() {
     shop.call("credentials.deactivate", json!({"id": credential, "reason": "lost"}));
     shop.wait(100);
     assert_eq!((&shop.message(&waits)["status"], shop.asked().len()), (&json!("queued"), 0));
+}
+
+/// A provider that takes no more now is asked again when it says, and the message loses no try by that.
+#[test]
+fn being_put_off_costs_no_try() {
+    let shop = Shop::new(willing);
+    let ana = shop.contact("+5511990000001");
+    shop.send(&ana, "first");
+    shop.run();
+    let busy = |after: Option<&str>| {
+        let headers = after.map(|after| ("Retry-After".to_owned(), after.to_owned()));
+        let headers: Vec<(String, String)> = headers.into_iter().collect();
+        shop.outside.answer(move |_| Ok(HttpResponse { headers: headers.clone(), ..HttpResponse::new(429, "{}") }));
+    };
+    busy(Some("300"));
+    let id = shop.send(&ana, "Oi");
+    shop.asked();
+    shop.run();
+    assert_eq!(shop.asked().len(), 1);
+    let waiting = shop.message(&id);
+    let shown = (&waiting["status"], &waiting["attempts"], &waiting["failure"]["code"]);
+    assert_eq!(shown, (&json!("queued"), &json!(0), &json!(LIMITED)));
+    shop.wait(299);
+    assert_eq!(shop.asked().len(), 0, "it said when");
+    busy(None);
+    for _ in 0..11 {
+        shop.wait(75);
+        assert_eq!((shop.asked().len(), shop.message(&id)["attempts"].clone()), (1, json!(0)));
+    }
+    shop.outside.answer(willing);
+    shop.wait(75);
+    let sent = shop.message(&id);
+    assert_eq!((&sent["status"], &sent["attempts"]), (&json!("sent"), &json!(1)));
+    shop.world.assert_log_matches();
+}
+
+#[test]
+fn who_is_put_off_for_a_day_uses_up_tries() {
+    let shop = Shop::new(willing);
+    let ana = shop.contact("+5511990000001");
+    shop.send(&ana, "first");
+    shop.run();
+    shop.outside.answer(|_| Ok(HttpResponse::new(429, "{}")));
+    let id = shop.send(&ana, "Oi");
+    shop.run();
+    shop.wait(24 * 3600);
+    assert_eq!(shop.message(&id)["attempts"], 1);
+    for _ in 0..6 {
+        shop.wait(400);
+    }
+    let failed = shop.message(&id);
+    let shown = (&failed["status"], &failed["attempts"], &failed["failure"]["code"]);
+    assert_eq!(shown, (&json!("failed"), &json!(5), &json!(LIMITED)));
+    let input = json!({"id": id, "status": "failed", "failure": {"code": LIMITED, "retry_after_seconds": -1}});
+    let input = input.to_string();
+    let refused = block_on(shop.world.crm.call("messages.report_delivery", shop.project.context(), input.as_bytes()));
+    let refused = refused.expect_err("no such pause");
+    assert_eq!(refused.field(), Some("failure.retry_after_seconds"));
 }

@@ -12,12 +12,20 @@ pub(super) const WITHDRAW: &str = "message.withdraw";
 const BATCH: usize = 100;
 
 /// What messages listen to.
-pub const REACTIONS: &[Reaction] = &[Reaction {
-    name: "ventros.messages.withdraw",
-    events: &["chat.closed", "contact.deleted", "channel.deleted"],
-    component: Component::Scheduled,
-    run: |work, record, _| Box::pin(async move { order(work, record) }),
-}];
+pub const REACTIONS: &[Reaction] = &[
+    Reaction {
+        name: "ventros.messages.withdraw",
+        events: &["chat.closed", "contact.deleted", "channel.deleted"],
+        component: Component::Scheduled,
+        run: |work, record, _| Box::pin(async move { order(work, record) }),
+    },
+    Reaction {
+        name: "ventros.messages.withdraw_from_erased",
+        events: &["contact.erased"],
+        component: Component::Scheduled,
+        run: |work, record, _| Box::pin(async move { order(work, record) }),
+    },
+];
 
 #[derive(Serialize, Deserialize)]
 struct Payload {

@@ -100,9 +100,13 @@ fn hash(row: &StoredRow) -> Result<[u8; 32]> {
         StoredRow::Key(key) => add_key(&mut fields, key),
         StoredRow::Consumer(consumer) => add_consumer(&mut fields, consumer),
         StoredRow::DeadLetter { project_id, consumer, letter } => {
-            let DeadLetter { event_id, seq, attempts, error, failed_at, retrying } = letter;
+            let DeadLetter { event_id, seq, attempts, error, failed_at, retrying, stream, waits_until, is_held } =
+                letter;
             fields.project(*project_id).text(consumer).id(*event_id).number(*seq).number((*attempts).into());
             fields.text(error).instant(*failed_at).number((*retrying).into());
+            fields.optional_text(stream.map(|stream| stream.kind.as_str().to_owned()).as_ref());
+            fields.id(stream.map_or(Uuid::nil(), |stream| stream.id));
+            fields.optional_instant(*waits_until).number((*is_held).into());
         }
         StoredRow::Job(job) => add_job(&mut fields, job),
         StoredRow::IdempotencyKey(record) => {
@@ -141,6 +145,7 @@ fn add_event(fields: &mut Fields, event: &EventRecord) -> Result<()> {
         subjects,
         data,
         metadata,
+        redacted_at,
     } = event;
     let subjects = serde_json::to_string(subjects)
         .map_err(|error| Error::internal(format!("subjects do not serialise: {error}")))?;
@@ -149,6 +154,7 @@ fn add_event(fields: &mut Fields, event: &EventRecord) -> Result<()> {
     fields.instant(*occurred_at).instant(*recorded_at).text(actor.get()).text(source).optional_text(command.as_ref());
     fields.id(*correlation_id).optional(*causation_id, Fields::id).text(&subjects).text(data.get());
     fields.optional(metadata.as_deref(), |fields, metadata| fields.text(metadata.get()));
+    fields.optional_instant(*redacted_at);
     Ok(())
 }
 
@@ -171,9 +177,14 @@ fn add_consumer(fields: &mut Fields, consumer: &ConsumerRecord) {
         events,
         max_attempts,
         on_exhausted,
+        ordering,
+        batch_size,
+        handler_timeout,
         status,
         generation,
         retrying: _,
+        letters: _,
+        waits_until: _,
         checkpoint,
         attempts,
         next_attempt_at,
@@ -188,6 +199,7 @@ fn add_consumer(fields: &mut Fields, consumer: &ConsumerRecord) {
         fields.text(pattern);
     });
     fields.number((*max_attempts).into()).text(on_exhausted.as_str()).text(status.as_str());
+    fields.text(ordering.as_str()).number((*batch_size).into()).number((*handler_timeout).into());
     fields.number((*generation).into()).number(*checkpoint);
     fields.number((*attempts).into()).optional_instant(*next_attempt_at).optional_text(last_error.as_ref());
     fields.instant(*created_at);

@@ -4,13 +4,17 @@ use super::queries::find;
 use super::{Consumer, ConsumerEvent, ConsumerStart, stream_of};
 use crate::catalogue::AGGREGATES;
 use crate::engine::{
-    Command, DEFAULT_ATTEMPTS, UnitOfWork, check_attempts, check_name, check_patterns, is_built_in, new_consumer,
+    Command, DEFAULT_ATTEMPTS, DEFAULT_BATCH, DEFAULT_TIMEOUT, UnitOfWork, check_attempts, check_name, check_pace,
+    check_patterns, is_built_in, new_consumer,
 };
-use crate::kernel::{Error, ErrorCode, EventId, Permission, Result};
+use crate::kernel::{Error, ErrorCode, EventId, Permission, Result, Subject};
 use crate::operations;
-use crate::storage::{ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery, OnExhausted, Scope};
+use crate::storage::{
+    ConsumerOrdering, ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery, OnExhausted, Scope,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Dead letters that one command may name, or takes when it names none.
 const MAX_LETTERS: usize = 500;
@@ -36,6 +40,17 @@ pub struct CreateConsumer {
     /// What becomes of an event then; `park` unless told.
     #[serde(default)]
     pub on_exhausted: Option<OnExhausted>,
+    /// What an event that fails holds back until it is handled or given up on; `project` unless told: everything after it. With
+    /// `stream` it holds back the later events of its aggregate, also while it is a dead letter.
+    #[serde(default)]
+    pub ordering: Option<ConsumerOrdering>,
+    /// The most events that a reader has at a time, 1 to 1,000; 100 unless told.
+    #[serde(default)]
+    pub batch_size: Option<u32>,
+    /// Seconds that a reader may take from one sign of life to the next, 1 to 3,600; 30 unless told. Then others may read, and what it
+    /// has not acknowledged comes again.
+    #[serde(default)]
+    pub handler_timeout: Option<u32>,
 }
 
 impl Command for CreateConsumer {
@@ -50,6 +65,9 @@ impl Command for CreateConsumer {
         let max_attempts = self.max_attempts.unwrap_or(DEFAULT_ATTEMPTS);
         check_attempts(max_attempts)?;
         check_patterns(&self.events)?;
+        let batch_size = self.batch_size.unwrap_or(DEFAULT_BATCH);
+        let handler_timeout = self.handler_timeout.unwrap_or(DEFAULT_TIMEOUT);
+        check_pace(batch_size, handler_timeout)?;
         let project = work.project();
         let known = work.reader().storage().consumers(Scope::Project(project)).await?;
         if known.iter().any(|consumer| consumer.name == self.name) {
@@ -57,13 +75,18 @@ impl Command for CreateConsumer {
         }
         let checkpoint = self.start.checkpoint(work.reader()).await.map_err(|error| error.at("start"))?;
         let record = new_consumer(project, &self.name, self.events, max_attempts, checkpoint, work.now());
-        let record = ConsumerRecord { on_exhausted: self.on_exhausted.unwrap_or(OnExhausted::Park), ..record };
+        let on_exhausted = self.on_exhausted.unwrap_or(OnExhausted::Park);
+        let ordering = self.ordering.unwrap_or(ConsumerOrdering::Project);
+        let record = ConsumerRecord { on_exhausted, ordering, batch_size, handler_timeout, ..record };
         let created = ConsumerEvent::Created {
             name: self.name,
             events: record.events.clone(),
             start_seq: checkpoint + 1,
             max_attempts,
-            on_exhausted: record.on_exhausted,
+            on_exhausted,
+            ordering,
+            batch_size,
+            handler_timeout,
         };
         work.record_in(stream_of(project, &record.name), created).await?;
         work.write_consumer(ConsumerWrite::Create(record.clone()));
@@ -198,8 +221,10 @@ impl Command for ResetConsumer {
         let kept = work.reader().storage().dead_letters(project_id, &fresh.name, &kept).await?;
         let kept = || kept.iter().filter(|letter| letter.seq <= checkpoint);
         let retrying = kept().filter(|letter| letter.retrying).count() as u64;
-        let dead_letters = kept().count().min(1_000) as u64;
-        let shown = Consumer::of(work.reader(), without_lease(ConsumerRecord { retrying, ..fresh })).await?;
+        let dead_letters = kept().filter(|letter| letter.is_given_up()).count().min(1_000) as u64;
+        let (letters, waits_until) = (kept().count() as u64, kept().filter_map(|letter| letter.waits_until).min());
+        let fresh = ConsumerRecord { retrying, letters, waits_until, ..fresh };
+        let shown = Consumer::of(work.reader(), without_lease(fresh)).await?;
         Ok(Consumer { dead_letters, ..shown })
     }
 }
@@ -212,7 +237,7 @@ pub struct DeadLettersChanged {
 }
 
 /// Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is done with then, or
-/// given up on again.
+/// given up on again. Where the consumer keeps the order of each aggregate, what it gave up on earlier of the same one comes with it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryDeadLetters {
@@ -233,6 +258,7 @@ impl Command for RetryDeadLetters {
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<DeadLettersChanged> {
         let record = find(work.reader(), &self.name).await?;
         let letters = named(work, &record, self.event_ids.as_deref()).await?;
+        let letters = with_earlier(work, &record, letters).await?;
         let event_ids: Vec<EventId> = (letters.iter().filter(|letter| !letter.retrying))
             .map(|letter| EventId::from_uuid(letter.event_id))
             .collect();
@@ -295,13 +321,13 @@ async fn named(
 ) -> Result<Vec<DeadLetter>> {
     let storage = work.reader().storage();
     let Some(event_ids) = event_ids else {
-        let first = DeadLetterQuery { limit: MAX_LETTERS, ..DeadLetterQuery::default() };
+        let first = DeadLetterQuery { limit: MAX_LETTERS, given_up: true, ..DeadLetterQuery::default() };
         return storage.dead_letters(work.project(), &record.name, &first).await;
     };
     if event_ids.len() > MAX_LETTERS {
         return Err(Error::new(ErrorCode::BatchTooLarge).at("event_ids").with("max", MAX_LETTERS));
     }
-    let all = DeadLetterQuery { limit: usize::MAX, ..DeadLetterQuery::default() };
+    let all = DeadLetterQuery { limit: usize::MAX, given_up: true, ..DeadLetterQuery::default() };
     let all = storage.dead_letters(work.project(), &record.name, &all).await?;
     let missing = event_ids.iter().enumerate().find(|(_, id)| !all.iter().any(|letter| letter.event_id == id.uuid()));
     if let Some((number, id)) = missing {
@@ -311,6 +337,28 @@ async fn named(
             .with("id", id.to_string()));
     }
     Ok(all.into_iter().filter(|letter| event_ids.iter().any(|id| id.uuid() == letter.event_id)).collect())
+}
+
+/// With those of the same aggregates that come before them.
+async fn with_earlier(
+    work: &UnitOfWork<'_>,
+    record: &ConsumerRecord,
+    named: Vec<DeadLetter>,
+) -> Result<Vec<DeadLetter>> {
+    let mut last: BTreeMap<Subject, u64> = BTreeMap::new();
+    for letter in &named {
+        if let Some(stream) = letter.stream {
+            last.insert(stream, letter.seq);
+        }
+    }
+    let mut letters: BTreeMap<u64, DeadLetter> = named.into_iter().map(|letter| (letter.seq, letter)).collect();
+    for (stream, seq) in last {
+        let of_stream = DeadLetterQuery { stream: Some(stream), limit: usize::MAX, ..DeadLetterQuery::default() };
+        let storage = work.reader().storage();
+        let of_stream = storage.dead_letters(work.project(), &record.name, &of_stream).await?;
+        letters.extend(of_stream.into_iter().filter(|letter| letter.seq < seq).map(|letter| (letter.seq, letter)));
+    }
+    Ok(letters.into_values().collect())
 }
 
 /// A reaction that writes the same again, whatever it has written already.

@@ -1,8 +1,9 @@
 //! What people do to consumers, and what consumers give up on. Their state is kept beside their checkpoints, not folded.
 
+use crate::engine::{DEFAULT_BATCH, DEFAULT_TIMEOUT};
 use crate::events;
 use crate::kernel::EventId;
-use crate::storage::OnExhausted;
+use crate::storage::{ConsumerOrdering, OnExhausted};
 
 events! {
     /// What can happen to a consumer. Only who names these types hears of them: `*` does not stand for them.
@@ -17,6 +18,12 @@ events! {
             max_attempts: u32,
             #[serde(default = "parked")]
             on_exhausted: OnExhausted,
+            #[serde(default = "of_project")]
+            ordering: ConsumerOrdering,
+            #[serde(default = "batch_size")]
+            batch_size: u32,
+            #[serde(default = "handler_timeout")]
+            handler_timeout: u32,
         },
         /// It is gone, with what it gave up on.
         "consumer.deleted" Deleted { name: String },
@@ -59,4 +66,16 @@ events! {
 /// What consumers did before they could do anything else.
 fn parked() -> OnExhausted {
     OnExhausted::Park
+}
+
+fn of_project() -> ConsumerOrdering {
+    ConsumerOrdering::Project
+}
+
+fn batch_size() -> u32 {
+    DEFAULT_BATCH
+}
+
+fn handler_timeout() -> u32 {
+    DEFAULT_TIMEOUT
 }

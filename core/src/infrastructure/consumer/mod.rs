@@ -17,4 +17,6 @@ pub(crate) fn stream_of(project: ProjectId, name: &str) -> Subject {
 }
 
 #[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
 mod tests;

@@ -103,7 +103,8 @@ impl Query for ListDeadLetters {
             None => 0,
         };
         let record = find(read, &self.name).await?;
-        let query = DeadLetterQuery { after, retrying: self.retrying, limit: limit + 1 };
+        let query =
+            DeadLetterQuery { after, retrying: self.retrying, given_up: true, limit: limit + 1, ..Default::default() };
         let mut letters = read.storage().dead_letters(read.project(), &record.name, &query).await?;
         let has_more = letters.len() > limit;
         letters.truncate(limit);

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
-const PROJECT: ProjectId = ProjectId::from_uuid(Uuid::from_u128(0xA11));
+pub(super) const PROJECT: ProjectId = ProjectId::from_uuid(Uuid::from_u128(0xA11));
 
-struct Desk {
-    world: World,
+pub(super) struct Desk {
+    pub world: World,
     project: Project,
 }
 
 impl Desk {
-    fn new() -> Desk {
+    pub fn new() -> Desk {
         let world = World::new();
         let project = world.found(PROJECT);
         Desk { world, project }
@@ -31,12 +31,12 @@ impl Desk {
     }
 
     #[track_caller]
-    fn call(&self, operation: &str, input: Value) -> Value {
+    pub fn call(&self, operation: &str, input: Value) -> Value {
         self.attempt(operation, input).unwrap_or_else(|error| panic!("{operation}: {error:?}"))
     }
 
     #[track_caller]
-    fn refused(&self, operation: &str, input: Value) -> (ErrorCode, String) {
+    pub fn refused(&self, operation: &str, input: Value) -> (ErrorCode, String) {
         match self.attempt(operation, input) {
             Ok(output) => panic!("{operation} gave {output}"),
             Err(error) => (error.code(), error.field().unwrap_or_default().to_owned()),
@@ -53,7 +53,7 @@ impl Desk {
     }
 
     /// Records so many events `custom.n`.
-    fn record(&self, count: usize) {
+    pub fn record(&self, count: usize) {
         for _ in 0..count {
             self.call("events.record", json!({"type": "custom.n"}));
         }

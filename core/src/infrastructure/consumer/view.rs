@@ -3,7 +3,9 @@
 use crate::engine::{Reader, is_built_in};
 use crate::infrastructure::event_log::first_recorded_at;
 use crate::kernel::{ConsumerId, Error, ErrorCode, EventId, Result, Timestamp};
-use crate::storage::{ConsumerRecord, ConsumerStatus, DeadLetter, DeadLetterQuery, EventQuery, OnExhausted, Scope};
+use crate::storage::{
+    ConsumerOrdering, ConsumerRecord, ConsumerStatus, DeadLetter, DeadLetterQuery, EventQuery, OnExhausted, Scope,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,12 @@ pub struct Consumer {
     pub max_attempts: u32,
     /// What becomes of an event then.
     pub on_exhausted: OnExhausted,
+    /// What an event that it fails at holds back until it is handled or given up on.
+    pub ordering: ConsumerOrdering,
+    /// The most events that a reader has at a time.
+    pub batch_size: u32,
+    /// Seconds that a reader may take from one sign of life to the next.
+    pub handler_timeout: u32,
     /// 1, and one more for every time it began anew.
     pub generation: u32,
     /// The last event that it is done with.
@@ -32,7 +40,7 @@ pub struct Consumer {
     pub lag: u64,
     /// When the first of them was recorded.
     pub waiting_since: Option<Timestamp>,
-    /// Failed tries at the next event.
+    /// Failed tries at the next event; those of events put aside are counted with them.
     pub attempts: u32,
     pub next_attempt_at: Option<Timestamp>,
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
@@ -43,6 +51,9 @@ pub struct Consumer {
     pub dead_letters: u64,
     /// Those of them that are to be tried again.
     pub retrying: u64,
+    /// Events that it goes on without, for good or for now: dead letters, others that wait for their next try, and what is held behind
+    /// them.
+    pub put_aside: u64,
     pub created_at: Timestamp,
 }
 
@@ -52,7 +63,7 @@ impl Consumer {
         let head = storage.head(project).await?;
         let next = EventQuery { after: record.checkpoint, limit: 1, ..EventQuery::default() };
         let next = storage.events(Scope::Project(project), &next).await?.pop();
-        let letters = DeadLetterQuery { limit: MAX_COUNT, ..DeadLetterQuery::default() };
+        let letters = DeadLetterQuery { limit: MAX_COUNT, given_up: true, ..DeadLetterQuery::default() };
         let letters = storage.dead_letters(project, &record.name, &letters).await?;
         Ok(Consumer {
             id: ConsumerId::from_uuid(super::stream_of(project, &record.name).id),
@@ -61,16 +72,20 @@ impl Consumer {
             events: record.events,
             max_attempts: record.max_attempts,
             on_exhausted: record.on_exhausted,
+            ordering: record.ordering,
+            batch_size: record.batch_size,
+            handler_timeout: record.handler_timeout,
             generation: record.generation,
             checkpoint: record.checkpoint,
             lag: head.saturating_sub(record.checkpoint),
             waiting_since: next.map(|event| event.recorded_at),
             attempts: record.attempts,
-            next_attempt_at: record.next_attempt_at,
+            next_attempt_at: record.next_attempt_at.or(record.waits_until),
             last_error: record.last_error,
             leased_until: record.lease_until.filter(|until| *until > read.now()),
             dead_letters: letters.len() as u64,
             retrying: record.retrying,
+            put_aside: record.letters,
             created_at: record.created_at,
             name: record.name,
         })

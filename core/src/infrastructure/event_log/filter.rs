@@ -32,7 +32,7 @@ const NO_FIELDS: [&str; 3] = ["created_at", "updated_at", "version"];
 const SLACK_SECONDS: i64 = 3600;
 
 /// A filter on events, with the part of it that a store can look up.
-pub(super) struct EventFilter {
+pub(in crate::infrastructure) struct EventFilter {
     filter: Filter,
     /// Everything that can satisfy the filter, and more.
     pub query: EventQuery,

@@ -3,12 +3,14 @@
 
 pub mod catalogue;
 pub mod commands;
-mod filter;
+mod events;
+pub(super) mod filter;
 pub mod history;
 pub mod queries;
-mod replay;
+pub(super) mod replay;
 pub mod verify;
 
+pub use events::EventLogEvent;
 pub use filter::EVENT_FIELDS;
 pub(crate) use filter::first_recorded_at;
 

@@ -11,7 +11,7 @@ const BATCH: usize = 500;
 
 /// An aggregate on its way through the log.
 #[derive(Default)]
-pub(super) struct Replay {
+pub(in crate::infrastructure) struct Replay {
     pub state: Option<Box<dyn Stored>>,
     /// The last event that changed it.
     pub last: Option<EventRecord>,
@@ -85,7 +85,11 @@ impl Replay {
 }
 
 /// The event of another aggregate that began a stored life, if one did.
-pub(super) async fn origin(storage: &dyn Storage, scope: Scope, subject: Subject) -> Result<Option<EventRecord>> {
+pub(in crate::infrastructure) async fn origin(
+    storage: &dyn Storage,
+    scope: Scope,
+    subject: Subject,
+) -> Result<Option<EventRecord>> {
     let Some(kind) = aggregate_type(subject.kind).filter(|kind| kind.derived_by.is_some()) else { return Ok(None) };
     let stored = storage.get(scope, subject.kind, &[subject.id]).await?;
     let Some(id) = stored.first().map(|stored| (kind.derived_from)(stored)).transpose()?.flatten() else {
@@ -95,6 +99,6 @@ pub(super) async fn origin(storage: &dyn Storage, scope: Scope, subject: Subject
     Ok(storage.events(scope, &query).await?.into_iter().next())
 }
 
-pub(super) fn is_own(subject: Subject, record: &EventRecord) -> bool {
+pub(in crate::infrastructure) fn is_own(subject: Subject, record: &EventRecord) -> bool {
     (record.aggregate_kind, record.aggregate_id) == (subject.kind, subject.id)
 }

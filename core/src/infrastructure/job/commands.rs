@@ -3,6 +3,7 @@
 use super::Job;
 use super::queries::find;
 use crate::engine::{Command, UnitOfWork};
+use crate::infrastructure::saga::job_ended;
 use crate::kernel::{Error, ErrorCode, JobId, Permission, Result};
 use crate::operations;
 use crate::storage::{JobRecord, JobState, JobWrite};
@@ -30,6 +31,7 @@ impl Command for CancelJob {
         }
         let at = work.now();
         work.write_job(JobWrite::CancelJob { project_id: work.project(), id: job.id, at });
+        job_ended(work, &job);
         let job = JobRecord { state: JobState::Cancelled, lease_until: None, finished_at: Some(at), ..job };
         Ok(job.into())
     }

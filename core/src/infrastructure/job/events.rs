@@ -11,6 +11,8 @@ text_enum! {
         Transient = "transient",
         /// It can never work.
         Permanent = "permanent",
+        /// Its last try took too long.
+        Timeout = "timeout",
         /// Whoever worked at it never reported.
         LeaseLost = "lease_lost",
     }

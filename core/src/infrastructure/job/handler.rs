@@ -1,8 +1,10 @@
 //! A worker of the host for one kind of its jobs: takes them while it has room, keeps those that are under way, and reports them.
 
 use super::JobErrorClass;
-use super::host::{ClaimedJob, DEFAULT_ATTEMPTS, ReportJob, ReportedOutcome, check_kind, within};
-use crate::engine::{Crm, JobOutcome};
+use super::host::{
+    ClaimedJob, DEFAULT_ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE, ReportJob, ReportedOutcome, check_kind, within,
+};
+use crate::engine::{Crm, JobOutcome, backoff_micros};
 use crate::kernel::{Error, ErrorCode, JobId, ProjectId, Result, Timestamp};
 use crate::storage::{Batch, CommitError, JobClaim, JobRecord};
 use std::collections::BTreeMap;
@@ -191,13 +193,12 @@ impl Handler {
                 continue;
             }
             let left = held.report_by.seconds_since(now);
-            let sign = if now < held.report_by {
-                ReportedOutcome::Heartbeat { lease_seconds: Some(lease_for(left)) }
+            let told = if now < held.report_by {
+                self.tell(&held, ReportedOutcome::Heartbeat { lease_seconds: Some(lease_for(left)) }).await
             } else {
-                let error = Some(format!("it took longer than {} seconds", self.options.timeout_seconds));
-                ReportedOutcome::Retry { error, after_seconds: None }
+                self.time_out(&held).await
             };
-            match self.tell(&held, sign).await {
+            match told {
                 Ok(true) if now < held.report_by => {
                     if let Some(held) = self.in_hand().get_mut(&id) {
                         held.lease_until = now.plus_seconds(lease_for(left));
@@ -245,6 +246,24 @@ impl Handler {
             self.put_back(id).await?;
         }
         Ok(())
+    }
+
+    /// Fails a try that took too long, and with the last one the job. False when the job is not this handler's any more.
+    async fn time_out(&self, held: &InHand) -> Result<bool> {
+        let (job, core) = (&held.job, self.crm.core());
+        let error = format!("it took longer than {} seconds", self.options.timeout_seconds);
+        if job.attempt >= job.max_attempts.unwrap_or(DEFAULT_ATTEMPTS) {
+            return self.crm.kill_job(job, JobErrorClass::Timeout, error).await.map(|()| true);
+        }
+        let now = core.now();
+        let at = now.plus_micros(backoff_micros(core, job.attempt, FIRST_PAUSE, LONGEST_PAUSE));
+        let put_back = JobOutcome::Retry { at, error }.of(job, now);
+        match self.crm.commit(Batch { jobs: vec![put_back], ..Batch::default() }).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::LeaseLost) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
+            Err(other) => Err(Error::internal(format!("a job could not be put back: {other:?}"))),
+        }
     }
 
     /// Reports as everybody does. False when the job is not this handler's any more.

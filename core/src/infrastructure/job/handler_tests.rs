@@ -140,6 +140,22 @@ fn a_try_that_takes_too_long_has_failed_and_keeps_its_place() {
 }
 
 #[test]
+fn a_last_try_that_takes_too_long_says_so() {
+    let (world, project) = furnished();
+    call(&project, "jobs.enqueue", json!({"kind": "host.report", "max_attempts": 1}));
+    let handler = handler(&project, HandleOptions { concurrency: 1, timeout_seconds: 5 });
+    let job = next(&handler).remove(0);
+    world.clock.advance_seconds(5);
+    assert_eq!(keep(&handler), [id(&job)]);
+    assert_eq!(state(&project, id(&job)), (json!("dead"), json!(1)));
+    let query = crate::storage::EventQuery { types: vec!["job.dead".to_owned()], limit: 9, ..Default::default() };
+    let scope = crate::storage::Scope::Project(project.id());
+    let told = block_on(world.crm.core().storage().events(scope, &query)).expect("the log is readable");
+    let data: Value = serde_json::from_str(told[0].data.get()).expect("JSON");
+    assert_eq!((told.len(), &data["error_class"]), (1, &json!("timeout")));
+}
+
+#[test]
 fn case_11_a_cancelled_job_is_told_at_the_next_sign_of_life() {
     let (world, project) = furnished();
     enqueue(&project, 1);

@@ -4,6 +4,7 @@ use super::events::JobErrorClass;
 use super::queries::find;
 use super::{Job, JobDetails};
 use crate::engine::{Command, JobOutcome, UnitOfWork, backoff_micros};
+use crate::infrastructure::saga::{idempotency_key, job_ended};
 use crate::kernel::text::{json_limits, required_text};
 use crate::kernel::{Error, ErrorCode, JobId, Permission, ProjectId, Result, Timestamp};
 use crate::operations;
@@ -32,8 +33,8 @@ const MAX_LIMIT: usize = 100;
 const DEFAULT_LEASE: i64 = 30;
 const MAX_LEASE: i64 = 3_600;
 /// The shortest and the longest pause before another try, in seconds.
-const FIRST_PAUSE: i64 = 5;
-const LONGEST_PAUSE: i64 = 3_600;
+pub(super) const FIRST_PAUSE: i64 = 5;
+pub(super) const LONGEST_PAUSE: i64 = 3_600;
 /// The longest that a report may put a job off, in seconds.
 const MAX_AFTER: i64 = 24 * 3_600;
 /// The longest error that is kept, in characters.
@@ -203,7 +204,8 @@ pub struct ClaimedJob {
 
 impl ClaimedJob {
     pub(super) fn of(job: JobRecord, report_by: Timestamp) -> Result<ClaimedJob> {
-        let (project_id, idempotency_key, lease_token) = (job.project_id.0, job.id.to_string(), job.lease_token);
+        let (project_id, lease_token) = (job.project_id.0, job.lease_token);
+        let idempotency_key = idempotency_key(&job).map_or_else(|| job.id.to_string(), str::to_owned);
         Ok(ClaimedJob { job: JobDetails::of(job)?, project_id, idempotency_key, report_by, lease_token })
     }
 }
@@ -377,6 +379,9 @@ impl Command for ReportJob {
             ..job
         };
         work.write_job(write);
+        if !after.state.is_open() {
+            job_ended(work, &after);
+        }
         Ok(after.into())
     }
 }
@@ -409,7 +414,7 @@ pub(in crate::infrastructure) fn check_payload(payload: &Value) -> Result<()> {
     json_limits(payload, MAX_PAYLOAD, MAX_DEPTH)
 }
 
-pub(super) fn within(field: &'static str, number: i64, min: i64, max: i64) -> Result<()> {
+pub(in crate::infrastructure) fn within(field: &'static str, number: i64, min: i64, max: i64) -> Result<()> {
     if (min..=max).contains(&number) {
         return Ok(());
     }

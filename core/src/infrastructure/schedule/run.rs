@@ -5,12 +5,16 @@ use crate::engine::{JobOutcome, JobRequest, JobType, Root, UnitOfWork};
 use crate::infrastructure::job::host::{HostJob, host_job};
 use crate::kernel::{Component, Error, JobId, Result, ScheduleId, Timestamp};
 use crate::storage::{JobQuery, JobRecord, JobState, JobWrite, Scope};
+use crate::tenancy::access::current;
+use crate::tenancy::project::ProjectStatus;
 use serde::{Deserialize, Serialize};
 
 /// A run so late is no misfire yet, in seconds.
 const LATE_SECONDS: i64 = 300;
 /// Runs that are made up for at most.
 const MAX_CATCH_UP: usize = 100;
+/// While its project does not work, a schedule looks again after so many seconds.
+const LOOK_AGAIN_SECONDS: i64 = 60;
 /// How far to look back for the last times that were missed, in days, a little first.
 const LOOK_BACK_DAYS: [i64; 3] = [1, 32, 366];
 
@@ -75,6 +79,11 @@ async fn run(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobOutcome> {
     let Some(first) = schedule.next_run_at.filter(|_| schedule.deleted_at.is_none()) else { return Ok(DONE) };
     if first > now {
         return Ok(JobOutcome::Again(first));
+    }
+    // What is missed meanwhile is treated as what was missed with nobody awake, once the project works again.
+    let works = current(work.reader()).await?.is_some_and(|project| project.status == ProjectStatus::Active);
+    if !works {
+        return Ok(JobOutcome::Again(now.plus_seconds(LOOK_AGAIN_SECONDS)));
     }
     let due = due(&schedule, first, now);
     if due.is_empty() {

@@ -33,7 +33,8 @@ crate::text_enum! {
 }
 
 /// Work that comes again and again. At each of its times it enqueues a job, whose unique key is `schedule:`, the schedule's id, `:` and
-/// the planned time, so that there is one job per planned time whatever happens.
+/// the planned time, so that there is one job per planned time whatever happens. While the project is switched off, suspended or deleted
+/// it enqueues nothing; what was missed is made up for afterwards as `misfire` says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Schedule {
     pub id: ScheduleId,

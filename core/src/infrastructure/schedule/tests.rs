@@ -3,6 +3,7 @@
 use crate::engine::Project;
 use crate::infrastructure::job::tests::{call, refused};
 use crate::kernel::{ErrorCode, ProjectId, Timestamp};
+use crate::storage::{JobQuery, Scope};
 use crate::testing::{World, block_on};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -98,6 +99,26 @@ fn case_11_what_was_missed() {
         let latest = [("fire_once", Some(600_000)), ("all", Some(4 * 3_600_000 + 600_000)), ("skip", None)];
         assert!(latest.contains(&(misfire, late)), "{misfire}: {late:?}");
     }
+}
+
+#[test]
+fn nothing_is_enqueued_while_the_project_does_not_work() {
+    let (world, project, made) = hourly(json!({}));
+    call(&project, "projects.deactivate", json!({}));
+    pass(&world, 3 * HOUR);
+    assert_eq!((jobs(&project).len(), get(&project, &made)["runs"].clone()), (0, json!(0)));
+    call(&project, "projects.activate", json!({}));
+    pass(&world, 60);
+    let now = get(&project, &made);
+    assert_eq!((jobs(&project).len(), &now["next_run_at"]), (1, &json!("2025-01-06T13:00:00.000000Z")), "one for all");
+
+    call(&project, "projects.delete", json!({"confirm_slug": call(&project, "projects.get", json!({}))["slug"]}));
+    pass(&world, 2 * HOUR);
+    let open = block_on(world.crm.core().storage().jobs(
+        Scope::Project(PROJECT),
+        &JobQuery { kind: Some("host.report".to_owned()), limit: 10, ..JobQuery::default() },
+    ));
+    assert_eq!(open.expect("it reads").len(), 1, "a deleted project gets none");
 }
 
 #[test]

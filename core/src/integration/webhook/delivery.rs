@@ -157,6 +157,12 @@ impl WebhookDelivery {
         self.attempts.drain(..old);
     }
 
+    /// Forgets what receivers answered; false when there is nothing to forget.
+    pub(crate) fn forget_answers(&mut self) -> bool {
+        let known = self.attempts.iter_mut().filter_map(|attempt| attempt.response_excerpt.take());
+        known.count() > 0
+    }
+
     /// The name of its job.
     pub(super) fn job_key(&self) -> String {
         format!("wh:{}:{}", self.webhook_id, self.event_id)

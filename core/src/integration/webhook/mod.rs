@@ -9,6 +9,7 @@ mod deliver;
 mod delivery;
 mod endpoint;
 mod events;
+mod expiry;
 mod headers;
 mod outcome;
 mod patterns;

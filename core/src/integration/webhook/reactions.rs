@@ -3,6 +3,7 @@
 
 use super::commands::remove;
 use super::deliver::{DELIVER, Payload};
+use super::expiry::{EXPIRE, arm, expire};
 use super::patterns::wants;
 use super::{DeliveryStatus, Webhook, WebhookDelivery, WebhookEndpoint};
 use crate::engine::{BatchReaction, JobOutcome, JobRequest, JobType, OUTSIDE, Reaction, Reader, Row, UnitOfWork};
@@ -56,6 +57,13 @@ pub const JOBS: &[JobType] = &[
         component: Component::Webhook,
         max_attempts: 20,
         run: |work, job| Box::pin(forget_key(work, job)),
+    },
+    JobType {
+        kind: EXPIRE,
+        queue: "timer",
+        component: Component::Webhook,
+        max_attempts: 20,
+        run: |work, _job| Box::pin(expire(work)),
     },
     JobType {
         kind: CANCEL,
@@ -141,6 +149,9 @@ pub(super) async fn begin(work: &mut UnitOfWork<'_>, wanted: &[(WebhookId, &Even
             enqueue(work, &delivery, event)?;
             made += 1;
         }
+    }
+    if made > 0 {
+        arm(work);
     }
     Ok(made)
 }

@@ -1,5 +1,6 @@
 //! Sending again what a range of the log gave, page by page in a job of its own: events without a delivery get one, too.
 
+use super::expiry::arm;
 use super::patterns::{matches, wants};
 use super::reactions::{PAGE, enqueue, text};
 use super::{DeliveryStatus, Webhook, WebhookDelivery};
@@ -89,6 +90,7 @@ pub(super) async fn run(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<Jo
     let webhook = work.find::<Webhook>(range.webhook_id).await?;
     let Some(webhook) = webhook.filter(|webhook| webhook.is_on()) else { return Ok(DONE) };
     let Some((last, selected)) = range.page(work.reader(), &webhook).await? else { return Ok(DONE) };
+    arm(work);
     for (event, delivery) in selected {
         send_again(work, webhook.id, &event, delivery).await?;
     }

@@ -1,6 +1,6 @@
 //! The one write: everything is checked before anything is changed.
 
-use super::super::{Batch, CommitError, Committed, EventRecord, SnapshotWrite, UniqueKey};
+use super::super::{Batch, CommitError, Committed, EventRecord, SnapshotRemoval, SnapshotWrite, UniqueKey};
 use super::{Contents, Key, Row};
 use crate::kernel::{ErrorCode, ProjectId, Subject};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,13 +32,17 @@ impl Key {
 impl Contents {
     pub(super) fn commit(&mut self, batch: Batch) -> Result<Committed, CommitError> {
         self.check_leases(&batch)?;
-        self.check_revisions(&batch.snapshots)?;
-        let keys = self.check_keys(&batch.snapshots)?;
+        self.check_removals(&batch.removals)?;
+        self.check_revisions(&batch)?;
+        let keys = self.check_keys(&batch)?;
         self.check_events(&batch.events)?;
         self.check_secrets(&batch.secrets)?;
 
         for key in &keys.freed {
             self.keys.remove(key);
+        }
+        for removal in &batch.removals {
+            self.snapshots.remove(&(removal.kind, removal.project_id, removal.id));
         }
         self.keys.extend(keys.taken);
         for write in batch.snapshots {
@@ -65,6 +69,7 @@ impl Contents {
             self.progress(progress);
         }
         batch.consumers.into_iter().for_each(|write| self.write_consumer(write));
+        batch.erasures.into_iter().for_each(|erasure| self.erase(erasure));
         Ok(committed)
     }
 
@@ -82,13 +87,23 @@ impl Contents {
         if batch.idempotency.as_ref().is_some_and(used) { Err(CommitError::KeyUsed) } else { Ok(()) }
     }
 
-    fn check_revisions(&self, writes: &[SnapshotWrite]) -> Result<(), CommitError> {
-        for write in writes {
+    fn check_removals(&self, removals: &[SnapshotRemoval]) -> Result<(), CommitError> {
+        let is_current = |removal: &SnapshotRemoval| {
+            let stored = self.snapshots.get(&(removal.kind, removal.project_id, removal.id));
+            stored.is_some_and(|row| row.revision == removal.loaded_revision)
+        };
+        let stale = removals.iter().find(|removal| !is_current(removal));
+        stale.map_or(Ok(()), |removal| Err(CommitError::Stale(removal.subject())))
+    }
+
+    fn check_revisions(&self, batch: &Batch) -> Result<(), CommitError> {
+        let is_removed = |write: &SnapshotWrite| batch.removes(write.project_id, write.kind, write.id);
+        for write in &batch.snapshots {
             if let Some(table) = self.tables.get(&write.kind) {
                 write.index.check(table)?;
             }
-            let stored = self.snapshots.get(&(write.kind, write.project_id, write.id)).map_or(0, |row| row.revision);
-            if stored != write.loaded_revision {
+            let stored = self.snapshots.get(&(write.kind, write.project_id, write.id)).filter(|_| !is_removed(write));
+            if stored.map_or(0, |row| row.revision) != write.loaded_revision {
                 return Err(CommitError::Stale(write.subject()));
             }
         }
@@ -96,8 +111,14 @@ impl Contents {
     }
 
     /// The keys that change hands: what the batch gives up is free for what it takes.
-    fn check_keys(&self, writes: &[SnapshotWrite]) -> Result<KeyChanges, CommitError> {
+    fn check_keys(&self, batch: &Batch) -> Result<KeyChanges, CommitError> {
+        let writes = &batch.snapshots;
         let mut changes = KeyChanges::default();
+        for removal in &batch.removals {
+            let owner = (removal.project_id, removal.subject());
+            let removed = removal.keys.iter().map(|key| Key::of(removal.project_id, key));
+            changes.freed.extend(removed.filter(|key| self.keys.get(key) == Some(&owner)));
+        }
         for write in writes {
             let owner = (write.project_id, write.subject());
             let removed = write.changed.keys_removed.iter().map(|key| Key::of(write.project_id, key));
@@ -138,7 +159,7 @@ impl Contents {
             let head = self.heads.entry(event.project_id.0).or_default();
             *head += 1;
             event.seq = *head;
-            event.position = self.events.last().map_or(0, |last| last.position) + 1;
+            event.position = self.events.last().map_or(0, |last| last.position).max(self.last_position) + 1;
             written.insert(event.project_id.0, *head);
             self.event_ids.insert(event.id, event.position);
             let stream = Subject::new(event.aggregate_kind, event.aggregate_id);

@@ -5,7 +5,7 @@ use super::super::{
     Scope,
 };
 use super::{Contents, MemoryStorage};
-use crate::kernel::{ErrorCode, ProjectId, Result, Timestamp};
+use crate::kernel::{ErrorCode, ProjectId, Result, Subject, Timestamp};
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -22,10 +22,10 @@ impl Contents {
         if let (Some(id), Some(letters)) = (progress.resolved, self.dead_letters.get_mut(&place)) {
             letters.retain(|letter| letter.event_id != id);
         }
-        if let Some(dead) = &progress.dead_letter {
+        for put in &progress.letters {
             let letters = self.dead_letters.entry(place.clone()).or_default();
-            letters.retain(|letter| letter.event_id != dead.event_id);
-            letters.push(dead.clone());
+            letters.retain(|letter| letter.event_id != put.event_id);
+            letters.push(put.clone());
             letters.sort_by_key(|letter| letter.seq);
         }
         if let Some(consumer) = self.consumers.get_mut(&place) {
@@ -90,8 +90,10 @@ impl Contents {
     /// A consumer with what is counted for it.
     fn shown(&self, consumer: &ConsumerRecord) -> ConsumerRecord {
         let letters = self.dead_letters.get(&(consumer.project_id.0, consumer.name.clone()));
-        let retrying = letters.into_iter().flatten().filter(|letter| letter.retrying).count() as u64;
-        ConsumerRecord { retrying, ..consumer.clone() }
+        let letters = || letters.into_iter().flatten();
+        let retrying = letters().filter(|letter| letter.retrying).count() as u64;
+        let waits_until = letters().filter_map(|letter| letter.waits_until).min();
+        ConsumerRecord { retrying, letters: letters().count() as u64, waits_until, ..consumer.clone() }
     }
 }
 
@@ -159,8 +161,25 @@ impl ConsumerRepository for MemoryStorage {
         let contents = self.contents()?;
         let letters = contents.dead_letters.get(&(project, name.to_owned())).into_iter().flatten();
         let wanted = letters.filter(|letter| {
-            letter.seq > query.after && query.retrying.is_none_or(|retrying| letter.retrying == retrying)
+            letter.seq > query.after
+                && query.retrying.is_none_or(|retrying| letter.retrying == retrying)
+                && (!query.given_up || letter.is_given_up())
+                && query.stream.is_none_or(|stream| letter.stream == Some(stream))
         });
         Ok(wanted.take(query.limit).cloned().collect())
+    }
+
+    async fn due_letter(&self, project: ProjectId, name: &str, now: Timestamp) -> Result<Option<DeadLetter>> {
+        let contents = self.contents()?;
+        let mut letters = contents.dead_letters.get(&(project, name.to_owned())).into_iter().flatten();
+        let is_due = |letter: &&DeadLetter| letter.retrying || letter.waits_until.is_some_and(|until| until <= now);
+        Ok(letters.find(is_due).cloned())
+    }
+
+    async fn first_letters(&self, project: ProjectId, name: &str, streams: &[Subject]) -> Result<Vec<DeadLetter>> {
+        let contents = self.contents()?;
+        let letters = contents.dead_letters.get(&(project, name.to_owned()));
+        let first = |stream: &Subject| letters.into_iter().flatten().find(|letter| letter.stream == Some(*stream));
+        Ok(streams.iter().filter_map(first).cloned().collect())
     }
 }

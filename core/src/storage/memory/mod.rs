@@ -3,8 +3,10 @@
 mod commit;
 mod consumers;
 mod copying;
+mod erasing;
 mod events;
 mod jobs;
+mod purging;
 mod secrets;
 mod snapshots;
 
@@ -32,6 +34,8 @@ struct Contents {
     keys: BTreeMap<Key, (ProjectId, Subject)>,
     /// In order of position.
     events: Vec<EventRecord>,
+    /// The last position that is taken by an event that is gone.
+    last_position: u64,
     event_ids: BTreeMap<Uuid, u64>,
     streams: BTreeMap<(ProjectId, Subject, u64), u64>,
     heads: BTreeMap<ProjectId, u64>,

@@ -3,8 +3,8 @@
 use super::*;
 use crate::kernel::{ErrorCode, Kind};
 use crate::storage::{
-    Batch, CommitError, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter, DeadLetterQuery,
-    OnExhausted, ProjectIdOrNil, Scope,
+    Batch, CommitError, ConsumerOrdering, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter,
+    DeadLetterQuery, OnExhausted, ProjectIdOrNil, Scope,
 };
 use std::sync::Barrier;
 
@@ -15,9 +15,14 @@ pub(super) fn consumer(name: &str) -> ConsumerRecord {
         events: vec!["contact.*".to_owned()],
         max_attempts: 5,
         on_exhausted: OnExhausted::Park,
+        ordering: ConsumerOrdering::Stream,
+        batch_size: 7,
+        handler_timeout: 45,
         status: ConsumerStatus::Active,
         generation: 1,
         retrying: 0,
+        letters: 0,
+        waits_until: None,
         checkpoint: 0,
         attempts: 0,
         next_attempt_at: None,
@@ -40,7 +45,7 @@ fn progress(token: u64, checkpoint: u64) -> ConsumerProgress {
         last_error: None,
         release: false,
         lease_until: None,
-        dead_letter: None,
+        letters: Vec::new(),
         resolved: None,
     }
 }
@@ -49,7 +54,7 @@ async fn write(store: &dyn Storage, write: ConsumerWrite) {
     committed(store.commit(Batch { consumers: vec![write], ..Batch::default() }).await);
 }
 
-const ALL: DeadLetterQuery = DeadLetterQuery { after: 0, retrying: None, limit: 9 };
+const ALL: DeadLetterQuery = DeadLetterQuery { after: 0, retrying: None, given_up: false, stream: None, limit: 9 };
 
 async fn letters(store: &dyn Storage, query: DeadLetterQuery) -> Vec<DeadLetter> {
     store.dead_letters(PROJECT, "one", &query).await.unwrap()
@@ -155,6 +160,9 @@ fn letter(number: u128) -> DeadLetter {
         error: "boom".to_owned(),
         failed_at: at(5),
         retrying: false,
+        stream: None,
+        waits_until: None,
+        is_held: false,
     }
 }
 
@@ -163,7 +171,7 @@ async fn given_up(store: &dyn Storage) -> ConsumerRecord {
     store.open_consumer(&consumer("one")).await.unwrap();
     let lease = claim(store, 0, 10).await.unwrap();
     for number in [2, 1, 3] {
-        let dead = ConsumerProgress { dead_letter: Some(letter(number)), ..progress(lease.lease_token, number as u64) };
+        let dead = ConsumerProgress { letters: vec![letter(number)], ..progress(lease.lease_token, number as u64) };
         store.update_consumer(&dead).await.unwrap();
     }
     lease
@@ -202,7 +210,7 @@ pub async fn dead_letters_are_tried_again(place: &dyn Place) {
     let done = ConsumerProgress { resolved: Some(id(2)), ..progress(lease.lease_token, 3) };
     store.update_consumer(&done).await.unwrap();
     let failed = DeadLetter { attempts: 6, ..letter(3) };
-    let progress = ConsumerProgress { dead_letter: Some(failed.clone()), ..progress(lease.lease_token, 3) };
+    let progress = ConsumerProgress { letters: vec![failed.clone()], ..progress(lease.lease_token, 3) };
     let batch = Batch { consumer: Some(progress), ..Batch::default() };
     committed(store.commit(batch).await);
     assert_eq!(letters(&*store, ALL).await, [letter(1), failed]);
@@ -276,4 +284,56 @@ pub async fn racing_claims_give_one_lease(place: &dyn Place) {
         });
         assert_eq!(won, 1);
     }
+}
+
+/// Letters that a consumer has not given up on: when they are due, and which is the first of its aggregate.
+pub async fn letters_wait_and_keep_an_order(place: &dyn Place) {
+    let store = place.open().await;
+    store.open_consumer(&consumer("one")).await.unwrap();
+    store.open_consumer(&consumer("two")).await.unwrap();
+    let lease = claim(&*store, 0, 10).await.unwrap();
+    let of = |number, stream| DeadLetter { stream: Some(contact(stream)), ..letter(number) };
+    let waiting = DeadLetter { waits_until: Some(at(50)), ..of(2, 1) };
+    let later = DeadLetter { waits_until: Some(at(40)), ..of(5, 2) };
+    let held = DeadLetter { is_held: true, ..of(4, 1) };
+    let parked = of(3, 3);
+    let put = |letters| ConsumerProgress { letters, ..progress(lease.lease_token, 5) };
+    let all = vec![later.clone(), held.clone(), waiting.clone(), parked.clone(), letter(1)];
+    store.update_consumer(&put(all)).await.unwrap();
+    let shown = store.consumers(Scope::Project(PROJECT)).await.unwrap();
+    assert_eq!((shown[0].letters, shown[0].waits_until, shown[0].retrying), (5, Some(at(40)), 0));
+    assert_eq!((shown[1].letters, shown[1].waits_until), (0, None));
+    assert_eq!(letters(&*store, ALL).await, [letter(1), waiting.clone(), parked.clone(), held.clone(), later.clone()]);
+    let given_up = DeadLetterQuery { given_up: true, ..ALL };
+    assert_eq!(letters(&*store, given_up).await, [letter(1), parked.clone()]);
+    let of_one = DeadLetterQuery { stream: Some(contact(1)), ..ALL };
+    assert_eq!(letters(&*store, of_one).await, [waiting.clone(), held.clone()]);
+    assert_eq!(letters(&*store, DeadLetterQuery { after: 2, ..of_one }).await, std::slice::from_ref(&held));
+
+    let due = async |name: &str, now| store.due_letter(PROJECT, name, at(now)).await.unwrap();
+    assert_eq!((due("one", 39).await, due("two", 99).await), (None, None));
+    assert_eq!(due("one", 40).await, Some(later.clone()));
+    assert_eq!(due("one", 50).await, Some(waiting.clone()), "the first in the log, not the first in time");
+    let retry = vec![parked.event_id];
+    write(&*store, ConsumerWrite::RetryDeadLetters { project_id: PROJECT, name: "one".to_owned(), event_ids: retry })
+        .await;
+    assert_eq!(due("one", 0).await, Some(DeadLetter { retrying: true, ..parked.clone() }));
+    assert_eq!(store.due_letter(OTHER_PROJECT, "one", at(99)).await.unwrap(), None);
+
+    let streams = [contact(1), contact(2), contact(9)];
+    let mut first = store.first_letters(PROJECT, "one", &streams).await.unwrap();
+    first.sort_by_key(|letter| letter.seq);
+    assert_eq!(first, [waiting.clone(), later]);
+    assert!(store.first_letters(PROJECT, "two", &streams).await.unwrap().is_empty());
+    assert!(store.first_letters(OTHER_PROJECT, "one", &streams).await.unwrap().is_empty());
+    assert!(store.first_letters(PROJECT, "one", &[]).await.unwrap().is_empty());
+
+    // What is done with goes, and what was behind it changes, at once.
+    let next = DeadLetter { is_held: false, waits_until: Some(at(0)), ..held };
+    let done = ConsumerProgress { resolved: Some(waiting.event_id), ..put(vec![next.clone()]) };
+    store.update_consumer(&done).await.unwrap();
+    assert_eq!(store.first_letters(PROJECT, "one", &streams[..1]).await.unwrap(), [next]);
+    let known = store.open_consumer(&ConsumerRecord { batch_size: 9, ..consumer("one") }).await.unwrap();
+    let settings = (known.ordering, known.batch_size, known.handler_timeout);
+    assert_eq!(settings, (ConsumerOrdering::Stream, 7, 45), "as it was made");
 }

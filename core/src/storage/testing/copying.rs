@@ -4,13 +4,13 @@ use super::*;
 use crate::engine::{CopyPhase, CopyProgress, CopyReport, copy_tables};
 use crate::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Subject};
 use crate::storage::{
-    Batch, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, CopyStep, DeadLetter, DeadLetterQuery,
-    EventQuery, FieldKind, Filter, Find, IdempotencyRecord, JobQuery, JobRecord, JobState, JobWrite, KeyRef,
-    MemoryStorage, OnExhausted, ProjectIdOrNil, Scope, SecretRecord, SecretWrite, Section, StoredRow,
+    Batch, ConsumerOrdering, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, CopyStep, DeadLetter,
+    DeadLetterQuery, EventQuery, FieldKind, Filter, Find, IdempotencyRecord, JobQuery, JobRecord, JobState, JobWrite,
+    KeyRef, MemoryStorage, OnExhausted, ProjectIdOrNil, Scope, SecretRecord, SecretWrite, Section, StoredRow,
 };
 use std::ops::ControlFlow;
 
-const SECTIONS: [Section; 9] = [
+pub(super) const SECTIONS: [Section; 9] = [
     Section::Heads,
     Section::Events,
     Section::Snapshots(Kind::Contact),
@@ -31,9 +31,14 @@ fn consumer(project: ProjectId, name: &str) -> ConsumerRecord {
         events: vec!["contact.*".to_owned(), "chat.created".to_owned()],
         max_attempts: 7,
         on_exhausted: OnExhausted::Stop,
+        ordering: ConsumerOrdering::Stream,
+        batch_size: 7,
+        handler_timeout: 45,
         status: ConsumerStatus::Active,
         generation: 1,
         retrying: 0,
+        letters: 0,
+        waits_until: None,
         checkpoint: 2,
         attempts: 0,
         next_attempt_at: None,
@@ -72,7 +77,7 @@ fn ordered(number: u128, line: &str, state: JobState) -> JobRecord {
 }
 
 /// Something in every section, and in every one more than a page has.
-async fn live(store: &dyn Storage) {
+pub(super) async fn live(store: &dyn Storage) {
     store.prepare(&[TABLE]).await.unwrap();
     for (project, first) in [(PROJECT, 0_u128), (OTHER_PROJECT, 100)] {
         for number in first + 1..first + 8 {
@@ -131,14 +136,17 @@ async fn fail_some(store: &dyn Storage, project: ProjectId) {
         last_error: Some("no \u{1F600} today".to_owned()),
         release: false,
         lease_until: None,
-        dead_letter: Some(DeadLetter {
+        letters: vec![DeadLetter {
             event_id: id(u128::from(seq)),
             seq,
             attempts: 7,
             error: "no".to_owned(),
             failed_at: at(5),
             retrying: false,
-        }),
+            stream: Some(contact(1)),
+            waits_until: Some(at(50)),
+            is_held: true,
+        }],
         resolved: None,
     };
     for seq in 1..=5 {
@@ -193,7 +201,7 @@ async fn work(store: &dyn Storage) {
     committed(store.commit(Batch { jobs: ends, ..Batch::default() }).await);
 }
 
-async fn dump(store: &dyn Storage, section: Section) -> Vec<String> {
+pub(super) async fn dump(store: &dyn Storage, section: Section) -> Vec<String> {
     let (mut rows, mut next) = (Vec::new(), None::<String>);
     loop {
         let page = store.rows(section, next.as_deref(), PAGE).await.unwrap();
@@ -213,7 +221,15 @@ fn shown(row: StoredRow) -> String {
     match row {
         // What an adapter counts, and leases, are no part of a copy.
         StoredRow::Consumer(consumer) => {
-            let free = ConsumerRecord { retrying: 0, lease_token: 0, lease_owner: None, lease_until: None, ..consumer };
+            let free = ConsumerRecord {
+                retrying: 0,
+                letters: 0,
+                waits_until: None,
+                lease_token: 0,
+                lease_owner: None,
+                lease_until: None,
+                ..consumer
+            };
             format!("{free:?}")
         }
         StoredRow::Secret(record) => format!("{record:?} {}", record.sealed),

@@ -6,12 +6,15 @@
 
 pub mod consumers;
 pub mod copying;
+pub mod erasing;
 pub mod events;
 pub mod filters;
 pub mod jobs;
 pub mod keys;
 pub mod life;
 pub mod pages;
+pub mod purging;
+pub mod removals;
 mod sample;
 pub mod search;
 pub mod secrets;
@@ -51,6 +54,10 @@ macro_rules! conformance_suite {
                 many_ids_are_found_at_once, an_update_may_leave_columns_alone;
             keys: a_key_has_one_holder, holders_come_with_their_snapshots, a_key_changes_hands_in_one_commit, a_released_key_is_free, keys_are_scoped,
                 a_global_key_is_unique_everywhere, a_stale_write_is_told_before_a_taken_key, racing_writers_share_a_key_once;
+            removals: a_removed_snapshot_is_gone_with_all_that_is_derived, a_stale_removal_changes_nothing,
+                a_removal_stays_in_its_project, a_key_passes_from_what_is_removed, what_is_removed_may_be_written_anew,
+                many_are_removed_at_once, a_row_that_is_used_again_has_no_past;
+            purging: a_purged_project_leaves_nothing_behind, a_purged_project_begins_anew;
             filters: every_operator_agrees_with_the_evaluator, random_filters_agree_with_the_evaluator,
                 rows_are_found_by_what_they_refer_to, hidden_ones_are_found_only_when_asked_for, a_filter_cannot_leave_its_project, nothing_is_in_an_empty_list;
             pages: pages_neither_repeat_nor_skip, pages_lead_back, rows_written_between_pages_do_no_harm,
@@ -62,7 +69,7 @@ macro_rules! conformance_suite {
                 a_stream_has_no_fork;
             consumers: a_consumer_keeps_its_checkpoint, a_lease_excludes_others, an_expired_lease_is_taken_over,
                 a_failure_holds_back_until_its_time, progress_commits_with_its_effect, dead_letters_are_kept_in_order,
-                dead_letters_are_tried_again, a_paused_consumer_is_not_claimed, a_reset_begins_a_new_generation,
+                dead_letters_are_tried_again, letters_wait_and_keep_an_order, a_paused_consumer_is_not_claimed, a_reset_begins_a_new_generation,
                 a_consumer_is_made_once, racing_claims_give_one_lease;
             jobs: due_jobs_are_claimed_in_order, projects_take_turns, a_claim_may_be_of_one_project, a_worker_keeps_its_job_for_longer,
                 a_token_fences_out_the_slow, a_unique_key_holds_while_open,
@@ -76,6 +83,8 @@ macro_rules! conformance_suite {
             copying: a_copy_is_the_store, a_copy_lives_on, a_copy_goes_on_where_it_was, a_copy_twice_is_a_copy,
                 a_target_of_another_source_is_refused, a_source_that_changes_is_noticed, a_target_that_differs_is_noticed,
                 a_step_needs_the_note_it_knows;
+            erasing: a_redacted_event_keeps_all_but_its_data, ended_jobs_are_removed, stored_outcomes_are_taken_away,
+                a_refused_batch_forgets_nothing;
             life: data_survives_reopening, a_new_column_is_filled, a_new_version_fills_again, a_closed_store_refuses,
                 preparing_twice_changes_nothing, idempotency_keys_hold_until_they_expire,
                 idempotency_keys_refuse_a_second_commit, two_handles_see_each_other, futures_may_be_dropped;

@@ -195,6 +195,7 @@ pub fn event(project: ProjectId, stream: u128, version: u64, number: u128, event
         subjects: vec![contact(stream)],
         data: json(format!(r#"{{"type":"{event_type}","number":{number}}}"#)),
         metadata: None,
+        redacted_at: None,
     }
 }
 

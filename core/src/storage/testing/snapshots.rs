@@ -4,7 +4,7 @@ use super::*;
 use crate::kernel::{Kind, Timestamp};
 use crate::storage::{
     Batch, CommitError, ConsumerWrite, EventQuery, FieldKind, Filter, IdempotencyRecord, IndexChange, JobQuery,
-    JobState, JobWrite, KeyRef, Scope,
+    JobState, JobWrite, KeyRef, Scope, SnapshotRemoval,
 };
 use uuid::Uuid;
 
@@ -156,7 +156,16 @@ pub async fn a_refused_batch_leaves_nothing(place: &dyn Place) {
     };
     committed(store.commit(Batch { idempotency: Some(record("used")), ..Batch::default() }).await);
 
+    committed(store.commit(snapshots([Sample::named("gone").insert(PROJECT, 4)])).await);
+    let removal = |revision| SnapshotRemoval {
+        project_id: PROJECT,
+        kind: Kind::Contact,
+        id: id(4),
+        loaded_revision: revision,
+        keys: Vec::new(),
+    };
     let whole = || Batch {
+        removals: vec![removal(1)],
         snapshots: vec![Sample::named("new").with_key("", "free").insert(PROJECT, 2)],
         events: vec![event(PROJECT, 2, 1, 2, "contact.created")],
         jobs: vec![JobWrite::Enqueue(job(1, 0))],
@@ -164,6 +173,7 @@ pub async fn a_refused_batch_leaves_nothing(place: &dyn Place) {
         idempotency: Some(record("fresh")),
         consumer: None,
         consumers: vec![ConsumerWrite::Create(super::consumers::consumer("made"))],
+        erasures: Vec::new(),
     };
     committed(store.commit(Batch { secrets: vec![super::secrets::put(PROJECT, 8, 1)], ..Batch::default() }).await);
     let mut refused = Vec::new();
@@ -190,10 +200,14 @@ pub async fn a_refused_batch_leaves_nothing(place: &dyn Place) {
     let mut batch = whole();
     batch.secrets.push(super::secrets::put(PROJECT, 8, 1));
     refused.push((batch, CommitError::Stale(contact(8))));
+    let mut batch = whole();
+    batch.removals = vec![removal(2)];
+    refused.push((batch, CommitError::Stale(contact(4))));
 
     for (batch, error) in refused {
         assert_eq!(store.commit(batch).await, Err(error));
         assert!(store.get(SCOPE, Kind::Contact, &[id(2)]).await.unwrap().is_empty());
+        assert_eq!(store.search(SCOPE, Kind::Contact, "gone", 10).await.unwrap().len(), 1);
         let key = [KeyRef { scope: "", key: "free" }];
         assert!(store.find_keys(SCOPE, "contact.phone", &key).await.unwrap().is_empty());
         assert_eq!(store.head(PROJECT).await.unwrap(), 1);

@@ -2,8 +2,8 @@
 
 use super::timers::QUEUE;
 use crate::engine::{JobOutcome, JobRequest, JobType, UnitOfWork};
-use crate::infrastructure::audit::AuditEvent;
-use crate::kernel::{Component, Error, EventId, Kind, ProjectId, Result, Subject};
+use crate::infrastructure::audit::{AuditEvent, record};
+use crate::kernel::{Component, Error, ProjectId, Result};
 use crate::storage::{JobRecord, Scope, SecretQuery};
 use crate::vault::data_key_name;
 use serde::{Deserialize, Serialize};
@@ -132,10 +132,4 @@ async fn rewrap(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobOutcome
     record(work, AuditEvent::EncryptionKeyRotated { project_id: None, key_id: to, rows }).await?;
     let result = serde_json::json!({ "rows": rows, "replaced": replaced }).to_string();
     Ok(JobOutcome::Done { result: Some(result) })
-}
-
-/// Records what has to be accounted for, in a stream of its own.
-pub(super) async fn record(work: &mut UnitOfWork<'_>, event: AuditEvent) -> Result<()> {
-    let stream: EventId = work.new_id();
-    work.record_in(Subject::new(Kind::Audit, stream), event).await
 }

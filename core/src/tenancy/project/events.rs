@@ -11,6 +11,7 @@ use crate::kernel::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// A project as it starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -119,6 +120,12 @@ crate::events! {
         "project.deleted" Deleted { reason: Option<String>, deleted_at: Timestamp, purge_after: Timestamp },
         /// It came back, inactive.
         "project.restored" Restored { restored_at: Timestamp },
+        /// Everything of it is gone for good. This is the only event that is left of it, and the first of its log.
+        "project.purged" Purged {
+            purged_at: Timestamp,
+            /// How many rows there were, by table.
+            row_counts: BTreeMap<String, u64>,
+        },
     }
     subjects(event, about) {
         match event {

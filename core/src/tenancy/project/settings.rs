@@ -164,6 +164,11 @@ impl Slug {
     pub const MIN: usize = 3;
     pub const MAX: usize = 50;
 
+    /// Of a project of which nothing else is left.
+    pub(super) fn purged() -> Self {
+        Slug("purged".into())
+    }
+
     /// # Errors
     /// `slug_invalid`. Nothing is repaired: what a caller gives is what addresses will show.
     pub fn parse(text: &str) -> Result<Self> {

@@ -68,6 +68,9 @@ pub struct Project {
     pub retention: RetentionPolicy,
     /// When a deleted project's rows are removed for good.
     pub purge_after: Option<Timestamp>,
+    /// When that was done: nothing else is known of it any more.
+    #[serde(default)]
+    pub purged_at: Option<Timestamp>,
 }
 
 impl Project {
@@ -92,6 +95,46 @@ impl Project {
             retention: RetentionPolicy::default(),
             purge_after: None,
             ..self
+        }
+    }
+
+    /// What is left of one that was purged.
+    fn tombstone(purged_at: Timestamp) -> Project {
+        let nil = ProjectId::from_uuid(Uuid::nil());
+        Project {
+            id: nil,
+            project_id: nil,
+            version: 0,
+            revision: 0,
+            created_at: purged_at,
+            updated_at: purged_at,
+            deleted_at: Some(purged_at),
+            owner_user_id: None,
+            billing_account_id: None,
+            slug: Slug::purged(),
+            name: "[purged]".to_owned(),
+            description: String::new(),
+            status: ProjectStatus::Inactive,
+            status_reason: None,
+            status_changed_at: None,
+            suspension_cause: None,
+            status_before_suspension: None,
+            configuration: Map::new(),
+            default_region: Region::BR,
+            default_language: Language::default(),
+            default_timezone: Timezone::default(),
+            default_currency: Currency::USD,
+            session_timeout_minutes: 30,
+            agent_assignment: AgentAssignmentConfig::default(),
+            business_hours: None,
+            session_visibility: SessionVisibility::Own,
+            custom_field_definitions: CustomFieldDefinitions::default(),
+            custom_fields_strict: false,
+            unique_email: true,
+            auto_channel_tag: true,
+            retention: RetentionPolicy::default(),
+            purge_after: Some(purged_at),
+            purged_at: Some(purged_at),
         }
     }
 
@@ -120,6 +163,9 @@ impl Aggregate for Project {
     type Id = ProjectId;
 
     fn create(event: &Event, meta: &Meta<'_>) -> Option<Self> {
+        if let Event::Project(ProjectEvent::Purged { purged_at, .. }) = event {
+            return Some(Project::tombstone(*purged_at));
+        }
         let Event::Project(ProjectEvent::Created(new)) = event else { return None };
         let nil = ProjectId::from_uuid(Uuid::nil());
         Some(Project {
@@ -155,13 +201,14 @@ impl Aggregate for Project {
             auto_channel_tag: new.auto_channel_tag,
             retention: new.retention,
             purge_after: None,
+            purged_at: None,
         })
     }
 
     fn apply(&mut self, event: &Event, meta: &Meta<'_>) {
         let Event::Project(event) = event else { return };
         match event {
-            ProjectEvent::Created(_) => {}
+            ProjectEvent::Created(_) | ProjectEvent::Purged { .. } => {}
             ProjectEvent::DetailsUpdated { name, description } => {
                 put(&mut self.name, name);
                 put(&mut self.description, description);

@@ -528,6 +528,29 @@ class SystemProjects(Collection):
             Page[t.Project],
         )
 
+    def purge(
+        self,
+        id: t.ProjectId,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Saga:
+        """Removes a deleted project for good, with everything in it and everything that is sealed: rows, log, secrets. It happens by itself 30
+        days after the deletion; this says so at once, or tells how far it is. Only a tombstone stays, with the event `project.purged`.
+
+        Permission: platform.operate.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_not_found, purge_too_early, version_conflict.
+        """
+        return self._call(
+            "projects.purge",
+            {
+                "id": id,
+            },
+            t.Saga,
+            idempotency_key,
+            expected_version,
+        )
+
     def resume(
         self,
         id: t.ProjectId,
@@ -840,7 +863,8 @@ class SystemUsers(Collection):
         idempotency_key: str | None = None,
         expected_version: int | None = None,
     ) -> t.User:
-        """Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`.
+        """Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`. A job takes it out of everything that is stored
+        about the user in all projects, and where the user's calls came from; it ends with `event_log.redacted`.
 
         Permission: users.manage.
         Errors: idempotency_key_reused, permission_denied, user_not_deleted, user_not_found, version_conflict.
@@ -2398,9 +2422,12 @@ class Consumers(Collection):
         self,
         *,
         name: str,
+        batch_size: int | None = None,
         events: Sequence[str] | None = None,
+        handler_timeout: int | None = None,
         max_attempts: int | None = None,
         on_exhausted: t.OnExhausted | None = None,
+        ordering: t.ConsumerOrdering | None = None,
         start: t.ConsumerStart | None = None,
         idempotency_key: str | None = None,
         expected_version: int | None = None,
@@ -2409,10 +2436,15 @@ class Consumers(Collection):
         from there, and makes it where there is none.
 
         Args:
+            batch_size: The most events that a reader has at a time, 1 to 1,000; 100 unless told.
             events: Types (`contact.created`) or prefixes (`contact.*`); all unless told.
+            handler_timeout: Seconds that a reader may take from one sign of life to the next, 1 to 3,600; 30 unless told. Then others may read, and what it
+                has not acknowledged comes again.
             max_attempts: Failed tries before it gives up on an event, 1 to 100; 10 unless told.
             name: 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`.
             on_exhausted: What becomes of an event then; `park` unless told.
+            ordering: What an event that fails holds back until it is handled or given up on; `project` unless told: everything after it. With
+                `stream` it holds back the later events of its aggregate, also while it is a dead letter.
             start: Now unless told.
 
         Permission: events.manage.
@@ -2422,9 +2454,12 @@ class Consumers(Collection):
             "consumers.create",
             {
                 "name": name,
+                "batch_size": given(batch_size),
                 "events": given(events),
+                "handler_timeout": given(handler_timeout),
                 "max_attempts": given(max_attempts),
                 "on_exhausted": given(on_exhausted),
+                "ordering": given(ordering),
                 "start": given(start),
             },
             t.Consumer,
@@ -2642,7 +2677,7 @@ class Consumers(Collection):
         expected_version: int | None = None,
     ) -> t.DeadLettersChanged:
         """Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is done with then, or
-        given up on again.
+        given up on again. Where the consumer keeps the order of each aggregate, what it gave up on earlier of the same one comes with it.
 
         Args:
             event_ids: At most 500 events; unless told, the first 500 that are not being tried again.
@@ -2880,6 +2915,45 @@ class Contacts(Collection):
             {
                 "id": id,
                 "reason": given(reason),
+            },
+            t.Contact,
+            idempotency_key,
+            expected_version,
+        )
+
+    def erase(
+        self,
+        id: t.ContactId,
+        *,
+        confirm: str,
+        legal_basis: t.LegalBasis,
+        mode: t.ErasureMode | None = None,
+        request_ref: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Contact:
+        """Erases a contact for good: its name reads `[erased]`, its identifiers are free, and a job takes personal data out of everything that
+        is stored about it: events, states, the timeline, the inbox, jobs. Ids, times and counts stay. The job ends with
+        `event_log.redacted`.
+
+        What the installation cannot reach is left to the host: files in its own storage, backups, what webhooks have delivered.
+
+        Args:
+            confirm: The id of the contact once more, because it cannot be undone.
+            mode: `anonymize` unless told.
+            request_ref: A number or name of the request, without personal data; at most 255 characters.
+
+        Permission: contacts.erase.
+        Errors: confirmation_mismatch, contact_erased, contact_merged, contact_not_found, enum_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
+        """
+        return self._call(
+            "contacts.erase",
+            {
+                "id": id,
+                "confirm": confirm,
+                "legal_basis": legal_basis,
+                "mode": given(mode),
+                "request_ref": given(request_ref),
             },
             t.Contact,
             idempotency_key,
@@ -5440,7 +5514,8 @@ class Messages(Collection):
 
         Name the message by its id, then `channel_message_id` tells the id that the provider gave it; or by `channel_id` and
         `channel_message_id`. Reports may come in any order and repeatedly: a status only climbs. A failed try is repeated up to
-        5 times when its failure may pass, after 5 seconds, doubled each time up to 5 minutes, give or take a fifth.
+        5 times when its failure may pass, after 5 seconds, doubled each time up to 5 minutes, give or take a fifth. A try that the provider
+        puts off (`rate_limited`) does not count within 24 hours, and comes again after a minute or when the provider says.
 
         A message of another device that turns out to be this one is superseded: one stays visible, with what was known of both.
 
@@ -5665,6 +5740,103 @@ class Messages(Collection):
                 "metadata": given(metadata),
             },
             t.Message,
+            idempotency_key,
+            expected_version,
+        )
+
+
+class Privacy(Collection):
+    """The collection `privacy`."""
+
+    def audit(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        limit: int | None = None,
+    ) -> Pager[t.EventRecord]:
+        """What has to be accounted for, newest first: members and their rights, the project itself, credentials, redactions, exports, refused
+        calls. Filter: as `events.list`; a target is a `subject`, `contact/<id>`.
+
+        Each type is looked up by itself, however long the log is. A page may be shorter than `limit`, or empty, while `has_more` is true.
+
+        Args:
+            cursor: `next_cursor` of the page before.
+            limit: 1 to 100; 20 unless told.
+
+        Permission: audit.view.
+        Errors: cursor_invalid, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found.
+        """
+        return self._list(
+            "privacy.audit",
+            {
+                "filter": given(filter),
+                "limit": given(limit),
+            },
+            Page[t.EventRecord],
+        )
+
+    def export(
+        self,
+        id: str,
+        *,
+        kind: t.PersonKind,
+        after: int | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.PersonalData:
+        """Everything that the project stores about a person: the state, the messages, sessions, chats and entries of the timeline that are the
+        person's, and every event that is about the person, oldest first. A long history comes in parts: `next` says where the following
+        one begins. `privacy.exported` tells of it, once for each document.
+
+        Conversations have two sides: what was said to the person is in it, too. Files are named, not contained.
+
+        Args:
+            after: `next` of the part before.
+
+        Permission: privacy.manage.
+        Errors: agent_not_found, contact_not_found, enum_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, user_not_found, version_conflict.
+        """
+        return self._call(
+            "privacy.export",
+            {
+                "id": id,
+                "kind": kind,
+                "after": given(after),
+            },
+            t.PersonalData,
+            idempotency_key,
+            expected_version,
+        )
+
+    def redact(
+        self,
+        id: str,
+        *,
+        kind: t.PersonKind,
+        reason: str,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.RedactionStarted:
+        """Takes personal data out of everything that the project stores about a person: events, states, the timeline, the inbox, jobs, stored
+        answers. Ids, types, times, numbers and amounts stay, so that folds and statistics hold. It is done by a job, which ends with
+        `event_log.redacted`; doing it again is harmless.
+
+        A contact stays what it is, without its data; `contacts.erase` also ends it. Of a user only what is in the log of this project goes.
+
+        Args:
+            reason: Without personal data: it is kept. At most 500 characters.
+
+        Permission: privacy.manage.
+        Errors: agent_not_found, contact_not_found, enum_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, redaction_in_progress, text_required, text_too_long, user_not_found, version_conflict.
+        """
+        return self._call(
+            "privacy.redact",
+            {
+                "id": id,
+                "kind": kind,
+                "reason": reason,
+            },
+            t.RedactionStarted,
             idempotency_key,
             expected_version,
         )
@@ -6046,6 +6218,265 @@ class Projects(Collection):
             t.Project,
             idempotency_key,
             expected_version,
+        )
+
+
+class Sagas(Collection):
+    """The collection `sagas`."""
+
+    def cancel(
+        self,
+        id: t.SagaId,
+        *,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Saga:
+        """Calls a saga off: what it has done is undone, as far as it can be. Not possible any more once a step has succeeded that its definition
+        calls the pivot, nor while it is undone already.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: sagas.manage.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, saga_kind_unknown, saga_not_found, saga_past_pivot, text_too_long, version_conflict.
+        """
+        return self._call(
+            "sagas.cancel",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Saga,
+            idempotency_key,
+            expected_version,
+        )
+
+    def find(
+        self,
+        *,
+        key: str,
+        kind: str,
+    ) -> t.Saga | None:
+        """The saga under way of a kind and key, with its steps; null when there is none.
+
+        Permission: sagas.view.
+        Errors: permission_denied, project_not_found.
+        """
+        return self._call(
+            "sagas.find",
+            {
+                "key": key,
+                "kind": kind,
+            },
+            t.Saga | None,
+        )
+
+    def get(
+        self,
+        id: t.SagaId,
+    ) -> t.Saga:
+        """A saga by its id, with its steps.
+
+        Permission: sagas.view.
+        Errors: permission_denied, project_not_found, saga_not_found.
+        """
+        return self._call(
+            "sagas.get",
+            {
+                "id": id,
+            },
+            t.Saga,
+        )
+
+    def list(
+        self,
+        *,
+        filter: t.FilterExpression | None = None,
+        include_deleted: bool | None = None,
+        limit: int | None = None,
+        sort: Sequence[t.SortKey] | None = None,
+        with_total: bool | None = None,
+    ) -> Pager[t.Saga]:
+        """Sagas. Filter: kind, status, correlation_id, created_at, updated_at. Sort: created_at, updated_at. Those that are stuck have not
+        ended and were not updated for long.
+
+        Args:
+            cursor: `next_cursor` or `prev_cursor` of a page with the same filter and sort.
+            filter: Only what satisfies this condition.
+            include_deleted: Shows deleted, merged and archived-away ones too.
+            limit: 1 to 100; 20 unless told.
+            sort: At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+            with_total: Counts all that satisfies the filter; costs a count.
+
+        Permission: sagas.view.
+        Errors: cursor_invalid, cursor_mismatch, filter_field_unknown, filter_op_unsupported, filter_too_deep, filter_too_large, filter_value_mismatch, filter_value_not_allowed, filter_value_not_list, filter_value_required, limit_out_of_range, permission_denied, project_not_found, sort_field_unknown.
+        """
+        return self._list(
+            "sagas.list",
+            {
+                "filter": given(filter),
+                "include_deleted": given(include_deleted),
+                "limit": given(limit),
+                "sort": given(sort),
+                "with_total": given(with_total),
+            },
+            Page[t.Saga],
+        )
+
+    def resolve(
+        self,
+        id: t.SagaId,
+        *,
+        note: str,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Saga:
+        """Closes a saga that has failed and that somebody has put right by hand.
+
+        Args:
+            note: What was done about it, 1 to 2,000 characters.
+
+        Permission: sagas.manage.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, saga_not_found, text_required, text_too_long, version_conflict.
+        """
+        return self._call(
+            "sagas.resolve",
+            {
+                "id": id,
+                "note": note,
+            },
+            t.Saga,
+            idempotency_key,
+            expected_version,
+        )
+
+    def retry(
+        self,
+        id: t.SagaId,
+        *,
+        from_step: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Saga:
+        """Sets a saga going again that has failed: at the step that failed, or at an earlier one of those that it did, which are then done
+        again. One that could not be undone goes on with undoing.
+
+        Args:
+            from_step: The step that failed unless told.
+
+        Permission: sagas.manage.
+        Errors: idempotency_key_reused, input_invalid, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, saga_key_reused, saga_not_found, version_conflict.
+        """
+        return self._call(
+            "sagas.retry",
+            {
+                "id": id,
+                "from_step": given(from_step),
+            },
+            t.Saga,
+            idempotency_key,
+            expected_version,
+        )
+
+    def signal(
+        self,
+        *,
+        name: str,
+        data: Any = None,
+        id: t.SagaId | None = None,
+        key: str | None = None,
+        kind: str | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.Saga:
+        """Tells a saga something that a step of it waits for, or will. The first step of this signal takes it; at most 100 are kept until
+        then. What comes after the end is recorded and ignored.
+
+        Args:
+            data: What the step gives; at most 16 KiB of JSON, eight levels deep.
+            id: Which saga, or `kind` and `key`.
+            kind: The one under way of this kind and `key`.
+            name: A signal that some step of its definition waits for.
+
+        Permission: sagas.manage.
+        Errors: field_required, idempotency_key_reused, json_too_deep, json_too_large, permission_denied, project_inactive, project_not_found, project_suspended, saga_limit, saga_not_found, saga_signal_unknown, version_conflict.
+        """
+        return self._call(
+            "sagas.signal",
+            {
+                "name": name,
+                "data": given(data),
+                "id": given(id),
+                "key": given(key),
+                "kind": given(kind),
+            },
+            t.Saga,
+            idempotency_key,
+            expected_version,
+        )
+
+    def start(
+        self,
+        *,
+        key: str,
+        kind: str,
+        deadline_at: t.Timestamp | None = None,
+        input: Any = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.StartedSaga:
+        """Starts a procedure of a kind that this process has defined. While one of its kind and key is under way, that one is given instead.
+
+        Nothing is done at once: the background work of the programs that know the kind carries it on, step by step, each step in a commit
+        of its own.
+
+        Args:
+            deadline_at: When all of it has taken too long; as its definition says unless told.
+            input: As its definition says; at most 64 KiB of JSON, eight levels deep. Ids rather than secrets.
+            key: At most 200 characters: what makes it the only one of its kind, such as the id of what it is about.
+            kind: As it was defined: `host.onboarding`.
+
+        Permission: sagas.manage.
+        Errors: field_required, idempotency_key_reused, input_invalid, json_too_deep, json_too_large, permission_denied, project_inactive, project_not_found, project_suspended, saga_key_reused, saga_kind_unknown, saga_limit, text_required, text_too_long, version_conflict.
+        """
+        return self._call(
+            "sagas.start",
+            {
+                "key": key,
+                "kind": kind,
+                "deadline_at": given(deadline_at),
+                "input": given(input),
+            },
+            t.StartedSaga,
+            idempotency_key,
+            expected_version,
+        )
+
+    def timeline(
+        self,
+        id: t.SagaId,
+        *,
+        after: int | None = None,
+        limit: int | None = None,
+    ) -> t.SagaTimeline:
+        """A saga with everything that it caused: the events of its flow, oldest first, those of its commands among them.
+
+        Args:
+            after: Only events with a greater `seq`: the last one of the page before.
+            limit: Events, 1 to 500; 200 unless told.
+
+        Permission: sagas.view.
+        Errors: limit_out_of_range, permission_denied, project_not_found, saga_not_found.
+        """
+        return self._call(
+            "sagas.timeline",
+            {
+                "id": id,
+                "after": given(after),
+                "limit": given(limit),
+            },
+            t.SagaTimeline,
         )
 
 
@@ -7713,8 +8144,16 @@ class ProjectCollections(Collection):
         return Messages(self._engine, self._scope)
 
     @cached_property
+    def privacy(self) -> Privacy:
+        return Privacy(self._engine, self._scope)
+
+    @cached_property
     def projects(self) -> Projects:
         return Projects(self._engine, self._scope)
+
+    @cached_property
+    def sagas(self) -> Sagas:
+        return Sagas(self._engine, self._scope)
 
     @cached_property
     def schedules(self) -> Schedules:

@@ -656,19 +656,27 @@ class consumers:
     def create(
         *,
         name: str,
+        batch_size: int | None = None,
         events: Sequence[str] | None = None,
+        handler_timeout: int | None = None,
         max_attempts: int | None = None,
         on_exhausted: t.OnExhausted | None = None,
+        ordering: t.ConsumerOrdering | None = None,
         start: t.ConsumerStart | None = None,
     ) -> Command[t.Consumer]:
         """Makes a durable reader of the log before anybody reads: events are kept for it from `start` on. Subscribing under its name goes on
         from there, and makes it where there is none.
 
         Args:
+            batch_size: The most events that a reader has at a time, 1 to 1,000; 100 unless told.
             events: Types (`contact.created`) or prefixes (`contact.*`); all unless told.
+            handler_timeout: Seconds that a reader may take from one sign of life to the next, 1 to 3,600; 30 unless told. Then others may read, and what it
+                has not acknowledged comes again.
             max_attempts: Failed tries before it gives up on an event, 1 to 100; 10 unless told.
             name: 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`.
             on_exhausted: What becomes of an event then; `park` unless told.
+            ordering: What an event that fails holds back until it is handled or given up on; `project` unless told: everything after it. With
+                `stream` it holds back the later events of its aggregate, also while it is a dead letter.
             start: Now unless told.
 
         Permission: events.manage.
@@ -678,9 +686,12 @@ class consumers:
             "consumers.create",
             {
                 "name": name,
+                "batch_size": given(batch_size),
                 "events": given(events),
+                "handler_timeout": given(handler_timeout),
                 "max_attempts": given(max_attempts),
                 "on_exhausted": given(on_exhausted),
+                "ordering": given(ordering),
                 "start": given(start),
             },
             t.Consumer,
@@ -804,7 +815,7 @@ class consumers:
         event_ids: Sequence[t.EventId] | None = None,
     ) -> Command[t.DeadLettersChanged]:
         """Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is done with then, or
-        given up on again.
+        given up on again. Where the consumer keeps the order of each aggregate, what it gave up on earlier of the same one comes with it.
 
         Args:
             event_ids: At most 500 events; unless told, the first 500 that are not being tried again.
@@ -1004,6 +1015,41 @@ class contacts:
             {
                 "id": id,
                 "reason": given(reason),
+            },
+            t.Contact,
+        )
+
+    @staticmethod
+    def erase(
+        id: t.ContactId,
+        *,
+        confirm: str,
+        legal_basis: t.LegalBasis,
+        mode: t.ErasureMode | None = None,
+        request_ref: str | None = None,
+    ) -> Command[t.Contact]:
+        """Erases a contact for good: its name reads `[erased]`, its identifiers are free, and a job takes personal data out of everything that
+        is stored about it: events, states, the timeline, the inbox, jobs. Ids, times and counts stay. The job ends with
+        `event_log.redacted`.
+
+        What the installation cannot reach is left to the host: files in its own storage, backups, what webhooks have delivered.
+
+        Args:
+            confirm: The id of the contact once more, because it cannot be undone.
+            mode: `anonymize` unless told.
+            request_ref: A number or name of the request, without personal data; at most 255 characters.
+
+        Permission: contacts.erase.
+        Errors: confirmation_mismatch, contact_erased, contact_merged, contact_not_found, enum_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, text_too_long, version_conflict.
+        """
+        return Command(
+            "contacts.erase",
+            {
+                "id": id,
+                "confirm": confirm,
+                "legal_basis": legal_basis,
+                "mode": given(mode),
+                "request_ref": given(request_ref),
             },
             t.Contact,
         )
@@ -2521,7 +2567,8 @@ class messages:
 
         Name the message by its id, then `channel_message_id` tells the id that the provider gave it; or by `channel_id` and
         `channel_message_id`. Reports may come in any order and repeatedly: a status only climbs. A failed try is repeated up to
-        5 times when its failure may pass, after 5 seconds, doubled each time up to 5 minutes, give or take a fifth.
+        5 times when its failure may pass, after 5 seconds, doubled each time up to 5 minutes, give or take a fifth. A try that the provider
+        puts off (`rate_limited`) does not count within 24 hours, and comes again after a minute or when the provider says.
 
         A message of another device that turns out to be this one is superseded: one stays visible, with what was known of both.
 
@@ -2671,6 +2718,68 @@ class messages:
                 "metadata": given(metadata),
             },
             t.Message,
+        )
+
+
+class privacy:
+    """Commands of the collection `privacy`."""
+
+    @staticmethod
+    def export(
+        id: str,
+        *,
+        kind: t.PersonKind,
+        after: int | None = None,
+    ) -> Command[t.PersonalData]:
+        """Everything that the project stores about a person: the state, the messages, sessions, chats and entries of the timeline that are the
+        person's, and every event that is about the person, oldest first. A long history comes in parts: `next` says where the following
+        one begins. `privacy.exported` tells of it, once for each document.
+
+        Conversations have two sides: what was said to the person is in it, too. Files are named, not contained.
+
+        Args:
+            after: `next` of the part before.
+
+        Permission: privacy.manage.
+        Errors: agent_not_found, contact_not_found, enum_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, user_not_found, version_conflict.
+        """
+        return Command(
+            "privacy.export",
+            {
+                "id": id,
+                "kind": kind,
+                "after": given(after),
+            },
+            t.PersonalData,
+        )
+
+    @staticmethod
+    def redact(
+        id: str,
+        *,
+        kind: t.PersonKind,
+        reason: str,
+    ) -> Command[t.RedactionStarted]:
+        """Takes personal data out of everything that the project stores about a person: events, states, the timeline, the inbox, jobs, stored
+        answers. Ids, types, times, numbers and amounts stay, so that folds and statistics hold. It is done by a job, which ends with
+        `event_log.redacted`; doing it again is harmless.
+
+        A contact stays what it is, without its data; `contacts.erase` also ends it. Of a user only what is in the log of this project goes.
+
+        Args:
+            reason: Without personal data: it is kept. At most 500 characters.
+
+        Permission: privacy.manage.
+        Errors: agent_not_found, contact_not_found, enum_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, redaction_in_progress, text_required, text_too_long, user_not_found, version_conflict.
+        """
+        return Command(
+            "privacy.redact",
+            {
+                "id": id,
+                "kind": kind,
+                "reason": reason,
+            },
+            t.RedactionStarted,
         )
 
 
@@ -2949,6 +3058,147 @@ class projects:
                 "type": given(type),
             },
             t.Project,
+        )
+
+
+class sagas:
+    """Commands of the collection `sagas`."""
+
+    @staticmethod
+    def cancel(
+        id: t.SagaId,
+        *,
+        reason: str | None = None,
+    ) -> Command[t.Saga]:
+        """Calls a saga off: what it has done is undone, as far as it can be. Not possible any more once a step has succeeded that its definition
+        calls the pivot, nor while it is undone already.
+
+        Args:
+            reason: At most 500 characters.
+
+        Permission: sagas.manage.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, saga_kind_unknown, saga_not_found, saga_past_pivot, text_too_long, version_conflict.
+        """
+        return Command(
+            "sagas.cancel",
+            {
+                "id": id,
+                "reason": given(reason),
+            },
+            t.Saga,
+        )
+
+    @staticmethod
+    def resolve(
+        id: t.SagaId,
+        *,
+        note: str,
+    ) -> Command[t.Saga]:
+        """Closes a saga that has failed and that somebody has put right by hand.
+
+        Args:
+            note: What was done about it, 1 to 2,000 characters.
+
+        Permission: sagas.manage.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, saga_not_found, text_required, text_too_long, version_conflict.
+        """
+        return Command(
+            "sagas.resolve",
+            {
+                "id": id,
+                "note": note,
+            },
+            t.Saga,
+        )
+
+    @staticmethod
+    def retry(
+        id: t.SagaId,
+        *,
+        from_step: str | None = None,
+    ) -> Command[t.Saga]:
+        """Sets a saga going again that has failed: at the step that failed, or at an earlier one of those that it did, which are then done
+        again. One that could not be undone goes on with undoing.
+
+        Args:
+            from_step: The step that failed unless told.
+
+        Permission: sagas.manage.
+        Errors: idempotency_key_reused, input_invalid, invalid_state, permission_denied, project_inactive, project_not_found, project_suspended, saga_key_reused, saga_not_found, version_conflict.
+        """
+        return Command(
+            "sagas.retry",
+            {
+                "id": id,
+                "from_step": given(from_step),
+            },
+            t.Saga,
+        )
+
+    @staticmethod
+    def signal(
+        *,
+        name: str,
+        data: Any = None,
+        id: t.SagaId | None = None,
+        key: str | None = None,
+        kind: str | None = None,
+    ) -> Command[t.Saga]:
+        """Tells a saga something that a step of it waits for, or will. The first step of this signal takes it; at most 100 are kept until
+        then. What comes after the end is recorded and ignored.
+
+        Args:
+            data: What the step gives; at most 16 KiB of JSON, eight levels deep.
+            id: Which saga, or `kind` and `key`.
+            kind: The one under way of this kind and `key`.
+            name: A signal that some step of its definition waits for.
+
+        Permission: sagas.manage.
+        Errors: field_required, idempotency_key_reused, json_too_deep, json_too_large, permission_denied, project_inactive, project_not_found, project_suspended, saga_limit, saga_not_found, saga_signal_unknown, version_conflict.
+        """
+        return Command(
+            "sagas.signal",
+            {
+                "name": name,
+                "data": given(data),
+                "id": given(id),
+                "key": given(key),
+                "kind": given(kind),
+            },
+            t.Saga,
+        )
+
+    @staticmethod
+    def start(
+        *,
+        key: str,
+        kind: str,
+        deadline_at: t.Timestamp | None = None,
+        input: Any = None,
+    ) -> Command[t.StartedSaga]:
+        """Starts a procedure of a kind that this process has defined. While one of its kind and key is under way, that one is given instead.
+
+        Nothing is done at once: the background work of the programs that know the kind carries it on, step by step, each step in a commit
+        of its own.
+
+        Args:
+            deadline_at: When all of it has taken too long; as its definition says unless told.
+            input: As its definition says; at most 64 KiB of JSON, eight levels deep. Ids rather than secrets.
+            key: At most 200 characters: what makes it the only one of its kind, such as the id of what it is about.
+            kind: As it was defined: `host.onboarding`.
+
+        Permission: sagas.manage.
+        Errors: field_required, idempotency_key_reused, input_invalid, json_too_deep, json_too_large, permission_denied, project_inactive, project_not_found, project_suspended, saga_key_reused, saga_kind_unknown, saga_limit, text_required, text_too_long, version_conflict.
+        """
+        return Command(
+            "sagas.start",
+            {
+                "key": key,
+                "kind": kind,
+                "deadline_at": given(deadline_at),
+                "input": given(input),
+            },
+            t.StartedSaga,
         )
 
 
@@ -4252,6 +4502,24 @@ class system_projects:
         )
 
     @staticmethod
+    def purge(
+        id: t.ProjectId,
+    ) -> Command[t.Saga]:
+        """Removes a deleted project for good, with everything in it and everything that is sealed: rows, log, secrets. It happens by itself 30
+        days after the deletion; this says so at once, or tells how far it is. Only a tombstone stays, with the event `project.purged`.
+
+        Permission: platform.operate.
+        Errors: idempotency_key_reused, invalid_state, permission_denied, project_not_found, purge_too_early, version_conflict.
+        """
+        return Command(
+            "projects.purge",
+            {
+                "id": id,
+            },
+            t.Saga,
+        )
+
+    @staticmethod
     def resume(
         id: t.ProjectId,
     ) -> Command[t.Project]:
@@ -4505,7 +4773,8 @@ class system_users:
     def erase(
         id: t.UserId,
     ) -> Command[t.User]:
-        """Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`.
+        """Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`. A job takes it out of everything that is stored
+        about the user in all projects, and where the user's calls came from; it ends with `event_log.redacted`.
 
         Permission: users.manage.
         Errors: idempotency_key_reused, permission_denied, user_not_deleted, user_not_found, version_conflict.
@@ -4801,7 +5070,9 @@ __all__ = [
     "jobs",
     "members",
     "messages",
+    "privacy",
     "projects",
+    "sagas",
     "schedules",
     "sessions",
     "timeline",

@@ -12,6 +12,38 @@ from msgspec import UNSET, Struct, UnsetType
 from . import types as t
 
 
+class AuditAccessDenied(Struct, frozen=True, kw_only=True):
+    """Somebody tried what is not allowed. One event for all tries of a minute, by who it was and what was tried.
+
+    Of audit, version 1.
+    """
+
+    type: ClassVar[Literal["audit.access_denied"]] = "audit.access_denied"
+    command: str
+    """The operation."""
+    count: int
+    permission: str
+    """What was missing."""
+    target_id: str | None = None
+    target_kind: t.Kind | None = None
+    """What it named, whether or not that exists."""
+
+
+class AuditLoginFailed(Struct, frozen=True, kw_only=True):
+    """Somebody that nobody knows tried to come in. One event for all tries of a minute.
+
+    Of audit, version 1.
+    """
+
+    type: ClassVar[Literal["audit.login_failed"]] = "audit.login_failed"
+    count: int
+    identity_hash: str
+    """The same for the same identity while a process runs; it does not tell which."""
+    reason: str
+    source: str | None = None
+    """Where it came from, if the host told."""
+
+
 class ChannelActivated(Struct, frozen=True, kw_only=True):
     """The channel sends and receives.
 
@@ -722,11 +754,14 @@ class ConsumerCreated(Struct, frozen=True, kw_only=True):
     """
 
     type: ClassVar[Literal["consumer.created"]] = "consumer.created"
+    batch_size: int = 100
     events: List[str]
     """Types or prefixes; empty for all."""
+    handler_timeout: int = 30
     max_attempts: int
     name: str
     on_exhausted: t.OnExhausted = "park"
+    ordering: t.ConsumerOrdering = "project"
     start_seq: int
     """The first event that it reads."""
 
@@ -952,6 +987,20 @@ class ContactEnriched(Struct, frozen=True, kw_only=True):
     enriched_data: dict[str, Any]
     enrichment_source: str
     rejected: List[t.RejectedField]
+
+
+class ContactErased(Struct, frozen=True, kw_only=True):
+    """It is anonymous for good; personal data is being taken out of everything that is stored about it.
+
+    Of contact, version 1.
+    """
+
+    type: ClassVar[Literal["contact.erased"]] = "contact.erased"
+    also_erased_ids: List[t.ContactId] = []
+    """Contacts that were merged into it, erased in the same commit."""
+    legal_basis: t.LegalBasis
+    mode: t.ErasureMode
+    request_ref: str | None = None
 
 
 class ContactExternalIdSet(Struct, frozen=True, kw_only=True):
@@ -1532,6 +1581,25 @@ class EncryptionKeyRotated(Struct, frozen=True, kw_only=True):
     """How many sealed values were moved to it."""
 
 
+class EventLogRedacted(Struct, frozen=True, kw_only=True):
+    """Personal data was taken out of stored events.
+
+    Of event_log, version 1.
+    """
+
+    type: ClassVar[Literal["event_log.redacted"]] = "event_log.redacted"
+    events_touched: int
+    """Events that were rewritten."""
+    fields_touched: int
+    """Fields of them that held data."""
+    reason: str
+    """Why, in the words of whoever asked for it."""
+    requested_by: t.ActorRef
+    subject_id: str
+    subject_kind: t.Kind
+    """Whose data it was."""
+
+
 class JobDead(Struct, frozen=True, kw_only=True):
     """It was given up. It is kept for 90 days, and `jobs.run_now` tries it again.
 
@@ -2048,6 +2116,17 @@ class MessageSuperseded(Struct, frozen=True, kw_only=True):
     session_metrics: t.SessionMetrics | None = None
 
 
+class PrivacyExported(Struct, frozen=True, kw_only=True):
+    """Everything about a person was handed out.
+
+    Of audit, version 1.
+    """
+
+    type: ClassVar[Literal["privacy.exported"]] = "privacy.exported"
+    subject_id: str
+    subject_kind: t.Kind
+
+
 class ProjectActivated(Struct, frozen=True, kw_only=True):
     """It was switched on.
 
@@ -2229,6 +2308,18 @@ class ProjectOwnershipTransferred(Struct, frozen=True, kw_only=True):
     type: ClassVar[Literal["project.ownership_transferred"]] = "project.ownership_transferred"
     new_owner_user_id: t.UserId
     old_owner_user_id: t.UserId | None = None
+
+
+class ProjectPurged(Struct, frozen=True, kw_only=True):
+    """Everything of it is gone for good. This is the only event that is left of it, and the first of its log.
+
+    Of project, version 1.
+    """
+
+    type: ClassVar[Literal["project.purged"]] = "project.purged"
+    purged_at: t.Timestamp
+    row_counts: dict[str, int]
+    """How many rows there were, by table."""
 
 
 class ProjectRestored(Struct, frozen=True, kw_only=True):
@@ -2446,6 +2537,211 @@ class ProjectMemberSuspended(Struct, frozen=True, kw_only=True):
     project_id: t.ProjectId
     reason: str | None = None
     user_id: t.UserId | None = None
+
+
+class SagaCancelRequested(Struct, frozen=True, kw_only=True):
+    """Somebody called it off.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.cancel_requested"]] = "saga.cancel_requested"
+    by: t.ActorRef
+    reason: str | None = None
+
+
+class SagaCompensated(Struct, frozen=True, kw_only=True):
+    """It has ended: everything is undone that could be.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.compensated"]] = "saga.compensated"
+    not_undoable: List[str]
+    undone: List[str]
+
+
+class SagaCompensationFailed(Struct, frozen=True, kw_only=True):
+    """A step could not be undone, and somebody has to look at it.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.compensation_failed"]] = "saga.compensation_failed"
+    code: str
+    message: str
+    step: str
+
+
+class SagaCompensationStarted(Struct, frozen=True, kw_only=True):
+    """What was done is undone from now on.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.compensation_started"]] = "saga.compensation_started"
+    steps: List[str]
+    """In this order."""
+
+
+class SagaCompleted(Struct, frozen=True, kw_only=True):
+    """It has ended: all is done.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.completed"]] = "saga.completed"
+    duration_ms: int
+    output: Any = None
+
+
+class SagaFailed(Struct, frozen=True, kw_only=True):
+    """It has ended: a step failed, and there is nothing to undo, or no way back.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.failed"]] = "saga.failed"
+    code: str
+    message: str
+    needs_attention: bool
+    """There was no way back any more."""
+    step: str | None = None
+
+
+class SagaResolved(Struct, frozen=True, kw_only=True):
+    """Somebody closed it by hand.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.resolved"]] = "saga.resolved"
+    by: t.ActorRef
+    note: str
+
+
+class SagaRetried(Struct, frozen=True, kw_only=True):
+    """It goes on where it failed.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.retried"]] = "saga.retried"
+    by: t.ActorRef
+    from_step: str | None = None
+
+
+class SagaSignaled(Struct, frozen=True, kw_only=True):
+    """Somebody told it something.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.signaled"]] = "saga.signaled"
+    data: Any = None
+    name: str
+
+
+class SagaStarted(Struct, frozen=True, kw_only=True):
+    """It begins.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.started"]] = "saga.started"
+    correlation_id: t.CorrelationId
+    deadline_at: t.Timestamp | None = None
+    definition_version: int
+    input: Any = None
+    key: str
+    kind: str
+    parent_id: t.SagaId | None = None
+    started_by: t.ActorRef
+
+
+class SagaStepCompensated(Struct, frozen=True, kw_only=True):
+    """A step is undone, or was left as it is.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.step_compensated"]] = "saga.step_compensated"
+    data_patch: dict[str, Any]
+    left: str | None = None
+    """Why it was left as it is: it was not of this saga's making, or others have changed it since."""
+    output: Any = None
+    seq: int
+    """Its number among the steps that were begun, from 1."""
+    step: str
+
+
+class SagaStepFailed(Struct, frozen=True, kw_only=True):
+    """A try of a step failed.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.step_failed"]] = "saga.step_failed"
+    attempt: int
+    class_: t.StepErrorClass = msgspec.field(name="class")
+    code: str
+    """An error code, or `job_failed`, `job_cancelled`, `fan_out_failed`, `child_failed`, `step_timeout`."""
+    direction: t.StepDirection
+    final: bool
+    """It is not tried again."""
+    message: str
+    seq: int
+    """Its number among the steps that were begun, from 1."""
+    skipped: bool = False
+    """It was optional, and is passed over."""
+    step: str
+
+
+class SagaStepSucceeded(Struct, frozen=True, kw_only=True):
+    """A step is done.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.step_succeeded"]] = "saga.step_succeeded"
+    attempt: int
+    """Its try."""
+    data_patch: dict[str, Any]
+    """What changed in `data`, by key."""
+    output: Any = None
+    progress: t.SagaProgress | None = None
+    seq: int
+    """Its number among the steps that were begun, from 1."""
+    signal: str | None = None
+    """The signal that came before the step and was used by it."""
+    skipped: bool = False
+    """Its condition did not hold, and nothing was done."""
+    step: str
+
+
+class SagaTimedOut(Struct, frozen=True, kw_only=True):
+    """A step, or with null all of it, took too long.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.timed_out"]] = "saga.timed_out"
+    deadline_at: t.Timestamp
+    step: str | None = None
+
+
+class SagaWaiting(Struct, frozen=True, kw_only=True):
+    """A step has begun and waits for something.
+
+    Of saga, version 1.
+    """
+
+    type: ClassVar[Literal["saga.waiting"]] = "saga.waiting"
+    direction: t.StepDirection
+    seq: int
+    """Its number among the steps that were begun, from 1."""
+    step: str
+    waiting_for: t.WaitingFor
 
 
 class ScheduleCreated(Struct, frozen=True, kw_only=True):
@@ -3258,6 +3554,8 @@ class WebhookUpdated(Struct, frozen=True, kw_only=True):
 
 
 EventType: TypeAlias = Literal[
+    "audit.access_denied",
+    "audit.login_failed",
     "channel.activated",
     "channel.activation.failed",
     "channel.activation.requested",
@@ -3329,6 +3627,7 @@ EventType: TypeAlias = Literal[
     "contact.duplicate_suspected",
     "contact.email_set",
     "contact.enriched",
+    "contact.erased",
     "contact.external_id_set",
     "contact.identifier_added",
     "contact.identifier_removed",
@@ -3374,6 +3673,7 @@ EventType: TypeAlias = Literal[
     "dead_letter.retried",
     "encryption_key.retired",
     "encryption_key.rotated",
+    "event_log.redacted",
     "job.dead",
     "message.ai.process_audio_requested",
     "message.ai.process_document_requested",
@@ -3402,6 +3702,7 @@ EventType: TypeAlias = Literal[
     "message.send_started",
     "message.sent",
     "message.superseded",
+    "privacy.exported",
     "project.activated",
     "project.agent_assignment_changed",
     "project.business_hours_changed",
@@ -3417,6 +3718,7 @@ EventType: TypeAlias = Literal[
     "project.details_updated",
     "project.locale_changed",
     "project.ownership_transferred",
+    "project.purged",
     "project.restored",
     "project.resumed",
     "project.retention_changed",
@@ -3434,6 +3736,21 @@ EventType: TypeAlias = Literal[
     "project_member.removed",
     "project_member.role_changed",
     "project_member.suspended",
+    "saga.cancel_requested",
+    "saga.compensated",
+    "saga.compensation_failed",
+    "saga.compensation_started",
+    "saga.completed",
+    "saga.failed",
+    "saga.resolved",
+    "saga.retried",
+    "saga.signaled",
+    "saga.started",
+    "saga.step_compensated",
+    "saga.step_failed",
+    "saga.step_succeeded",
+    "saga.timed_out",
+    "saga.waiting",
     "schedule.created",
     "schedule.deleted",
     "schedule.paused",
@@ -3495,6 +3812,8 @@ EventType: TypeAlias = Literal[
 """The type of an event that the library records; hosts add their own, `custom.*`."""
 
 CLASSES: Final[dict[str, type[Struct]]] = {
+    "audit.access_denied": AuditAccessDenied,
+    "audit.login_failed": AuditLoginFailed,
     "channel.activated": ChannelActivated,
     "channel.activation.failed": ChannelActivationFailed,
     "channel.activation.requested": ChannelActivationRequested,
@@ -3566,6 +3885,7 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "contact.duplicate_suspected": ContactDuplicateSuspected,
     "contact.email_set": ContactEmailSet,
     "contact.enriched": ContactEnriched,
+    "contact.erased": ContactErased,
     "contact.external_id_set": ContactExternalIdSet,
     "contact.identifier_added": ContactIdentifierAdded,
     "contact.identifier_removed": ContactIdentifierRemoved,
@@ -3611,6 +3931,7 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "dead_letter.retried": DeadLetterRetried,
     "encryption_key.retired": EncryptionKeyRetired,
     "encryption_key.rotated": EncryptionKeyRotated,
+    "event_log.redacted": EventLogRedacted,
     "job.dead": JobDead,
     "message.ai.process_audio_requested": MessageAiProcessAudioRequested,
     "message.ai.process_document_requested": MessageAiProcessDocumentRequested,
@@ -3639,6 +3960,7 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "message.send_started": MessageSendStarted,
     "message.sent": MessageSent,
     "message.superseded": MessageSuperseded,
+    "privacy.exported": PrivacyExported,
     "project.activated": ProjectActivated,
     "project.agent_assignment_changed": ProjectAgentAssignmentChanged,
     "project.business_hours_changed": ProjectBusinessHoursChanged,
@@ -3654,6 +3976,7 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "project.details_updated": ProjectDetailsUpdated,
     "project.locale_changed": ProjectLocaleChanged,
     "project.ownership_transferred": ProjectOwnershipTransferred,
+    "project.purged": ProjectPurged,
     "project.restored": ProjectRestored,
     "project.resumed": ProjectResumed,
     "project.retention_changed": ProjectRetentionChanged,
@@ -3671,6 +3994,21 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "project_member.removed": ProjectMemberRemoved,
     "project_member.role_changed": ProjectMemberRoleChanged,
     "project_member.suspended": ProjectMemberSuspended,
+    "saga.cancel_requested": SagaCancelRequested,
+    "saga.compensated": SagaCompensated,
+    "saga.compensation_failed": SagaCompensationFailed,
+    "saga.compensation_started": SagaCompensationStarted,
+    "saga.completed": SagaCompleted,
+    "saga.failed": SagaFailed,
+    "saga.resolved": SagaResolved,
+    "saga.retried": SagaRetried,
+    "saga.signaled": SagaSignaled,
+    "saga.started": SagaStarted,
+    "saga.step_compensated": SagaStepCompensated,
+    "saga.step_failed": SagaStepFailed,
+    "saga.step_succeeded": SagaStepSucceeded,
+    "saga.timed_out": SagaTimedOut,
+    "saga.waiting": SagaWaiting,
     "schedule.created": ScheduleCreated,
     "schedule.deleted": ScheduleDeleted,
     "schedule.paused": SchedulePaused,
@@ -3732,6 +4070,8 @@ CLASSES: Final[dict[str, type[Struct]]] = {
 
 __all__ = [
     "EventType",
+    "AuditAccessDenied",
+    "AuditLoginFailed",
     "ChannelActivated",
     "ChannelActivationFailed",
     "ChannelActivationRequested",
@@ -3803,6 +4143,7 @@ __all__ = [
     "ContactDuplicateSuspected",
     "ContactEmailSet",
     "ContactEnriched",
+    "ContactErased",
     "ContactExternalIdSet",
     "ContactIdentifierAdded",
     "ContactIdentifierRemoved",
@@ -3848,6 +4189,7 @@ __all__ = [
     "DeadLetterRetried",
     "EncryptionKeyRetired",
     "EncryptionKeyRotated",
+    "EventLogRedacted",
     "JobDead",
     "MessageAiProcessAudioRequested",
     "MessageAiProcessDocumentRequested",
@@ -3876,6 +4218,7 @@ __all__ = [
     "MessageSendStarted",
     "MessageSent",
     "MessageSuperseded",
+    "PrivacyExported",
     "ProjectActivated",
     "ProjectAgentAssignmentChanged",
     "ProjectBusinessHoursChanged",
@@ -3891,6 +4234,7 @@ __all__ = [
     "ProjectDetailsUpdated",
     "ProjectLocaleChanged",
     "ProjectOwnershipTransferred",
+    "ProjectPurged",
     "ProjectRestored",
     "ProjectResumed",
     "ProjectRetentionChanged",
@@ -3908,6 +4252,21 @@ __all__ = [
     "ProjectMemberRemoved",
     "ProjectMemberRoleChanged",
     "ProjectMemberSuspended",
+    "SagaCancelRequested",
+    "SagaCompensated",
+    "SagaCompensationFailed",
+    "SagaCompensationStarted",
+    "SagaCompleted",
+    "SagaFailed",
+    "SagaResolved",
+    "SagaRetried",
+    "SagaSignaled",
+    "SagaStarted",
+    "SagaStepCompensated",
+    "SagaStepFailed",
+    "SagaStepSucceeded",
+    "SagaTimedOut",
+    "SagaWaiting",
     "ScheduleCreated",
     "ScheduleDeleted",
     "SchedulePaused",

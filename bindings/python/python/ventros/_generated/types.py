@@ -33,6 +33,7 @@ MessageId = NewType("MessageId", str)
 PipelineId = NewType("PipelineId", str)
 ProjectId = NewType("ProjectId", str)
 ReassignmentRuleId = NewType("ReassignmentRuleId", str)
+SagaId = NewType("SagaId", str)
 ScheduleId = NewType("ScheduleId", str)
 SecretId = NewType("SecretId", str)
 SessionId = NewType("SessionId", str)
@@ -820,7 +821,9 @@ class Consumer(Struct, frozen=True, kw_only=True):
     """A durable reader of the project's log."""
 
     attempts: int
-    """Failed tries at the next event."""
+    """Failed tries at the next event; those of events put aside are counted with them."""
+    batch_size: int
+    """The most events that a reader has at a time."""
     built_in: bool
     """One of the library's own: it can be paused and repaired, not made, reset or deleted."""
     checkpoint: int
@@ -832,6 +835,8 @@ class Consumer(Struct, frozen=True, kw_only=True):
     """Types or prefixes that it hears; empty for all."""
     generation: int
     """1, and one more for every time it began anew."""
+    handler_timeout: int
+    """Seconds that a reader may take from one sign of life to the next."""
     id: ConsumerId
     lag: int
     """Events after that, whether it hears them or not."""
@@ -844,6 +849,12 @@ class Consumer(Struct, frozen=True, kw_only=True):
     next_attempt_at: Timestamp | None = None
     on_exhausted: OnExhausted
     """What becomes of an event then."""
+    ordering: ConsumerOrdering
+    """What an event that it fails at holds back until it is handled or given up on."""
+    put_aside: int
+    """Events that it goes on without, for good or for now: dead letters, others that wait for their next try, and what is held behind
+    them.
+    """
     retrying: int
     """Those of them that are to be tried again."""
     status: ConsumerStatus
@@ -1561,6 +1572,8 @@ class EventRecord(Struct, frozen=True, kw_only=True):
     """Nil for the system log."""
     recorded_at: Timestamp
     """When it was written."""
+    redacted_at: Timestamp | None = None
+    """When personal data was taken out of it; null for nearly all."""
     schema_version: int
     """The version of its type that wrote it."""
     seq: int
@@ -1583,6 +1596,17 @@ class EventTypeInfo(Struct, frozen=True, kw_only=True):
     subjects: List[str]
     """The kinds of aggregates that it can be about, its own first."""
     type: str
+
+
+class EventWait(Struct, frozen=True, kw_only=True):
+    """Which event a step waits for: the first that fits all of it, from the moment it waits."""
+
+    data: dict[str, Any] = {}
+    """Fields of its data with the values they must have."""
+    subject: Any = None
+    """What it is about: `contact/<id>`."""
+    types: List[str]
+    """1 to 20 types or prefixes: `message.created`, `session.*`."""
 
 
 class ExternalIdRule(Struct, frozen=True, kw_only=True):
@@ -2299,6 +2323,13 @@ class JsonPatch(Struct, frozen=True, kw_only=True):
     unset: List[str] = []
 
 
+class KeptSignal(Struct, frozen=True, kw_only=True):
+    """A signal that no step has wanted yet."""
+
+    data: Any = None
+    name: str
+
+
 class KeyRotation(Struct, frozen=True, kw_only=True):
     """A change of keys that has begun."""
 
@@ -2854,6 +2885,19 @@ class NewProject(Struct, frozen=True, kw_only=True):
     unique_email: bool
 
 
+class NewSaga(Struct, frozen=True, kw_only=True):
+    """A saga as it starts."""
+
+    correlation_id: CorrelationId
+    deadline_at: Timestamp | None = None
+    definition_version: int
+    input: Any = None
+    key: str
+    kind: str
+    parent_id: SagaId | None = None
+    started_by: ActorRef
+
+
 class NewSchedule(Struct, frozen=True, kw_only=True):
     """A schedule as it starts."""
 
@@ -3165,6 +3209,21 @@ class PastState(Struct, frozen=True, kw_only=True):
     """Its own events until then."""
 
 
+class PersonalData(Struct, frozen=True, kw_only=True):
+    """A document about a person, or a part of one."""
+
+    events: List[EventRecord]
+    exported_at: Timestamp
+    id: str
+    kind: PersonKind
+    next: int | None = None
+    """Where the next part begins; null after the last one."""
+    related: List[RelatedData]
+    """What belongs to the person and is named by the events of this part."""
+    state: dict[str, Any] | None = None
+    """What is stored of the person; null for users, whose own record is outside the project, and in later parts."""
+
+
 class Placement(Struct, frozen=True, kw_only=True):
     """How a message entered its session."""
 
@@ -3221,6 +3280,8 @@ class Project(Struct, frozen=True, kw_only=True):
     """The same as `id`."""
     purge_after: Timestamp | None = None
     """When a deleted project's rows are removed for good."""
+    purged_at: Timestamp | None = None
+    """When that was done: nothing else is known of it any more."""
     retention: RetentionPolicy
     revision: int
     session_timeout_minutes: int
@@ -3437,6 +3498,15 @@ class RecurrenceCron(Struct, frozen=True, kw_only=True, tag_field="type", tag="c
     timezone: Timezone | None = None
 
 
+class RedactionStarted(Struct, frozen=True, kw_only=True):
+    """A redaction that is under way."""
+
+    id: str
+    job_id: JobId
+    """The job that works at it; others of the same kind follow it."""
+    kind: PersonKind
+
+
 class RefreshFailure(Struct, frozen=True, kw_only=True):
     """Why a provider gave no tokens."""
 
@@ -3477,6 +3547,14 @@ class RejectedField(Struct, frozen=True, kw_only=True):
     field: str
 
 
+class RelatedData(Struct, frozen=True, kw_only=True):
+    """A state that belongs to a person."""
+
+    id: str
+    kind: Kind
+    state: dict[str, Any]
+
+
 class ReleasedMessage(Struct, frozen=True, kw_only=True):
     """What chats and sessions need of a scheduled message when it is released."""
 
@@ -3514,6 +3592,8 @@ class ReportedFailure(Struct, frozen=True, kw_only=True):
     """The provider's own code."""
     reason: str | None = None
     """For people; longer than 1 000 characters is cut."""
+    retry_after_seconds: int | None = None
+    """For how long the provider wants to be left alone, 0 to 86,400."""
     retryable: bool | None = None
     """Whether another try makes sense; unless told, `code` decides."""
 
@@ -3749,9 +3829,118 @@ class RotatedWebhookSecret(Struct, frozen=True, kw_only=True):
     version: int
 
 
+class Saga(Struct, frozen=True, kw_only=True):
+    """A business procedure under way, or how one ended."""
+
+    cancel_requested: bool
+    correlation_id: CorrelationId
+    """Of everything that it causes."""
+    created_at: Timestamp
+    current_step: str | None = None
+    data: dict[str, Any]
+    """What its steps gave, by their ids."""
+    deadline_at: Timestamp | None = None
+    """When all of it has taken too long."""
+    definition_version: int
+    ended_at: Timestamp | None = None
+    error: StepError | None = None
+    """Why it stopped, or is being undone."""
+    id: SagaId
+    input: Any = None
+    key: str
+    """Of a kind there is one saga under way with it."""
+    kind: str
+    output: Any = None
+    """What it gave."""
+    parent_id: SagaId | None = None
+    """The saga that waits for it."""
+    progress: SagaProgress
+    project_id: ProjectId
+    revision: int
+    signals: List[KeptSignal]
+    started_by: ActorRef
+    status: SagaStatus
+    steps: List[SagaStep]
+    """In the order in which they were begun."""
+    updated_at: Timestamp
+    version: int
+    waiting_for: WaitingFor | None = None
+    """While a step waits."""
+
+
+class SagaDefinition(Struct, frozen=True, kw_only=True):
+    """A procedure of several steps that ends in one of two ways: all is done, or what was done is undone as far as it can be.
+
+    Values written `{"$from": "input.email"}` are filled in when their step begins: from `input`, from `data.<step>` (what an earlier
+    step gave), from `saga` (`id`, `kind`, `key`, `correlation_id`), and inside a fan-out from `item`. With `"default"` beside it,
+    that stands in for what is missing; without, the step fails for good.
+    """
+
+    as_system: bool = False
+    """Its commands run with all rights, not with those of whoever started it."""
+    deadline_seconds: int | None = None
+    """The time that all steps together may take, up to 90 days; no end unless told."""
+    input: dict[str, SagaInputField] = {}
+    """The fields of the input by name. Others are let through."""
+    kind: str
+    """`host.` and words of `a-z`, `0-9` and `_` with dots between, at most 60 characters."""
+    output: Any = None
+    """What it gives in the end, once it has succeeded; what its last step gave unless told."""
+    steps: List[StepDefinition]
+    """1 to 50, in order."""
+    version: int = 1
+    """From 1 on. A saga that runs stays with the version it was started with; new ones take the highest."""
+
+
+class SagaInputField(Struct, frozen=True, kw_only=True):
+    """A field of the input."""
+
+    required: bool = False
+    type: SagaInputType
+
+
+class SagaProgress(Struct, frozen=True, kw_only=True):
+    """How far it is."""
+
+    done: int
+    total: int | None = None
+    unit: str
+    """Of what: `steps`."""
+
+
+class SagaStep(Struct, frozen=True, kw_only=True):
+    """A step of a saga that was begun."""
+
+    attempt: int
+    """Tries of its own; a job counts its tries itself."""
+    direction: StepDirection
+    error: StepError | None = None
+    finished_at: Timestamp | None = None
+    idempotency_key: str
+    """What its jobs hand to whoever does the work, so that nothing is done twice."""
+    job_id: JobId | None = None
+    output: Any = None
+    seq: int
+    """Its number among the steps that were begun, from 1."""
+    started_at: Timestamp
+    status: StepStatus
+    step: str
+
+
+class SagaTimeline(Struct, frozen=True, kw_only=True):
+    """What became of a saga."""
+
+    events: List[EventRecord]
+    has_more: bool
+    """There are more events."""
+    saga: Saga
+    """With each step's tries, times and error."""
+
+
 class Schedule(Struct, frozen=True, kw_only=True):
     """Work that comes again and again. At each of its times it enqueues a job, whose unique key is `schedule:`, the schedule's id, `:` and
-    the planned time, so that there is one job per planned time whatever happens.
+    the planned time, so that there is one job per planned time whatever happens. While the project is switched off, suspended or deleted
+    it enqueues nothing; what was missed is made up for afterwards as `misfire` says.
     """
 
     created_at: Timestamp
@@ -4010,11 +4199,174 @@ class SortKeyObject(Struct, frozen=True, kw_only=True):
     field: str
 
 
+class StartedSaga(Struct, frozen=True, kw_only=True):
+    """A saga, and whether it is new."""
+
+    created: bool
+    """False when it was under way already."""
+    saga: Saga
+
+
 class StartedSession(Struct, frozen=True, kw_only=True):
     """A session, and whether it was opened just now."""
 
     created: bool
     session: Session
+
+
+class StepActionCommand(Struct, frozen=True, kw_only=True, tag_field="type", tag="command"):
+    """A command of Ventros, in the same commit as the record that the step is done. The step gives which things it is about: `id`,
+    `version`, `created`, `status` and the ids of what the command gives, and nothing that is known of people.
+    """
+
+    type: ClassVar[Literal["command"]] = "command"
+    input: Any = None
+    operation: str
+    """`contacts.create`."""
+
+
+class StepActionJob(Struct, frozen=True, kw_only=True, tag_field="type", tag="job"):
+    """A job of the host; the step gives its result."""
+
+    type: ClassVar[Literal["job"]] = "job"
+    kind: str
+    payload: Any = None
+
+
+class StepActionWait(Struct, frozen=True, kw_only=True, tag_field="type", tag="wait"):
+    """Waits for a signal, for an event, or for whichever comes first; with neither, for the time of `timeout_seconds` to pass."""
+
+    type: ClassVar[Literal["wait"]] = "wait"
+    event: EventWait | None = None
+    """The step gives the event's `id`, `type` and the ids of its `data`."""
+    signal: str | None = None
+    """Of `sagas.signal`; the step gives its data. One that came before counts."""
+
+
+class StepActionChild(Struct, frozen=True, kw_only=True, tag_field="type", tag="child"):
+    """Another saga; the step gives its output."""
+
+    type: ClassVar[Literal["child"]] = "child"
+    input: Any = None
+    key: Any = None
+    kind: str
+
+
+class StepActionFanOut(Struct, frozen=True, kw_only=True, tag_field="type", tag="fan_out"):
+    """A job of the host for each item of a list of at most 500; the step gives `succeeded`, `failed` and, where they are not too
+    large, `results`.
+    """
+
+    type: ClassVar[Literal["fan_out"]] = "fan_out"
+    each: Any = None
+    """The list."""
+    kind: str
+    max_parallel: int = 4
+    """So many at a time, 1 to 100; 4 unless told."""
+    payload: Any = None
+    """`{"$from": "item"}` is the item."""
+    tolerance: int = 0
+    """So many may fail; 0 unless told."""
+
+
+class StepCompensation(Struct, frozen=True, kw_only=True):
+    """How a step is undone."""
+
+    if_changed: IfChanged = "skip"
+    """What becomes of something that others have changed since; `skip` unless told."""
+    run: StepAction
+
+
+class StepCondition(Struct, frozen=True, kw_only=True):
+    """A condition: the value is `is`; without `is`, that it is neither missing nor null nor false."""
+
+    is_: Any = msgspec.field(name="is", default=None)
+    value: Any = None
+
+
+class StepDefinition(Struct, frozen=True, kw_only=True):
+    """A step."""
+
+    compensate: StepCompensation | None = None
+    """What undoes it. A step without is left as it is, and listed."""
+    id: str
+    """`a-z`, `0-9` and `_`, at most 60 characters, once per definition. What the step gives is kept under it."""
+    optional: bool = False
+    """When it fails it is passed over."""
+    pivot: bool = False
+    """Once it has succeeded there is no way back: the saga cannot be cancelled, and a later failure waits for somebody to look at it."""
+    retry: StepRetry | UnsetType = UNSET
+    run: StepAction
+    timeout_seconds: int | None = None
+    """The time that it may take, with all its tries, up to 90 days, steps of jobs up to 7. No end unless told; jobs: 7 days."""
+    when: StepCondition | None = None
+    """The step is passed over unless this holds."""
+
+
+class StepError(Struct, frozen=True, kw_only=True):
+    """Why a step failed."""
+
+    class_: StepErrorClass = msgspec.field(name="class")
+    code: str
+    message: str
+    step: str | None = None
+
+
+class StepFailure(Struct, frozen=True, kw_only=True):
+    """How a step failed."""
+
+    attempt: int
+    class_: StepErrorClass = msgspec.field(name="class")
+    code: str
+    """An error code, or `job_failed`, `job_cancelled`, `fan_out_failed`, `child_failed`, `step_timeout`."""
+    direction: StepDirection
+    final: bool
+    """It is not tried again."""
+    message: str
+    seq: int
+    """Its number among the steps that were begun, from 1."""
+    skipped: bool = False
+    """It was optional, and is passed over."""
+    step: str
+
+
+class StepResult(Struct, frozen=True, kw_only=True):
+    """What a step gave."""
+
+    attempt: int
+    """Its try."""
+    data_patch: dict[str, Any]
+    """What changed in `data`, by key."""
+    output: Any = None
+    progress: SagaProgress | None = None
+    seq: int
+    """Its number among the steps that were begun, from 1."""
+    signal: str | None = None
+    """The signal that came before the step and was used by it."""
+    skipped: bool = False
+    """Its condition did not hold, and nothing was done."""
+    step: str
+
+
+class StepRetry(Struct, frozen=True, kw_only=True):
+    """How often a step is tried."""
+
+    attempts: int = 5
+    """1 to 100; 5 unless told."""
+    pause_seconds: int = 2
+    """Before the second try, 1 to 300; 2 unless told. It doubles with each try up to 300. Jobs have pauses of their own."""
+
+
+class StepUndone(Struct, frozen=True, kw_only=True):
+    """How a step was undone."""
+
+    data_patch: dict[str, Any]
+    left: str | None = None
+    """Why it was left as it is: it was not of this saga's making, or others have changed it since."""
+    output: Any = None
+    seq: int
+    """Its number among the steps that were begun, from 1."""
+    step: str
 
 
 class StoredHistory(Struct, frozen=True, kw_only=True):
@@ -4257,6 +4609,24 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
     problems: List[LogProblem]
     repaired: int
     """How many of them are mended."""
+
+
+class WaitingFor(Struct, frozen=True, kw_only=True):
+    """What a step waits for. The first that comes ends the wait."""
+
+    child_id: SagaId | None = None
+    """The end of another saga."""
+    event_filter: EventWait | None = None
+    """The first event after `since` that fits."""
+    job_id: JobId | None = None
+    """The end of a job; of a fan-out the jobs are known by their unique keys."""
+    jobs: int | None = None
+    """So many jobs of a fan-out."""
+    signal: str | None = None
+    since: int = 0
+    """The `seq` of the project's last event when the wait began."""
+    timer_at: Timestamp | None = None
+    """When it has taken too long."""
 
 
 class Webhook(Struct, frozen=True, kw_only=True):
@@ -4813,6 +5183,14 @@ ConnectionState: TypeAlias = Literal[
 ConsentStatus: TypeAlias = Literal["unknown", "opted_in", "opted_out"]
 """Whether somebody agreed to be written to."""
 
+ConsumerOrdering: TypeAlias = Literal["project", "stream", "none"]
+"""What an event that a consumer fails at holds back until it is handled or given up on.
+
+- `project`: Everything after it.
+- `stream`: The later events of its own aggregate.
+- `none`: Nothing.
+"""
+
 ConsumerStart: TypeAlias = ConsumerStartNow | ConsumerStartBeginning | ConsumerStartSeq | ConsumerStartTime
 """Where a consumer begins."""
 
@@ -5049,6 +5427,12 @@ EntrySource: TypeAlias = Literal["system", "agent", "webhook", "workflow", "auto
 - `integration`: A channel or another system.
 """
 
+ErasureMode: TypeAlias = Literal["anonymize"]
+"""How a contact is erased.
+
+- `anonymize`: Personal data goes; ids, times and counts stay.
+"""
+
 EventGrouping: TypeAlias = Literal["type", "source", "day"]
 """What events are counted by.
 
@@ -5134,6 +5518,14 @@ IdentifierKind: TypeAlias = Literal[
 - `whatsapp_jid`: WhatsApp's protocol id.
 - `external`: An id of another system; `scope` names the system.
 - `channel_user`: An id inside a channel type, which is the `scope`.
+"""
+
+IfChanged: TypeAlias = Literal["skip", "force", "fail"]
+"""What becomes of something that is to be undone and that others have changed since.
+
+- `skip`: It stays, and is listed.
+- `force`: It is undone all the same.
+- `fail`: The saga stops, and somebody has to look at it.
 """
 
 IgnoredBecause: TypeAlias = Literal[
@@ -5240,11 +5632,12 @@ InteractiveKind: TypeAlias = Literal["buttons", "list", "reply"]
 - `reply`: The answer to buttons or a list.
 """
 
-JobErrorClass: TypeAlias = Literal["transient", "permanent", "lease_lost"]
+JobErrorClass: TypeAlias = Literal["transient", "permanent", "timeout", "lease_lost"]
 """How the last try of a job failed.
 
 - `transient`: It might have worked at another time; there were too many tries.
 - `permanent`: It can never work.
+- `timeout`: Its last try took too long.
 - `lease_lost`: Whoever worked at it never reported.
 """
 
@@ -5321,6 +5714,9 @@ LabelAssignment: TypeAlias = Literal["added", "removed"]
 
 Language: TypeAlias = str
 """A language tag, for example pt-BR."""
+
+LegalBasis: TypeAlias = Literal["gdpr_art17", "lgpd_art18", "retention_policy", "user_request", "other"]
+"""What obliges or allows to erase."""
 
 LogProblemKind: TypeAlias = Literal[
     "log_state_mismatch", "state_missing", "events_missing", "version_gap", "unreadable"
@@ -5681,6 +6077,9 @@ Permission: TypeAlias = Literal[
 - `platform.operate`: Run the installation.
 """
 
+PersonKind: TypeAlias = Literal["contact", "user", "agent"]
+"""Whom personal data can be about."""
+
 Phone: TypeAlias = str
 """A telephone number in E.164, for example +5511999999999."""
 
@@ -5796,6 +6195,33 @@ RestoreReason: TypeAlias = Literal["undelete", "unmerge"]
 RevokeReach: TypeAlias = Literal["everyone", "me"]
 """For whom a message was taken back."""
 
+SagaInputType: TypeAlias = Literal["text", "number", "boolean", "list", "object", "any"]
+"""What a field of an input holds."""
+
+SagaStatus: TypeAlias = Literal[
+    "running",
+    "waiting",
+    "compensating",
+    "completed",
+    "compensated",
+    "cancelled",
+    "failed",
+    "compensation_failed",
+    "resolved",
+]
+"""Where a saga stands.
+
+- `running`: A step is about to be done.
+- `waiting`: A step waits for something.
+- `compensating`: What was done is being undone.
+- `completed`: All is done.
+- `compensated`: A step failed, and what came before is undone.
+- `cancelled`: It was called off, and what came before is undone.
+- `failed`: A step failed, and nothing was undone.
+- `compensation_failed`: A step could not be undone.
+- `resolved`: Somebody closed it by hand.
+"""
+
 ScoreKind: TypeAlias = Literal["engagement", "lead"]
 """Which of the two scores."""
 
@@ -5857,6 +6283,33 @@ Stage: TypeAlias = Literal["create", "activate"]
 
 - `create`: What is there must have the right shape.
 - `activate`: Everything required must be there, too.
+"""
+
+StepAction: TypeAlias = StepActionCommand | StepActionJob | StepActionWait | StepActionChild | StepActionFanOut
+"""What a step does."""
+
+StepDirection: TypeAlias = Literal["forward", "compensate"]
+"""Which way a step goes.
+
+- `forward`: It is done.
+- `compensate`: It is undone.
+"""
+
+StepErrorClass: TypeAlias = Literal["transient", "permanent", "timeout"]
+"""How a try of a step failed.
+
+- `transient`: It might work at another time.
+- `permanent`: It can never work.
+- `timeout`: It took too long.
+"""
+
+StepStatus: TypeAlias = Literal["succeeded", "failed", "pending", "running", "skipped", "compensated"]
+"""Where a step of a saga stands.
+
+- `pending`: It is about to be tried, again perhaps.
+- `running`: It waits for something.
+- `skipped`: Its condition did not hold, it was optional and failed, or there was nothing to undo.
+- `compensated`: It was done and is undone.
 """
 
 SuspensionCause: TypeAlias = Literal["billing", "platform"]
@@ -6006,6 +6459,7 @@ __all__ = [
     "ConsentStatus",
     "Consumer",
     "ConsumerId",
+    "ConsumerOrdering",
     "ConsumerStart",
     "ConsumerStartBeginning",
     "ConsumerStartNow",
@@ -6085,6 +6539,7 @@ __all__ = [
     "EntryKind",
     "EntryPriority",
     "EntrySource",
+    "ErasureMode",
     "Escalation",
     "EventCatalogue",
     "EventCounts",
@@ -6093,6 +6548,7 @@ __all__ = [
     "EventId",
     "EventRecord",
     "EventTypeInfo",
+    "EventWait",
     "ExpiryCause",
     "ExternalIdentity",
     "ExternalIdRule",
@@ -6119,6 +6575,7 @@ __all__ = [
     "IdentifierKind",
     "Identifiers",
     "IdentityInput",
+    "IfChanged",
     "IgnoredBecause",
     "ImportChat",
     "ImportChatId",
@@ -6174,6 +6631,7 @@ __all__ = [
     "JobStats",
     "JoinVia",
     "JsonPatch",
+    "KeptSignal",
     "KeyRotation",
     "Kind",
     "KnownAddress",
@@ -6181,6 +6639,7 @@ __all__ = [
     "LabelInput",
     "Language",
     "LastMessage",
+    "LegalBasis",
     "Location",
     "LoginMethod",
     "LogProblem",
@@ -6222,6 +6681,7 @@ __all__ = [
     "NewMessage",
     "NewParticipant",
     "NewProject",
+    "NewSaga",
     "NewSchedule",
     "NewUser",
     "NewWebhook",
@@ -6265,6 +6725,8 @@ __all__ = [
     "PasswordInfo",
     "PastState",
     "Permission",
+    "PersonalData",
+    "PersonKind",
     "Phone",
     "PipelineId",
     "Placement",
@@ -6296,11 +6758,13 @@ __all__ = [
     "RecurrenceMonthly",
     "RecurrenceOnce",
     "RecurrenceWeekly",
+    "RedactionStarted",
     "RefreshedTokens",
     "RefreshFailure",
     "RefreshLease",
     "Region",
     "RejectedField",
+    "RelatedData",
     "ReleasedMessage",
     "RemovalReason",
     "RemovedReaction",
@@ -6327,6 +6791,15 @@ __all__ = [
     "RotatedToken",
     "RotatedTokenAiProcessing",
     "RotatedWebhookSecret",
+    "Saga",
+    "SagaDefinition",
+    "SagaId",
+    "SagaInputField",
+    "SagaInputType",
+    "SagaProgress",
+    "SagaStatus",
+    "SagaStep",
+    "SagaTimeline",
     "Schedule",
     "ScheduleId",
     "SchedulePatch",
@@ -6354,7 +6827,25 @@ __all__ = [
     "Source",
     "SourceHint",
     "Stage",
+    "StartedSaga",
     "StartedSession",
+    "StepAction",
+    "StepActionChild",
+    "StepActionCommand",
+    "StepActionFanOut",
+    "StepActionJob",
+    "StepActionWait",
+    "StepCompensation",
+    "StepCondition",
+    "StepDefinition",
+    "StepDirection",
+    "StepError",
+    "StepErrorClass",
+    "StepFailure",
+    "StepResult",
+    "StepRetry",
+    "StepStatus",
+    "StepUndone",
     "StoredHistory",
     "SuspensionCause",
     "Suspicion",
@@ -6383,6 +6874,7 @@ __all__ = [
     "Verification",
     "VerifyReport",
     "Via",
+    "WaitingFor",
     "Webhook",
     "WebhookDelivery",
     "WebhookDeliveryDetails",

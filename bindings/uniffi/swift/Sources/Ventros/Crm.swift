@@ -99,6 +99,15 @@ public struct Crm: Sendable {
         return try await engine.handle(wanted, handler)
     }
 
+    /// Makes a kind of saga known to this process: from now on `sagas.start` takes it, and the background work here carries its sagas
+    /// on.
+    ///
+    /// Every process that works on them defines the same. Sagas of a kind that a process does not know wait for one that does; those
+    /// of a version that was taken out fail with `saga_migration_missing`.
+    public func defineSaga(_ definition: SagaDefinition) async throws {
+        let _: JSON = try await engine.call("engine.define_saga", input: try encode(definition), context: "{}")
+    }
+
     /// Does all work that is due: reactions, timers, jobs and callbacks. Returns when nothing is left.
     @discardableResult
     public func runPending() async throws -> RunReport {

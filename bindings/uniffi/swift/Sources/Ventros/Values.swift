@@ -145,6 +145,8 @@ public struct Event: Decodable, Sendable {
     public let causationId: String?
     public let subjects: [Subject]
     public let metadata: JSON?
+    /// When personal data was taken out of it; null for nearly all.
+    public let redactedAt: Instant?
 
     enum CodingKeys: String, CodingKey {
         case id, type, data, seq, position, actor, source, command, subjects, metadata
@@ -158,6 +160,7 @@ public struct Event: Decodable, Sendable {
         case recordedAt = "recorded_at"
         case correlationId = "correlation_id"
         case causationId = "causation_id"
+        case redactedAt = "redacted_at"
     }
 
     public init(from decoder: Decoder) throws {
@@ -182,6 +185,7 @@ public struct Event: Decodable, Sendable {
         causationId = try fields.decodeIfPresent(String.self, forKey: .causationId)
         subjects = try fields.decode([Subject].self, forKey: .subjects)
         metadata = try fields.decodeIfPresent(JSON.self, forKey: .metadata)
+        redactedAt = try fields.decodeIfPresent(Instant.self, forKey: .redactedAt)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What became of a message at its provider.
 
 use super::super::counting::metrics_if;
+use super::super::delivery::MAX_RETRY_AFTER;
 use crate::channels::channel::Channel;
 use crate::channels::channel_type::{ChannelType, queries::by_code};
 use crate::channels::gateway::{AckSignal, Identifiers, InboundAck, InboundItem, ProviderEvent};
@@ -66,13 +67,17 @@ pub struct ReportedFailure {
     /// The provider's own code.
     #[serde(default)]
     pub provider_code: Option<String>,
+    /// For how long the provider wants to be left alone, 0 to 86,400.
+    #[serde(default)]
+    pub retry_after_seconds: Option<i64>,
 }
 
 /// Reports what became of a message: after a try (`messages.claim_due`), or when the provider acknowledges one later.
 ///
 /// Name the message by its id, then `channel_message_id` tells the id that the provider gave it; or by `channel_id` and
 /// `channel_message_id`. Reports may come in any order and repeatedly: a status only climbs. A failed try is repeated up to
-/// 5 times when its failure may pass, after 5 seconds, doubled each time up to 5 minutes, give or take a fifth.
+/// 5 times when its failure may pass, after 5 seconds, doubled each time up to 5 minutes, give or take a fifth. A try that the provider
+/// puts off (`rate_limited`) does not count within 24 hours, and comes again after a minute or when the provider says.
 ///
 /// A message of another device that turns out to be this one is superseded: one stays visible, with what was known of both.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -140,7 +145,8 @@ impl Command for ReportDelivery {
             (None, Some(_), None) => return Err(Error::new(ErrorCode::FieldRequired).at("channel_message_id")),
         };
         let learnt = self.channel_message_id.filter(|_| message.channel_message_id.is_none());
-        settle(work, message, &report, self.attempt, learnt).await
+        let pause = self.failure.and_then(|failure| failure.retry_after_seconds);
+        settle(work, message, &report, Try { attempt: self.attempt, pause }, learnt).await
     }
 }
 
@@ -167,6 +173,12 @@ impl ReportDelivery {
             ReportedStatus::Played => AckSignal::Played,
             ReportedStatus::Failed => AckSignal::Failed,
         };
+        if let Some(seconds) = self.failure.as_ref().and_then(|failure| failure.retry_after_seconds)
+            && !(0..=MAX_RETRY_AFTER).contains(&seconds)
+        {
+            let range = Error::new(ErrorCode::ValueOutOfRange).with("min", 0).with("max", MAX_RETRY_AFTER);
+            return Err(range.at("retry_after_seconds").at("failure"));
+        }
         let failure = self.failure.as_ref().map(ReportedFailure::read);
         Ok(DeliveryReport { signal, at: at.min(now), participant: self.participant.clone(), failure })
     }
@@ -183,12 +195,19 @@ impl ReportedFailure {
     }
 }
 
+/// Which try a report is of, and for how long the provider wants to be left alone.
+#[derive(Clone, Copy)]
+struct Try {
+    attempt: Option<u16>,
+    pause: Option<i64>,
+}
+
 /// Takes a report in. `learnt` is the provider's id, when the message had none.
 async fn settle(
     work: &mut UnitOfWork<'_>,
     mut message: Root<Message>,
     report: &DeliveryReport,
-    attempt: Option<u16>,
+    tried: Try,
     learnt: Option<String>,
 ) -> Result<DeliveryResult> {
     if matches!(message.status, MessageStatus::Scheduled | MessageStatus::Cancelled | MessageStatus::Expired) {
@@ -196,7 +215,7 @@ async fn settle(
     }
     let outcome = match report.signal {
         AckSignal::Failed if message.direction == Direction::Outbound => {
-            fail(work, &mut message, report, attempt).await?
+            fail(work, &mut message, report, tried).await?
         }
         _ => {
             let echo = match &learnt {
@@ -232,7 +251,7 @@ async fn fail(
     work: &mut UnitOfWork<'_>,
     message: &mut Root<Message>,
     report: &DeliveryReport,
-    attempt: Option<u16>,
+    Try { attempt, pause }: Try,
 ) -> Result<ReportOutcome> {
     let is_of_earlier_try = attempt.is_some_and(|attempt| attempt < message.attempts);
     match message.status {
@@ -246,9 +265,13 @@ async fn fail(
     }
     let unexplained = || Failure::of(FailureCode::Unknown, "the try failed, and no reason was given");
     let failure = report.failure.clone().unwrap_or_else(unexplained);
+    let chance = || u16::from_be_bytes(work.random::<2>());
+    if failure.retryable && failure.code == FailureCode::RateLimited && !message.was_put_off_too_long(work.now()) {
+        message.put_off(failure, pause, chance());
+        return Ok(ReportOutcome::Retrying);
+    }
     if failure.retryable && message.attempts < MAX_ATTEMPTS {
-        let chance = u16::from_be_bytes(work.random::<2>());
-        message.retry_later(failure, chance);
+        message.retry_later(failure, pause, chance());
         return Ok(ReportOutcome::Retrying);
     }
     let metrics = metrics_if(work, message, false).await?;

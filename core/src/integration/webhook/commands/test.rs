@@ -1,6 +1,7 @@
 //! Tries a webhook out.
 
 use super::super::deliver::{attempt, excerpt, request};
+use super::super::expiry::arm;
 use super::super::outcome::{Class, judge};
 use super::super::patterns::matches;
 use super::super::reactions::leaf;
@@ -89,6 +90,7 @@ impl Command for TestWebhook {
         delivery.remember(attempt.clone());
         delivery.end(if succeeded { DeliveryStatus::Succeeded } else { DeliveryStatus::Failed }, ended);
         let delivery = work.put_row(Row::new(delivery))?;
+        arm(work);
         Ok(TestedWebhook { delivery_id: delivery.id, event_type: delivery.event_type, succeeded, attempt })
     }
 }
@@ -141,5 +143,6 @@ fn sample(work: &UnitOfWork<'_>, webhook: &Webhook, event_type: Option<&str>) ->
         subjects: Vec::new(),
         data: raw(serde_json::value::to_raw_value(&sample.event))?,
         metadata: None,
+        redacted_at: None,
     })
 }

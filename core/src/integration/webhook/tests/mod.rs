@@ -2,6 +2,7 @@
 
 mod bodies;
 mod delivering;
+mod expiring;
 mod many;
 mod people;
 mod replaying;

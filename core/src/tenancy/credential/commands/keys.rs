@@ -2,7 +2,7 @@
 
 use super::super::rotation;
 use crate::engine::{Command, OperationScope, UnitOfWork};
-use crate::infrastructure::audit::AuditEvent;
+use crate::infrastructure::audit::{AuditEvent, record};
 use crate::kernel::{Error, ErrorCode, Permission, ProjectId, Result};
 use crate::storage::{Scope, SecretQuery, Storage};
 use crate::tenancy::access;
@@ -102,7 +102,7 @@ impl Command for RetireKey {
             }
         };
         let project_id = self.project_id;
-        rotation::record(work, AuditEvent::EncryptionKeyRetired { project_id, key_id: key_id.clone(), rows }).await?;
+        record(work, AuditEvent::EncryptionKeyRetired { project_id, key_id: key_id.clone(), rows }).await?;
         Ok(RetiredKey { key_id, rows })
     }
 }

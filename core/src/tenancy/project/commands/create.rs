@@ -171,7 +171,7 @@ impl CreateProject {
             name,
             description: description.unwrap_or_default(),
             configuration,
-            default_region: self.default_region.map_or_else(|| Region::parse("BR"), Ok)?,
+            default_region: self.default_region.unwrap_or(Region::BR),
             default_language: self.default_language.map_or_else(|| Language::parse("en"), Ok)?,
             default_timezone: self.default_timezone.unwrap_or(Timezone::UTC),
             default_currency: self.default_currency.unwrap_or(Currency::USD),

@@ -1,8 +1,9 @@
 //! Switching a project off and on, restricting it, deleting it.
 
 use crate::engine::{Aggregate, Command, OperationScope, Root, UnitOfWork};
+use crate::infrastructure::saga::Saga;
 use crate::kernel::{Error, ErrorCode, Permission, ProjectId, Result, text};
-use crate::tenancy::project::{Project, ProjectEvent, ProjectStatus, SuspensionCause};
+use crate::tenancy::project::{Project, ProjectEvent, ProjectStatus, SuspensionCause, purge};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -137,6 +138,7 @@ impl Command for DeleteProject {
         let deleted_at = project.now();
         let purge_after = deleted_at.plus_seconds(PURGE_AFTER);
         project.record(ProjectEvent::Deleted { reason, deleted_at, purge_after });
+        purge::arm(work, project.id, purge_after);
         work.save(project)
     }
 }
@@ -164,7 +166,38 @@ impl Command for RestoreProject {
             return Err(ErrorCode::PurgeWindowPassed.into());
         }
         project.record(ProjectEvent::Restored { restored_at });
+        purge::disarm(work, project.id);
         work.save(project)
+    }
+}
+
+/// Removes a deleted project for good, with everything in it and everything that is sealed: rows, log, secrets. It happens by itself 30
+/// days after the deletion; this says so at once, or tells how far it is. Only a tombstone stays, with the event `project.purged`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PurgeProject {
+    pub id: ProjectId,
+}
+
+impl Command for PurgeProject {
+    const NAME: &'static str = "projects.purge";
+    const PERMISSION: Permission = Permission::PlatformOperate;
+    const SCOPE: OperationScope = OperationScope::System;
+    const ERRORS: &'static [ErrorCode] =
+        &[ErrorCode::ProjectNotFound, ErrorCode::PurgeTooEarly, ErrorCode::InvalidState];
+    type Output = Saga;
+
+    async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Saga> {
+        let found = work.reader().find_shared_in::<Project>(self.id, self.id).await?;
+        let unknown = || Error::new(ErrorCode::ProjectNotFound).with("id", self.id.to_string());
+        let project = found.filter(|project| project.purged_at.is_none()).ok_or_else(unknown)?;
+        let Some(after) = project.purge_after.filter(|_| project.is_hidden()) else {
+            return Err(Error::new(ErrorCode::InvalidState).with("status", project.status.as_str()));
+        };
+        if after > work.now() {
+            return Err(Error::new(ErrorCode::PurgeTooEarly).with("purge_after", after.to_string()));
+        }
+        purge::begin(work, self.id).await
     }
 }
 

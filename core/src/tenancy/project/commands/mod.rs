@@ -13,7 +13,9 @@ pub(crate) use create::found;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use create::found_as;
 pub use custom_fields::{DefineCustomField, RemoveCustomField, UpdateCustomField};
-pub use lifecycle::{ActivateProject, DeactivateProject, DeleteProject, RestoreProject, ResumeProject, SuspendProject};
+pub use lifecycle::{
+    ActivateProject, DeactivateProject, DeleteProject, PurgeProject, RestoreProject, ResumeProject, SuspendProject,
+};
 pub use ownership::TransferOwnership;
 pub use update::UpdateProject;
 
@@ -34,6 +36,7 @@ crate::operations![commands:
     TransferOwnership,
     DeleteProject,
     RestoreProject,
+    PurgeProject,
 ];
 
 /// Refuses agents that cannot be given sessions of the project.

@@ -1,6 +1,7 @@
 //! Who is this: API keys, passwords, and logins that the host decided.
 
 use crate::engine::{Command, OperationScope, UnitOfWork};
+use crate::infrastructure::audit;
 use crate::kernel::{ActorRef, Error, ErrorCode, Permission, PermissionSet, ProjectId, Result, SecretText, UserId};
 use crate::tenancy::user::api_key::lookup_of;
 use crate::tenancy::user::{ApiKey, LoginMethod, User, UserEvent};
@@ -79,9 +80,13 @@ impl Command for AuthenticateUser {
 }
 
 async fn by_api_key(work: &mut UnitOfWork<'_>, text: &str) -> Result<Authentication> {
-    let lookup = lookup_of(text).ok_or(ErrorCode::ApiKeyInvalid)?;
+    let unknown = |work: &UnitOfWork<'_>, what: &str| {
+        audit::note_failed_login(work.reader().core(), work.context(), what, "api_key_unknown");
+        Error::from(ErrorCode::ApiKeyInvalid)
+    };
+    let lookup = lookup_of(text).ok_or_else(|| unknown(work, "no key"))?;
     let found = work.by_key::<User>(User::BY_API_KEY, "", lookup).await?;
-    let mut user = found.ok_or(ErrorCode::ApiKeyInvalid)?;
+    let mut user = found.ok_or_else(|| unknown(work, lookup))?;
     let now = work.now();
     let key = user.api_keys.iter().find(|key| key.matches(text)).cloned();
     let key = key.filter(|key| !key.is_revoked_at(now)).ok_or(ErrorCode::ApiKeyInvalid)?;
@@ -125,6 +130,9 @@ async fn by_password(work: &mut UnitOfWork<'_>, email: &str, given: &SecretText)
         Some(hash) => password::verify(given, hash)?,
         None => password::spend(given).map(|()| false)?,
     };
+    if user.is_none() {
+        audit::note_failed_login(work.reader().core(), work.context(), email, "user_unknown");
+    }
     let now = work.now();
     let open = user.filter(|user| hash.is_some() && user.locked_until.is_none_or(|until| until <= now));
     let mut user = open.ok_or(ErrorCode::LoginInvalid)?;

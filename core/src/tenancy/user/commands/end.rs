@@ -3,7 +3,8 @@
 use super::status::not_last_admin;
 use super::target;
 use crate::engine::{Command, OperationScope, UnitOfWork};
-use crate::kernel::{Error, ErrorCode, Permission, Result, UserId};
+use crate::infrastructure::privacy;
+use crate::kernel::{Error, ErrorCode, Kind, Permission, Result, Subject, UserId};
 use crate::storage::{FieldKind, Filter, id_value};
 use crate::tenancy::everywhere;
 use crate::tenancy::project::Project;
@@ -49,7 +50,8 @@ impl Command for DeleteUser {
     }
 }
 
-/// Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`.
+/// Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`. A job takes it out of everything that is stored
+/// about the user in all projects, and where the user's calls came from; it ends with `event_log.redacted`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EraseUser {
@@ -73,6 +75,7 @@ impl Command for EraseUser {
             let fields = ["name", "email", "phone", "avatar_url", "settings", "identities", "suspension_reason"];
             let (erased_at, fields) = (user.now(), fields.map(str::to_owned).to_vec());
             user.record(UserEvent::Erased { erased_at, fields });
+            privacy::redact_later(work, Subject::new(Kind::User, self.id), "users.erase")?;
         }
         work.save(user)
     }

@@ -934,15 +934,27 @@ public struct Consumers: Collection {
     /// - Throws: ValidationError: `event_type_unknown`.
     public func create(
         name: String,
+        batchSize: Int? = nil,
         events: [String]? = nil,
+        handlerTimeout: Int? = nil,
         maxAttempts: Int? = nil,
         onExhausted: OnExhausted? = nil,
+        ordering: ConsumerOrdering? = nil,
         start: ConsumerStart? = nil,
         idempotencyKey: String? = nil,
         expectedVersion: Int? = nil
     ) async throws -> Consumer {
         try await run(
-            ConsumersCreate(name: name, events: events, maxAttempts: maxAttempts, onExhausted: onExhausted, start: start),
+            ConsumersCreate(
+            name: name,
+            batchSize: batchSize,
+            events: events,
+            handlerTimeout: handlerTimeout,
+            maxAttempts: maxAttempts,
+            onExhausted: onExhausted,
+            ordering: ordering,
+            start: start
+        ),
             idempotencyKey: idempotencyKey,
             expectedVersion: expectedVersion
         )
@@ -1080,7 +1092,8 @@ public struct Consumers: Collection {
     }
 
     /// Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is
-    /// done with then, or given up on again.
+    /// done with then, or given up on again. Where the consumer keeps the order of each aggregate, what it gave up on
+    /// earlier of the same one comes with it.
     ///
     /// Permission: `events.manage`.
     ///
@@ -1300,6 +1313,36 @@ public struct Contacts: Collection {
     ) async throws -> Contact {
         try await run(
             ContactsDelete(id: id, reason: reason),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Erases a contact for good: its name reads `[erased]`, its identifiers are free, and a job takes personal data
+    /// out of everything that is stored about it: events, states, the timeline, the inbox, jobs. Ids, times and counts
+    /// stay. The job ends with `event_log.redacted`.
+    ///
+    /// What the installation cannot reach is left to the host: files in its own storage, backups, what webhooks have
+    /// delivered.
+    ///
+    /// Permission: `contacts.erase`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `contact_erased`, `contact_merged`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `contact_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `confirmation_mismatch`, `enum_unknown`, `text_too_long`.
+    public func erase(
+        _ id: ContactId,
+        confirm: String,
+        legalBasis: LegalBasis,
+        mode: ErasureMode? = nil,
+        requestRef: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Contact {
+        try await run(
+            ContactsErase(id: id, confirm: confirm, legalBasis: legalBasis, mode: mode, requestRef: requestRef),
             idempotencyKey: idempotencyKey,
             expectedVersion: expectedVersion
         )
@@ -3331,7 +3374,8 @@ public struct Messages: Collection {
     /// Name the message by its id, then `channel_message_id` tells the id that the provider gave it; or by `channel_id`
     /// and `channel_message_id`. Reports may come in any order and repeatedly: a status only climbs. A failed try is
     /// repeated up to 5 times when its failure may pass, after 5 seconds, doubled each time up to 5 minutes, give or
-    /// take a fifth.
+    /// take a fifth. A try that the provider puts off (`rate_limited`) does not count within 24 hours, and comes again
+    /// after a minute or when the provider says.
     ///
     /// A message of another device that turns out to be this one is superseded: one stays visible, with what was known
     /// of both.
@@ -3532,6 +3576,85 @@ public struct Messages: Collection {
     ) async throws -> Message {
         try await run(
             MessagesUpdate(id: id, language: language, metadata: metadata),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+}
+
+/// The collection `privacy`.
+public struct Privacy: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// What has to be accounted for, newest first: members and their rights, the project itself, credentials,
+    /// redactions, exports, refused calls. Filter: as `events.list`; a target is a `subject`, `contact/<id>`.
+    ///
+    /// Each type is looked up by itself, however long the log is. A page may be shorter than `limit`, or empty, while
+    /// `has_more` is true.
+    ///
+    /// Permission: `audit.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `filter_field_unknown`, `filter_op_unsupported`,
+    /// `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+    /// `limit_out_of_range`.
+    public func audit(filter: FilterExpression? = nil, limit: Int? = nil) -> Pager<EventRecord> {
+        list { cursor in PrivacyAudit(filter: filter, limit: limit, cursor: cursor) }
+    }
+
+    /// Everything that the project stores about a person: the state, the messages, sessions, chats and entries of the
+    /// timeline that are the person's, and every event that is about the person, oldest first. A long history comes in
+    /// parts: `next` says where the following one begins. `privacy.exported` tells of it, once for each document.
+    ///
+    /// Conversations have two sides: what was said to the person is in it, too. Files are named, not contained.
+    ///
+    /// Permission: `privacy.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `agent_not_found`, `contact_not_found`, `project_not_found`, `user_not_found`.
+    /// - Throws: ValidationError: `enum_unknown`.
+    public func export(
+        _ id: String,
+        kind: PersonKind,
+        after: Int? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> PersonalData {
+        try await run(
+            PrivacyExport(id: id, kind: kind, after: after),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Takes personal data out of everything that the project stores about a person: events, states, the timeline, the
+    /// inbox, jobs, stored answers. Ids, types, times, numbers and amounts stay, so that folds and statistics hold. It
+    /// is done by a job, which ends with `event_log.redacted`; doing it again is harmless.
+    ///
+    /// A contact stays what it is, without its data; `contacts.erase` also ends it. Of a user only what is in the log
+    /// of this project goes.
+    ///
+    /// Permission: `privacy.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `redaction_in_progress`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `agent_not_found`, `contact_not_found`, `project_not_found`, `user_not_found`.
+    /// - Throws: ValidationError: `enum_unknown`, `text_required`, `text_too_long`.
+    public func redact(
+        _ id: String,
+        kind: PersonKind,
+        reason: String,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> RedactionStarted {
+        try await run(
+            PrivacyRedact(id: id, kind: kind, reason: reason),
             idempotencyKey: idempotencyKey,
             expectedVersion: expectedVersion
         )
@@ -3867,6 +3990,200 @@ public struct Projects: Collection {
             idempotencyKey: idempotencyKey,
             expectedVersion: expectedVersion
         )
+    }
+}
+
+/// The collection `sagas`.
+///
+/// Filterable: `kind`, `status`, `correlation_id`, `created_at`, `updated_at`.
+///
+/// Sortable: `created_at`, `updated_at`.
+public struct Sagas: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// Calls a saga off: what it has done is undone, as far as it can be. Not possible any more once a step has
+    /// succeeded that its definition calls the pivot, nor while it is undone already.
+    ///
+    /// Permission: `sagas.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`, `saga_past_pivot`.
+    /// - Throws: NotFoundError: `project_not_found`, `saga_not_found`.
+    /// - Throws: ValidationError: `saga_kind_unknown`, `text_too_long`.
+    public func cancel(
+        _ id: SagaId,
+        reason: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Saga {
+        try await run(
+            SagasCancel(id: id, reason: reason),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// The saga under way of a kind and key, with its steps; null when there is none.
+    ///
+    /// Permission: `sagas.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    public func find(key: String, kind: String) async throws -> Saga? {
+        try await run(SagasFind(key: key, kind: kind))
+    }
+
+    /// A saga by its id, with its steps.
+    ///
+    /// Permission: `sagas.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`, `saga_not_found`.
+    public func get(_ id: SagaId) async throws -> Saga {
+        try await run(SagasGet(id: id))
+    }
+
+    /// Sagas. Filter: kind, status, correlation_id, created_at, updated_at. Sort: created_at, updated_at. Those that
+    /// are stuck have not ended and were not updated for long.
+    ///
+    /// Permission: `sagas.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: LimitExceededError: `filter_too_deep`, `filter_too_large`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `cursor_invalid`, `cursor_mismatch`, `filter_field_unknown`, `filter_op_unsupported`,
+    /// `filter_value_mismatch`, `filter_value_not_allowed`, `filter_value_not_list`, `filter_value_required`,
+    /// `limit_out_of_range`, `sort_field_unknown`.
+    public func list(
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil
+    ) -> Pager<Saga> {
+        list { cursor in SagasList(
+            filter: filter,
+            includeDeleted: includeDeleted,
+            limit: limit,
+            sort: sort,
+            withTotal: withTotal,
+            cursor: cursor
+        ) }
+    }
+
+    /// Closes a saga that has failed and that somebody has put right by hand.
+    ///
+    /// Permission: `sagas.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`, `saga_not_found`.
+    /// - Throws: ValidationError: `text_required`, `text_too_long`.
+    public func resolve(
+        _ id: SagaId,
+        note: String,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Saga {
+        try await run(
+            SagasResolve(id: id, note: note),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Sets a saga going again that has failed: at the step that failed, or at an earlier one of those that it did,
+    /// which are then done again. One that could not be undone goes on with undoing.
+    ///
+    /// Permission: `sagas.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `saga_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
+    /// - Throws: NotFoundError: `project_not_found`, `saga_not_found`.
+    /// - Throws: ValidationError: `input_invalid`.
+    public func retry(
+        _ id: SagaId,
+        fromStep: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Saga {
+        try await run(
+            SagasRetry(id: id, fromStep: fromStep),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Tells a saga something that a step of it waits for, or will. The first step of this signal takes it; at most 100
+    /// are kept until then. What comes after the end is recorded and ignored.
+    ///
+    /// Permission: `sagas.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: LimitExceededError: `saga_limit`.
+    /// - Throws: NotFoundError: `project_not_found`, `saga_not_found`.
+    /// - Throws: ValidationError: `field_required`, `json_too_deep`, `json_too_large`, `saga_signal_unknown`.
+    public func signal(
+        name: String,
+        data: JSON? = nil,
+        _ id: SagaId? = nil,
+        key: String? = nil,
+        kind: String? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> Saga {
+        try await run(
+            SagasSignal(name: name, data: data, id: id, key: key, kind: kind),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// Starts a procedure of a kind that this process has defined. While one of its kind and key is under way, that one
+    /// is given instead.
+    ///
+    /// Nothing is done at once: the background work of the programs that know the kind carries it on, step by step,
+    /// each step in a commit of its own.
+    ///
+    /// Permission: `sagas.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `saga_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: LimitExceededError: `saga_limit`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `field_required`, `input_invalid`, `json_too_deep`, `json_too_large`,
+    /// `saga_kind_unknown`, `text_required`, `text_too_long`.
+    public func start(
+        key: String,
+        kind: String,
+        deadlineAt: Timestamp? = nil,
+        input: JSON? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> StartedSaga {
+        try await run(
+            SagasStart(key: key, kind: kind, deadlineAt: deadlineAt, input: input),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
+    /// A saga with everything that it caused: the events of its flow, oldest first, those of its commands among them.
+    ///
+    /// Permission: `sagas.view`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: NotFoundError: `project_not_found`, `saga_not_found`.
+    /// - Throws: ValidationError: `limit_out_of_range`.
+    public func timeline(_ id: SagaId, after: Int? = nil, limit: Int? = nil) async throws -> SagaTimeline {
+        try await run(SagasTimeline(id: id, after: after, limit: limit))
     }
 }
 
@@ -5582,6 +5899,20 @@ public struct SystemProjects: Collection {
         ) }
     }
 
+    /// Removes a deleted project for good, with everything in it and everything that is sealed: rows, log, secrets. It
+    /// happens by itself 30 days after the deletion; this says so at once, or tells how far it is. Only a tombstone
+    /// stays, with the event `project.purged`.
+    ///
+    /// Permission: `platform.operate`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `invalid_state`, `purge_too_early`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    public func purge(_ id: ProjectId, idempotencyKey: String? = nil, expectedVersion: Int? = nil) async throws -> Saga {
+        try await run(ProjectsPurge(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
+    }
+
     /// Ends the restriction: the project is what it was before.
     ///
     /// Permission: `platform.operate`.
@@ -5834,7 +6165,9 @@ public struct SystemUsers: Collection {
         )
     }
 
-    /// Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`.
+    /// Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`. A job takes it out of
+    /// everything that is stored about the user in all projects, and where the user's calls came from; it ends with
+    /// `event_log.redacted`.
     ///
     /// Permission: `users.manage`.
     ///
@@ -6177,7 +6510,9 @@ extension ProjectHandle {
     public var jobs: Jobs { Jobs(engine: engine, scope: scope) }
     public var members: Members { Members(engine: engine, scope: scope) }
     public var messages: Messages { Messages(engine: engine, scope: scope) }
+    public var privacy: Privacy { Privacy(engine: engine, scope: scope) }
     public var projects: Projects { Projects(engine: engine, scope: scope) }
+    public var sagas: Sagas { Sagas(engine: engine, scope: scope) }
     public var schedules: Schedules { Schedules(engine: engine, scope: scope) }
     public var sessions: Sessions { Sessions(engine: engine, scope: scope) }
     public var timeline: Timeline { Timeline(engine: engine, scope: scope) }

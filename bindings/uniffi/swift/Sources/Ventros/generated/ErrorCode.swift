@@ -577,6 +577,8 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case reassignmentTimeoutInvalid = "reassignment_timeout_invalid"
     /// The channel has no way to the contact: an id or a phone is missing.
     case recipientUnreachable = "recipient_unreachable"
+    /// Personal data of this person is being taken out already.
+    case redactionInProgress = "redaction_in_progress"
     /// Somebody else is renewing the tokens.
     case refreshInProgress = "refresh_in_progress"
     /// A region is an ISO 3166-1 code such as BR.
@@ -599,6 +601,20 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case rlsNotEffective = "rls_not_effective"
     /// Rule not found.
     case ruleNotFound = "rule_not_found"
+    /// A saga of this kind and key is under way, with another input.
+    case sagaKeyReused = "saga_key_reused"
+    /// This process knows no such kind of saga.
+    case sagaKindUnknown = "saga_kind_unknown"
+    /// There are too many unfinished sagas of this kind, or signals of this saga.
+    case sagaLimit = "saga_limit"
+    /// The version of the definition that it was started with was taken out.
+    case sagaMigrationMissing = "saga_migration_missing"
+    /// Saga not found.
+    case sagaNotFound = "saga_not_found"
+    /// The step after which there is no way back has succeeded.
+    case sagaPastPivot = "saga_past_pivot"
+    /// No step of the saga waits for this signal.
+    case sagaSignalUnknown = "saga_signal_unknown"
     /// The planned time is over.
     case scheduleInPast = "schedule_in_past"
     /// The schedule cannot be kept to.

@@ -3,6 +3,8 @@
 
 /// What an event changed; the case tells what happened.
 public indirect enum EventData: Sendable, Equatable {
+    case auditAccessDenied(AuditAccessDenied)
+    case auditLoginFailed(AuditLoginFailed)
     case channelActivated(ChannelActivated)
     case channelActivationFailed(ChannelActivationFailed)
     case channelActivationRequested(ChannelActivationRequested)
@@ -74,6 +76,7 @@ public indirect enum EventData: Sendable, Equatable {
     case contactDuplicateSuspected(ContactDuplicateSuspected)
     case contactEmailSet(ContactEmailSet)
     case contactEnriched(ContactEnriched)
+    case contactErased(ContactErased)
     case contactExternalIdSet(ContactExternalIdSet)
     case contactIdentifierAdded(ContactIdentifierAdded)
     case contactIdentifierRemoved(ContactIdentifierRemoved)
@@ -119,6 +122,7 @@ public indirect enum EventData: Sendable, Equatable {
     case deadLetterRetried(DeadLetterRetried)
     case encryptionKeyRetired(EncryptionKeyRetired)
     case encryptionKeyRotated(EncryptionKeyRotated)
+    case eventLogRedacted(EventLogRedacted)
     case jobDead(JobDead)
     case messageAiProcessAudioRequested(MessageAiProcessAudioRequested)
     case messageAiProcessDocumentRequested(MessageAiProcessDocumentRequested)
@@ -147,6 +151,7 @@ public indirect enum EventData: Sendable, Equatable {
     case messageSendStarted(MessageSendStarted)
     case messageSent(MessageSent)
     case messageSuperseded(MessageSuperseded)
+    case privacyExported(PrivacyExported)
     case projectActivated(ProjectActivated)
     case projectAgentAssignmentChanged(ProjectAgentAssignmentChanged)
     case projectBusinessHoursChanged(ProjectBusinessHoursChanged)
@@ -162,6 +167,7 @@ public indirect enum EventData: Sendable, Equatable {
     case projectDetailsUpdated(ProjectDetailsUpdated)
     case projectLocaleChanged(ProjectLocaleChanged)
     case projectOwnershipTransferred(ProjectOwnershipTransferred)
+    case projectPurged(ProjectPurged)
     case projectRestored(ProjectRestored)
     case projectResumed(ProjectResumed)
     case projectRetentionChanged(ProjectRetentionChanged)
@@ -179,6 +185,21 @@ public indirect enum EventData: Sendable, Equatable {
     case projectMemberRemoved(ProjectMemberRemoved)
     case projectMemberRoleChanged(ProjectMemberRoleChanged)
     case projectMemberSuspended(ProjectMemberSuspended)
+    case sagaCancelRequested(SagaCancelRequested)
+    case sagaCompensated(SagaCompensated)
+    case sagaCompensationFailed(SagaCompensationFailed)
+    case sagaCompensationStarted(SagaCompensationStarted)
+    case sagaCompleted(SagaCompleted)
+    case sagaFailed(SagaFailed)
+    case sagaResolved(SagaResolved)
+    case sagaRetried(SagaRetried)
+    case sagaSignaled(SagaSignaled)
+    case sagaStarted(SagaStarted)
+    case sagaStepCompensated(SagaStepCompensated)
+    case sagaStepFailed(SagaStepFailed)
+    case sagaStepSucceeded(SagaStepSucceeded)
+    case sagaTimedOut(SagaTimedOut)
+    case sagaWaiting(SagaWaiting)
     case scheduleCreated(ScheduleCreated)
     case scheduleDeleted(ScheduleDeleted)
     case schedulePaused(SchedulePaused)
@@ -241,6 +262,8 @@ public indirect enum EventData: Sendable, Equatable {
 
     init(type: String, from decoder: Decoder) throws {
         switch type {
+        case "audit.access_denied": self = .auditAccessDenied(try AuditAccessDenied(from: decoder))
+        case "audit.login_failed": self = .auditLoginFailed(try AuditLoginFailed(from: decoder))
         case "channel.activated": self = .channelActivated(try ChannelActivated(from: decoder))
         case "channel.activation.failed": self = .channelActivationFailed(try ChannelActivationFailed(from: decoder))
         case "channel.activation.requested": self = .channelActivationRequested(try ChannelActivationRequested(from: decoder))
@@ -312,6 +335,7 @@ public indirect enum EventData: Sendable, Equatable {
         case "contact.duplicate_suspected": self = .contactDuplicateSuspected(try ContactDuplicateSuspected(from: decoder))
         case "contact.email_set": self = .contactEmailSet(try ContactEmailSet(from: decoder))
         case "contact.enriched": self = .contactEnriched(try ContactEnriched(from: decoder))
+        case "contact.erased": self = .contactErased(try ContactErased(from: decoder))
         case "contact.external_id_set": self = .contactExternalIdSet(try ContactExternalIdSet(from: decoder))
         case "contact.identifier_added": self = .contactIdentifierAdded(try ContactIdentifierAdded(from: decoder))
         case "contact.identifier_removed": self = .contactIdentifierRemoved(try ContactIdentifierRemoved(from: decoder))
@@ -357,6 +381,7 @@ public indirect enum EventData: Sendable, Equatable {
         case "dead_letter.retried": self = .deadLetterRetried(try DeadLetterRetried(from: decoder))
         case "encryption_key.retired": self = .encryptionKeyRetired(try EncryptionKeyRetired(from: decoder))
         case "encryption_key.rotated": self = .encryptionKeyRotated(try EncryptionKeyRotated(from: decoder))
+        case "event_log.redacted": self = .eventLogRedacted(try EventLogRedacted(from: decoder))
         case "job.dead": self = .jobDead(try JobDead(from: decoder))
         case "message.ai.process_audio_requested": self = .messageAiProcessAudioRequested(try MessageAiProcessAudioRequested(from: decoder))
         case "message.ai.process_document_requested": self = .messageAiProcessDocumentRequested(try MessageAiProcessDocumentRequested(from: decoder))
@@ -385,6 +410,7 @@ public indirect enum EventData: Sendable, Equatable {
         case "message.send_started": self = .messageSendStarted(try MessageSendStarted(from: decoder))
         case "message.sent": self = .messageSent(try MessageSent(from: decoder))
         case "message.superseded": self = .messageSuperseded(try MessageSuperseded(from: decoder))
+        case "privacy.exported": self = .privacyExported(try PrivacyExported(from: decoder))
         case "project.activated": self = .projectActivated(try ProjectActivated(from: decoder))
         case "project.agent_assignment_changed": self = .projectAgentAssignmentChanged(try ProjectAgentAssignmentChanged(from: decoder))
         case "project.business_hours_changed": self = .projectBusinessHoursChanged(try ProjectBusinessHoursChanged(from: decoder))
@@ -400,6 +426,7 @@ public indirect enum EventData: Sendable, Equatable {
         case "project.details_updated": self = .projectDetailsUpdated(try ProjectDetailsUpdated(from: decoder))
         case "project.locale_changed": self = .projectLocaleChanged(try ProjectLocaleChanged(from: decoder))
         case "project.ownership_transferred": self = .projectOwnershipTransferred(try ProjectOwnershipTransferred(from: decoder))
+        case "project.purged": self = .projectPurged(try ProjectPurged(from: decoder))
         case "project.restored": self = .projectRestored(try ProjectRestored(from: decoder))
         case "project.resumed": self = .projectResumed(try ProjectResumed(from: decoder))
         case "project.retention_changed": self = .projectRetentionChanged(try ProjectRetentionChanged(from: decoder))
@@ -417,6 +444,21 @@ public indirect enum EventData: Sendable, Equatable {
         case "project_member.removed": self = .projectMemberRemoved(try ProjectMemberRemoved(from: decoder))
         case "project_member.role_changed": self = .projectMemberRoleChanged(try ProjectMemberRoleChanged(from: decoder))
         case "project_member.suspended": self = .projectMemberSuspended(try ProjectMemberSuspended(from: decoder))
+        case "saga.cancel_requested": self = .sagaCancelRequested(try SagaCancelRequested(from: decoder))
+        case "saga.compensated": self = .sagaCompensated(try SagaCompensated(from: decoder))
+        case "saga.compensation_failed": self = .sagaCompensationFailed(try SagaCompensationFailed(from: decoder))
+        case "saga.compensation_started": self = .sagaCompensationStarted(try SagaCompensationStarted(from: decoder))
+        case "saga.completed": self = .sagaCompleted(try SagaCompleted(from: decoder))
+        case "saga.failed": self = .sagaFailed(try SagaFailed(from: decoder))
+        case "saga.resolved": self = .sagaResolved(try SagaResolved(from: decoder))
+        case "saga.retried": self = .sagaRetried(try SagaRetried(from: decoder))
+        case "saga.signaled": self = .sagaSignaled(try SagaSignaled(from: decoder))
+        case "saga.started": self = .sagaStarted(try SagaStarted(from: decoder))
+        case "saga.step_compensated": self = .sagaStepCompensated(try SagaStepCompensated(from: decoder))
+        case "saga.step_failed": self = .sagaStepFailed(try SagaStepFailed(from: decoder))
+        case "saga.step_succeeded": self = .sagaStepSucceeded(try SagaStepSucceeded(from: decoder))
+        case "saga.timed_out": self = .sagaTimedOut(try SagaTimedOut(from: decoder))
+        case "saga.waiting": self = .sagaWaiting(try SagaWaiting(from: decoder))
         case "schedule.created": self = .scheduleCreated(try ScheduleCreated(from: decoder))
         case "schedule.deleted": self = .scheduleDeleted(try ScheduleDeleted(from: decoder))
         case "schedule.paused": self = .schedulePaused(try SchedulePaused(from: decoder))
@@ -477,6 +519,92 @@ public indirect enum EventData: Sendable, Equatable {
         default: self = .custom(try JSON(from: decoder))
         }
     }
+}
+
+/// Somebody tried what is not allowed. One event for all tries of a minute, by who it was and what was tried.
+///
+/// Of audit, version 1.
+public struct AuditAccessDenied: Decodable, Sendable, Equatable {
+    /// The operation.
+    public var command: String
+    public var count: Int
+    /// What was missing.
+    public var permission: String
+    public var targetId: String?
+    /// What it named, whether or not that exists.
+    public var targetKind: Kind?
+
+    public init(
+        command: String,
+        count: Int,
+        permission: String,
+        targetId: String? = nil,
+        targetKind: Kind? = nil
+    ) {
+        self.command = command
+        self.count = count
+        self.permission = permission
+        self.targetId = targetId
+        self.targetKind = targetKind
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case command = "command"
+        case count = "count"
+        case permission = "permission"
+        case targetId = "target_id"
+        case targetKind = "target_kind"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        command = try fields.decode(String.self, forKey: .command)
+        count = try fields.decode(Int.self, forKey: .count)
+        permission = try fields.decode(String.self, forKey: .permission)
+        targetId = try fields.decodeIfPresent(String.self, forKey: .targetId)
+        targetKind = try fields.decodeIfPresent(Kind.self, forKey: .targetKind)
+    }
+
+}
+
+/// Somebody that nobody knows tried to come in. One event for all tries of a minute.
+///
+/// Of audit, version 1.
+public struct AuditLoginFailed: Decodable, Sendable, Equatable {
+    public var count: Int
+    /// The same for the same identity while a process runs; it does not tell which.
+    public var identityHash: String
+    public var reason: String
+    /// Where it came from, if the host told.
+    public var source: String?
+
+    public init(
+        count: Int,
+        identityHash: String,
+        reason: String,
+        source: String? = nil
+    ) {
+        self.count = count
+        self.identityHash = identityHash
+        self.reason = reason
+        self.source = source
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case count = "count"
+        case identityHash = "identity_hash"
+        case reason = "reason"
+        case source = "source"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        count = try fields.decode(Int.self, forKey: .count)
+        identityHash = try fields.decode(String.self, forKey: .identityHash)
+        reason = try fields.decode(String.self, forKey: .reason)
+        source = try fields.decodeIfPresent(String.self, forKey: .source)
+    }
+
 }
 
 /// The channel sends and receives.
@@ -2474,42 +2602,57 @@ public struct ChatUnmuted: Decodable, Sendable, Equatable {
 ///
 /// Of consumer, version 1.
 public struct ConsumerCreated: Decodable, Sendable, Equatable {
+    public var batchSize: Int?
     /// Types or prefixes; empty for all.
     public var events: [String]
+    public var handlerTimeout: Int?
     public var maxAttempts: Int
     public var name: String
     public var onExhausted: OnExhausted?
+    public var ordering: ConsumerOrdering?
     /// The first event that it reads.
     public var startSeq: Int
 
     public init(
+        batchSize: Int? = nil,
         events: [String],
+        handlerTimeout: Int? = nil,
         maxAttempts: Int,
         name: String,
         onExhausted: OnExhausted? = nil,
+        ordering: ConsumerOrdering? = nil,
         startSeq: Int
     ) {
+        self.batchSize = batchSize
         self.events = events
+        self.handlerTimeout = handlerTimeout
         self.maxAttempts = maxAttempts
         self.name = name
         self.onExhausted = onExhausted
+        self.ordering = ordering
         self.startSeq = startSeq
     }
 
     enum CodingKeys: String, CodingKey {
+        case batchSize = "batch_size"
         case events = "events"
+        case handlerTimeout = "handler_timeout"
         case maxAttempts = "max_attempts"
         case name = "name"
         case onExhausted = "on_exhausted"
+        case ordering = "ordering"
         case startSeq = "start_seq"
     }
 
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
+        batchSize = try fields.decodeIfPresent(Int.self, forKey: .batchSize)
         events = try fields.decode([String].self, forKey: .events)
+        handlerTimeout = try fields.decodeIfPresent(Int.self, forKey: .handlerTimeout)
         maxAttempts = try fields.decode(Int.self, forKey: .maxAttempts)
         name = try fields.decode(String.self, forKey: .name)
         onExhausted = try fields.decodeIfPresent(OnExhausted.self, forKey: .onExhausted)
+        ordering = try fields.decodeIfPresent(ConsumerOrdering.self, forKey: .ordering)
         startSeq = try fields.decode(Int.self, forKey: .startSeq)
     }
 
@@ -3178,6 +3321,45 @@ public struct ContactEnriched: Decodable, Sendable, Equatable {
         enrichedData = try fields.decode([String: JSON].self, forKey: .enrichedData)
         enrichmentSource = try fields.decode(String.self, forKey: .enrichmentSource)
         rejected = try fields.decode([RejectedField].self, forKey: .rejected)
+    }
+
+}
+
+/// It is anonymous for good; personal data is being taken out of everything that is stored about it.
+///
+/// Of contact, version 1.
+public struct ContactErased: Decodable, Sendable, Equatable {
+    /// Contacts that were merged into it, erased in the same commit.
+    public var alsoErasedIds: [ContactId]?
+    public var legalBasis: LegalBasis
+    public var mode: ErasureMode
+    public var requestRef: String?
+
+    public init(
+        alsoErasedIds: [ContactId]? = nil,
+        legalBasis: LegalBasis,
+        mode: ErasureMode,
+        requestRef: String? = nil
+    ) {
+        self.alsoErasedIds = alsoErasedIds
+        self.legalBasis = legalBasis
+        self.mode = mode
+        self.requestRef = requestRef
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case alsoErasedIds = "also_erased_ids"
+        case legalBasis = "legal_basis"
+        case mode = "mode"
+        case requestRef = "request_ref"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        alsoErasedIds = try fields.decodeIfPresent([ContactId].self, forKey: .alsoErasedIds)
+        legalBasis = try fields.decode(LegalBasis.self, forKey: .legalBasis)
+        mode = try fields.decode(ErasureMode.self, forKey: .mode)
+        requestRef = try fields.decodeIfPresent(String.self, forKey: .requestRef)
     }
 
 }
@@ -4805,6 +4987,58 @@ public struct EncryptionKeyRotated: Decodable, Sendable, Equatable {
         keyId = try fields.decode(String.self, forKey: .keyId)
         projectId = try fields.decodeIfPresent(ProjectId.self, forKey: .projectId)
         rows = try fields.decode(Int.self, forKey: .rows)
+    }
+
+}
+
+/// Personal data was taken out of stored events.
+///
+/// Of event_log, version 1.
+public struct EventLogRedacted: Decodable, Sendable, Equatable {
+    /// Events that were rewritten.
+    public var eventsTouched: Int
+    /// Fields of them that held data.
+    public var fieldsTouched: Int
+    /// Why, in the words of whoever asked for it.
+    public var reason: String
+    public var requestedBy: ActorRef
+    public var subjectId: String
+    /// Whose data it was.
+    public var subjectKind: Kind
+
+    public init(
+        eventsTouched: Int,
+        fieldsTouched: Int,
+        reason: String,
+        requestedBy: ActorRef,
+        subjectId: String,
+        subjectKind: Kind
+    ) {
+        self.eventsTouched = eventsTouched
+        self.fieldsTouched = fieldsTouched
+        self.reason = reason
+        self.requestedBy = requestedBy
+        self.subjectId = subjectId
+        self.subjectKind = subjectKind
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case eventsTouched = "events_touched"
+        case fieldsTouched = "fields_touched"
+        case reason = "reason"
+        case requestedBy = "requested_by"
+        case subjectId = "subject_id"
+        case subjectKind = "subject_kind"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        eventsTouched = try fields.decode(Int.self, forKey: .eventsTouched)
+        fieldsTouched = try fields.decode(Int.self, forKey: .fieldsTouched)
+        reason = try fields.decode(String.self, forKey: .reason)
+        requestedBy = try fields.decode(ActorRef.self, forKey: .requestedBy)
+        subjectId = try fields.decode(String.self, forKey: .subjectId)
+        subjectKind = try fields.decode(Kind.self, forKey: .subjectKind)
     }
 
 }
@@ -6573,6 +6807,34 @@ public struct MessageSuperseded: Decodable, Sendable, Equatable {
 
 }
 
+/// Everything about a person was handed out.
+///
+/// Of audit, version 1.
+public struct PrivacyExported: Decodable, Sendable, Equatable {
+    public var subjectId: String
+    public var subjectKind: Kind
+
+    public init(
+        subjectId: String,
+        subjectKind: Kind
+    ) {
+        self.subjectId = subjectId
+        self.subjectKind = subjectKind
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case subjectId = "subject_id"
+        case subjectKind = "subject_kind"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        subjectId = try fields.decode(String.self, forKey: .subjectId)
+        subjectKind = try fields.decode(Kind.self, forKey: .subjectKind)
+    }
+
+}
+
 /// It was switched on.
 ///
 /// Of project, version 1.
@@ -7075,6 +7337,35 @@ public struct ProjectOwnershipTransferred: Decodable, Sendable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         newOwnerUserId = try fields.decode(UserId.self, forKey: .newOwnerUserId)
         oldOwnerUserId = try fields.decodeIfPresent(UserId.self, forKey: .oldOwnerUserId)
+    }
+
+}
+
+/// Everything of it is gone for good. This is the only event that is left of it, and the first of its log.
+///
+/// Of project, version 1.
+public struct ProjectPurged: Decodable, Sendable, Equatable {
+    public var purgedAt: Timestamp
+    /// How many rows there were, by table.
+    public var rowCounts: [String: Int]
+
+    public init(
+        purgedAt: Timestamp,
+        rowCounts: [String: Int]
+    ) {
+        self.purgedAt = purgedAt
+        self.rowCounts = rowCounts
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case purgedAt = "purged_at"
+        case rowCounts = "row_counts"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        purgedAt = try fields.decode(Timestamp.self, forKey: .purgedAt)
+        rowCounts = try fields.decode([String: Int].self, forKey: .rowCounts)
     }
 
 }
@@ -7693,6 +7984,570 @@ public struct ProjectMemberSuspended: Decodable, Sendable, Equatable {
         projectId = try fields.decode(ProjectId.self, forKey: .projectId)
         reason = try fields.decodeIfPresent(String.self, forKey: .reason)
         userId = try fields.decodeIfPresent(UserId.self, forKey: .userId)
+    }
+
+}
+
+/// Somebody called it off.
+///
+/// Of saga, version 1.
+public struct SagaCancelRequested: Decodable, Sendable, Equatable {
+    public var by: ActorRef
+    public var reason: String?
+
+    public init(
+        by: ActorRef,
+        reason: String? = nil
+    ) {
+        self.by = by
+        self.reason = reason
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case by = "by"
+        case reason = "reason"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        by = try fields.decode(ActorRef.self, forKey: .by)
+        reason = try fields.decodeIfPresent(String.self, forKey: .reason)
+    }
+
+}
+
+/// It has ended: everything is undone that could be.
+///
+/// Of saga, version 1.
+public struct SagaCompensated: Decodable, Sendable, Equatable {
+    public var notUndoable: [String]
+    public var undone: [String]
+
+    public init(
+        notUndoable: [String],
+        undone: [String]
+    ) {
+        self.notUndoable = notUndoable
+        self.undone = undone
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case notUndoable = "not_undoable"
+        case undone = "undone"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        notUndoable = try fields.decode([String].self, forKey: .notUndoable)
+        undone = try fields.decode([String].self, forKey: .undone)
+    }
+
+}
+
+/// A step could not be undone, and somebody has to look at it.
+///
+/// Of saga, version 1.
+public struct SagaCompensationFailed: Decodable, Sendable, Equatable {
+    public var code: String
+    public var message: String
+    public var step: String
+
+    public init(
+        code: String,
+        message: String,
+        step: String
+    ) {
+        self.code = code
+        self.message = message
+        self.step = step
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case code = "code"
+        case message = "message"
+        case step = "step"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        code = try fields.decode(String.self, forKey: .code)
+        message = try fields.decode(String.self, forKey: .message)
+        step = try fields.decode(String.self, forKey: .step)
+    }
+
+}
+
+/// What was done is undone from now on.
+///
+/// Of saga, version 1.
+public struct SagaCompensationStarted: Decodable, Sendable, Equatable {
+    /// In this order.
+    public var steps: [String]
+
+    public init(
+        steps: [String]
+    ) {
+        self.steps = steps
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case steps = "steps"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        steps = try fields.decode([String].self, forKey: .steps)
+    }
+
+}
+
+/// It has ended: all is done.
+///
+/// Of saga, version 1.
+public struct SagaCompleted: Decodable, Sendable, Equatable {
+    public var durationMs: Int
+    public var output: JSON
+
+    public init(
+        durationMs: Int,
+        output: JSON
+    ) {
+        self.durationMs = durationMs
+        self.output = output
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case durationMs = "duration_ms"
+        case output = "output"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        durationMs = try fields.decode(Int.self, forKey: .durationMs)
+        output = try fields.decode(JSON.self, forKey: .output)
+    }
+
+}
+
+/// It has ended: a step failed, and there is nothing to undo, or no way back.
+///
+/// Of saga, version 1.
+public struct SagaFailed: Decodable, Sendable, Equatable {
+    public var code: String
+    public var message: String
+    /// There was no way back any more.
+    public var needsAttention: Bool
+    public var step: String?
+
+    public init(
+        code: String,
+        message: String,
+        needsAttention: Bool,
+        step: String? = nil
+    ) {
+        self.code = code
+        self.message = message
+        self.needsAttention = needsAttention
+        self.step = step
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case code = "code"
+        case message = "message"
+        case needsAttention = "needs_attention"
+        case step = "step"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        code = try fields.decode(String.self, forKey: .code)
+        message = try fields.decode(String.self, forKey: .message)
+        needsAttention = try fields.decode(Bool.self, forKey: .needsAttention)
+        step = try fields.decodeIfPresent(String.self, forKey: .step)
+    }
+
+}
+
+/// Somebody closed it by hand.
+///
+/// Of saga, version 1.
+public struct SagaResolved: Decodable, Sendable, Equatable {
+    public var by: ActorRef
+    public var note: String
+
+    public init(
+        by: ActorRef,
+        note: String
+    ) {
+        self.by = by
+        self.note = note
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case by = "by"
+        case note = "note"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        by = try fields.decode(ActorRef.self, forKey: .by)
+        note = try fields.decode(String.self, forKey: .note)
+    }
+
+}
+
+/// It goes on where it failed.
+///
+/// Of saga, version 1.
+public struct SagaRetried: Decodable, Sendable, Equatable {
+    public var by: ActorRef
+    public var fromStep: String?
+
+    public init(
+        by: ActorRef,
+        fromStep: String? = nil
+    ) {
+        self.by = by
+        self.fromStep = fromStep
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case by = "by"
+        case fromStep = "from_step"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        by = try fields.decode(ActorRef.self, forKey: .by)
+        fromStep = try fields.decodeIfPresent(String.self, forKey: .fromStep)
+    }
+
+}
+
+/// Somebody told it something.
+///
+/// Of saga, version 1.
+public struct SagaSignaled: Decodable, Sendable, Equatable {
+    public var data: JSON
+    public var name: String
+
+    public init(
+        data: JSON,
+        name: String
+    ) {
+        self.data = data
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case data = "data"
+        case name = "name"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        data = try fields.decode(JSON.self, forKey: .data)
+        name = try fields.decode(String.self, forKey: .name)
+    }
+
+}
+
+/// It begins.
+///
+/// Of saga, version 1.
+public struct SagaStarted: Decodable, Sendable, Equatable {
+    public var correlationId: CorrelationId
+    public var deadlineAt: Timestamp?
+    public var definitionVersion: Int
+    public var input: JSON
+    public var key: String
+    public var kind: String
+    public var parentId: SagaId?
+    public var startedBy: ActorRef
+
+    public init(
+        correlationId: CorrelationId,
+        deadlineAt: Timestamp? = nil,
+        definitionVersion: Int,
+        input: JSON,
+        key: String,
+        kind: String,
+        parentId: SagaId? = nil,
+        startedBy: ActorRef
+    ) {
+        self.correlationId = correlationId
+        self.deadlineAt = deadlineAt
+        self.definitionVersion = definitionVersion
+        self.input = input
+        self.key = key
+        self.kind = kind
+        self.parentId = parentId
+        self.startedBy = startedBy
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case correlationId = "correlation_id"
+        case deadlineAt = "deadline_at"
+        case definitionVersion = "definition_version"
+        case input = "input"
+        case key = "key"
+        case kind = "kind"
+        case parentId = "parent_id"
+        case startedBy = "started_by"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        correlationId = try fields.decode(CorrelationId.self, forKey: .correlationId)
+        deadlineAt = try fields.decodeIfPresent(Timestamp.self, forKey: .deadlineAt)
+        definitionVersion = try fields.decode(Int.self, forKey: .definitionVersion)
+        input = try fields.decode(JSON.self, forKey: .input)
+        key = try fields.decode(String.self, forKey: .key)
+        kind = try fields.decode(String.self, forKey: .kind)
+        parentId = try fields.decodeIfPresent(SagaId.self, forKey: .parentId)
+        startedBy = try fields.decode(ActorRef.self, forKey: .startedBy)
+    }
+
+}
+
+/// A step is undone, or was left as it is.
+///
+/// Of saga, version 1.
+public struct SagaStepCompensated: Decodable, Sendable, Equatable {
+    public var dataPatch: [String: JSON]
+    /// Why it was left as it is: it was not of this saga's making, or others have changed it since.
+    public var left: String?
+    public var output: JSON
+    /// Its number among the steps that were begun, from 1.
+    public var seq: Int
+    public var step: String
+
+    public init(
+        dataPatch: [String: JSON],
+        left: String? = nil,
+        output: JSON,
+        seq: Int,
+        step: String
+    ) {
+        self.dataPatch = dataPatch
+        self.left = left
+        self.output = output
+        self.seq = seq
+        self.step = step
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case dataPatch = "data_patch"
+        case left = "left"
+        case output = "output"
+        case seq = "seq"
+        case step = "step"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        dataPatch = try fields.decode([String: JSON].self, forKey: .dataPatch)
+        left = try fields.decodeIfPresent(String.self, forKey: .left)
+        output = try fields.decode(JSON.self, forKey: .output)
+        seq = try fields.decode(Int.self, forKey: .seq)
+        step = try fields.decode(String.self, forKey: .step)
+    }
+
+}
+
+/// A try of a step failed.
+///
+/// Of saga, version 1.
+public struct SagaStepFailed: Decodable, Sendable, Equatable {
+    public var attempt: Int
+    public var `class`: StepErrorClass
+    /// An error code, or `job_failed`, `job_cancelled`, `fan_out_failed`, `child_failed`, `step_timeout`.
+    public var code: String
+    public var direction: StepDirection
+    /// It is not tried again.
+    public var `final`: Bool
+    public var message: String
+    /// Its number among the steps that were begun, from 1.
+    public var seq: Int
+    /// It was optional, and is passed over.
+    public var skipped: Bool?
+    public var step: String
+
+    public init(
+        attempt: Int,
+        `class`: StepErrorClass,
+        code: String,
+        direction: StepDirection,
+        `final`: Bool,
+        message: String,
+        seq: Int,
+        skipped: Bool? = nil,
+        step: String
+    ) {
+        self.attempt = attempt
+        self.`class` = `class`
+        self.code = code
+        self.direction = direction
+        self.`final` = `final`
+        self.message = message
+        self.seq = seq
+        self.skipped = skipped
+        self.step = step
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempt = "attempt"
+        case `class` = "class"
+        case code = "code"
+        case direction = "direction"
+        case `final` = "final"
+        case message = "message"
+        case seq = "seq"
+        case skipped = "skipped"
+        case step = "step"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempt = try fields.decode(Int.self, forKey: .attempt)
+        `class` = try fields.decode(StepErrorClass.self, forKey: .`class`)
+        code = try fields.decode(String.self, forKey: .code)
+        direction = try fields.decode(StepDirection.self, forKey: .direction)
+        `final` = try fields.decode(Bool.self, forKey: .`final`)
+        message = try fields.decode(String.self, forKey: .message)
+        seq = try fields.decode(Int.self, forKey: .seq)
+        skipped = try fields.decodeIfPresent(Bool.self, forKey: .skipped)
+        step = try fields.decode(String.self, forKey: .step)
+    }
+
+}
+
+/// A step is done.
+///
+/// Of saga, version 1.
+public struct SagaStepSucceeded: Decodable, Sendable, Equatable {
+    /// Its try.
+    public var attempt: Int
+    /// What changed in `data`, by key.
+    public var dataPatch: [String: JSON]
+    public var output: JSON
+    public var progress: SagaProgress?
+    /// Its number among the steps that were begun, from 1.
+    public var seq: Int
+    /// The signal that came before the step and was used by it.
+    public var signal: String?
+    /// Its condition did not hold, and nothing was done.
+    public var skipped: Bool?
+    public var step: String
+
+    public init(
+        attempt: Int,
+        dataPatch: [String: JSON],
+        output: JSON,
+        progress: SagaProgress? = nil,
+        seq: Int,
+        signal: String? = nil,
+        skipped: Bool? = nil,
+        step: String
+    ) {
+        self.attempt = attempt
+        self.dataPatch = dataPatch
+        self.output = output
+        self.progress = progress
+        self.seq = seq
+        self.signal = signal
+        self.skipped = skipped
+        self.step = step
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempt = "attempt"
+        case dataPatch = "data_patch"
+        case output = "output"
+        case progress = "progress"
+        case seq = "seq"
+        case signal = "signal"
+        case skipped = "skipped"
+        case step = "step"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempt = try fields.decode(Int.self, forKey: .attempt)
+        dataPatch = try fields.decode([String: JSON].self, forKey: .dataPatch)
+        output = try fields.decode(JSON.self, forKey: .output)
+        progress = try fields.decodeIfPresent(SagaProgress.self, forKey: .progress)
+        seq = try fields.decode(Int.self, forKey: .seq)
+        signal = try fields.decodeIfPresent(String.self, forKey: .signal)
+        skipped = try fields.decodeIfPresent(Bool.self, forKey: .skipped)
+        step = try fields.decode(String.self, forKey: .step)
+    }
+
+}
+
+/// A step, or with null all of it, took too long.
+///
+/// Of saga, version 1.
+public struct SagaTimedOut: Decodable, Sendable, Equatable {
+    public var deadlineAt: Timestamp
+    public var step: String?
+
+    public init(
+        deadlineAt: Timestamp,
+        step: String? = nil
+    ) {
+        self.deadlineAt = deadlineAt
+        self.step = step
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case deadlineAt = "deadline_at"
+        case step = "step"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        deadlineAt = try fields.decode(Timestamp.self, forKey: .deadlineAt)
+        step = try fields.decodeIfPresent(String.self, forKey: .step)
+    }
+
+}
+
+/// A step has begun and waits for something.
+///
+/// Of saga, version 1.
+public struct SagaWaiting: Decodable, Sendable, Equatable {
+    public var direction: StepDirection
+    /// Its number among the steps that were begun, from 1.
+    public var seq: Int
+    public var step: String
+    public var waitingFor: WaitingFor
+
+    public init(
+        direction: StepDirection,
+        seq: Int,
+        step: String,
+        waitingFor: WaitingFor
+    ) {
+        self.direction = direction
+        self.seq = seq
+        self.step = step
+        self.waitingFor = waitingFor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case direction = "direction"
+        case seq = "seq"
+        case step = "step"
+        case waitingFor = "waiting_for"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        direction = try fields.decode(StepDirection.self, forKey: .direction)
+        seq = try fields.decode(Int.self, forKey: .seq)
+        step = try fields.decode(String.self, forKey: .step)
+        waitingFor = try fields.decode(WaitingFor.self, forKey: .waitingFor)
     }
 
 }

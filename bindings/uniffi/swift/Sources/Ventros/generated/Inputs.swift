@@ -1525,43 +1525,63 @@ public struct ConsumersCreate: Command, Equatable {
 
     /// 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`.
     public var name: String
+    /// The most events that a reader has at a time, 1 to 1,000; 100 unless told.
+    public var batchSize: Int?
     /// Types (`contact.created`) or prefixes (`contact.*`); all unless told.
     public var events: [String]?
+    /// Seconds that a reader may take from one sign of life to the next, 1 to 3,600; 30 unless told. Then others may
+    /// read, and what it has not acknowledged comes again.
+    public var handlerTimeout: Int?
     /// Failed tries before it gives up on an event, 1 to 100; 10 unless told.
     public var maxAttempts: Int?
     /// What becomes of an event then; `park` unless told.
     public var onExhausted: OnExhausted?
+    /// What an event that fails holds back until it is handled or given up on; `project` unless told: everything after
+    /// it. With `stream` it holds back the later events of its aggregate, also while it is a dead letter.
+    public var ordering: ConsumerOrdering?
     /// Now unless told.
     public var start: ConsumerStart?
 
     public init(
         name: String,
+        batchSize: Int? = nil,
         events: [String]? = nil,
+        handlerTimeout: Int? = nil,
         maxAttempts: Int? = nil,
         onExhausted: OnExhausted? = nil,
+        ordering: ConsumerOrdering? = nil,
         start: ConsumerStart? = nil
     ) {
         self.name = name
+        self.batchSize = batchSize
         self.events = events
+        self.handlerTimeout = handlerTimeout
         self.maxAttempts = maxAttempts
         self.onExhausted = onExhausted
+        self.ordering = ordering
         self.start = start
     }
 
     enum CodingKeys: String, CodingKey {
         case name = "name"
+        case batchSize = "batch_size"
         case events = "events"
+        case handlerTimeout = "handler_timeout"
         case maxAttempts = "max_attempts"
         case onExhausted = "on_exhausted"
+        case ordering = "ordering"
         case start = "start"
     }
 
     public func encode(to encoder: Encoder) throws {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(name, forKey: .name)
+        try fields.encodeIfPresent(batchSize, forKey: .batchSize)
         try fields.encodeIfPresent(events, forKey: .events)
+        try fields.encodeIfPresent(handlerTimeout, forKey: .handlerTimeout)
         try fields.encodeIfPresent(maxAttempts, forKey: .maxAttempts)
         try fields.encodeIfPresent(onExhausted, forKey: .onExhausted)
+        try fields.encodeIfPresent(ordering, forKey: .ordering)
         try fields.encodeIfPresent(start, forKey: .start)
     }
 
@@ -1818,7 +1838,8 @@ public struct ConsumersResume: Command, Equatable {
 }
 
 /// Has a consumer try events again that it gave up on, before it goes on with later ones. Each is tried once: it is
-/// done with then, or given up on again.
+/// done with then, or given up on again. Where the consumer keeps the order of each aggregate, what it gave up on
+/// earlier of the same one comes with it.
 public struct ConsumersRetryDeadLetters: Command, Equatable {
     public typealias Output = DeadLettersChanged
     public static let operation = "consumers.retry_dead_letters"
@@ -2158,6 +2179,55 @@ public struct ContactsDelete: Command, Equatable {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(id, forKey: .id)
         try fields.encodeIfPresent(reason, forKey: .reason)
+    }
+
+}
+
+/// Erases a contact for good: its name reads `[erased]`, its identifiers are free, and a job takes personal data out of
+/// everything that is stored about it: events, states, the timeline, the inbox, jobs. Ids, times and counts stay. The
+/// job ends with `event_log.redacted`.
+public struct ContactsErase: Command, Equatable {
+    public typealias Output = Contact
+    public static let operation = "contacts.erase"
+
+    public var id: ContactId
+    /// The id of the contact once more, because it cannot be undone.
+    public var confirm: String
+    public var legalBasis: LegalBasis
+    /// `anonymize` unless told.
+    public var mode: ErasureMode?
+    /// A number or name of the request, without personal data; at most 255 characters.
+    public var requestRef: String?
+
+    public init(
+        id: ContactId,
+        confirm: String,
+        legalBasis: LegalBasis,
+        mode: ErasureMode? = nil,
+        requestRef: String? = nil
+    ) {
+        self.id = id
+        self.confirm = confirm
+        self.legalBasis = legalBasis
+        self.mode = mode
+        self.requestRef = requestRef
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case confirm = "confirm"
+        case legalBasis = "legal_basis"
+        case mode = "mode"
+        case requestRef = "request_ref"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(confirm, forKey: .confirm)
+        try fields.encode(legalBasis, forKey: .legalBasis)
+        try fields.encodeIfPresent(mode, forKey: .mode)
+        try fields.encodeIfPresent(requestRef, forKey: .requestRef)
     }
 
 }
@@ -5778,6 +5848,117 @@ public struct MessagesUpdate: Command, Equatable {
 
 }
 
+/// What has to be accounted for, newest first: members and their rights, the project itself, credentials, redactions,
+/// exports, refused calls. Filter: as `events.list`; a target is a `subject`, `contact/<id>`.
+public struct PrivacyAudit: Query, Equatable {
+    public typealias Output = Page<EventRecord>
+    public static let operation = "privacy.audit"
+
+    public var filter: FilterExpression?
+    /// 1 to 100; 20 unless told.
+    public var limit: Int?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        filter: FilterExpression? = nil,
+        limit: Int? = nil,
+        cursor: String? = nil
+    ) {
+        self.filter = filter
+        self.limit = limit
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case filter = "filter"
+        case limit = "limit"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// Everything that the project stores about a person: the state, the messages, sessions, chats and entries of the
+/// timeline that are the person's, and every event that is about the person, oldest first. A long history comes in
+/// parts: `next` says where the following one begins. `privacy.exported` tells of it, once for each document.
+public struct PrivacyExport: Command, Equatable {
+    public typealias Output = PersonalData
+    public static let operation = "privacy.export"
+
+    public var id: String
+    public var kind: PersonKind
+    /// `next` of the part before.
+    public var after: Int?
+
+    public init(
+        id: String,
+        kind: PersonKind,
+        after: Int? = nil
+    ) {
+        self.id = id
+        self.kind = kind
+        self.after = after
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case kind = "kind"
+        case after = "after"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(kind, forKey: .kind)
+        try fields.encodeIfPresent(after, forKey: .after)
+    }
+
+}
+
+/// Takes personal data out of everything that the project stores about a person: events, states, the timeline, the
+/// inbox, jobs, stored answers. Ids, types, times, numbers and amounts stay, so that folds and statistics hold. It is
+/// done by a job, which ends with `event_log.redacted`; doing it again is harmless.
+public struct PrivacyRedact: Command, Equatable {
+    public typealias Output = RedactionStarted
+    public static let operation = "privacy.redact"
+
+    public var id: String
+    public var kind: PersonKind
+    /// Without personal data: it is kept. At most 500 characters.
+    public var reason: String
+
+    public init(
+        id: String,
+        kind: PersonKind,
+        reason: String
+    ) {
+        self.id = id
+        self.kind = kind
+        self.reason = reason
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case kind = "kind"
+        case reason = "reason"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(kind, forKey: .kind)
+        try fields.encode(reason, forKey: .reason)
+    }
+
+}
+
 /// Switches an inactive project on. Switching on twice changes nothing.
 public struct ProjectsActivate: Command, Equatable {
     public typealias Output = Project
@@ -6247,6 +6428,336 @@ public struct ProjectsUpdateCustomField: Command, Equatable {
         try fields.encodeIfPresent(position, forKey: .position)
         try fields.encodeIfPresent(required, forKey: .required)
         try fields.encodeIfPresent(type, forKey: .type)
+    }
+
+}
+
+/// Calls a saga off: what it has done is undone, as far as it can be. Not possible any more once a step has succeeded
+/// that its definition calls the pivot, nor while it is undone already.
+public struct SagasCancel: Command, Equatable {
+    public typealias Output = Saga
+    public static let operation = "sagas.cancel"
+
+    public var id: SagaId
+    /// At most 500 characters.
+    public var reason: String?
+
+    public init(
+        id: SagaId,
+        reason: String? = nil
+    ) {
+        self.id = id
+        self.reason = reason
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case reason = "reason"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(reason, forKey: .reason)
+    }
+
+}
+
+/// The saga under way of a kind and key, with its steps; null when there is none.
+public struct SagasFind: Query, Equatable {
+    public typealias Output = Saga?
+    public static let operation = "sagas.find"
+
+    public var key: String
+    public var kind: String
+
+    public init(
+        key: String,
+        kind: String
+    ) {
+        self.key = key
+        self.kind = kind
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case key = "key"
+        case kind = "kind"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(key, forKey: .key)
+        try fields.encode(kind, forKey: .kind)
+    }
+
+}
+
+/// A saga by its id, with its steps.
+public struct SagasGet: Query, Equatable {
+    public typealias Output = Saga
+    public static let operation = "sagas.get"
+
+    public var id: SagaId
+
+    public init(
+        id: SagaId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
+/// Sagas. Filter: kind, status, correlation_id, created_at, updated_at. Sort: created_at, updated_at. Those that are
+/// stuck have not ended and were not updated for long.
+public struct SagasList: Query, Equatable {
+    public typealias Output = Page<Saga>
+    public static let operation = "sagas.list"
+
+    /// Only what satisfies this condition.
+    public var filter: FilterExpression?
+    /// Shows deleted, merged and archived-away ones too.
+    public var includeDeleted: Bool?
+    /// 1 to 100; 20 unless told.
+    public var limit: Int?
+    /// At most 3 sortable fields; `["-created_at"]` unless told. Missing values come last in both directions.
+    public var sort: [SortKey]?
+    /// Counts all that satisfies the filter; costs a count.
+    public var withTotal: Bool?
+    /// The page to fetch; the first without it.
+    public var cursor: String?
+
+    public init(
+        filter: FilterExpression? = nil,
+        includeDeleted: Bool? = nil,
+        limit: Int? = nil,
+        sort: [SortKey]? = nil,
+        withTotal: Bool? = nil,
+        cursor: String? = nil
+    ) {
+        self.filter = filter
+        self.includeDeleted = includeDeleted
+        self.limit = limit
+        self.sort = sort
+        self.withTotal = withTotal
+        self.cursor = cursor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case filter = "filter"
+        case includeDeleted = "include_deleted"
+        case limit = "limit"
+        case sort = "sort"
+        case withTotal = "with_total"
+        case cursor = "cursor"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(filter, forKey: .filter)
+        try fields.encodeIfPresent(includeDeleted, forKey: .includeDeleted)
+        try fields.encodeIfPresent(limit, forKey: .limit)
+        try fields.encodeIfPresent(sort, forKey: .sort)
+        try fields.encodeIfPresent(withTotal, forKey: .withTotal)
+        try fields.encodeIfPresent(cursor, forKey: .cursor)
+    }
+
+}
+
+/// Closes a saga that has failed and that somebody has put right by hand.
+public struct SagasResolve: Command, Equatable {
+    public typealias Output = Saga
+    public static let operation = "sagas.resolve"
+
+    public var id: SagaId
+    /// What was done about it, 1 to 2,000 characters.
+    public var note: String
+
+    public init(
+        id: SagaId,
+        note: String
+    ) {
+        self.id = id
+        self.note = note
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case note = "note"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encode(note, forKey: .note)
+    }
+
+}
+
+/// Sets a saga going again that has failed: at the step that failed, or at an earlier one of those that it did, which
+/// are then done again. One that could not be undone goes on with undoing.
+public struct SagasRetry: Command, Equatable {
+    public typealias Output = Saga
+    public static let operation = "sagas.retry"
+
+    public var id: SagaId
+    /// The step that failed unless told.
+    public var fromStep: String?
+
+    public init(
+        id: SagaId,
+        fromStep: String? = nil
+    ) {
+        self.id = id
+        self.fromStep = fromStep
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case fromStep = "from_step"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(fromStep, forKey: .fromStep)
+    }
+
+}
+
+/// Tells a saga something that a step of it waits for, or will. The first step of this signal takes it; at most 100 are
+/// kept until then. What comes after the end is recorded and ignored.
+public struct SagasSignal: Command, Equatable {
+    public typealias Output = Saga
+    public static let operation = "sagas.signal"
+
+    /// A signal that some step of its definition waits for.
+    public var name: String
+    /// What the step gives; at most 16 KiB of JSON, eight levels deep.
+    public var data: JSON?
+    /// Which saga, or `kind` and `key`.
+    public var id: SagaId?
+    public var key: String?
+    /// The one under way of this kind and `key`.
+    public var kind: String?
+
+    public init(
+        name: String,
+        data: JSON? = nil,
+        id: SagaId? = nil,
+        key: String? = nil,
+        kind: String? = nil
+    ) {
+        self.name = name
+        self.data = data
+        self.id = id
+        self.key = key
+        self.kind = kind
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name = "name"
+        case data = "data"
+        case id = "id"
+        case key = "key"
+        case kind = "kind"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(name, forKey: .name)
+        try fields.encodeIfPresent(data, forKey: .data)
+        try fields.encodeIfPresent(id, forKey: .id)
+        try fields.encodeIfPresent(key, forKey: .key)
+        try fields.encodeIfPresent(kind, forKey: .kind)
+    }
+
+}
+
+/// Starts a procedure of a kind that this process has defined. While one of its kind and key is under way, that one is
+/// given instead.
+public struct SagasStart: Command, Equatable {
+    public typealias Output = StartedSaga
+    public static let operation = "sagas.start"
+
+    /// At most 200 characters: what makes it the only one of its kind, such as the id of what it is about.
+    public var key: String
+    /// As it was defined: `host.onboarding`.
+    public var kind: String
+    /// When all of it has taken too long; as its definition says unless told.
+    public var deadlineAt: Timestamp?
+    /// As its definition says; at most 64 KiB of JSON, eight levels deep. Ids rather than secrets.
+    public var input: JSON?
+
+    public init(
+        key: String,
+        kind: String,
+        deadlineAt: Timestamp? = nil,
+        input: JSON? = nil
+    ) {
+        self.key = key
+        self.kind = kind
+        self.deadlineAt = deadlineAt
+        self.input = input
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case key = "key"
+        case kind = "kind"
+        case deadlineAt = "deadline_at"
+        case input = "input"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(key, forKey: .key)
+        try fields.encode(kind, forKey: .kind)
+        try fields.encodeIfPresent(deadlineAt, forKey: .deadlineAt)
+        try fields.encodeIfPresent(input, forKey: .input)
+    }
+
+}
+
+/// A saga with everything that it caused: the events of its flow, oldest first, those of its commands among them.
+public struct SagasTimeline: Query, Equatable {
+    public typealias Output = SagaTimeline
+    public static let operation = "sagas.timeline"
+
+    public var id: SagaId
+    /// Only events with a greater `seq`: the last one of the page before.
+    public var after: Int?
+    /// Events, 1 to 500; 200 unless told.
+    public var limit: Int?
+
+    public init(
+        id: SagaId,
+        after: Int? = nil,
+        limit: Int? = nil
+    ) {
+        self.id = id
+        self.after = after
+        self.limit = limit
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case after = "after"
+        case limit = "limit"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(after, forKey: .after)
+        try fields.encodeIfPresent(limit, forKey: .limit)
     }
 
 }
@@ -9043,6 +9554,32 @@ public struct ProjectsList: Query, Equatable {
 
 }
 
+/// Removes a deleted project for good, with everything in it and everything that is sealed: rows, log, secrets. It
+/// happens by itself 30 days after the deletion; this says so at once, or tells how far it is. Only a tombstone stays,
+/// with the event `project.purged`.
+public struct ProjectsPurge: Command, Equatable {
+    public typealias Output = Saga
+    public static let operation = "projects.purge"
+
+    public var id: ProjectId
+
+    public init(
+        id: ProjectId
+    ) {
+        self.id = id
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(id, forKey: .id)
+    }
+
+}
+
 /// Ends the restriction: the project is what it was before.
 public struct ProjectsResume: Command, Equatable {
     public typealias Output = Project
@@ -9414,7 +9951,9 @@ public struct UsersDelete: Command, Equatable {
 
 }
 
-/// Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`.
+/// Clears the personal data of a deleted user. Ids stay; the name reads `[erased]`. A job takes it out of everything
+/// that is stored about the user in all projects, and where the user's calls came from; it ends with
+/// `event_log.redacted`.
 public struct UsersErase: Command, Equatable {
     public typealias Output = User
     public static let operation = "users.erase"

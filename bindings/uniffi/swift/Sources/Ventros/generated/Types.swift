@@ -200,6 +200,15 @@ public struct ReassignmentRuleId: RawRepresentable, Codable, Hashable, Sendable 
 }
 
 /// The id of one kind of thing; the engine checks it.
+public struct SagaId: RawRepresentable, Codable, Hashable, Sendable {
+    public let rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+}
+
+/// The id of one kind of thing; the engine checks it.
 public struct ScheduleId: RawRepresentable, Codable, Hashable, Sendable {
     public let rawValue: String
 
@@ -645,6 +654,16 @@ public enum ConsentStatus: String, Codable, Hashable, Sendable {
     case optedOut = "opted_out"
 }
 
+/// What an event that a consumer fails at holds back until it is handled or given up on.
+public enum ConsumerOrdering: String, Codable, Hashable, Sendable {
+    /// Everything after it.
+    case project = "project"
+    /// The later events of its own aggregate.
+    case stream = "stream"
+    /// Nothing.
+    case none = "none"
+}
+
 /// Whether a consumer reads.
 public enum ConsumerStatus: String, Codable, Hashable, Sendable {
     case active = "active"
@@ -895,6 +914,12 @@ public enum EntrySource: String, Codable, Hashable, Sendable {
     case integration = "integration"
 }
 
+/// How a contact is erased.
+public enum ErasureMode: String, Codable, Hashable, Sendable {
+    /// Personal data goes; ids, times and counts stay.
+    case anonymize = "anonymize"
+}
+
 /// What events are counted by.
 public enum EventGrouping: String, Codable, Hashable, Sendable {
     case type = "type"
@@ -983,6 +1008,16 @@ public enum IdentifierKind: String, Codable, Hashable, Sendable {
     case external = "external"
     /// An id inside a channel type, which is the `scope`.
     case channelUser = "channel_user"
+}
+
+/// What becomes of something that is to be undone and that others have changed since.
+public enum IfChanged: String, Codable, Hashable, Sendable {
+    /// It stays, and is listed.
+    case skip = "skip"
+    /// It is undone all the same.
+    case force = "force"
+    /// The saga stops, and somebody has to look at it.
+    case fail = "fail"
 }
 
 /// Why an item was left out on purpose.
@@ -1095,6 +1130,8 @@ public enum JobErrorClass: String, Codable, Hashable, Sendable {
     case transient = "transient"
     /// It can never work.
     case permanent = "permanent"
+    /// Its last try took too long.
+    case timeout = "timeout"
     /// Whoever worked at it never reported.
     case leaseLost = "lease_lost"
 }
@@ -1178,6 +1215,15 @@ public enum Kind: String, Codable, Hashable, Sendable {
 public enum LabelAssignment: String, Codable, Hashable, Sendable {
     case added = "added"
     case removed = "removed"
+}
+
+/// What obliges or allows to erase.
+public enum LegalBasis: String, Codable, Hashable, Sendable {
+    case gdprArt17 = "gdpr_art17"
+    case lgpdArt18 = "lgpd_art18"
+    case retentionPolicy = "retention_policy"
+    case userRequest = "user_request"
+    case other = "other"
 }
 
 /// What is wrong with an aggregate.
@@ -1584,6 +1630,13 @@ public enum Permission: String, Codable, Hashable, Sendable {
     case platformOperate = "platform.operate"
 }
 
+/// Whom personal data can be about.
+public enum PersonKind: String, Codable, Hashable, Sendable {
+    case contact = "contact"
+    case user = "user"
+    case agent = "agent"
+}
+
 /// What a user may do in the installation, and what caps it inside projects.
 public enum PlatformRole: String, Codable, Hashable, Sendable {
     /// Runs the installation; acts as `admin` in projects it is no member of, marked `elevated`.
@@ -1720,6 +1773,38 @@ public enum RevokeReach: String, Codable, Hashable, Sendable {
     case me = "me"
 }
 
+/// What a field of an input holds.
+public enum SagaInputType: String, Codable, Hashable, Sendable {
+    case text = "text"
+    case number = "number"
+    case boolean = "boolean"
+    case list = "list"
+    case object = "object"
+    case any = "any"
+}
+
+/// Where a saga stands.
+public enum SagaStatus: String, Codable, Hashable, Sendable {
+    /// A step is about to be done.
+    case running = "running"
+    /// A step waits for something.
+    case waiting = "waiting"
+    /// What was done is being undone.
+    case compensating = "compensating"
+    /// All is done.
+    case completed = "completed"
+    /// A step failed, and what came before is undone.
+    case compensated = "compensated"
+    /// It was called off, and what came before is undone.
+    case cancelled = "cancelled"
+    /// A step failed, and nothing was undone.
+    case failed = "failed"
+    /// A step could not be undone.
+    case compensationFailed = "compensation_failed"
+    /// Somebody closed it by hand.
+    case resolved = "resolved"
+}
+
 /// Which of the two scores.
 public enum ScoreKind: String, Codable, Hashable, Sendable {
     case engagement = "engagement"
@@ -1801,6 +1886,38 @@ public enum Stage: String, Codable, Hashable, Sendable {
     case create = "create"
     /// Everything required must be there, too.
     case activate = "activate"
+}
+
+/// Which way a step goes.
+public enum StepDirection: String, Codable, Hashable, Sendable {
+    /// It is done.
+    case forward = "forward"
+    /// It is undone.
+    case compensate = "compensate"
+}
+
+/// How a try of a step failed.
+public enum StepErrorClass: String, Codable, Hashable, Sendable {
+    /// It might work at another time.
+    case transient = "transient"
+    /// It can never work.
+    case permanent = "permanent"
+    /// It took too long.
+    case timeout = "timeout"
+}
+
+/// Where a step of a saga stands.
+public enum StepStatus: String, Codable, Hashable, Sendable {
+    case succeeded = "succeeded"
+    case failed = "failed"
+    /// It is about to be tried, again perhaps.
+    case pending = "pending"
+    /// It waits for something.
+    case running = "running"
+    /// Its condition did not hold, it was optional and failed, or there was nothing to undo.
+    case skipped = "skipped"
+    /// It was done and is undone.
+    case compensated = "compensated"
 }
 
 /// Who suspended a project.
@@ -2229,6 +2346,36 @@ public indirect enum ReportedOutcome: Encodable, Sendable, Equatable {
             try value.encode(to: encoder)
         case .heartbeat(let value):
             try fields.encode("heartbeat", forKey: .type)
+            try value.encode(to: encoder)
+        }
+    }
+}
+
+/// What a step does.
+public indirect enum StepAction: Encodable, Sendable, Equatable {
+    case command(StepActionCommand)
+    case job(StepActionJob)
+    case wait(StepActionWait)
+    case child(StepActionChild)
+    case fanOut(StepActionFanOut)
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: TagKey.self)
+        switch self {
+        case .command(let value):
+            try fields.encode("command", forKey: .type)
+            try value.encode(to: encoder)
+        case .job(let value):
+            try fields.encode("job", forKey: .type)
+            try value.encode(to: encoder)
+        case .wait(let value):
+            try fields.encode("wait", forKey: .type)
+            try value.encode(to: encoder)
+        case .child(let value):
+            try fields.encode("child", forKey: .type)
+            try value.encode(to: encoder)
+        case .fanOut(let value):
+            try fields.encode("fan_out", forKey: .type)
             try value.encode(to: encoder)
         }
     }
@@ -5128,8 +5275,10 @@ public struct Consent: Decodable, Sendable, Equatable {
 
 /// A durable reader of the project's log.
 public struct Consumer: Decodable, Sendable, Equatable {
-    /// Failed tries at the next event.
+    /// Failed tries at the next event; those of events put aside are counted with them.
     public var attempts: Int
+    /// The most events that a reader has at a time.
+    public var batchSize: Int
     /// One of the library's own: it can be paused and repaired, not made, reset or deleted.
     public var builtIn: Bool
     /// The last event that it is done with.
@@ -5141,6 +5290,8 @@ public struct Consumer: Decodable, Sendable, Equatable {
     public var events: [String]
     /// 1, and one more for every time it began anew.
     public var generation: Int
+    /// Seconds that a reader may take from one sign of life to the next.
+    public var handlerTimeout: Int
     public var id: ConsumerId
     /// Events after that, whether it hears them or not.
     public var lag: Int
@@ -5153,6 +5304,11 @@ public struct Consumer: Decodable, Sendable, Equatable {
     public var nextAttemptAt: Timestamp?
     /// What becomes of an event then.
     public var onExhausted: OnExhausted
+    /// What an event that it fails at holds back until it is handled or given up on.
+    public var ordering: ConsumerOrdering
+    /// Events that it goes on without, for good or for now: dead letters, others that wait for their next try, and what
+    /// is held behind them.
+    public var putAside: Int
     /// Those of them that are to be tried again.
     public var retrying: Int
     public var status: ConsumerStatus
@@ -5161,12 +5317,14 @@ public struct Consumer: Decodable, Sendable, Equatable {
 
     public init(
         attempts: Int,
+        batchSize: Int,
         builtIn: Bool,
         checkpoint: Int,
         createdAt: Timestamp,
         deadLetters: Int,
         events: [String],
         generation: Int,
+        handlerTimeout: Int,
         id: ConsumerId,
         lag: Int,
         lastError: String?,
@@ -5175,17 +5333,21 @@ public struct Consumer: Decodable, Sendable, Equatable {
         name: String,
         nextAttemptAt: Timestamp?,
         onExhausted: OnExhausted,
+        ordering: ConsumerOrdering,
+        putAside: Int,
         retrying: Int,
         status: ConsumerStatus,
         waitingSince: Timestamp?
     ) {
         self.attempts = attempts
+        self.batchSize = batchSize
         self.builtIn = builtIn
         self.checkpoint = checkpoint
         self.createdAt = createdAt
         self.deadLetters = deadLetters
         self.events = events
         self.generation = generation
+        self.handlerTimeout = handlerTimeout
         self.id = id
         self.lag = lag
         self.lastError = lastError
@@ -5194,6 +5356,8 @@ public struct Consumer: Decodable, Sendable, Equatable {
         self.name = name
         self.nextAttemptAt = nextAttemptAt
         self.onExhausted = onExhausted
+        self.ordering = ordering
+        self.putAside = putAside
         self.retrying = retrying
         self.status = status
         self.waitingSince = waitingSince
@@ -5201,12 +5365,14 @@ public struct Consumer: Decodable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case attempts = "attempts"
+        case batchSize = "batch_size"
         case builtIn = "built_in"
         case checkpoint = "checkpoint"
         case createdAt = "created_at"
         case deadLetters = "dead_letters"
         case events = "events"
         case generation = "generation"
+        case handlerTimeout = "handler_timeout"
         case id = "id"
         case lag = "lag"
         case lastError = "last_error"
@@ -5215,6 +5381,8 @@ public struct Consumer: Decodable, Sendable, Equatable {
         case name = "name"
         case nextAttemptAt = "next_attempt_at"
         case onExhausted = "on_exhausted"
+        case ordering = "ordering"
+        case putAside = "put_aside"
         case retrying = "retrying"
         case status = "status"
         case waitingSince = "waiting_since"
@@ -5223,12 +5391,14 @@ public struct Consumer: Decodable, Sendable, Equatable {
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         attempts = try fields.decode(Int.self, forKey: .attempts)
+        batchSize = try fields.decode(Int.self, forKey: .batchSize)
         builtIn = try fields.decode(Bool.self, forKey: .builtIn)
         checkpoint = try fields.decode(Int.self, forKey: .checkpoint)
         createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
         deadLetters = try fields.decode(Int.self, forKey: .deadLetters)
         events = try fields.decode([String].self, forKey: .events)
         generation = try fields.decode(Int.self, forKey: .generation)
+        handlerTimeout = try fields.decode(Int.self, forKey: .handlerTimeout)
         id = try fields.decode(ConsumerId.self, forKey: .id)
         lag = try fields.decode(Int.self, forKey: .lag)
         lastError = try fields.decodeIfPresent(String.self, forKey: .lastError)
@@ -5237,6 +5407,8 @@ public struct Consumer: Decodable, Sendable, Equatable {
         name = try fields.decode(String.self, forKey: .name)
         nextAttemptAt = try fields.decodeIfPresent(Timestamp.self, forKey: .nextAttemptAt)
         onExhausted = try fields.decode(OnExhausted.self, forKey: .onExhausted)
+        ordering = try fields.decode(ConsumerOrdering.self, forKey: .ordering)
+        putAside = try fields.decode(Int.self, forKey: .putAside)
         retrying = try fields.decode(Int.self, forKey: .retrying)
         status = try fields.decode(ConsumerStatus.self, forKey: .status)
         waitingSince = try fields.decodeIfPresent(Timestamp.self, forKey: .waitingSince)
@@ -7786,6 +7958,8 @@ public struct EventRecord: Decodable, Sendable, Equatable {
     public var projectId: ProjectId
     /// When it was written.
     public var recordedAt: Timestamp
+    /// When personal data was taken out of it; null for nearly all.
+    public var redactedAt: Timestamp?
     /// The version of its type that wrote it.
     public var schemaVersion: Int
     /// Dense number in the project's log; assigned by the commit, 0 before.
@@ -7811,6 +7985,7 @@ public struct EventRecord: Decodable, Sendable, Equatable {
         position: Int,
         projectId: ProjectId,
         recordedAt: Timestamp,
+        redactedAt: Timestamp?,
         schemaVersion: Int,
         seq: Int,
         source: Source,
@@ -7832,6 +8007,7 @@ public struct EventRecord: Decodable, Sendable, Equatable {
         self.position = position
         self.projectId = projectId
         self.recordedAt = recordedAt
+        self.redactedAt = redactedAt
         self.schemaVersion = schemaVersion
         self.seq = seq
         self.source = source
@@ -7855,6 +8031,7 @@ public struct EventRecord: Decodable, Sendable, Equatable {
         case position = "position"
         case projectId = "project_id"
         case recordedAt = "recorded_at"
+        case redactedAt = "redacted_at"
         case schemaVersion = "schema_version"
         case seq = "seq"
         case source = "source"
@@ -7879,6 +8056,7 @@ public struct EventRecord: Decodable, Sendable, Equatable {
         position = try fields.decode(Int.self, forKey: .position)
         projectId = try fields.decode(ProjectId.self, forKey: .projectId)
         recordedAt = try fields.decode(Timestamp.self, forKey: .recordedAt)
+        redactedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .redactedAt)
         schemaVersion = try fields.decode(Int.self, forKey: .schemaVersion)
         seq = try fields.decode(Int.self, forKey: .seq)
         source = try fields.decode(Source.self, forKey: .source)
@@ -7933,6 +8111,47 @@ public struct EventTypeInfo: Decodable, Sendable, Equatable {
         schemaVersion = try fields.decode(Int.self, forKey: .schemaVersion)
         subjects = try fields.decode([String].self, forKey: .subjects)
         type = try fields.decode(String.self, forKey: .type)
+    }
+
+}
+
+/// Which event a step waits for: the first that fits all of it, from the moment it waits.
+public struct EventWait: Codable, Sendable, Equatable {
+    /// Fields of its data with the values they must have.
+    public var data: [String: JSON]?
+    /// What it is about: `contact/<id>`.
+    public var subject: JSON?
+    /// 1 to 20 types or prefixes: `message.created`, `session.*`.
+    public var types: [String]
+
+    public init(
+        data: [String: JSON]? = nil,
+        subject: JSON? = nil,
+        types: [String]
+    ) {
+        self.data = data
+        self.subject = subject
+        self.types = types
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case data = "data"
+        case subject = "subject"
+        case types = "types"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(data, forKey: .data)
+        try fields.encodeIfPresent(subject, forKey: .subject)
+        try fields.encode(types, forKey: .types)
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        data = try fields.decodeIfPresent([String: JSON].self, forKey: .data)
+        subject = try fields.decodeIfPresent(JSON.self, forKey: .subject)
+        types = try fields.decode([String].self, forKey: .types)
     }
 
 }
@@ -10590,6 +10809,32 @@ public struct JsonPatch: Encodable, Sendable, Equatable {
 
 }
 
+/// A signal that no step has wanted yet.
+public struct KeptSignal: Decodable, Sendable, Equatable {
+    public var data: JSON
+    public var name: String
+
+    public init(
+        data: JSON,
+        name: String
+    ) {
+        self.data = data
+        self.name = name
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case data = "data"
+        case name = "name"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        data = try fields.decode(JSON.self, forKey: .data)
+        name = try fields.decode(String.self, forKey: .name)
+    }
+
+}
+
 /// A change of keys that has begun.
 public struct KeyRotation: Decodable, Sendable, Equatable {
     /// The key that everything will be under.
@@ -12662,6 +12907,60 @@ public struct PastState: Decodable, Sendable, Equatable {
 
 }
 
+/// A document about a person, or a part of one.
+public struct PersonalData: Decodable, Sendable, Equatable {
+    public var events: [EventRecord]
+    public var exportedAt: Timestamp
+    public var id: String
+    public var kind: PersonKind
+    /// Where the next part begins; null after the last one.
+    public var next: Int?
+    /// What belongs to the person and is named by the events of this part.
+    public var related: [RelatedData]
+    /// What is stored of the person; null for users, whose own record is outside the project, and in later parts.
+    public var state: [String: JSON]?
+
+    public init(
+        events: [EventRecord],
+        exportedAt: Timestamp,
+        id: String,
+        kind: PersonKind,
+        next: Int?,
+        related: [RelatedData],
+        state: [String: JSON]?
+    ) {
+        self.events = events
+        self.exportedAt = exportedAt
+        self.id = id
+        self.kind = kind
+        self.next = next
+        self.related = related
+        self.state = state
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case events = "events"
+        case exportedAt = "exported_at"
+        case id = "id"
+        case kind = "kind"
+        case next = "next"
+        case related = "related"
+        case state = "state"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        events = try fields.decode([EventRecord].self, forKey: .events)
+        exportedAt = try fields.decode(Timestamp.self, forKey: .exportedAt)
+        id = try fields.decode(String.self, forKey: .id)
+        kind = try fields.decode(PersonKind.self, forKey: .kind)
+        next = try fields.decodeIfPresent(Int.self, forKey: .next)
+        related = try fields.decode([RelatedData].self, forKey: .related)
+        state = try fields.decodeIfPresent([String: JSON].self, forKey: .state)
+    }
+
+}
+
 /// How a message entered its session.
 public struct Placement: Decodable, Sendable, Equatable {
     /// The session, ended by silence, now ends here.
@@ -12767,6 +13066,8 @@ public struct Project: Decodable, Sendable, Equatable {
     public var projectId: ProjectId
     /// When a deleted project's rows are removed for good.
     public var purgeAfter: Timestamp?
+    /// When that was done: nothing else is known of it any more.
+    public var purgedAt: Timestamp?
     public var retention: RetentionPolicy
     public var revision: Int
     /// Minutes of silence after which a session ends, 1 to 1440; 30 unless told.
@@ -12807,6 +13108,7 @@ public struct Project: Decodable, Sendable, Equatable {
         ownerUserId: UserId?,
         projectId: ProjectId,
         purgeAfter: Timestamp?,
+        purgedAt: Timestamp?,
         retention: RetentionPolicy,
         revision: Int,
         sessionTimeoutMinutes: Int,
@@ -12840,6 +13142,7 @@ public struct Project: Decodable, Sendable, Equatable {
         self.ownerUserId = ownerUserId
         self.projectId = projectId
         self.purgeAfter = purgeAfter
+        self.purgedAt = purgedAt
         self.retention = retention
         self.revision = revision
         self.sessionTimeoutMinutes = sessionTimeoutMinutes
@@ -12875,6 +13178,7 @@ public struct Project: Decodable, Sendable, Equatable {
         case ownerUserId = "owner_user_id"
         case projectId = "project_id"
         case purgeAfter = "purge_after"
+        case purgedAt = "purged_at"
         case retention = "retention"
         case revision = "revision"
         case sessionTimeoutMinutes = "session_timeout_minutes"
@@ -12911,6 +13215,7 @@ public struct Project: Decodable, Sendable, Equatable {
         ownerUserId = try fields.decodeIfPresent(UserId.self, forKey: .ownerUserId)
         projectId = try fields.decode(ProjectId.self, forKey: .projectId)
         purgeAfter = try fields.decodeIfPresent(Timestamp.self, forKey: .purgeAfter)
+        purgedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .purgedAt)
         retention = try fields.decode(RetentionPolicy.self, forKey: .retention)
         revision = try fields.decode(Int.self, forKey: .revision)
         sessionTimeoutMinutes = try fields.decode(Int.self, forKey: .sessionTimeoutMinutes)
@@ -13659,6 +13964,38 @@ public struct RecurrenceCron: Codable, Sendable, Equatable {
 
 }
 
+/// A redaction that is under way.
+public struct RedactionStarted: Decodable, Sendable, Equatable {
+    public var id: String
+    /// The job that works at it; others of the same kind follow it.
+    public var jobId: JobId
+    public var kind: PersonKind
+
+    public init(
+        id: String,
+        jobId: JobId,
+        kind: PersonKind
+    ) {
+        self.id = id
+        self.jobId = jobId
+        self.kind = kind
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case jobId = "job_id"
+        case kind = "kind"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        id = try fields.decode(String.self, forKey: .id)
+        jobId = try fields.decode(JobId.self, forKey: .jobId)
+        kind = try fields.decode(PersonKind.self, forKey: .kind)
+    }
+
+}
+
 /// Why a provider gave no tokens.
 public struct RefreshFailure: Encodable, Sendable, Equatable {
     /// The provider's word, such as `invalid_grant`, or one for what went wrong on the way, such as `http_503`; 1 to
@@ -13787,6 +14124,37 @@ public struct RejectedField: Decodable, Sendable, Equatable {
 
 }
 
+/// A state that belongs to a person.
+public struct RelatedData: Decodable, Sendable, Equatable {
+    public var id: String
+    public var kind: Kind
+    public var state: [String: JSON]
+
+    public init(
+        id: String,
+        kind: Kind,
+        state: [String: JSON]
+    ) {
+        self.id = id
+        self.kind = kind
+        self.state = state
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id = "id"
+        case kind = "kind"
+        case state = "state"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        id = try fields.decode(String.self, forKey: .id)
+        kind = try fields.decode(Kind.self, forKey: .kind)
+        state = try fields.decode([String: JSON].self, forKey: .state)
+    }
+
+}
+
 /// What chats and sessions need of a scheduled message when it is released.
 public struct ReleasedMessage: Decodable, Sendable, Equatable {
     public var agentId: AgentId?
@@ -13899,6 +14267,8 @@ public struct ReportedFailure: Encodable, Sendable, Equatable {
     public var providerCode: String?
     /// For people; longer than 1 000 characters is cut.
     public var reason: String?
+    /// For how long the provider wants to be left alone, 0 to 86,400.
+    public var retryAfterSeconds: Int?
     /// Whether another try makes sense; unless told, `code` decides.
     public var retryable: Bool?
 
@@ -13906,11 +14276,13 @@ public struct ReportedFailure: Encodable, Sendable, Equatable {
         code: FailureCode,
         providerCode: String? = nil,
         reason: String? = nil,
+        retryAfterSeconds: Int? = nil,
         retryable: Bool? = nil
     ) {
         self.code = code
         self.providerCode = providerCode
         self.reason = reason
+        self.retryAfterSeconds = retryAfterSeconds
         self.retryable = retryable
     }
 
@@ -13918,6 +14290,7 @@ public struct ReportedFailure: Encodable, Sendable, Equatable {
         case code = "code"
         case providerCode = "provider_code"
         case reason = "reason"
+        case retryAfterSeconds = "retry_after_seconds"
         case retryable = "retryable"
     }
 
@@ -13926,6 +14299,7 @@ public struct ReportedFailure: Encodable, Sendable, Equatable {
         try fields.encode(code, forKey: .code)
         try fields.encodeIfPresent(providerCode, forKey: .providerCode)
         try fields.encodeIfPresent(reason, forKey: .reason)
+        try fields.encodeIfPresent(retryAfterSeconds, forKey: .retryAfterSeconds)
         try fields.encodeIfPresent(retryable, forKey: .retryable)
     }
 
@@ -14683,8 +15057,388 @@ public struct RotatedWebhookSecret: Decodable, Sendable, Equatable {
 
 }
 
+/// A business procedure under way, or how one ended.
+public struct Saga: Decodable, Sendable, Equatable {
+    public var cancelRequested: Bool
+    /// Of everything that it causes.
+    public var correlationId: CorrelationId
+    public var createdAt: Timestamp
+    public var currentStep: String?
+    /// What its steps gave, by their ids.
+    public var data: [String: JSON]
+    /// When all of it has taken too long.
+    public var deadlineAt: Timestamp?
+    public var definitionVersion: Int
+    public var endedAt: Timestamp?
+    /// Why it stopped, or is being undone.
+    public var error: StepError?
+    public var id: SagaId
+    public var input: JSON
+    /// Of a kind there is one saga under way with it.
+    public var key: String
+    public var kind: String
+    /// What it gave.
+    public var output: JSON
+    /// The saga that waits for it.
+    public var parentId: SagaId?
+    public var progress: SagaProgress
+    public var projectId: ProjectId
+    public var revision: Int
+    public var signals: [KeptSignal]
+    public var startedBy: ActorRef
+    public var status: SagaStatus
+    /// In the order in which they were begun.
+    public var steps: [SagaStep]
+    public var updatedAt: Timestamp
+    public var version: Int
+    /// While a step waits.
+    public var waitingFor: WaitingFor?
+
+    public init(
+        cancelRequested: Bool,
+        correlationId: CorrelationId,
+        createdAt: Timestamp,
+        currentStep: String?,
+        data: [String: JSON],
+        deadlineAt: Timestamp?,
+        definitionVersion: Int,
+        endedAt: Timestamp?,
+        error: StepError?,
+        id: SagaId,
+        input: JSON,
+        key: String,
+        kind: String,
+        output: JSON,
+        parentId: SagaId?,
+        progress: SagaProgress,
+        projectId: ProjectId,
+        revision: Int,
+        signals: [KeptSignal],
+        startedBy: ActorRef,
+        status: SagaStatus,
+        steps: [SagaStep],
+        updatedAt: Timestamp,
+        version: Int,
+        waitingFor: WaitingFor?
+    ) {
+        self.cancelRequested = cancelRequested
+        self.correlationId = correlationId
+        self.createdAt = createdAt
+        self.currentStep = currentStep
+        self.data = data
+        self.deadlineAt = deadlineAt
+        self.definitionVersion = definitionVersion
+        self.endedAt = endedAt
+        self.error = error
+        self.id = id
+        self.input = input
+        self.key = key
+        self.kind = kind
+        self.output = output
+        self.parentId = parentId
+        self.progress = progress
+        self.projectId = projectId
+        self.revision = revision
+        self.signals = signals
+        self.startedBy = startedBy
+        self.status = status
+        self.steps = steps
+        self.updatedAt = updatedAt
+        self.version = version
+        self.waitingFor = waitingFor
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case cancelRequested = "cancel_requested"
+        case correlationId = "correlation_id"
+        case createdAt = "created_at"
+        case currentStep = "current_step"
+        case data = "data"
+        case deadlineAt = "deadline_at"
+        case definitionVersion = "definition_version"
+        case endedAt = "ended_at"
+        case error = "error"
+        case id = "id"
+        case input = "input"
+        case key = "key"
+        case kind = "kind"
+        case output = "output"
+        case parentId = "parent_id"
+        case progress = "progress"
+        case projectId = "project_id"
+        case revision = "revision"
+        case signals = "signals"
+        case startedBy = "started_by"
+        case status = "status"
+        case steps = "steps"
+        case updatedAt = "updated_at"
+        case version = "version"
+        case waitingFor = "waiting_for"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        cancelRequested = try fields.decode(Bool.self, forKey: .cancelRequested)
+        correlationId = try fields.decode(CorrelationId.self, forKey: .correlationId)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        currentStep = try fields.decodeIfPresent(String.self, forKey: .currentStep)
+        data = try fields.decode([String: JSON].self, forKey: .data)
+        deadlineAt = try fields.decodeIfPresent(Timestamp.self, forKey: .deadlineAt)
+        definitionVersion = try fields.decode(Int.self, forKey: .definitionVersion)
+        endedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .endedAt)
+        error = try fields.decodeIfPresent(StepError.self, forKey: .error)
+        id = try fields.decode(SagaId.self, forKey: .id)
+        input = try fields.decode(JSON.self, forKey: .input)
+        key = try fields.decode(String.self, forKey: .key)
+        kind = try fields.decode(String.self, forKey: .kind)
+        output = try fields.decode(JSON.self, forKey: .output)
+        parentId = try fields.decodeIfPresent(SagaId.self, forKey: .parentId)
+        progress = try fields.decode(SagaProgress.self, forKey: .progress)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+        revision = try fields.decode(Int.self, forKey: .revision)
+        signals = try fields.decode([KeptSignal].self, forKey: .signals)
+        startedBy = try fields.decode(ActorRef.self, forKey: .startedBy)
+        status = try fields.decode(SagaStatus.self, forKey: .status)
+        steps = try fields.decode([SagaStep].self, forKey: .steps)
+        updatedAt = try fields.decode(Timestamp.self, forKey: .updatedAt)
+        version = try fields.decode(Int.self, forKey: .version)
+        waitingFor = try fields.decodeIfPresent(WaitingFor.self, forKey: .waitingFor)
+    }
+
+}
+
+/// A procedure of several steps that ends in one of two ways: all is done, or what was done is undone as far as it can
+/// be.
+///
+/// Values written `{"$from": "input.email"}` are filled in when their step begins: from `input`, from `data.<step>`
+/// (what an earlier step gave), from `saga` (`id`, `kind`, `key`, `correlation_id`), and inside a fan-out from `item`.
+/// With `"default"` beside it, that stands in for what is missing; without, the step fails for good.
+public struct SagaDefinition: Encodable, Sendable, Equatable {
+    /// Its commands run with all rights, not with those of whoever started it.
+    public var asSystem: Bool?
+    /// The time that all steps together may take, up to 90 days; no end unless told.
+    public var deadlineSeconds: Int?
+    /// The fields of the input by name. Others are let through.
+    public var input: [String: SagaInputField]?
+    /// `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 60 characters.
+    public var kind: String
+    /// What it gives in the end, once it has succeeded; what its last step gave unless told.
+    public var output: JSON?
+    /// 1 to 50, in order.
+    public var steps: [StepDefinition]
+    /// From 1 on. A saga that runs stays with the version it was started with; new ones take the highest.
+    public var version: Int?
+
+    public init(
+        asSystem: Bool? = nil,
+        deadlineSeconds: Int? = nil,
+        input: [String: SagaInputField]? = nil,
+        kind: String,
+        output: JSON? = nil,
+        steps: [StepDefinition],
+        version: Int? = nil
+    ) {
+        self.asSystem = asSystem
+        self.deadlineSeconds = deadlineSeconds
+        self.input = input
+        self.kind = kind
+        self.output = output
+        self.steps = steps
+        self.version = version
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case asSystem = "as_system"
+        case deadlineSeconds = "deadline_seconds"
+        case input = "input"
+        case kind = "kind"
+        case output = "output"
+        case steps = "steps"
+        case version = "version"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(asSystem, forKey: .asSystem)
+        try fields.encodeIfPresent(deadlineSeconds, forKey: .deadlineSeconds)
+        try fields.encodeIfPresent(input, forKey: .input)
+        try fields.encode(kind, forKey: .kind)
+        try fields.encodeIfPresent(output, forKey: .output)
+        try fields.encode(steps, forKey: .steps)
+        try fields.encodeIfPresent(version, forKey: .version)
+    }
+
+}
+
+/// A field of the input.
+public struct SagaInputField: Encodable, Sendable, Equatable {
+    public var required: Bool?
+    public var type: SagaInputType
+
+    public init(
+        required: Bool? = nil,
+        type: SagaInputType
+    ) {
+        self.required = required
+        self.type = type
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case required = "required"
+        case type = "type"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(required, forKey: .required)
+        try fields.encode(type, forKey: .type)
+    }
+
+}
+
+/// How far it is.
+public struct SagaProgress: Decodable, Sendable, Equatable {
+    public var done: Int
+    public var total: Int?
+    /// Of what: `steps`.
+    public var unit: String
+
+    public init(
+        done: Int,
+        total: Int?,
+        unit: String
+    ) {
+        self.done = done
+        self.total = total
+        self.unit = unit
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case done = "done"
+        case total = "total"
+        case unit = "unit"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        done = try fields.decode(Int.self, forKey: .done)
+        total = try fields.decodeIfPresent(Int.self, forKey: .total)
+        unit = try fields.decode(String.self, forKey: .unit)
+    }
+
+}
+
+/// A step of a saga that was begun.
+public struct SagaStep: Decodable, Sendable, Equatable {
+    /// Tries of its own; a job counts its tries itself.
+    public var attempt: Int
+    public var direction: StepDirection
+    public var error: StepError?
+    public var finishedAt: Timestamp?
+    /// What its jobs hand to whoever does the work, so that nothing is done twice.
+    public var idempotencyKey: String
+    public var jobId: JobId?
+    public var output: JSON
+    /// Its number among the steps that were begun, from 1.
+    public var seq: Int
+    public var startedAt: Timestamp
+    public var status: StepStatus
+    public var step: String
+
+    public init(
+        attempt: Int,
+        direction: StepDirection,
+        error: StepError?,
+        finishedAt: Timestamp?,
+        idempotencyKey: String,
+        jobId: JobId?,
+        output: JSON,
+        seq: Int,
+        startedAt: Timestamp,
+        status: StepStatus,
+        step: String
+    ) {
+        self.attempt = attempt
+        self.direction = direction
+        self.error = error
+        self.finishedAt = finishedAt
+        self.idempotencyKey = idempotencyKey
+        self.jobId = jobId
+        self.output = output
+        self.seq = seq
+        self.startedAt = startedAt
+        self.status = status
+        self.step = step
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempt = "attempt"
+        case direction = "direction"
+        case error = "error"
+        case finishedAt = "finished_at"
+        case idempotencyKey = "idempotency_key"
+        case jobId = "job_id"
+        case output = "output"
+        case seq = "seq"
+        case startedAt = "started_at"
+        case status = "status"
+        case step = "step"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempt = try fields.decode(Int.self, forKey: .attempt)
+        direction = try fields.decode(StepDirection.self, forKey: .direction)
+        error = try fields.decodeIfPresent(StepError.self, forKey: .error)
+        finishedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .finishedAt)
+        idempotencyKey = try fields.decode(String.self, forKey: .idempotencyKey)
+        jobId = try fields.decodeIfPresent(JobId.self, forKey: .jobId)
+        output = try fields.decode(JSON.self, forKey: .output)
+        seq = try fields.decode(Int.self, forKey: .seq)
+        startedAt = try fields.decode(Timestamp.self, forKey: .startedAt)
+        status = try fields.decode(StepStatus.self, forKey: .status)
+        step = try fields.decode(String.self, forKey: .step)
+    }
+
+}
+
+/// What became of a saga.
+public struct SagaTimeline: Decodable, Sendable, Equatable {
+    public var events: [EventRecord]
+    /// There are more events.
+    public var hasMore: Bool
+    /// With each step's tries, times and error.
+    public var saga: Saga
+
+    public init(
+        events: [EventRecord],
+        hasMore: Bool,
+        saga: Saga
+    ) {
+        self.events = events
+        self.hasMore = hasMore
+        self.saga = saga
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case events = "events"
+        case hasMore = "has_more"
+        case saga = "saga"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        events = try fields.decode([EventRecord].self, forKey: .events)
+        hasMore = try fields.decode(Bool.self, forKey: .hasMore)
+        saga = try fields.decode(Saga.self, forKey: .saga)
+    }
+
+}
+
 /// Work that comes again and again. At each of its times it enqueues a job, whose unique key is `schedule:`, the
-/// schedule's id, `:` and the planned time, so that there is one job per planned time whatever happens.
+/// schedule's id, `:` and the planned time, so that there is one job per planned time whatever happens. While the
+/// project is switched off, suspended or deleted it enqueues nothing; what was missed is made up for afterwards as
+/// `misfire` says.
 public struct Schedule: Decodable, Sendable, Equatable {
     public var createdAt: Timestamp
     public var deletedAt: Timestamp?
@@ -15368,6 +16122,33 @@ public struct SortKeyObject: Encodable, Sendable, Equatable {
 
 }
 
+/// A saga, and whether it is new.
+public struct StartedSaga: Decodable, Sendable, Equatable {
+    /// False when it was under way already.
+    public var created: Bool
+    public var saga: Saga
+
+    public init(
+        created: Bool,
+        saga: Saga
+    ) {
+        self.created = created
+        self.saga = saga
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case created = "created"
+        case saga = "saga"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        created = try fields.decode(Bool.self, forKey: .created)
+        saga = try fields.decode(Saga.self, forKey: .saga)
+    }
+
+}
+
 /// A session, and whether it was opened just now.
 public struct StartedSession: Decodable, Sendable, Equatable {
     public var created: Bool
@@ -15390,6 +16171,349 @@ public struct StartedSession: Decodable, Sendable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         created = try fields.decode(Bool.self, forKey: .created)
         session = try fields.decode(Session.self, forKey: .session)
+    }
+
+}
+
+/// A command of Ventros, in the same commit as the record that the step is done. The step gives which things it is
+/// about: `id`, `version`, `created`, `status` and the ids of what the command gives, and nothing that is known of
+/// people.
+public struct StepActionCommand: Encodable, Sendable, Equatable {
+    public var input: JSON?
+    /// `contacts.create`.
+    public var operation: String
+
+    public init(
+        input: JSON? = nil,
+        operation: String
+    ) {
+        self.input = input
+        self.operation = operation
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case input = "input"
+        case operation = "operation"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(input, forKey: .input)
+        try fields.encode(operation, forKey: .operation)
+    }
+
+}
+
+/// A job of the host; the step gives its result.
+public struct StepActionJob: Encodable, Sendable, Equatable {
+    public var kind: String
+    public var payload: JSON?
+
+    public init(
+        kind: String,
+        payload: JSON? = nil
+    ) {
+        self.kind = kind
+        self.payload = payload
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case kind = "kind"
+        case payload = "payload"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(kind, forKey: .kind)
+        try fields.encodeIfPresent(payload, forKey: .payload)
+    }
+
+}
+
+/// Waits for a signal, for an event, or for whichever comes first; with neither, for the time of `timeout_seconds` to
+/// pass.
+public struct StepActionWait: Encodable, Sendable, Equatable {
+    /// The step gives the event's `id`, `type` and the ids of its `data`.
+    public var event: EventWait?
+    /// Of `sagas.signal`; the step gives its data. One that came before counts.
+    public var signal: String?
+
+    public init(
+        event: EventWait? = nil,
+        signal: String? = nil
+    ) {
+        self.event = event
+        self.signal = signal
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case event = "event"
+        case signal = "signal"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(event, forKey: .event)
+        try fields.encodeIfPresent(signal, forKey: .signal)
+    }
+
+}
+
+/// Another saga; the step gives its output.
+public struct StepActionChild: Encodable, Sendable, Equatable {
+    public var input: JSON?
+    public var key: JSON
+    public var kind: String
+
+    public init(
+        input: JSON? = nil,
+        key: JSON,
+        kind: String
+    ) {
+        self.input = input
+        self.key = key
+        self.kind = kind
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case input = "input"
+        case key = "key"
+        case kind = "kind"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(input, forKey: .input)
+        try fields.encode(key, forKey: .key)
+        try fields.encode(kind, forKey: .kind)
+    }
+
+}
+
+/// A job of the host for each item of a list of at most 500; the step gives `succeeded`, `failed` and, where they are
+/// not too large, `results`.
+public struct StepActionFanOut: Encodable, Sendable, Equatable {
+    /// The list.
+    public var each: JSON
+    public var kind: String
+    /// So many at a time, 1 to 100; 4 unless told.
+    public var maxParallel: Int?
+    /// `{"$from": "item"}` is the item.
+    public var payload: JSON
+    /// So many may fail; 0 unless told.
+    public var tolerance: Int?
+
+    public init(
+        each: JSON,
+        kind: String,
+        maxParallel: Int? = nil,
+        payload: JSON,
+        tolerance: Int? = nil
+    ) {
+        self.each = each
+        self.kind = kind
+        self.maxParallel = maxParallel
+        self.payload = payload
+        self.tolerance = tolerance
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case each = "each"
+        case kind = "kind"
+        case maxParallel = "max_parallel"
+        case payload = "payload"
+        case tolerance = "tolerance"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(each, forKey: .each)
+        try fields.encode(kind, forKey: .kind)
+        try fields.encodeIfPresent(maxParallel, forKey: .maxParallel)
+        try fields.encode(payload, forKey: .payload)
+        try fields.encodeIfPresent(tolerance, forKey: .tolerance)
+    }
+
+}
+
+/// How a step is undone.
+public struct StepCompensation: Encodable, Sendable, Equatable {
+    /// What becomes of something that others have changed since; `skip` unless told.
+    public var ifChanged: IfChanged?
+    public var run: StepAction
+
+    public init(
+        ifChanged: IfChanged? = nil,
+        run: StepAction
+    ) {
+        self.ifChanged = ifChanged
+        self.run = run
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case ifChanged = "if_changed"
+        case run = "run"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(ifChanged, forKey: .ifChanged)
+        try fields.encode(run, forKey: .run)
+    }
+
+}
+
+/// A condition: the value is `is`; without `is`, that it is neither missing nor null nor false.
+public struct StepCondition: Encodable, Sendable, Equatable {
+    public var `is`: JSON?
+    public var value: JSON
+
+    public init(
+        `is`: JSON? = nil,
+        value: JSON
+    ) {
+        self.`is` = `is`
+        self.value = value
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case `is` = "is"
+        case value = "value"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(`is`, forKey: .`is`)
+        try fields.encode(value, forKey: .value)
+    }
+
+}
+
+/// A step.
+public struct StepDefinition: Encodable, Sendable, Equatable {
+    /// What undoes it. A step without is left as it is, and listed.
+    public var compensate: StepCompensation?
+    /// `a-z`, `0-9` and `_`, at most 60 characters, once per definition. What the step gives is kept under it.
+    public var id: String
+    /// When it fails it is passed over.
+    public var optional: Bool?
+    /// Once it has succeeded there is no way back: the saga cannot be cancelled, and a later failure waits for somebody
+    /// to look at it.
+    public var pivot: Bool?
+    public var retry: StepRetry?
+    public var run: StepAction
+    /// The time that it may take, with all its tries, up to 90 days, steps of jobs up to 7. No end unless told; jobs: 7
+    /// days.
+    public var timeoutSeconds: Int?
+    /// The step is passed over unless this holds.
+    public var when: StepCondition?
+
+    public init(
+        compensate: StepCompensation? = nil,
+        id: String,
+        optional: Bool? = nil,
+        pivot: Bool? = nil,
+        retry: StepRetry? = nil,
+        run: StepAction,
+        timeoutSeconds: Int? = nil,
+        when: StepCondition? = nil
+    ) {
+        self.compensate = compensate
+        self.id = id
+        self.optional = optional
+        self.pivot = pivot
+        self.retry = retry
+        self.run = run
+        self.timeoutSeconds = timeoutSeconds
+        self.when = when
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case compensate = "compensate"
+        case id = "id"
+        case optional = "optional"
+        case pivot = "pivot"
+        case retry = "retry"
+        case run = "run"
+        case timeoutSeconds = "timeout_seconds"
+        case when = "when"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(compensate, forKey: .compensate)
+        try fields.encode(id, forKey: .id)
+        try fields.encodeIfPresent(optional, forKey: .optional)
+        try fields.encodeIfPresent(pivot, forKey: .pivot)
+        try fields.encodeIfPresent(retry, forKey: .retry)
+        try fields.encode(run, forKey: .run)
+        try fields.encodeIfPresent(timeoutSeconds, forKey: .timeoutSeconds)
+        try fields.encodeIfPresent(when, forKey: .when)
+    }
+
+}
+
+/// Why a step failed.
+public struct StepError: Decodable, Sendable, Equatable {
+    public var `class`: StepErrorClass
+    public var code: String
+    public var message: String
+    public var step: String?
+
+    public init(
+        `class`: StepErrorClass,
+        code: String,
+        message: String,
+        step: String?
+    ) {
+        self.`class` = `class`
+        self.code = code
+        self.message = message
+        self.step = step
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case `class` = "class"
+        case code = "code"
+        case message = "message"
+        case step = "step"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        `class` = try fields.decode(StepErrorClass.self, forKey: .`class`)
+        code = try fields.decode(String.self, forKey: .code)
+        message = try fields.decode(String.self, forKey: .message)
+        step = try fields.decodeIfPresent(String.self, forKey: .step)
+    }
+
+}
+
+/// How often a step is tried.
+public struct StepRetry: Encodable, Sendable, Equatable {
+    /// 1 to 100; 5 unless told.
+    public var attempts: Int?
+    /// Before the second try, 1 to 300; 2 unless told. It doubles with each try up to 300. Jobs have pauses of their
+    /// own.
+    public var pauseSeconds: Int?
+
+    public init(
+        attempts: Int? = nil,
+        pauseSeconds: Int? = nil
+    ) {
+        self.attempts = attempts
+        self.pauseSeconds = pauseSeconds
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempts = "attempts"
+        case pauseSeconds = "pause_seconds"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(attempts, forKey: .attempts)
+        try fields.encodeIfPresent(pauseSeconds, forKey: .pauseSeconds)
     }
 
 }
@@ -16294,6 +17418,63 @@ public struct VerifyReport: Decodable, Sendable, Equatable {
         next = try fields.decodeIfPresent(Int.self, forKey: .next)
         problems = try fields.decode([LogProblem].self, forKey: .problems)
         repaired = try fields.decode(Int.self, forKey: .repaired)
+    }
+
+}
+
+/// What a step waits for. The first that comes ends the wait.
+public struct WaitingFor: Decodable, Sendable, Equatable {
+    /// The end of another saga.
+    public var childId: SagaId?
+    /// The first event after `since` that fits.
+    public var eventFilter: EventWait?
+    /// The end of a job; of a fan-out the jobs are known by their unique keys.
+    public var jobId: JobId?
+    /// So many jobs of a fan-out.
+    public var jobs: Int?
+    public var signal: String?
+    /// The `seq` of the project's last event when the wait began.
+    public var since: Int
+    /// When it has taken too long.
+    public var timerAt: Timestamp?
+
+    public init(
+        childId: SagaId?,
+        eventFilter: EventWait?,
+        jobId: JobId?,
+        jobs: Int?,
+        signal: String?,
+        since: Int,
+        timerAt: Timestamp?
+    ) {
+        self.childId = childId
+        self.eventFilter = eventFilter
+        self.jobId = jobId
+        self.jobs = jobs
+        self.signal = signal
+        self.since = since
+        self.timerAt = timerAt
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case childId = "child_id"
+        case eventFilter = "event_filter"
+        case jobId = "job_id"
+        case jobs = "jobs"
+        case signal = "signal"
+        case since = "since"
+        case timerAt = "timer_at"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        childId = try fields.decodeIfPresent(SagaId.self, forKey: .childId)
+        eventFilter = try fields.decodeIfPresent(EventWait.self, forKey: .eventFilter)
+        jobId = try fields.decodeIfPresent(JobId.self, forKey: .jobId)
+        jobs = try fields.decodeIfPresent(Int.self, forKey: .jobs)
+        signal = try fields.decodeIfPresent(String.self, forKey: .signal)
+        since = try fields.decode(Int.self, forKey: .since)
+        timerAt = try fields.decodeIfPresent(Timestamp.self, forKey: .timerAt)
     }
 
 }

@@ -1,0 +1,45 @@
+//! The only ways in which what is stored is taken back: personal data in place, and what it left behind elsewhere.
+
+use super::Scope;
+use crate::kernel::{ProjectId, Timestamp};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+/// One step of forgetting, part of a batch. What names nothing that exists does nothing.
+#[derive(Debug, Clone)]
+pub enum Erasure {
+    /// Puts redacted data in the place of an event's; its metadata is cleared. Everything else of it stays.
+    Event(EventRewrite),
+    /// Removes jobs that have ended.
+    Jobs { project_id: ProjectId, ids: Vec<Uuid> },
+    /// Takes the stored outcomes away from idempotency keys in whose outcome one of these texts occurs: they become
+    /// [`ERASED_OUTCOME`], and the keys stay used.
+    Outcomes { scope: Scope, texts: Vec<String> },
+}
+
+/// What stands where the outcome of a command was.
+pub const ERASED_OUTCOME: &str = r#"{"$redacted":"free"}"#;
+
+/// An event without the personal data that it had.
+#[derive(Debug, Clone)]
+pub struct EventRewrite {
+    pub project_id: ProjectId,
+    pub seq: u64,
+    /// The version of its type that `data` has now.
+    pub schema_version: u16,
+    pub data: Box<RawValue>,
+    pub redacted_at: Timestamp,
+}
+
+impl Erasure {
+    /// Whose rows it is about; none when they are everybody's.
+    pub fn project(&self) -> Option<ProjectId> {
+        match self {
+            Erasure::Event(rewrite) => Some(rewrite.project_id),
+            Erasure::Jobs { project_id, .. } | Erasure::Outcomes { scope: Scope::Project(project_id), .. } => {
+                Some(*project_id)
+            }
+            Erasure::Outcomes { scope: Scope::Installation, .. } => None,
+        }
+    }
+}
