@@ -69,12 +69,20 @@ impl Handlers {
                 }
                 Err(error) => complain(outbox, token, error),
             }
-            match hand_out(token, &handler, outbox).await {
-                Ok(count) => jobs += count,
-                Err(error) => complain(outbox, token, error),
-            }
+            jobs += take_more(token, &handler, outbox).await;
         }
         lock(&self.handlers).retain(|_, handler| !handler.is_done());
+        jobs
+    }
+
+    /// Tells the store what was answered, and takes what there is room for beside jobs that are under way. Says how many jobs were put
+    /// into the outbox.
+    pub async fn fill_up(&self, outbox: &Outbox) -> usize {
+        self.report(outbox).await;
+        let mut jobs = 0;
+        for (token, handler) in self.all().into_iter().filter(|(_, handler)| handler.is_busy()) {
+            jobs += take_more(token, &handler, outbox).await;
+        }
         jobs
     }
 
@@ -117,6 +125,14 @@ impl Handlers {
     fn all(&self) -> Vec<(u64, Arc<Handler>)> {
         lock(&self.handlers).iter().map(|(token, handler)| (*token, handler.clone())).collect()
     }
+}
+
+/// Takes what there is room for; says how many jobs.
+async fn take_more(token: u64, handler: &Handler, outbox: &Outbox) -> usize {
+    hand_out(token, handler, outbox).await.unwrap_or_else(|error| {
+        complain(outbox, token, error);
+        0
+    })
 }
 
 async fn hand_out(token: u64, handler: &Handler, outbox: &Outbox) -> Result<usize> {

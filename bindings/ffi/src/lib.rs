@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use subscriptions::Subscriptions;
@@ -83,10 +83,14 @@ struct Shared {
     round: tokio::sync::Mutex<()>,
     /// Whoever hands out jobs, one after the other. Taken last.
     shift: tokio::sync::Mutex<()>,
+    /// How many jobs were handed out beside others since the last `run_pending`.
+    beside: AtomicUsize,
     /// Held by the caller until its calls have ended.
     outside: tokio::sync::Mutex<()>,
     closed: AtomicBool,
     process: u32,
+    /// Whether work is done without anybody asking for it.
+    background: bool,
 }
 
 impl Engine {
@@ -133,9 +137,11 @@ impl Engine {
             turn: tokio::sync::Mutex::new(()),
             round: tokio::sync::Mutex::new(()),
             shift: tokio::sync::Mutex::new(()),
+            beside: AtomicUsize::new(0),
             outside: tokio::sync::Mutex::new(()),
             closed: AtomicBool::new(false),
             process: std::process::id(),
+            background: options.background,
         });
         let weak = Arc::downgrade(&shared);
         let doorbell = shared.crm.on_commit(Arc::new(move || {
@@ -146,7 +152,7 @@ impl Engine {
                 shared.jobs.notify_one();
             }
         }));
-        if options.background {
+        if shared.background {
             handle.spawn(Inside::new(worker(shared.clone())));
             handle.spawn(Inside::new(courier(shared.clone())));
             handle.spawn(Inside::new(caller(shared.clone())));
@@ -252,7 +258,14 @@ impl Engine {
         self.usable()?;
         let job: JobId = parse_uuid(job)?.into();
         self.shared.handlers.answer(token, job, outcome.map(input::parse).transpose()?);
-        self.shared.jobs.notify_one();
+        if self.shared.background {
+            self.shared.jobs.notify_one();
+        } else {
+            let shared = self.shared.clone();
+            self.handle.spawn(Inside::new(async move {
+                AssertUnwindSafe(shared.fill_up()).catch_unwind().await.ok();
+            }));
+        }
         Ok(())
     }
 
@@ -357,7 +370,9 @@ impl Shared {
             let _turn = self.turn.lock().await;
             self.crm.run_pending().await?
         };
-        Ok(Report { work, delivered: handed_out + self.deliver().await + self.hand_out().await })
+        let events = self.deliver().await;
+        let jobs = handed_out + self.hand_out().await + self.beside.swap(0, Ordering::Relaxed);
+        Ok(Report { work, delivered: events + jobs })
     }
 
     /// Hands callbacks what is there for them; says how many events.
@@ -370,6 +385,13 @@ impl Shared {
     async fn hand_out(&self) -> usize {
         let _shift = self.shift.lock().await;
         self.handlers.pump(&self.outbox).await
+    }
+
+    /// Gives the place of a job that ended to the next one, while the host waits in `run_pending` for others that are under way. When
+    /// none is, the next `run_pending` does it.
+    async fn fill_up(&self) {
+        let _shift = self.shift.lock().await;
+        self.beside.fetch_add(self.handlers.fill_up(&self.outbox).await, Ordering::Relaxed);
     }
 }
 

@@ -92,6 +92,19 @@ fn jobs(engine: &Engine) -> Vec<Value> {
     engine.drain([]).unwrap().into_iter().map(job).collect()
 }
 
+/// The one job that comes now or soon.
+#[track_caller]
+fn arriving(engine: &Engine) -> Value {
+    let patience = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let [job] = &*jobs(engine) {
+            return job.clone();
+        }
+        assert!(Instant::now() < patience, "no job came");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn report(engine: &Engine, job: &Value, outcome: Option<Value>) {
     let outcome = outcome.map(|outcome| outcome.to_string());
     engine.report(TOKEN, job["id"].as_str().unwrap(), outcome.as_deref().map(str::as_bytes)).unwrap();
@@ -125,6 +138,29 @@ fn a_job_is_delivered_while_there_is_room_and_ends_with_its_result() {
     assert_eq!(desk.jobs().len(), 1);
     let ended = desk.job(&taken[0]["id"]);
     assert_eq!((&ended["state"], &ended["result"]["pages"]), (&json!("succeeded"), &json!(3)));
+}
+
+#[test]
+fn the_place_of_a_job_that_ended_is_filled_while_another_is_under_way() {
+    let desk = Desk::new();
+    for number in 0..4 {
+        desk.enqueue(json!({"payload": number}));
+    }
+    desk.handle(json!({"concurrency": 2}));
+    let taken = desk.jobs();
+    desk.report(&taken[0], done());
+    let next = arriving(&desk.engine);
+    assert_eq!(next["payload"], 2, "without a call of run_pending");
+    desk.report(&taken[1], done());
+    let last = arriving(&desk.engine);
+    assert_eq!(last["payload"], 3);
+    assert_eq!(work(&desk.engine)["delivered"], 2, "what came meanwhile counts");
+    desk.report(&next, done());
+    desk.report(&last, done());
+    work(&desk.engine);
+    for job in [next, last] {
+        assert_eq!(desk.job(&job["id"])["state"], "succeeded");
+    }
 }
 
 #[test]

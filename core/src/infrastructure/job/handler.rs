@@ -233,9 +233,14 @@ impl Handler {
         self.is_ended.store(true, Ordering::SeqCst);
     }
 
+    /// Whether it has jobs in hand.
+    pub fn is_busy(&self) -> bool {
+        !self.in_hand().is_empty()
+    }
+
     /// Whether it has ended and has nothing in hand.
     pub fn is_done(&self) -> bool {
-        self.is_ended.load(Ordering::SeqCst) && self.in_hand().is_empty()
+        self.is_ended.load(Ordering::SeqCst) && !self.is_busy()
     }
 
     /// Ends and hands back what is in hand: somebody else may take it at once, and no try is counted.
