@@ -8,7 +8,7 @@ use crate::events::list;
 use crate::layout::{ColumnSql, Layout, quoted};
 use crate::session::{Access, Call, Reach, Transaction, all};
 use crate::values::{Read, Sql, instant, integer, optional_instant, optional_text, sql, text};
-use crate::{consumers, events, jobs, secrets};
+use crate::{baselines, consumers, events, jobs, secrets};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -43,15 +43,24 @@ impl Shape {
         Ok(match section {
             Section::Heads => shape(
                 "@log_heads",
-                "project_id, head",
+                "project_id, head, first_seq",
                 &[("project_id", "uuid")],
-                Box::new(|row| Ok(StoredRow::Head { project_id: row.project(0)?, head: row.number(1)? })),
+                Box::new(|row| {
+                    let (project_id, head, first_seq) = (row.project(0)?, row.number(1)?, row.number(2)?);
+                    Ok(StoredRow::Head { project_id, head, first_seq })
+                }),
             ),
             Section::Events => shape(
                 "@events e",
                 events::COLUMNS,
                 &[("e.position", "int8")],
                 Box::new(|row| events::record(row).map(StoredRow::Event)),
+            ),
+            Section::Baselines => shape(
+                "@baselines",
+                baselines::COLUMNS,
+                &[("project_id", "uuid"), ("kind", "text"), ("id", "uuid")],
+                Box::new(|row| baselines::record(row).map(StoredRow::Baseline)),
             ),
             Section::Snapshots(kind) => shape(
                 &layout(layouts, kind)?.name,
@@ -201,6 +210,7 @@ fn empty(layouts: &Layouts, section: Section) -> Result<Vec<Call>> {
     Ok(match section {
         Section::Heads => vec![plain("@log_heads")],
         Section::Events => vec![plain("@event_subjects"), plain("@events")],
+        Section::Baselines => vec![plain("@baselines")],
         Section::Snapshots(kind) => {
             let derived = |table: &str| Call {
                 sql: format!("DELETE FROM {table} WHERE kind = $1").into(),
@@ -220,12 +230,14 @@ fn empty(layouts: &Layouts, section: Section) -> Result<Vec<Call>> {
 /// The statements that write these rows.
 fn put(layouts: &Layouts, rows: &[StoredRow]) -> Result<Vec<Call>> {
     let mut calls = Vec::new();
-    let (mut heads, mut log, mut keys, mut idempotency) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut heads, mut log, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut keys, mut idempotency) = (Vec::new(), Vec::new());
     let mut snapshots: BTreeMap<Kind, Vec<&SnapshotRow>> = BTreeMap::new();
     for row in rows {
         match row {
-            StoredRow::Head { project_id, head } => heads.push((*project_id, *head)),
+            StoredRow::Head { project_id, head, first_seq } => heads.push((*project_id, *head, *first_seq)),
             StoredRow::Event(event) => log.push(event),
+            StoredRow::Baseline(baseline) => kept.push(baseline),
             StoredRow::Snapshot(row) => snapshots.entry(row.kind).or_default().push(row),
             StoredRow::Key(key) => keys.push(key),
             StoredRow::Consumer(consumer) => calls.push(consumers::insert(consumer, "DO NOTHING")?),
@@ -243,6 +255,9 @@ fn put(layouts: &Layouts, rows: &[StoredRow]) -> Result<Vec<Call>> {
     if !log.is_empty() {
         calls.extend(put_events(&log)?);
     }
+    if !kept.is_empty() {
+        calls.push(baselines::put(&kept));
+    }
     for (kind, rows) in snapshots {
         calls.extend(put_snapshots(layout(layouts, kind)?, &rows)?);
     }
@@ -255,9 +270,15 @@ fn put(layouts: &Layouts, rows: &[StoredRow]) -> Result<Vec<Call>> {
     Ok(calls)
 }
 
-fn put_heads(heads: &[(ProjectId, u64)]) -> Call {
-    let insert = "INSERT INTO @log_heads (project_id, head) SELECT * FROM unnest($1::uuid[], $2::int8[])";
-    Call::new(insert, vec![list(heads, |(project, _)| project.uuid()), list(heads, |(_, head)| integer(*head))])
+fn put_heads(heads: &[(ProjectId, u64, u64)]) -> Call {
+    let insert = "INSERT INTO @log_heads (project_id, head, first_seq)
+        SELECT * FROM unnest($1::uuid[], $2::int8[], $3::int8[])";
+    let values = vec![
+        list(heads, |(project, ..)| project.uuid()),
+        list(heads, |(_, head, _)| integer(*head)),
+        list(heads, |(.., first_seq)| integer(*first_seq)),
+    ];
+    Call::new(insert, values)
 }
 
 /// With the numbers that they have; new ones go on behind them.

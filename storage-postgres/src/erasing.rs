@@ -1,9 +1,10 @@
 //! Forgetting: what a commit takes back. Old versions of rows go with the next `VACUUM`, which the server runs by itself.
 
+use crate::baselines;
 use crate::events::list;
 use crate::session::Call;
 use crate::values::{instant, integer, sql, text};
-use ventros::storage::{ERASED_OUTCOME, Erasure, EventRewrite, Scope};
+use ventros::storage::{Baseline, ERASED_OUTCOME, Erasure, EventRewrite, Scope};
 
 pub(crate) fn write(erasures: &[Erasure]) -> Vec<Call> {
     let mut calls = Vec::new();
@@ -17,8 +18,23 @@ pub(crate) fn write(erasures: &[Erasure]) -> Vec<Call> {
     if !rewritten.is_empty() {
         calls.push(events(&rewritten));
     }
+    let kept: Vec<&Baseline> = erasures
+        .iter()
+        .filter_map(|erasure| match erasure {
+            Erasure::Baseline(baseline) => Some(baseline),
+            _ => None,
+        })
+        .collect();
+    if !kept.is_empty() {
+        calls.push(baselines::put(&kept));
+    }
+    for erasure in erasures {
+        if let Erasure::Events(removal) = erasure {
+            calls.extend(baselines::remove_events(removal));
+        }
+    }
     calls.extend(erasures.iter().filter_map(|erasure| match erasure {
-        Erasure::Event(_) => None,
+        Erasure::Event(_) | Erasure::Baseline(_) | Erasure::Events(_) => None,
         Erasure::Jobs { project_id, ids } => {
             let delete = "DELETE FROM @jobs WHERE project_id = $1 AND id = ANY($2::uuid[]) AND finished_at IS NOT NULL";
             Some(Call::new(delete, vec![sql(project_id.uuid()), sql(ids.clone())]))

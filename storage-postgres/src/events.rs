@@ -265,6 +265,13 @@ impl EventRepository for PostgresStorage {
         found[0].first().map_or(Ok(0), |row| row.number(0))
     }
 
+    async fn first_seq(&self, project: ProjectId) -> Result<u64> {
+        let select = "SELECT first_seq FROM @log_heads WHERE project_id = $1";
+        let id = project.uuid();
+        let found = self.read(Reach::Only(id), &[Call::new(select, vec![sql(id)])]).await?;
+        found[0].first().map_or(Ok(1), |row| row.number(0))
+    }
+
     async fn heads(&self) -> Result<Vec<(ProjectId, u64)>> {
         let select = "SELECT project_id, head FROM @log_heads WHERE head > 0 ORDER BY project_id";
         let found = self.read(Reach::System, &[Call::new(select, Vec::new())]).await?;

@@ -5,6 +5,7 @@
 //! that callers may be on any executor.
 
 mod attributes;
+mod baselines;
 #[cfg(test)]
 mod bound;
 mod checks;

@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/006_exhausted.sql"),
     include_str!("migrations/007_redacted.sql"),
     include_str!("migrations/008_streams.sql"),
+    include_str!("migrations/009_baselines.sql"),
 ];
 /// How long to wait before asking again for a lock that somebody else has.
 const PAUSE: Duration = Duration::from_millis(20);

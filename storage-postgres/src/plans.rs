@@ -8,9 +8,10 @@ use std::future::Future;
 use ventros::kernel::{Kind, Result};
 use ventros::storage::testing::*;
 use ventros::storage::{
-    Batch, ConsumerRepository, ConsumerStatus, DeadLetterQuery, EventQuery, EventRepository, FieldKind, Filter,
-    FilterExpression, Find, JobQuery, JobRecord, JobRepository, JobWrite, KeyRef, ProjectIdOrNil, Scope, SecretQuery,
-    SecretRecord, SecretRepository, SecretWrite, SnapshotRemoval, SnapshotRepository, Sort, Storage,
+    BaselineRepository, Batch, ConsumerRepository, ConsumerStatus, DeadLetterQuery, EventQuery, EventRepository,
+    FieldKind, Filter, FilterExpression, Find, JobQuery, JobRecord, JobRepository, JobWrite, KeyRef, ProjectIdOrNil,
+    Scope, SecretQuery, SecretRecord, SecretRepository, SecretWrite, SnapshotRemoval, SnapshotRepository, Sort,
+    Storage,
 };
 use ventros::testing::block_on;
 
@@ -139,6 +140,7 @@ fn a_batch() -> Batch {
             JobWrite::Release { project_id: PROJECT, ids: vec![id(1)], run_at: at(0) },
         ],
         secrets: secret_writes(),
+        erasures: erasures(),
         ..Batch::default()
     }
 }
@@ -224,6 +226,8 @@ fn events_seek() {
     }
     seeks(&store, store.events(SCOPE, &EventQuery { after: 5, types: vec!["contact.created".into()], ..all() }));
     walks(&store, "events_stream", store.events(SCOPE, &EventQuery { stream: Some(contact(1)), ..all() }));
+    seeks(&store, store.baselines(PROJECT, &[contact(1), contact(2)]));
+    seeks(&store, store.scan_baselines(PROJECT, Some("a text"), Some(contact(1)), 10));
     for (index, query) in [
         ("event_subjects_pkey", EventQuery { subject: Some(contact(1)), ..all() }),
         ("events_correlation", EventQuery { correlation_id: Some(id(1)), ..all() }),

@@ -17,6 +17,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("consumers", "project_id"),
     ("idempotency_keys", "scope"),
     ("secrets", "project_id"),
+    ("baselines", "project_id"),
     ("events", "project_id"),
 ];
 

@@ -6,7 +6,7 @@ use crate::errors::Carry;
 use crate::layout::Layout;
 use crate::values::{Read, integer};
 use crate::writer::Transaction;
-use crate::{consumers, events, jobs, secrets};
+use crate::{baselines, consumers, events, jobs, secrets};
 use async_trait::async_trait;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -41,15 +41,24 @@ impl Shape {
         Ok(match section {
             Section::Heads => shape(
                 "log_heads",
-                "project_id, head",
+                "project_id, head, first_seq",
                 &["project_id"],
-                Box::new(|row| Ok(StoredRow::Head { project_id: row.project(0)?, head: row.number(1)? })),
+                Box::new(|row| {
+                    let (project_id, head, first_seq) = (row.project(0)?, row.number(1)?, row.number(2)?);
+                    Ok(StoredRow::Head { project_id, head, first_seq })
+                }),
             ),
             Section::Events => shape(
                 "events e",
                 events::COLUMNS,
                 &["e.position"],
                 Box::new(|row| events::record(row).map(StoredRow::Event)),
+            ),
+            Section::Baselines => shape(
+                "baselines",
+                baselines::COLUMNS,
+                &["row"],
+                Box::new(|row| baselines::record(row).map(StoredRow::Baseline)),
             ),
             Section::Snapshots(kind) => shape(
                 &layout(layouts, kind)?.name,
@@ -203,6 +212,7 @@ fn empty(connection: &Connection, layouts: &Layouts, section: Section) -> Result
     let script = match section {
         Section::Heads => "DELETE FROM log_heads".to_owned(),
         Section::Events => "DELETE FROM event_subjects; DELETE FROM events".to_owned(),
+        Section::Baselines => "DELETE FROM baselines".to_owned(),
         Section::Snapshots(kind) => {
             let Layout { name, code, .. } = layout(layouts, kind)?;
             format!(
@@ -222,15 +232,16 @@ fn empty(connection: &Connection, layouts: &Layouts, section: Section) -> Result
 
 fn put(transaction: &Transaction<'_>, layouts: &Layouts, row: &StoredRow) -> Result<()> {
     match row {
-        StoredRow::Head { project_id, head } => {
-            let sql = "INSERT INTO log_heads (project_id, head) VALUES (?1, ?2)";
+        StoredRow::Head { project_id, head, first_seq } => {
+            let sql = "INSERT INTO log_heads (project_id, head, first_seq) VALUES (?1, ?2, ?3)";
             let project = project_id.uuid();
-            let values = params![project.as_bytes(), integer(*head)];
+            let values = params![project.as_bytes(), integer(*head), integer(*first_seq)];
             transaction.prepare_cached(sql).carry()?.execute(values).carry().map(|_| ())
         }
         StoredRow::Event(event) => {
             plain(events::insert(transaction, event, event.seq, Some(event.position)), "an event")
         }
+        StoredRow::Baseline(baseline) => baselines::put(transaction, baseline),
         StoredRow::Snapshot(row) => put_snapshot(transaction, layout(layouts, row.kind)?, row),
         StoredRow::Key(row) => put_key(transaction, row),
         StoredRow::Consumer(consumer) => consumers::insert(transaction, consumer),

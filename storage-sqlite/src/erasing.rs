@@ -1,6 +1,7 @@
 //! Forgetting: what a commit takes back, and what the file keeps of it beside its rows.
 
 use crate::SqliteStorage;
+use crate::baselines;
 use crate::connection::allow_waiting;
 use crate::errors::Carry;
 use crate::values::integer;
@@ -30,6 +31,8 @@ pub(crate) fn write(connection: &Connection, erasures: &[Erasure]) -> Result<()>
                 ];
                 connection.prepare_cached(sql).carry()?.execute(values).carry()?;
             }
+            Erasure::Baseline(baseline) => baselines::put(connection, baseline)?,
+            Erasure::Events(removal) => baselines::remove_events(connection, removal)?,
             Erasure::Jobs { project_id, ids } => {
                 let sql = "DELETE FROM jobs WHERE id = ?2 AND project_id = ?1 AND finished_at IS NOT NULL";
                 let mut statement = connection.prepare_cached(sql).carry()?;

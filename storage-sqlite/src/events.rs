@@ -236,6 +236,16 @@ impl EventRepository for SqliteStorage {
         })
     }
 
+    async fn first_seq(&self, project: ProjectId) -> Result<u64> {
+        self.read(|connection| {
+            let sql = "SELECT first_seq FROM log_heads WHERE project_id = ?1";
+            let mut statement = connection.prepare_cached(sql).carry()?;
+            let id = project.uuid();
+            let first = statement.query_row([id.as_bytes()], |row| row.number(0)).optional().carry()?;
+            Ok(first.unwrap_or(1))
+        })
+    }
+
     async fn heads(&self) -> Result<Vec<(ProjectId, u64)>> {
         self.read(|connection| {
             let sql = "SELECT project_id, head FROM log_heads WHERE head > 0 ORDER BY project_id";

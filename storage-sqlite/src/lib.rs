@@ -5,6 +5,7 @@
 //! A commit that finds nobody writing runs on the calling thread and is done at the first poll.
 
 mod attributes;
+mod baselines;
 mod commit;
 mod connection;
 mod consumers;

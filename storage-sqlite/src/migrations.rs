@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/007_exhausted.sql"),
     include_str!("migrations/008_redacted.sql"),
     include_str!("migrations/009_streams.sql"),
+    include_str!("migrations/010_baselines.sql"),
 ];
 
 /// Marks the file as ours, for `file` and for people.

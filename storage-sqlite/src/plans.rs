@@ -8,9 +8,9 @@ use std::future::Future;
 use ventros::kernel::{Kind, Result};
 use ventros::storage::testing::*;
 use ventros::storage::{
-    ConsumerRepository, ConsumerWrite, DeadLetterQuery, EventQuery, EventRepository, FieldKind, Filter, Find, JobQuery,
-    JobRepository, JobWrite, KeyRef, Scope, SecretQuery, SecretRecord, SecretRepository, SecretWrite, SnapshotRemoval,
-    SnapshotRepository, Sort, Storage,
+    BaselineRepository, ConsumerRepository, ConsumerWrite, DeadLetterQuery, EventQuery, EventRepository, FieldKind,
+    Filter, Find, JobQuery, JobRepository, JobWrite, KeyRef, Scope, SecretQuery, SecretRecord, SecretRepository,
+    SecretWrite, SnapshotRemoval, SnapshotRepository, Sort, Storage,
 };
 use ventros::testing::block_on;
 
@@ -167,6 +167,9 @@ fn events_seek() {
         seeks(&store, store.events(SCOPE, &query));
     }
     seeks(&store, store.events(Scope::Installation, &EventQuery { after: 5, ..all() }));
+    seeks(&store, store.baselines(PROJECT, &[contact(1), contact(2)]));
+    seeks(&store, store.scan_baselines(PROJECT, None, Some(contact(1)), 10));
+    seeks(&store, store.scan_baselines(PROJECT, Some("a text"), None, 10));
     // Few rows, which may be sorted; but found by their own index.
     for query in [EventQuery { correlation_id: Some(id(1)), ..all() }, EventQuery { ids: vec![id(1), id(2)], ..all() }]
     {
@@ -255,6 +258,7 @@ fn writes_seek() {
         SecretWrite::Shred { project_id: PROJECT, id: id(1), revision: 1 },
         SecretWrite::ShredAll { project_id: OTHER_PROJECT },
     ];
+    batch.erasures = erasures();
     let commit = async {
         committed(store.commit(batch).await);
         Ok(())

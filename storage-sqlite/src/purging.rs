@@ -20,6 +20,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("consumers", "project_id", "project_id, name"),
     ("idempotency_keys", "scope", "scope, key"),
     ("secrets", "project_id", "project_id, id, revision"),
+    ("baselines", "project_id", "row"),
     ("events", "project_id", "position"),
 ];
 

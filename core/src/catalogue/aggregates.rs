@@ -16,6 +16,8 @@ pub struct AggregateType {
     pub sets: &'static [&'static str],
     pub custom: Option<&'static str>,
     pub decode: fn(&Snapshot) -> Result<Arc<dyn Stored>>,
+    /// As `decode`, for folding on.
+    pub revive: fn(&Snapshot) -> Result<Box<dyn Stored>>,
     pub create: fn(&Event, &Meta<'_>) -> Option<Box<dyn Stored>>,
     pub observes: fn(&Event) -> bool,
     /// The reaction that writes lives which other aggregates' events begin.
@@ -171,6 +173,7 @@ macro_rules! aggregates {
                 sets: <$state as Aggregate>::SETS,
                 custom: <$state as Aggregate>::CUSTOM,
                 decode: |snapshot| Ok(Arc::new(decode::<$state>(snapshot)?)),
+                revive: |snapshot| Ok(Box::new(decode::<$state>(snapshot)?)),
                 create: |event, meta| begin::<$state>(event, meta).map(|state| Box::new(state) as Box<dyn Stored>),
                 observes: <$state as Aggregate>::observes,
                 derived_by: <$state as Aggregate>::DERIVED_BY,

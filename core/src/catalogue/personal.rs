@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 /// The schemas of all event types.
 struct Schemas {
     events: HashMap<String, Value>,
+    states: HashMap<Kind, Value>,
     definitions: Map<String, Value>,
 }
 
@@ -31,7 +32,10 @@ fn schemas() -> &'static Schemas {
                 }
             }
         }
-        Schemas { events, definitions: generator.take_definitions(true) }
+        let state =
+            |known: &super::AggregateType, generator: &mut _| (known.kind, (known.schema)(generator).to_value());
+        let states = AGGREGATES.iter().map(|known| state(known, &mut generator)).collect();
+        Schemas { events, states, definitions: generator.take_definitions(true) }
     })
 }
 
@@ -66,6 +70,24 @@ pub(crate) fn redact(name: &str, data: &mut Value, subject: Subject, seen: &mut 
     let schema = schema.ok_or_else(|| Error::new(ErrorCode::UnknownEventVersion).with("type", name))?;
     taken.walk(data, schema);
     Ok(taken.fields)
+}
+
+/// Takes the data of a subject out of the state of an aggregate, as [`redact`] does of an event, and puts what an erased field reads as
+/// in its place. What says of itself that it is of another contact stays, although it names the subject. Tells how many fields that were.
+pub(crate) fn erase_from_state(kind: Kind, state: &mut Value, subject: Subject) -> u64 {
+    let Some(schema) = schemas().states.get(&kind) else { return 0 };
+    let id = subject.id.to_string();
+    let whose = if kind == subject.kind { state.get("id") } else { state.get("contact_id") };
+    if subject.kind == Kind::Contact && whose.and_then(Value::as_str).is_some_and(|whose| whose != id) {
+        return 0;
+    }
+    let mut taken = Taken { whose: subject.kind.as_str(), id, fields: 0, seen: &mut |_, _| {} };
+    taken.walk(state, schema);
+    let fields = taken.fields;
+    if fields > 0 {
+        refill(state, Some(schema));
+    }
+    fields
 }
 
 impl Taken<'_> {

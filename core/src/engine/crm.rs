@@ -84,6 +84,7 @@ pub struct Core {
     turns: [Turn; TURNS],
     /// When finished jobs were removed last, in microseconds.
     pub(crate) purged_at: AtomicI64,
+    pub(crate) pruned_at: AtomicI64,
     /// Openings of secrets that are counted and not recorded yet.
     pub(crate) uses: crate::tenancy::credential::Uses,
     /// Refused calls that are counted and not recorded yet.
@@ -153,6 +154,7 @@ impl Crm {
                 doorbells: Mutex::new(Vec::new()),
                 turns: std::array::from_fn(|_| Turn::default()),
                 purged_at: AtomicI64::new(0),
+                pruned_at: AtomicI64::new(0),
                 uses: crate::tenancy::credential::Uses::default(),
                 denials: crate::infrastructure::audit::Denials::default(),
                 swept: AtomicBool::new(false),

@@ -37,7 +37,7 @@ pub use operation::*;
 pub use outside::*;
 pub use reader::Reader;
 pub use rebuild::Difference;
-pub(crate) use rebuild::{derived, derived_up_to, fold_into, meta_of, read};
+pub(crate) use rebuild::{baseline_of, derived, derived_up_to, fold_into, meta_of, read, revive};
 pub use record::{Record, Row};
 pub use sweep::Sweep;
 pub use work::*;

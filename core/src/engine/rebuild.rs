@@ -1,11 +1,11 @@
 //! The first law of the house, made checkable: a snapshot is the fold of the log, byte for byte.
 
-use super::aggregate::Stored;
+use super::aggregate::{Stored, newer};
 use super::crm::Crm;
 use super::event::{Event, Meta};
 use crate::catalogue::{AGGREGATES, aggregate_type};
 use crate::kernel::{ActorRef, Error, EventId, ProjectId, Result, Subject};
-use crate::storage::{EventQuery, EventRecord, Scope, Storage};
+use crate::storage::{Baseline, EventQuery, EventRecord, Scope, Storage};
 use std::collections::BTreeMap;
 
 /// A snapshot that is not what the log says.
@@ -59,7 +59,7 @@ impl Crm {
 
     /// All states, and of the derived ones the numbers of the events that began them.
     async fn fold_log(&self, project: ProjectId) -> Result<(States, BTreeMap<Subject, u64>)> {
-        let mut states = States::new();
+        let (mut states, kept) = self.kept(project).await?;
         let mut begun = BTreeMap::new();
         let mut after = 0;
         loop {
@@ -68,7 +68,22 @@ impl Crm {
             let Some(last) = events.last() else { return Ok((states, begun)) };
             after = last.seq;
             for record in &events {
-                take_in(&mut states, &mut begun, record)?;
+                take_in(&mut states, &kept, &mut begun, record)?;
+            }
+        }
+    }
+
+    /// The states that folding begins with, and up to which number of the log each goes.
+    async fn kept(&self, project: ProjectId) -> Result<(States, BTreeMap<Subject, u64>)> {
+        let (mut states, mut kept) = (States::new(), BTreeMap::new());
+        let mut after = None;
+        loop {
+            let page = self.core.storage.scan_baselines(project, None, after, BATCH).await?;
+            let Some(last) = page.last() else { return Ok((states, kept)) };
+            after = Some(last.subject());
+            for baseline in &page {
+                kept.insert(baseline.subject(), baseline.seq);
+                states.extend(revive(baseline)?.map(|state| (baseline.subject(), state)));
             }
         }
     }
@@ -76,14 +91,20 @@ impl Crm {
 
 type States = BTreeMap<Subject, Box<dyn Stored>>;
 
-fn take_in(states: &mut States, begun: &mut BTreeMap<Subject, u64>, record: &EventRecord) -> Result<()> {
+fn take_in(
+    states: &mut States,
+    kept: &BTreeMap<Subject, u64>,
+    begun: &mut BTreeMap<Subject, u64>,
+    record: &EventRecord,
+) -> Result<()> {
     let (event, actor) = read(record)?;
-    for subject in &record.subjects {
+    let is_in = |subject: &Subject| kept.get(subject).is_some_and(|seq| *seq >= record.seq);
+    for subject in record.subjects.iter().filter(|subject| !is_in(subject)) {
         let mut state = states.remove(subject);
         fold_into(&mut state, *subject, &event, &meta_of(record, &actor));
         states.extend(state.map(|state| (*subject, state)));
     }
-    for (subject, state) in derived(record, &event) {
+    for (subject, state) in derived(record, &event).into_iter().filter(|(subject, _)| !is_in(subject)) {
         begun.insert(subject, record.seq);
         states.insert(subject, state);
     }
@@ -109,6 +130,24 @@ pub(crate) fn meta_of<'a>(record: &EventRecord, actor: &'a ActorRef) -> Meta<'a>
     }
 }
 
+/// The state of a baseline, to fold on; none when its kind is not part of this build.
+///
+/// # Errors
+/// `unknown_event_version` when a newer program wrote it.
+pub(crate) fn revive(baseline: &Baseline) -> Result<Option<Box<dyn Stored>>> {
+    let Some(kind) = aggregate_type(baseline.kind) else { return Ok(None) };
+    if baseline.snapshot.schema > kind.schema() {
+        return Err(newer(baseline.kind, baseline.snapshot.id));
+    }
+    (kind.revive)(&baseline.snapshot).map(Some)
+}
+
+/// The baseline of one aggregate, if it has one.
+pub(crate) async fn baseline_of(storage: &dyn Storage, scope: Scope, subject: Subject) -> Result<Option<Baseline>> {
+    let Scope::Project(project) = scope else { return Ok(None) };
+    Ok(storage.baselines(project, &[subject]).await?.into_iter().next())
+}
+
 /// Folds all events that name a derived life into its beginning.
 pub(crate) async fn fold_later(
     storage: &dyn Storage,
@@ -118,6 +157,10 @@ pub(crate) async fn fold_later(
 ) -> Result<Box<dyn Stored>> {
     let mut life = Some(state);
     let mut query = EventQuery { subject: Some(subject), limit: BATCH, ..EventQuery::default() };
+    if let Some(baseline) = baseline_of(storage, scope, subject).await? {
+        life = revive(&baseline)?;
+        query.after = baseline.seq;
+    }
     loop {
         let events = storage.events(scope, &query).await?;
         for record in &events {

@@ -163,6 +163,7 @@ impl Crm {
 
     async fn run_inside(&self, report: &mut RunReport) -> Result<()> {
         self.purge().await?;
+        crate::infrastructure::event_log::prune::prune_where_due(self).await?;
         report.jobs += crate::tenancy::credential::flush_uses(self).await?;
         report.jobs += crate::infrastructure::audit::flush_denials(self, false).await?;
         loop {

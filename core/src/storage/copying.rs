@@ -3,7 +3,7 @@
 //!
 //! What a store derives (columns, attributes, search words, subjects, due times) is no row: the target derives it again.
 
-use super::{ConsumerRecord, DeadLetter, EventRecord, IdempotencyRecord, JobRecord, SecretRecord};
+use super::{Baseline, ConsumerRecord, DeadLetter, EventRecord, IdempotencyRecord, JobRecord, SecretRecord};
 use crate::kernel::{Kind, ProjectId, Result, Timestamp};
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 pub enum Section {
     Heads,
     Events,
+    Baselines,
     Snapshots(Kind),
     Keys,
     Consumers,
@@ -28,6 +29,7 @@ impl Section {
         match self {
             Section::Heads => "log_heads",
             Section::Events => "events",
+            Section::Baselines => "baselines",
             Section::Snapshots(kind) => kind.plural(),
             Section::Keys => "unique_keys",
             Section::Consumers => "consumers",
@@ -46,9 +48,11 @@ pub enum StoredRow {
     Head {
         project_id: ProjectId,
         head: u64,
+        first_seq: u64,
     },
     /// With its own `seq` and `position`.
     Event(EventRecord),
+    Baseline(Baseline),
     Snapshot(SnapshotRow),
     Key(KeyRow),
     /// Its lease stays behind.

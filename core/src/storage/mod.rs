@@ -3,6 +3,7 @@
 //! Six small repositories and one atomic [`commit`](Storage::commit). Every read takes a [`Scope`], so that no query can
 //! forget the tenant. An adapter never looks into a snapshot or an event: it stores text, and the [`Index`] beside it.
 
+mod baselines;
 mod batch;
 mod copying;
 mod erasing;
@@ -22,6 +23,7 @@ mod secrets;
 pub mod testing;
 mod words;
 
+pub use baselines::*;
 pub use batch::*;
 pub use copying::*;
 pub use erasing::*;
@@ -99,6 +101,9 @@ pub trait EventRepository: Send + Sync {
 
     /// The number of the newest event of a project; 0 when it has none.
     async fn head(&self, project: ProjectId) -> Result<u64>;
+
+    /// From which number on a project's log is whole, but for noise; 1 unless something was removed.
+    async fn first_seq(&self, project: ProjectId) -> Result<u64>;
 
     /// All projects that have events, with their newest number, in id order.
     async fn heads(&self) -> Result<Vec<(ProjectId, u64)>>;
@@ -183,6 +188,7 @@ pub trait Storage:
     + SecretRepository
     + CopyRepository
     + PurgeRepository
+    + BaselineRepository
 {
     /// Makes the store ready for these aggregates: creates and migrates tables, adds and back-fills derived columns.
     /// Idempotent, and safe while other processes do the same.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// too, or stays, as it comes.
 #[async_trait]
 pub trait PurgeRepository: Send + Sync {
-    /// How many rows there are of a project, by table: those of aggregates and records, `events`, `jobs`, `consumers`, `dead_letters`,
+    /// How many rows there are of a project, by table: those of aggregates and records, `events`, `baselines`, `jobs`, `consumers`, `dead_letters`,
     /// `idempotency_keys` and `secrets`. Tables without any are left out, and so is what is derived.
     async fn count_project(&self, project: ProjectId) -> Result<BTreeMap<String, u64>>;
 

@@ -2,10 +2,11 @@
 
 use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Subject, Timestamp};
 use crate::storage::{
-    Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository, CopyRepository, CopyStep,
-    DeadLetter, DeadLetterQuery, EventQuery, EventRecord, EventRepository, Filter, Find, Found, Holder,
-    IdempotencyRecord, JobClaim, JobQuery, JobRecord, JobRepository, KeyOwner, KeyRef, PurgeRepository, RowPage, Scope,
-    SearchHit, SecretQuery, SecretRecord, SecretRepository, Section, Snapshot, SnapshotRepository, Storage, Table,
+    Baseline, BaselineRepository, Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository,
+    CopyRepository, CopyStep, DeadLetter, DeadLetterQuery, EventQuery, EventRecord, EventRepository, Filter, Find,
+    Found, Holder, IdempotencyRecord, JobClaim, JobQuery, JobRecord, JobRepository, KeyOwner, KeyRef, PurgeRepository,
+    RowPage, Scope, SearchHit, SecretQuery, SecretRecord, SecretRepository, Section, Snapshot, SnapshotRepository,
+    Storage, Table,
 };
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -160,8 +161,29 @@ impl EventRepository for WatchedStorage {
         self.pass("head", self.inner.head(project)).await
     }
 
+    async fn first_seq(&self, project: ProjectId) -> Result<u64> {
+        self.pass("first_seq", self.inner.first_seq(project)).await
+    }
+
     async fn heads(&self) -> Result<Vec<(ProjectId, u64)>> {
         self.pass("heads", self.inner.heads()).await
+    }
+}
+
+#[async_trait]
+impl BaselineRepository for WatchedStorage {
+    async fn baselines(&self, project: ProjectId, subjects: &[Subject]) -> Result<Vec<Baseline>> {
+        self.pass("baselines", self.inner.baselines(project, subjects)).await
+    }
+
+    async fn scan_baselines(
+        &self,
+        project: ProjectId,
+        containing: Option<&str>,
+        after: Option<Subject>,
+        limit: usize,
+    ) -> Result<Vec<Baseline>> {
+        self.pass("scan_baselines", self.inner.scan_baselines(project, containing, after, limit)).await
     }
 }
 

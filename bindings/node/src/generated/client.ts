@@ -1338,7 +1338,7 @@ export class Consumers extends Collection {
    *
    * @throws ConflictError: `consumer_exists`, `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+   * @throws InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`, `seq_pruned`.
    * @throws NotFoundError: `project_not_found`.
    * @throws ValidationError: `event_type_unknown`.
    */
@@ -1442,7 +1442,7 @@ export class Consumers extends Collection {
    *
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
-   * @throws InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+   * @throws InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`, `seq_pruned`.
    * @throws NotFoundError: `consumer_not_found`, `project_not_found`.
    */
   reset(input: i.ConsumersResetInput, options?: CommandOptions): Promise<t.Consumer> {
@@ -2204,6 +2204,27 @@ export class EventLog extends Collection {
   }
 
   /**
+   * Removes events that the project's retention keeps no longer, without waiting for the daily look at it: of each
+   * class those that were recorded before as many days as `retention` of the project says. States stay as they are, and
+   * so do the numbers of events; a time before the oldest event that is kept can be asked for no more. A job does it,
+   * which ends with `event_log.pruned` for each class that lost something.
+   *
+   * Whoever wants an archive reads the log with a consumer of its own: nothing is removed before all consumers are done
+   * with it.
+   *
+   * Permission: `events.manage`.
+   *
+   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `consumer_behind`, `project_inactive`, `project_suspended`, `retention_locked`.
+   * @throws NotFoundError: `project_not_found`.
+   * @throws ValidationError: `enum_unknown`, `text_too_long`.
+   */
+  prune(input: i.EventsPruneInput = {}, options?: CommandOptions): Promise<t.PruneStarted> {
+    return this._call<t.PruneStarted>("events.prune", input, options);
+  }
+
+  /**
    * Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and
    * changes no state.
    *
@@ -2223,11 +2244,13 @@ export class EventLog extends Collection {
   /**
    * An aggregate as it was: the fold of its events up to a version or a moment. Without either, as the log has it now.
    *
-   * `event_not_found` when the log of the project knew no such aggregate then.
+   * `event_not_found` when the log of the project knew no such aggregate then; `seq_pruned` when the events of that
+   * time were removed.
    *
    * Permission: `events.view`.
    *
    * @throws ForbiddenError: `permission_denied`.
+   * @throws InvalidStateError: `seq_pruned`.
    * @throws NotFoundError: `event_not_found`, `project_not_found`.
    */
   stateAt(id: string, input: i.EventsStateAtInput, options?: CallOptions): Promise<t.PastState> {
@@ -2263,8 +2286,8 @@ export class EventLog extends Collection {
   /**
    * Folds aggregates again from the log and compares the result with their stored states, byte for byte.
    *
-   * One call checks some of them, in the order in which they came to life; `next` says where the following call goes
-   * on.
+   * One call checks some of them: in the order in which they came to life, then those whose first events were removed.
+   * `next` says where the following call goes on.
    *
    * Permission: `events.manage`.
    *
@@ -2272,7 +2295,7 @@ export class EventLog extends Collection {
    * @throws ForbiddenError: `permission_denied`.
    * @throws InvalidStateError: `project_inactive`, `project_suspended`.
    * @throws NotFoundError: `project_not_found`.
-   * @throws ValidationError: `limit_out_of_range`.
+   * @throws ValidationError: `cursor_invalid`, `limit_out_of_range`.
    */
   verify(input: i.EventsVerifyInput = {}, options?: CommandOptions): Promise<t.VerifyReport> {
     return this._call<t.VerifyReport>("events.verify", input, options);
@@ -3256,7 +3279,7 @@ export class Privacy extends Collection {
    * @throws ForbiddenError: `permission_denied`.
    * @throws InvalidStateError: `project_inactive`, `project_suspended`.
    * @throws NotFoundError: `agent_not_found`, `contact_not_found`, `project_not_found`, `user_not_found`.
-   * @throws ValidationError: `enum_unknown`.
+   * @throws ValidationError: `cursor_invalid`, `enum_unknown`.
    */
   export(id: string, input: i.PrivacyExportInput, options?: CommandOptions): Promise<t.PersonalData> {
     return this._call<t.PersonalData>("privacy.export", { ...input, id }, options);

@@ -482,6 +482,17 @@ export const credentials = {
 /** Commands of the collection `events`. */
 export const events = {
   /**
+   * Removes events that the project's retention keeps no longer, without waiting for the daily look at it: of each
+   * class those that were recorded before as many days as `retention` of the project says. States stay as they are, and
+   * so do the numbers of events; a time before the oldest event that is kept can be asked for no more. A job does it,
+   * which ends with `event_log.pruned` for each class that lost something.
+   *
+   * As the method `EventLog.prune`.
+   */
+  prune(input: i.EventsPruneInput = {}): Command<t.PruneStarted> {
+    return new Command("events.prune", input);
+  },
+  /**
    * Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and
    * changes no state.
    *

@@ -1578,6 +1578,23 @@ export interface EncryptionKeyRotated {
 }
 
 /**
+ * Old events were removed.
+ *
+ * Of event_log, version 1.
+ */
+export interface EventLogPruned {
+  type: "event_log.pruned";
+  /** Where the host keeps them, in its own words. */
+  archive_ref?: string | null;
+  /** Those that were recorded before. */
+  before: t.Timestamp;
+  /** The classes of events that went. */
+  classes: t.RetentionClass[];
+  /** How many. */
+  removed: number;
+}
+
+/**
  * Personal data was taken out of stored events.
  *
  * Of event_log, version 1.
@@ -3810,6 +3827,7 @@ export interface EventMap {
   "dead_letter.retried": Recorded<"dead_letter.retried", "consumer", t.ConsumerId, DeadLetterRetried>;
   "encryption_key.retired": Recorded<"encryption_key.retired", "audit", string, EncryptionKeyRetired>;
   "encryption_key.rotated": Recorded<"encryption_key.rotated", "audit", string, EncryptionKeyRotated>;
+  "event_log.pruned": Recorded<"event_log.pruned", "event_log", string, EventLogPruned>;
   "event_log.redacted": Recorded<"event_log.redacted", "event_log", string, EventLogRedacted>;
   "job.dead": Recorded<"job.dead", "job", t.JobId, JobDead>;
   "message.ai.process_audio_requested": Recorded<

@@ -829,6 +829,19 @@ export interface EventsListInput {
   sort?: readonly t.SortKey[] | undefined;
 }
 
+/** What `events.prune` is given. */
+export interface EventsPruneInput {
+  /** Where the host keeps what goes; `event_log.pruned` repeats it. At most 500 characters. */
+  archive_ref?: string | null | undefined;
+  /**
+   * Only those that were recorded before; as the retention says unless told. What it still keeps stays in any case; a
+   * class that is named must not be asked for more than that.
+   */
+  before?: t.Timestamp | Date | null | undefined;
+  /** All that the retention has a rule for unless told. */
+  classes?: readonly t.RetentionClass[] | undefined;
+}
+
 /** What `events.record` is given. */
 export interface EventsRecordInput {
   /** At most 256 KiB, eight levels deep; keys of 1–64 `A-Z`, `a-z`, `0-9`, `_`, `.`, `-`, but not `type`. */
@@ -860,7 +873,7 @@ export interface EventsTraceInput {
 /** What `events.verify` is given. */
 export interface EventsVerifyInput {
   /** `next` of the call before. */
-  after?: number | null | undefined;
+  after?: string | null | undefined;
   /** Only this one. */
   aggregate?: t.AggregateRef | null | undefined;
   /** Aggregates to check, 1 to 1,000; 100 unless told. */
@@ -1246,7 +1259,7 @@ export interface PrivacyAuditInput {
 /** What `privacy.export` is given. */
 export interface PrivacyExportInput {
   /** `next` of the part before. */
-  after?: number | null | undefined;
+  after?: string | null | undefined;
   kind: t.PersonKind;
 }
 

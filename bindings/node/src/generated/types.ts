@@ -887,18 +887,20 @@ export interface ConsumerStartNow {
   type: "now";
 }
 
-/** With the first event of the project. */
+/** With the first event of the project that is still there. */
 export interface ConsumerStartBeginning {
   type: "beginning";
 }
 
-/** With the event of this number. */
+/** With the event of this number; `seq_pruned` when events from there on were removed. */
 export interface ConsumerStartSeq {
   type: "seq";
   seq: number;
 }
 
-/** With the first event that was recorded at this moment or later. */
+/**
+ * With the first event that was recorded at this moment or later; `seq_pruned` when events from there on were removed.
+ */
 export interface ConsumerStartTime {
   type: "time";
   at: Timestamp | Date;
@@ -1565,6 +1567,8 @@ export interface EventTypeInfo {
   aggregate_kind: string;
   /** Markdown. */
   doc: string;
+  /** How long its events are kept. */
+  retention_class: RetentionClass;
   /** JSON Schema (2020-12) of `data`. */
   schema: Record<string, unknown>;
   schema_version: number;
@@ -2341,6 +2345,8 @@ export interface LogReader {
 
 /** The log of a project in figures. */
 export interface LogStats {
+  /** From this number on nothing was removed but noise; 1 unless something was. */
+  complete_from: number;
   /** The number of the oldest event that is kept. */
   first_seq: number;
   /** The number of the newest event; 0 when there is none. */
@@ -2800,7 +2806,7 @@ export interface PersonalData {
   id: string;
   kind: PersonKind;
   /** Where the next part begins; null after the last one. */
-  next: number | null;
+  next: string | null;
   /** What belongs to the person and is named by the events of this part. */
   related: RelatedData[];
   /** What is stored of the person; null for users, whose own record is outside the project, and in later parts. */
@@ -2939,6 +2945,23 @@ export interface ProviderLabel {
   color_hex?: string | null | undefined;
   id: string;
   name: string;
+}
+
+/** Up to where events of one class go. */
+export interface PruneRule {
+  /** Those that were recorded before. */
+  before: Timestamp;
+  class: RetentionClass;
+  /** The last of the log that was. */
+  until_seq: number;
+}
+
+/** A removal of old events that is under way. */
+export interface PruneStarted {
+  /** The job that works at it, others of the same kind follow it; null when nothing is old enough. */
+  job_id: JobId | null;
+  /** What goes. */
+  rules: PruneRule[];
 }
 
 /** One session of the queue, with what a list of work shows. */
@@ -3198,11 +3221,11 @@ export interface ReportedOutcomeHeartbeat {
 
 /** How long data is kept, in days of 30 to 3650; null keeps it for ever, `noise_days` for 90. */
 export interface RetentionPolicy {
-  /** Events of the log. */
+  /** Events of the log; those that somebody may have to account for are kept for 365 days at least. */
   events_days?: number | null | undefined;
-  /** Stored media. */
+  /** Stored media. For the host to go by: nothing is removed by it yet. */
   media_days?: number | null | undefined;
-  /** Contents of messages. */
+  /** Contents of messages. For the host to go by: nothing is removed by it yet. */
   messages_days?: number | null | undefined;
   /** Events that only say that something was touched. */
   noise_days?: number | null | undefined;
@@ -3985,7 +4008,7 @@ export interface VerifyReport {
   /** Aggregates that were looked at. */
   checked: number;
   /** Where the next call goes on; null when all has been looked at. */
-  next: number | null;
+  next: string | null;
   problems: LogProblem[];
   /** How many of them are mended. */
   repaired: number;
@@ -5780,6 +5803,16 @@ export type RequiredOn = "create" | "activate" | "never";
  * - `unmerge`: Its merge was undone.
  */
 export type RestoreReason = "undelete" | "unmerge";
+
+/**
+ * How long events are kept.
+ *
+ * - `noise`: What only says that something was touched, such as `schedule.triggered`: 90 days, or the project's
+ * `noise_days`.
+ * - `business`: What nothing else is said of: for ever, or the project's `events_days`.
+ * - `audit`: What has to be accounted for, as the audit trail shows it: as `business`, and 365 days at least.
+ */
+export type RetentionClass = "noise" | "business" | "audit";
 
 /** For whom a message was taken back. */
 export type RevokeReach = "everyone" | "me";

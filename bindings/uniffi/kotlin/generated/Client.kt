@@ -943,7 +943,7 @@ public class Consumers internal constructor(engine: Engine, scope: Scope) : Coll
      *
      * @throws ventros.ConflictError: `consumer_exists`, `idempotency_key_reused`, `version_conflict`.
      * @throws ventros.ForbiddenError: `permission_denied`.
-     * @throws ventros.InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+     * @throws ventros.InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`, `seq_pruned`.
      * @throws ventros.NotFoundError: `project_not_found`.
      * @throws ventros.ValidationError: `event_type_unknown`.
      */
@@ -1076,7 +1076,7 @@ public class Consumers internal constructor(engine: Engine, scope: Scope) : Coll
      *
      * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
      * @throws ventros.ForbiddenError: `permission_denied`.
-     * @throws ventros.InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+     * @throws ventros.InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`, `seq_pruned`.
      * @throws ventros.NotFoundError: `consumer_not_found`, `project_not_found`.
      */
     public suspend fun reset(
@@ -2193,6 +2193,32 @@ public class EventLog internal constructor(engine: Engine, scope: Scope) : Colle
     ) { decodeEventRecord(it) }
 
     /**
+     * Removes events that the project's retention keeps no longer, without waiting for the daily look at it: of each
+     * class those that were recorded before as many days as `retention` of the project says. States stay as they are,
+     * and so do the numbers of events; a time before the oldest event that is kept can be asked for no more. A job does
+     * it, which ends with `event_log.pruned` for each class that lost something.
+     *
+     * Whoever wants an archive reads the log with a consumer of its own: nothing is removed before all consumers are
+     * done with it.
+     *
+     * Permission: `events.manage`.
+     *
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `consumer_behind`, `project_inactive`, `project_suspended`,
+     * `retention_locked`.
+     * @throws ventros.NotFoundError: `project_not_found`.
+     * @throws ventros.ValidationError: `enum_unknown`, `text_too_long`.
+     */
+    public suspend fun prune(
+        archiveRef: String? = null,
+        before: Timestamp? = null,
+        classes: List<RetentionClass>? = null,
+        idempotencyKey: String? = null,
+        expectedVersion: Long? = null,
+    ): PruneStarted = run(EventsPrune(archiveRef, before, classes), idempotencyKey, expectedVersion)
+
+    /**
      * Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and
      * changes no state.
      *
@@ -2222,11 +2248,13 @@ public class EventLog internal constructor(engine: Engine, scope: Scope) : Colle
      * An aggregate as it was: the fold of its events up to a version or a moment. Without either, as the log has it
      * now.
      *
-     * `event_not_found` when the log of the project knew no such aggregate then.
+     * `event_not_found` when the log of the project knew no such aggregate then; `seq_pruned` when the events of that
+     * time were removed.
      *
      * Permission: `events.view`.
      *
      * @throws ventros.ForbiddenError: `permission_denied`.
+     * @throws ventros.InvalidStateError: `seq_pruned`.
      * @throws ventros.NotFoundError: `event_not_found`, `project_not_found`.
      */
     public suspend fun stateAt(id: String, kind: Kind, at: Timestamp? = null, version: Long? = null): PastState =
@@ -2270,8 +2298,8 @@ public class EventLog internal constructor(engine: Engine, scope: Scope) : Colle
     /**
      * Folds aggregates again from the log and compares the result with their stored states, byte for byte.
      *
-     * One call checks some of them, in the order in which they came to life; `next` says where the following call goes
-     * on.
+     * One call checks some of them: in the order in which they came to life, then those whose first events were
+     * removed. `next` says where the following call goes on.
      *
      * Permission: `events.manage`.
      *
@@ -2279,10 +2307,10 @@ public class EventLog internal constructor(engine: Engine, scope: Scope) : Colle
      * @throws ventros.ForbiddenError: `permission_denied`.
      * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
      * @throws ventros.NotFoundError: `project_not_found`.
-     * @throws ventros.ValidationError: `limit_out_of_range`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `limit_out_of_range`.
      */
     public suspend fun verify(
-        after: Long? = null,
+        after: String? = null,
         aggregate: AggregateRef? = null,
         limit: Long? = null,
         repair: Boolean? = null,
@@ -3574,12 +3602,12 @@ public class Privacy internal constructor(engine: Engine, scope: Scope) : Collec
      * @throws ventros.ForbiddenError: `permission_denied`.
      * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
      * @throws ventros.NotFoundError: `agent_not_found`, `contact_not_found`, `project_not_found`, `user_not_found`.
-     * @throws ventros.ValidationError: `enum_unknown`.
+     * @throws ventros.ValidationError: `cursor_invalid`, `enum_unknown`.
      */
     public suspend fun export(
         id: String,
         kind: PersonKind,
-        after: Long? = null,
+        after: String? = null,
         idempotencyKey: String? = null,
         expectedVersion: Long? = null,
     ): PersonalData = run(PrivacyExport(id, kind, after), idempotencyKey, expectedVersion)

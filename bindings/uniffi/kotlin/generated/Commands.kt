@@ -1562,6 +1562,36 @@ public data class CredentialsUpdate(
 }
 
 /**
+ * Removes events that the project's retention keeps no longer, without waiting for the daily look at it: of each class
+ * those that were recorded before as many days as `retention` of the project says. States stay as they are, and so do
+ * the numbers of events; a time before the oldest event that is kept can be asked for no more. A job does it, which
+ * ends with `event_log.pruned` for each class that lost something.
+ *
+ * As the method `EventLog.prune`.
+ */
+public data class EventsPrune(
+    /** Where the host keeps what goes; `event_log.pruned` repeats it. At most 500 characters. */
+    val archiveRef: String? = null,
+    /**
+     * Only those that were recorded before; as the retention says unless told. What it still keeps stays in any case; a
+     * class that is named must not be asked for more than that.
+     */
+    val before: Timestamp? = null,
+    /** All that the retention has a rule for unless told. */
+    val classes: List<RetentionClass>? = null,
+) : Command<PruneStarted>() {
+    override val operation: String get() = "events.prune"
+
+    override fun decode(json: Any?): PruneStarted = decodePruneStarted(json)
+
+    override fun toJson(): Any? = fields {
+        given("archive_ref", archiveRef)
+        given("before", before)
+        given("classes", classes)
+    }
+}
+
+/**
  * Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and changes
  * no state.
  *
@@ -1599,7 +1629,7 @@ public data class EventsRecord(
  */
 public data class EventsVerify(
     /** `next` of the call before. */
-    val after: Long? = null,
+    val after: String? = null,
     /** Only this one. */
     val aggregate: AggregateRef? = null,
     /** Aggregates to check, 1 to 1,000; 100 unless told. */
@@ -2445,7 +2475,7 @@ public data class PrivacyExport(
     val id: String,
     val kind: PersonKind,
     /** `next` of the part before. */
-    val after: Long? = null,
+    val after: String? = null,
 ) : Command<PersonalData>() {
     override val operation: String get() = "privacy.export"
 

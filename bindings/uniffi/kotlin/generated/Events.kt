@@ -2880,6 +2880,34 @@ internal fun decodeEncryptionKeyRotated(json: Any?): EncryptionKeyRotated {
 }
 
 /**
+ * Old events were removed.
+ *
+ * Of event_log, version 1.
+ */
+public data class EventLogPruned(
+    /** Where the host keeps them, in its own words. */
+    val archiveRef: String? = null,
+    /** Those that were recorded before. */
+    val before: Timestamp,
+    /** The classes of events that went. */
+    val classes: List<RetentionClass>,
+    /** How many. */
+    val removed: Long,
+) : EventData {
+    public companion object : EventType<EventLogPruned>("event_log.pruned")
+}
+
+internal fun decodeEventLogPruned(json: Any?): EventLogPruned {
+    val from = record(json)
+    return EventLogPruned(
+        archiveRef = from["archive_ref"]?.let { text(it) },
+        before = instant(from["before"]),
+        classes = list(from["classes"]) { decodeRetentionClass(it) },
+        removed = long(from["removed"]),
+    )
+}
+
+/**
  * Personal data was taken out of stored events.
  *
  * Of event_log, version 1.
@@ -6601,6 +6629,7 @@ internal fun decodeData(type: String, json: Any?): EventData = when (type) {
     "dead_letter.retried" -> decodeDeadLetterRetried(json)
     "encryption_key.retired" -> decodeEncryptionKeyRetired(json)
     "encryption_key.rotated" -> decodeEncryptionKeyRotated(json)
+    "event_log.pruned" -> decodeEventLogPruned(json)
     "event_log.redacted" -> decodeEventLogRedacted(json)
     "job.dead" -> decodeJobDead(json)
     "message.ai.process_audio_requested" -> decodeMessageAiProcessAudioRequested(json)

@@ -2771,6 +2771,27 @@ public enum class RestoreReason(private val text: String) : Wire {
 internal fun decodeRestoreReason(json: Any?): RestoreReason =
     RestoreReason.entries.find { it.toString() == json } ?: unexpected("RestoreReason", json)
 
+/** How long events are kept. */
+public enum class RetentionClass(private val text: String) : Wire {
+    /**
+     * What only says that something was touched, such as `schedule.triggered`: 90 days, or the project's `noise_days`.
+     */
+    NOISE("noise"),
+    /** What nothing else is said of: for ever, or the project's `events_days`. */
+    BUSINESS("business"),
+    /** What has to be accounted for, as the audit trail shows it: as `business`, and 365 days at least. */
+    AUDIT("audit"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeRetentionClass(json: Any?): RetentionClass =
+    RetentionClass.entries.find { it.toString() == json } ?: unexpected("RetentionClass", json)
+
 /** For whom a message was taken back. */
 public enum class RevokeReach(private val text: String) : Wire {
     EVERYONE("everyone"),
@@ -4813,14 +4834,14 @@ public data object ConsumerStartNow : ConsumerStart {
     }
 }
 
-/** With the first event of the project. */
+/** With the first event of the project that is still there. */
 public data object ConsumerStartBeginning : ConsumerStart {
     override fun toJson(): Any? = fields {
         put("type", "beginning")
     }
 }
 
-/** With the event of this number. */
+/** With the event of this number; `seq_pruned` when events from there on were removed. */
 public data class ConsumerStartSeq(
     val seq: Long,
 ) : ConsumerStart {
@@ -4830,7 +4851,9 @@ public data class ConsumerStartSeq(
     }
 }
 
-/** With the first event that was recorded at this moment or later. */
+/**
+ * With the first event that was recorded at this moment or later; `seq_pruned` when events from there on were removed.
+ */
 public data class ConsumerStartTime(
     val at: Timestamp,
 ) : ConsumerStart {
@@ -6149,6 +6172,8 @@ public data class EventTypeInfo(
     val aggregateKind: String,
     /** Markdown. */
     val doc: String,
+    /** How long its events are kept. */
+    val retentionClass: RetentionClass,
     /** JSON Schema (2020-12) of `data`. */
     val schema: Map<String, Any?>,
     val schemaVersion: Long,
@@ -6161,6 +6186,7 @@ internal fun decodeEventTypeInfo(json: Any?): EventTypeInfo {
     return EventTypeInfo(
         aggregateKind = text(from["aggregate_kind"]),
         doc = text(from["doc"]),
+        retentionClass = decodeRetentionClass(from["retention_class"]),
         schema = record(from["schema"]),
         schemaVersion = long(from["schema_version"]),
         subjects = list(from["subjects"]) { text(it) },
@@ -7601,6 +7627,8 @@ internal fun decodeLogReader(json: Any?): LogReader {
 
 /** The log of a project in figures. */
 public data class LogStats(
+    /** From this number on nothing was removed but noise; 1 unless something was. */
+    val completeFrom: Long,
     /** The number of the oldest event that is kept. */
     val firstSeq: Long,
     /** The number of the newest event; 0 when there is none. */
@@ -7613,6 +7641,7 @@ public data class LogStats(
 internal fun decodeLogStats(json: Any?): LogStats {
     val from = record(json)
     return LogStats(
+        completeFrom = long(from["complete_from"]),
         firstSeq = long(from["first_seq"]),
         head = long(from["head"]),
         newestAt = from["newest_at"]?.let { instant(it) },
@@ -8496,7 +8525,7 @@ public data class PersonalData(
     val id: String,
     val kind: PersonKind,
     /** Where the next part begins; null after the last one. */
-    val next: Long?,
+    val next: String?,
     /** What belongs to the person and is named by the events of this part. */
     val related: List<RelatedData>,
     /** What is stored of the person; null for users, whose own record is outside the project, and in later parts. */
@@ -8509,7 +8538,7 @@ internal fun decodePersonalData(json: Any?): PersonalData {
         exportedAt = instant(from["exported_at"]),
         id = text(from["id"]),
         kind = decodePersonKind(from["kind"]),
-        next = from["next"]?.let { long(it) },
+        next = from["next"]?.let { text(it) },
         related = list(from["related"]) { decodeRelatedData(it) },
         state = from["state"]?.let { record(it) },
     )
@@ -8752,6 +8781,38 @@ public data class ProviderLabel(
         put("id", id)
         put("name", name)
     }
+}
+
+/** Up to where events of one class go. */
+public data class PruneRule(
+    /** Those that were recorded before. */
+    val before: Timestamp,
+    val `class`: RetentionClass,
+    /** The last of the log that was. */
+    val untilSeq: Long,
+)
+internal fun decodePruneRule(json: Any?): PruneRule {
+    val from = record(json)
+    return PruneRule(
+        before = instant(from["before"]),
+        `class` = decodeRetentionClass(from["class"]),
+        untilSeq = long(from["until_seq"]),
+    )
+}
+
+/** A removal of old events that is under way. */
+public data class PruneStarted(
+    /** The job that works at it, others of the same kind follow it; null when nothing is old enough. */
+    val jobId: JobId?,
+    /** What goes. */
+    val rules: List<PruneRule>,
+)
+internal fun decodePruneStarted(json: Any?): PruneStarted {
+    val from = record(json)
+    return PruneStarted(
+        jobId = from["job_id"]?.let { JobId(text(it)) },
+        rules = list(from["rules"]) { decodePruneRule(it) },
+    )
 }
 
 /** One session of the queue, with what a list of work shows. */
@@ -9271,11 +9332,11 @@ public data class ReportedOutcomeHeartbeat(
 
 /** How long data is kept, in days of 30 to 3650; null keeps it for ever, `noise_days` for 90. */
 public data class RetentionPolicy(
-    /** Events of the log. */
+    /** Events of the log; those that somebody may have to account for are kept for 365 days at least. */
     val eventsDays: Long? = null,
-    /** Stored media. */
+    /** Stored media. For the host to go by: nothing is removed by it yet. */
     val mediaDays: Long? = null,
-    /** Contents of messages. */
+    /** Contents of messages. For the host to go by: nothing is removed by it yet. */
     val messagesDays: Long? = null,
     /** Events that only say that something was touched. */
     val noiseDays: Long? = null,
@@ -10698,7 +10759,7 @@ public data class VerifyReport(
     /** Aggregates that were looked at. */
     val checked: Long,
     /** Where the next call goes on; null when all has been looked at. */
-    val next: Long?,
+    val next: String?,
     val problems: List<LogProblem>,
     /** How many of them are mended. */
     val repaired: Long,
@@ -10707,7 +10768,7 @@ internal fun decodeVerifyReport(json: Any?): VerifyReport {
     val from = record(json)
     return VerifyReport(
         checked = long(from["checked"]),
-        next = from["next"]?.let { long(it) },
+        next = from["next"]?.let { text(it) },
         problems = list(from["problems"]) { decodeLogProblem(it) },
         repaired = long(from["repaired"]),
     )

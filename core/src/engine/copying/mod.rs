@@ -126,7 +126,7 @@ pub async fn copy_tables(
 /// In the order in which they are copied: what others refer to comes first.
 fn sections(tables: &[Table]) -> Vec<Section> {
     let snapshots = tables.iter().map(|table| Section::Snapshots(table.kind));
-    let before = [Section::Heads, Section::Events];
+    let before = [Section::Heads, Section::Events, Section::Baselines];
     let after = [
         Section::Keys,
         Section::Consumers,

@@ -3,7 +3,8 @@
 
 use crate::kernel::{Error, ProjectId, Result, Timestamp};
 use crate::storage::{
-    ConsumerRecord, DeadLetter, EventRecord, IdempotencyRecord, JobRecord, KeyRow, SecretRecord, SnapshotRow, StoredRow,
+    Baseline, ConsumerRecord, DeadLetter, EventRecord, IdempotencyRecord, JobRecord, KeyRow, SecretRecord, Snapshot,
+    SnapshotRow, StoredRow,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -92,10 +93,16 @@ impl Fields {
 fn hash(row: &StoredRow) -> Result<[u8; 32]> {
     let mut fields = Fields::default();
     match row {
-        StoredRow::Head { project_id, head } => {
-            fields.project(*project_id).number(*head);
+        StoredRow::Head { project_id, head, first_seq } => {
+            fields.project(*project_id).number(*head).number(*first_seq);
         }
         StoredRow::Event(event) => add_event(&mut fields, event)?,
+        StoredRow::Baseline(baseline) => {
+            let Baseline { kind, snapshot, seq, recorded_at, is_redacted } = baseline;
+            let Snapshot { project_id, id, revision, schema, state } = snapshot;
+            fields.project(*project_id).text(kind.as_str()).id(*id).number(*seq).instant(*recorded_at);
+            fields.number((*is_redacted).into()).number(*revision).number((*schema).into()).text(state);
+        }
         StoredRow::Snapshot(snapshot) => add_snapshot(&mut fields, snapshot),
         StoredRow::Key(key) => add_key(&mut fields, key),
         StoredRow::Consumer(consumer) => add_consumer(&mut fields, consumer),

@@ -57,7 +57,7 @@ impl Command for CreateConsumer {
     const NAME: &'static str = "consumers.create";
     const PERMISSION: Permission = Permission::EventsManage;
     const ERRORS: &'static [ErrorCode] =
-        &[ErrorCode::ConsumerExists, ErrorCode::BuiltinProtected, ErrorCode::EventTypeUnknown];
+        &[ErrorCode::ConsumerExists, ErrorCode::BuiltinProtected, ErrorCode::EventTypeUnknown, ErrorCode::SeqPruned];
     type Output = Consumer;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Consumer> {
@@ -191,7 +191,8 @@ pub struct ResetConsumer {
 impl Command for ResetConsumer {
     const NAME: &'static str = "consumers.reset";
     const PERMISSION: Permission = Permission::EventsManage;
-    const ERRORS: &'static [ErrorCode] = &[ErrorCode::ConsumerNotFound, ErrorCode::BuiltinProtected];
+    const ERRORS: &'static [ErrorCode] =
+        &[ErrorCode::ConsumerNotFound, ErrorCode::BuiltinProtected, ErrorCode::SeqPruned];
     type Output = Consumer;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Consumer> {

@@ -99,11 +99,11 @@ pub enum ConsumerStart {
     /// With what happens from now on.
     #[default]
     Now,
-    /// With the first event of the project.
+    /// With the first event of the project that is still there.
     Beginning,
-    /// With the event of this number.
+    /// With the event of this number; `seq_pruned` when events from there on were removed.
     Seq { seq: u64 },
-    /// With the first event that was recorded at this moment or later.
+    /// With the first event that was recorded at this moment or later; `seq_pruned` when events from there on were removed.
     Time { at: Timestamp },
 }
 
@@ -114,15 +114,25 @@ impl ConsumerStart {
         Ok(match self {
             ConsumerStart::Now => head,
             ConsumerStart::Beginning => 0,
-            ConsumerStart::Seq { seq } if (1..=head + 1).contains(&seq) => seq - 1,
+            ConsumerStart::Seq { seq } if (1..=head + 1).contains(&seq) => kept(read, seq - 1).await?,
             ConsumerStart::Seq { .. } => {
                 return Err(Error::new(ErrorCode::ValueOutOfRange).at("seq").with("min", 1).with("max", head + 1));
             }
             ConsumerStart::Time { at } => {
-                first_recorded_at(read.storage(), Scope::Project(read.project()), head, at).await?
+                let before = first_recorded_at(read.storage(), Scope::Project(read.project()), head, at).await?;
+                kept(read, before).await?
             }
         })
     }
+}
+
+/// A place in the log after which everything is still there, but for noise.
+async fn kept(read: &Reader<'_>, checkpoint: u64) -> Result<u64> {
+    let first = read.storage().first_seq(read.project()).await?;
+    if checkpoint + 1 < first {
+        return Err(Error::new(ErrorCode::SeqPruned).with("first_seq", first));
+    }
+    Ok(checkpoint)
 }
 
 /// An event that a consumer gave up on.

@@ -1,8 +1,9 @@
 //! The types of events as data that other programs understand: JSON Schema and AsyncAPI.
 
+use super::prune::RetentionClass;
 use crate::catalogue::{Catalogue, EventDoc};
 use crate::engine::{Query, Reader};
-use crate::kernel::{Permission, Result};
+use crate::kernel::{Kind, Permission, Result};
 use crate::operations;
 use crate::storage::type_matches;
 use schemars::JsonSchema;
@@ -43,6 +44,8 @@ pub struct EventTypeInfo {
     pub event_type: String,
     pub aggregate_kind: String,
     pub schema_version: u16,
+    /// How long its events are kept.
+    pub retention_class: RetentionClass,
     /// Markdown.
     pub doc: String,
     /// The kinds of aggregates that it can be about, its own first.
@@ -84,6 +87,8 @@ fn info(event: &EventDoc) -> EventTypeInfo {
         event_type: event.event_type.clone(),
         aggregate_kind: event.aggregate_kind.to_owned(),
         schema_version: event.schema_version,
+        retention_class: Kind::parse(event.aggregate_kind)
+            .map_or(RetentionClass::Business, |kind| RetentionClass::of_type(kind, &event.event_type)),
         doc: event.doc.clone(),
         subjects: event.subjects.iter().map(|kind| (*kind).to_owned()).collect(),
         schema,

@@ -1,7 +1,8 @@
 //! What happens to the log itself. Each has a stream of its own.
 
+use super::prune::RetentionClass;
 use crate::events;
-use crate::kernel::{ActorRef, Kind, Subject};
+use crate::kernel::{ActorRef, Kind, Subject, Timestamp};
 use uuid::Uuid;
 
 events! {
@@ -20,12 +21,24 @@ events! {
             fields_touched: u64,
             requested_by: ActorRef,
         },
+        /// Old events were removed.
+        "event_log.pruned" Pruned {
+            /// The classes of events that went.
+            classes: Vec<RetentionClass>,
+            /// Those that were recorded before.
+            before: Timestamp,
+            /// How many.
+            removed: u64,
+            /// Where the host keeps them, in its own words.
+            archive_ref: Option<String>,
+        },
     }
     subjects(event, about) {
         match event {
             EventLogEvent::Redacted { subject_kind, subject_id, .. } => {
                 about.push(Subject::new(*subject_kind, *subject_id));
             }
+            EventLogEvent::Pruned { .. } => {}
         }
     }
 }

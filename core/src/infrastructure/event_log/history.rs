@@ -1,6 +1,6 @@
 //! Looking back: what an aggregate was, and what led to what.
 
-use super::replay::{Replay, origin};
+use super::replay::Replay;
 use crate::engine::{Query, Reader};
 use crate::kernel::{
     ActorRef, CommitId, CorrelationId, Error, ErrorCode, EventId, Kind, Permission, Result, Source, Subject, Timestamp,
@@ -22,7 +22,7 @@ const MAX_TRACE: usize = 10_000;
 
 /// An aggregate as it was: the fold of its events up to a version or a moment. Without either, as the log has it now.
 ///
-/// `event_not_found` when the log of the project knew no such aggregate then.
+/// `event_not_found` when the log of the project knew no such aggregate then; `seq_pruned` when the events of that time were removed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetStateAt {
@@ -57,7 +57,7 @@ pub struct PastState {
 impl Query for GetStateAt {
     const NAME: &'static str = "events.state_at";
     const PERMISSION: Permission = Permission::EventsView;
-    const ERRORS: &'static [ErrorCode] = &[ErrorCode::EventNotFound];
+    const ERRORS: &'static [ErrorCode] = &[ErrorCode::EventNotFound, ErrorCode::SeqPruned];
     type Output = PastState;
 
     async fn run(self, read: &Reader<'_>) -> Result<PastState> {
@@ -73,8 +73,14 @@ impl Query for GetStateAt {
             if is_reached || is_later { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let scope = Scope::Project(read.project());
-        let origin = origin(read.storage(), scope, subject).await?;
-        let replay = Replay::of(read.storage(), scope, subject, origin, wanted).await?;
+        let replay = Replay::of(read.storage(), scope, subject, None, wanted).await?;
+        if let Some(baseline) = replay.baseline {
+            let is_before = self.at.is_some_and(|at| at < baseline.recorded_at)
+                || self.version.is_some_and(|version| version <= replay.own_events);
+            if is_before && replay.last == Some(baseline) {
+                return Err(Error::new(ErrorCode::SeqPruned).with("first_seq", baseline.seq));
+            }
+        }
         let state = replay.state.ok_or_else(not_found)?;
         let last = replay.last.ok_or_else(not_found)?;
         let version = state.base().version;

@@ -6,13 +6,18 @@ pub mod commands;
 mod events;
 pub(super) mod filter;
 pub mod history;
+pub mod prune;
 pub mod queries;
 pub(super) mod replay;
 pub mod verify;
+pub(super) mod walk;
 
 pub use events::EventLogEvent;
 pub use filter::EVENT_FIELDS;
 pub(crate) use filter::first_recorded_at;
+
+/// The work on the log.
+pub const JOBS: &[crate::engine::JobType] = &[prune::JOB];
 
 #[cfg(test)]
 mod tests;

@@ -242,6 +242,8 @@ pub struct LogStats {
     pub head: u64,
     /// The number of the oldest event that is kept.
     pub first_seq: u64,
+    /// From this number on nothing was removed but noise; 1 unless something was.
+    pub complete_from: u64,
     pub oldest_at: Option<Timestamp>,
     pub newest_at: Option<Timestamp>,
     /// Who reads it, the furthest behind first.
@@ -278,6 +280,7 @@ impl Query for GetLogStats {
         readers.sort_by(|a, b| b.lag.cmp(&a.lag).then_with(|| a.name.cmp(&b.name)));
         Ok(LogStats {
             head,
+            complete_from: read.storage().first_seq(read.project()).await?,
             first_seq: first.as_ref().map_or(0, |event| event.seq),
             oldest_at: first.map(|event| event.recorded_at),
             newest_at: last.map(|event| event.recorded_at),

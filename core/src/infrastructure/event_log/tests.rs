@@ -1,6 +1,7 @@
 //! The acceptance cases of the event log page, by number, and the laws of its filters and its repairs.
 
 mod history;
+mod pruning;
 mod reading;
 
 use crate::engine::Project;

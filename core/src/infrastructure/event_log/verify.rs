@@ -1,6 +1,7 @@
 //! The first law of the house, checked and mended while the house is in use: a state is the fold of the log.
 
-use super::replay::{Replay, origin};
+use super::replay::Replay;
+use super::walk::Walk;
 use crate::catalogue::{AGGREGATES, AggregateType, REACTIONS, aggregate_type};
 use crate::engine::{Command, Stored, UnitOfWork, derived, derived_up_to, read};
 use crate::kernel::{Error, ErrorCode, Permission, Result, Subject};
@@ -20,7 +21,8 @@ const TRIES: usize = 5;
 
 /// Folds aggregates again from the log and compares the result with their stored states, byte for byte.
 ///
-/// One call checks some of them, in the order in which they came to life; `next` says where the following call goes on.
+/// One call checks some of them: in the order in which they came to life, then those whose first events were removed. `next` says where
+/// the following call goes on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyEvents {
@@ -29,7 +31,7 @@ pub struct VerifyEvents {
     pub aggregate: Option<Subject>,
     /// `next` of the call before.
     #[serde(default)]
-    pub after: Option<u64>,
+    pub after: Option<String>,
     /// Aggregates to check, 1 to 1,000; 100 unless told.
     #[serde(default)]
     pub limit: Option<i64>,
@@ -47,7 +49,7 @@ pub struct VerifyReport {
     /// How many of them are mended.
     pub repaired: u64,
     /// Where the next call goes on; null when all has been looked at.
-    pub next: Option<u64>,
+    pub next: Option<String>,
 }
 
 /// An aggregate that is not as it should be.
@@ -76,7 +78,7 @@ text_enum! {
 impl Command for VerifyEvents {
     const NAME: &'static str = "events.verify";
     const PERMISSION: Permission = Permission::EventsManage;
-    const ERRORS: &'static [ErrorCode] = &[ErrorCode::LimitOutOfRange];
+    const ERRORS: &'static [ErrorCode] = &[ErrorCode::LimitOutOfRange, ErrorCode::CursorInvalid];
     type Output = VerifyReport;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<VerifyReport> {
@@ -85,8 +87,11 @@ impl Command for VerifyEvents {
         let subjects = match self.aggregate {
             Some(subject) => vec![(subject, None)],
             None => {
-                let (subjects, next) = beginnings(work, self.after.unwrap_or(0), limit).await?;
-                report.next = next;
+                let (subjects, next) = match Walk::parse(self.after.as_deref()).map_err(|error| error.at("after"))? {
+                    Walk::Events(after) => beginnings(work, after, limit).await?,
+                    Walk::Baselines(after) => kept(work, after, limit).await?,
+                };
+                report.next = next.map(|next| next.to_string());
                 subjects
             }
         };
@@ -107,8 +112,15 @@ impl Command for VerifyEvents {
 /// An aggregate, with the event that began its life if that is another aggregate's.
 type Beginning = (Subject, Option<EventRecord>);
 
+/// Aggregates whose first events were removed, and where to go on if there may be more.
+async fn kept(work: &UnitOfWork<'_>, after: Option<Subject>, limit: usize) -> Result<(Vec<Beginning>, Option<Walk>)> {
+    let page = work.reader().storage().scan_baselines(work.project(), None, after, limit).await?;
+    let next = page.last().filter(|_| page.len() == limit).map(|last| Walk::Baselines(Some(last.subject())));
+    Ok((page.iter().map(|baseline| (baseline.subject(), None)).collect(), next))
+}
+
 /// Aggregates that came to life after an event, and where to go on if there may be more.
-async fn beginnings(work: &UnitOfWork<'_>, after: u64, limit: usize) -> Result<(Vec<Beginning>, Option<u64>)> {
+async fn beginnings(work: &UnitOfWork<'_>, after: u64, limit: usize) -> Result<(Vec<Beginning>, Option<Walk>)> {
     let (mut subjects, mut looked) = (Vec::new(), 0);
     let (storage, scope) = (work.reader().storage(), Scope::Project(work.project()));
     // What a reaction writes after an event is not missing before that has come by.
@@ -119,7 +131,7 @@ async fn beginnings(work: &UnitOfWork<'_>, after: u64, limit: usize) -> Result<(
         let is_last = events.len() < BATCH;
         for event in events {
             if subjects.len() >= limit {
-                return Ok((subjects, Some(query.after)));
+                return Ok((subjects, Some(Walk::Events(query.after))));
             }
             query.after = event.seq;
             looked += 1;
@@ -133,10 +145,11 @@ async fn beginnings(work: &UnitOfWork<'_>, after: u64, limit: usize) -> Result<(
             }
         }
         if is_last {
-            return Ok((subjects, None));
+            let has_kept = !storage.scan_baselines(work.project(), None, None, 1).await?.is_empty();
+            return Ok((subjects, has_kept.then_some(Walk::Baselines(None))));
         }
         if looked >= MAX_SCAN {
-            return Ok((subjects, Some(query.after)));
+            return Ok((subjects, Some(Walk::Events(query.after))));
         }
     }
 }
@@ -161,10 +174,7 @@ async fn check(
     for _ in 0..TRIES {
         let before = stored(work, subject).await?;
         let scope = Scope::Project(read.project());
-        let origin = match &known_origin {
-            Some(known) => Some(known.clone()),
-            None => origin(read.storage(), scope, subject).await?,
-        };
+        let origin = known_origin.clone();
         let replay = Replay::of(read.storage(), scope, subject, origin, |_, _| ControlFlow::Continue(()));
         let replay = match replay.await {
             Err(error) if error.code() == ErrorCode::CorruptData => {

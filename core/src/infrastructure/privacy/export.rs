@@ -4,6 +4,7 @@ use super::commands::{PersonKind, find_person};
 use crate::catalogue::aggregate_type;
 use crate::engine::{Command, UnitOfWork, derived, is_system, read};
 use crate::infrastructure::audit::{self, AuditEvent};
+use crate::infrastructure::event_log::walk::Walk;
 use crate::kernel::{ErrorCode, Kind, Permission, ProjectId, Result, Subject, Timestamp};
 use crate::operations;
 use crate::storage::{EventQuery, EventRecord, Scope};
@@ -16,6 +17,8 @@ use uuid::Uuid;
 
 /// Events of one part of a document.
 const EVENTS: usize = 500;
+/// States of a part that no event names any more.
+const STATES: usize = 500;
 
 /// Everything that the project stores about a person: the state, the messages, sessions, chats and entries of the timeline that are the
 /// person's, and every event that is about the person, oldest first. A long history comes in parts: `next` says where the following
@@ -29,7 +32,7 @@ pub struct ExportPersonalData {
     pub id: Uuid,
     /// `next` of the part before.
     #[serde(default)]
-    pub after: Option<u64>,
+    pub after: Option<String>,
 }
 
 /// A document about a person, or a part of one.
@@ -45,7 +48,7 @@ pub struct PersonalData {
     pub related: Vec<RelatedData>,
     pub events: Vec<EventRecord>,
     /// Where the next part begins; null after the last one.
-    pub next: Option<u64>,
+    pub next: Option<String>,
 }
 
 /// A state that belongs to a person.
@@ -60,8 +63,13 @@ pub struct RelatedData {
 impl Command for ExportPersonalData {
     const NAME: &'static str = "privacy.export";
     const PERMISSION: Permission = Permission::PrivacyManage;
-    const ERRORS: &'static [ErrorCode] =
-        &[ErrorCode::ContactNotFound, ErrorCode::UserNotFound, ErrorCode::AgentNotFound, ErrorCode::EnumUnknown];
+    const ERRORS: &'static [ErrorCode] = &[
+        ErrorCode::ContactNotFound,
+        ErrorCode::UserNotFound,
+        ErrorCode::AgentNotFound,
+        ErrorCode::EnumUnknown,
+        ErrorCode::CursorInvalid,
+    ];
     type Output = PersonalData;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<PersonalData> {
@@ -71,16 +79,28 @@ impl Command for ExportPersonalData {
         let subject = Subject::new(self.kind.kind(), self.id);
         let scope = Scope::Project(work.project());
         let is_first = self.after.is_none();
-        let query = EventQuery {
-            subject: Some(subject),
-            after: self.after.unwrap_or(0),
-            limit: EVENTS,
-            ..EventQuery::default()
-        };
-        let events = work.reader().storage().events(scope, &query).await?;
-        let next = events.last().map(|last| last.seq).filter(|_| events.len() == EVENTS);
+        let walk = Walk::parse(self.after.as_deref()).map_err(|error| error.at("after"))?;
         let state = if is_first { state_of(work, subject).await? } else { None };
-        let related = related(work, subject, &events).await?;
+        let (events, related, next) = match walk {
+            Walk::Events(after) => {
+                let query = EventQuery { subject: Some(subject), after, limit: EVENTS, ..EventQuery::default() };
+                let events = work.reader().storage().events(scope, &query).await?;
+                let related = related(work, subject, &events).await?;
+                let next = match events.last().filter(|_| events.len() == EVENTS) {
+                    Some(last) => Some(Walk::Events(last.seq)),
+                    // What no event names any more.
+                    None => (!kept(work, subject, None, 1).await?.is_empty()).then_some(Walk::Baselines(None)),
+                };
+                (events, related, next)
+            }
+            Walk::Baselines(after) => {
+                let named = kept(work, subject, after, STATES).await?;
+                let next = named.last().filter(|_| named.len() == STATES).map(|last| Walk::Baselines(Some(*last)));
+                let named = named.into_iter().collect();
+                (Vec::new(), belonging(work, subject, named).await?, next)
+            }
+        };
+        let next = next.map(|next| next.to_string());
         if is_first {
             let exported = AuditEvent::Exported { subject_kind: subject.kind, subject_id: subject.id };
             audit::record(work, exported).await?;
@@ -106,6 +126,18 @@ async fn related(work: &UnitOfWork<'_>, person: Subject, events: &[EventRecord])
         named.extend(derived(record, &event).into_iter().map(|(subject, _)| subject));
     }
     named.remove(&person);
+    belonging(work, person, named).await
+}
+
+/// The next aggregates whose older events were removed and that named the person then.
+async fn kept(work: &UnitOfWork<'_>, person: Subject, after: Option<Subject>, limit: usize) -> Result<Vec<Subject>> {
+    let id = person.id.to_string();
+    let page = work.reader().storage().scan_baselines(work.project(), Some(&id), after, limit).await?;
+    Ok(page.iter().map(|baseline| baseline.subject()).collect())
+}
+
+/// What says of itself that it is the person's.
+async fn belonging(work: &UnitOfWork<'_>, person: Subject, named: BTreeSet<Subject>) -> Result<Vec<RelatedData>> {
     let field = match person.kind {
         Kind::Contact => "contact_id",
         Kind::User => "user_id",

@@ -2,19 +2,20 @@
 //!
 //! One job is one step and one commit; it leaves the next one behind, so that a process that dies loses a step at most. First go the
 //! traces outside the log, while the log still says what to look for; then the events are rewritten; then every state that
-//! they are part of is folded again from what is left. Ten minutes later a second pass takes what was written meanwhile.
+//! they are part of is folded again from what is left. Where older events were removed, the states that are kept in their place are
+//! rewritten too. Ten minutes later a second pass takes what was written meanwhile.
 
 use super::traces;
 use crate::catalogue::{aggregate_type, personal};
 use crate::conversations::import::ImportChat;
-use crate::engine::{Event, JobOutcome, JobRequest, JobType, Stored, UnitOfWork, derived, is_system, read};
+use crate::engine::{Event, JobOutcome, JobRequest, JobType, Stored, UnitOfWork, derived, is_system, read, revive};
 use crate::infrastructure::event_log::EventLogEvent;
-use crate::infrastructure::event_log::replay::{Replay, origin};
+use crate::infrastructure::event_log::replay::Replay;
 use crate::integration::webhook::WebhookDelivery;
 use crate::kernel::{ActorRef, Component, Error, ErrorCode, JobId, Kind, ProjectId, Result, Subject, Timestamp};
 use crate::storage::{
-    Erasure, EventQuery, EventRecord, EventRewrite, FieldKind, Filter, Find, JobQuery, JobRecord, JobState, JobWrite,
-    Leaf, Scope, Test, Value, id_value,
+    Baseline, Erasure, EventQuery, EventRecord, EventRewrite, FieldKind, Filter, Find, JobQuery, JobRecord, JobState,
+    JobWrite, Leaf, Scope, Test, Value, id_value,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -64,6 +65,10 @@ enum Step {
     Events,
     /// Where the calls of a user came from.
     Calls,
+    /// The states that are kept to fold from where events were removed.
+    Baselines,
+    /// What is folded from those.
+    Kept,
     States,
 }
 
@@ -81,6 +86,9 @@ struct Progress {
     fields: u64,
     /// Long states that are folded already.
     folded: Vec<Subject>,
+    /// Where a step goes on that walks the baselines: the log, and an aggregate of it.
+    #[serde(default)]
+    kept: Option<(ProjectId, Option<Subject>)>,
 }
 
 impl Request {
@@ -152,6 +160,7 @@ impl Progress {
             events: 0,
             fields: 0,
             folded: Vec::new(),
+            kept: None,
         }
     }
 
@@ -159,6 +168,7 @@ impl Progress {
         self.step = step;
         self.after = 0;
         self.row = None;
+        self.kept = None;
     }
 }
 
@@ -170,6 +180,8 @@ async fn run(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobOutcome> {
         Step::Imports => imports(work, &mut progress).await?,
         Step::Events => events(work, &mut progress).await?,
         Step::Calls => calls(work, &mut progress).await?,
+        Step::Baselines => baselines(work, &mut progress).await?,
+        Step::Kept => kept(work, &mut progress).await?,
         Step::States => states(work, &mut progress).await?,
     };
     if is_over && !end(work, &mut progress).await? {
@@ -265,7 +277,7 @@ async fn events(work: &mut UnitOfWork<'_>, progress: &mut Progress) -> Result<bo
     }
     progress.after = page.last().map_or(progress.after, |last| number_of(last, progress.request.scope()));
     if page.len() < EVENTS {
-        progress.begin(if subject.kind == Kind::Contact { Step::States } else { Step::Calls });
+        progress.begin(if subject.kind == Kind::Contact { Step::Baselines } else { Step::Calls });
     }
     Ok(false)
 }
@@ -291,7 +303,63 @@ async fn calls(work: &mut UnitOfWork<'_>, progress: &mut Progress) -> Result<boo
     }
     progress.after = page.last().map_or(progress.after, |last| number_of(last, scope));
     if page.len() < EVENTS {
+        progress.begin(Step::Baselines);
+    }
+    Ok(false)
+}
+
+/// The next baselines that name the subject, all of one log; none when there are no more.
+async fn next_kept(work: &UnitOfWork<'_>, progress: &mut Progress) -> Result<Option<Vec<Baseline>>> {
+    let storage = work.reader().storage();
+    let logs = match progress.request.project {
+        Some(project) => vec![project],
+        None => storage.heads().await?.into_iter().map(|(project, _)| project).collect(),
+    };
+    let named = progress.request.subject.id.to_string();
+    let (first, mut after) = progress.kept.unwrap_or((logs.first().copied().unwrap_or(ProjectId::SYSTEM), None));
+    for log in logs.into_iter().filter(|log| *log >= first) {
+        let page = storage.scan_baselines(log, Some(&named), after.take(), STATES).await?;
+        if let Some(last) = page.last() {
+            progress.kept = Some((log, Some(last.subject())));
+            return Ok(Some(page));
+        }
+    }
+    Ok(None)
+}
+
+/// Takes the data of the subject out of the states that folding begins with.
+async fn baselines(work: &mut UnitOfWork<'_>, progress: &mut Progress) -> Result<bool> {
+    let Some(page) = next_kept(work, progress).await? else {
+        progress.begin(Step::Kept);
+        return Ok(false);
+    };
+    for mut baseline in page {
+        let mut state: serde_json::Value = serde_json::from_str(&baseline.snapshot.state)
+            .map_err(|error| Error::corrupt(format!("a baseline cannot be read: {error}")))?;
+        let fields = personal::erase_from_state(baseline.kind, &mut state, progress.request.subject);
+        if fields == 0 {
+            continue;
+        }
+        baseline.snapshot.state = state.to_string();
+        // In the form in which states are written.
+        if let Some(state) = revive(&baseline)? {
+            baseline.snapshot.state = state.encode()?;
+        }
+        baseline.is_redacted = true;
+        progress.fields += fields;
+        work.erase(Erasure::Baseline(baseline));
+    }
+    Ok(false)
+}
+
+/// Folds again what goes on from those states.
+async fn kept(work: &mut UnitOfWork<'_>, progress: &mut Progress) -> Result<bool> {
+    let Some(page) = next_kept(work, progress).await? else {
         progress.begin(Step::States);
+        return Ok(false);
+    };
+    for baseline in page {
+        fold_again(work, baseline.snapshot.project_id, baseline.subject()).await?;
     }
     Ok(false)
 }
@@ -326,13 +394,12 @@ async fn fold_again(work: &mut UnitOfWork<'_>, project: ProjectId, subject: Subj
     for _ in 0..TRIES {
         let stored = storage.get(scope, subject.kind, &[subject.id]).await?.into_iter().next();
         let Some(stored) = stored else { return Ok(false) };
-        let origin = origin(storage, scope, subject).await?;
         let mut count = 0;
         let counted = |_: &Replay, _: &EventRecord| {
             count += 1;
             ControlFlow::Continue(())
         };
-        let replay = Replay::of(storage, scope, subject, origin, counted).await?;
+        let replay = Replay::of(storage, scope, subject, None, counted).await?;
         let Some(folded) = replay.state else { return Ok(false) };
         // Somebody wrote meanwhile: the two belong to different moments.
         if folded.base().revision != stored.revision {

@@ -307,7 +307,7 @@ fn a_document_has_everything_about_a_person() {
         desk.refused("privacy.export", json!({"kind": "contact", "id": Uuid::from_u128(9)})),
         ErrorCode::ContactNotFound
     );
-    desk.ok("privacy.export", json!({"kind": "contact", "id": bia, "after": 1}));
+    desk.ok("privacy.export", json!({"kind": "contact", "id": bia, "after": "1"}));
     assert!(desk.about(&bia).iter().all(|event| event["type"] != "privacy.exported"), "a later part is not told again");
 }
 

@@ -3,7 +3,8 @@
 use crate::catalogue::{AGGREGATES, JOURNALS};
 use crate::engine::{Query, Reader};
 use crate::infrastructure::event_log::filter::EventFilter;
-use crate::kernel::{Error, ErrorCode, Kind, Permission, Result};
+use crate::infrastructure::event_log::prune::AUDITED;
+use crate::kernel::{Error, ErrorCode, Permission, Result};
 use crate::operations;
 use crate::storage::{EventQuery, EventRecord, FilterExpression, Page, Scope, limit_within, type_matches};
 use schemars::JsonSchema;
@@ -15,10 +16,6 @@ const LIMIT_MAX: usize = 100;
 const BATCH: usize = 100;
 /// How often more are read for one page, when few are wanted.
 const MAX_ROUNDS: usize = 20;
-
-/// The kinds whose events somebody may have to account for.
-const AUDITED: [Kind; 6] =
-    [Kind::Audit, Kind::EventLog, Kind::Project, Kind::ProjectMember, Kind::Credential, Kind::User];
 
 /// What has to be accounted for, newest first: members and their rights, the project itself, credentials, redactions, exports, refused
 /// calls. Filter: as `events.list`; a target is a `subject`, `contact/<id>`.

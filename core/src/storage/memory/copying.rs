@@ -11,8 +11,14 @@ impl Contents {
     fn section(&self, section: Section) -> Rows<'_> {
         match section {
             Section::Heads => {
-                Box::new(self.heads.iter().map(|(project, head)| StoredRow::Head { project_id: *project, head: *head }))
+                let first_seq = |project| self.first_seqs.get(project).copied().unwrap_or(1);
+                Box::new(self.heads.iter().map(move |(project, head)| StoredRow::Head {
+                    project_id: *project,
+                    head: *head,
+                    first_seq: first_seq(project),
+                }))
             }
+            Section::Baselines => Box::new(self.baselines.values().cloned().map(StoredRow::Baseline)),
             Section::Events => Box::new(self.events.iter().cloned().map(StoredRow::Event)),
             Section::Snapshots(kind) => Box::new(
                 self.snapshots
@@ -52,7 +58,11 @@ impl Contents {
 
     fn empty(&mut self, section: Section) {
         match section {
-            Section::Heads => self.heads.clear(),
+            Section::Heads => {
+                self.heads.clear();
+                self.first_seqs.clear();
+            }
+            Section::Baselines => self.baselines.clear(),
             Section::Events => {
                 self.events.clear();
                 self.event_ids.clear();
@@ -70,8 +80,14 @@ impl Contents {
 
     fn put(&mut self, row: StoredRow) -> Result<()> {
         match row {
-            StoredRow::Head { project_id, head } => {
+            StoredRow::Head { project_id, head, first_seq } => {
                 self.heads.insert(project_id, head);
+                if first_seq > 1 {
+                    self.first_seqs.insert(project_id, first_seq);
+                }
+            }
+            StoredRow::Baseline(baseline) => {
+                self.baselines.insert((baseline.snapshot.project_id, baseline.subject()), baseline);
             }
             StoredRow::Event(event) => {
                 self.event_ids.insert(event.id, event.position);

@@ -38,6 +38,10 @@ impl EventRepository for MemoryStorage {
         Ok(self.contents()?.heads.get(&project).copied().unwrap_or(0))
     }
 
+    async fn first_seq(&self, project: ProjectId) -> Result<u64> {
+        Ok(self.contents()?.first_seqs.get(&project).copied().unwrap_or(1))
+    }
+
     async fn heads(&self) -> Result<Vec<(ProjectId, u64)>> {
         let contents = self.contents()?;
         let written = contents.heads.iter().filter(|(_, head)| **head > 0);

@@ -1,5 +1,6 @@
 //! A store in memory: for tests, for short-lived programs, and as the plainest statement of what an adapter does.
 
+mod baselines;
 mod commit;
 mod consumers;
 mod copying;
@@ -11,8 +12,8 @@ mod secrets;
 mod snapshots;
 
 use super::{
-    Batch, CommitError, Committed, ConsumerRecord, DeadLetter, EventRecord, IdempotencyRecord, Index, JobRecord,
-    SecretRecord, Storage, Table,
+    Baseline, Batch, CommitError, Committed, ConsumerRecord, DeadLetter, EventRecord, IdempotencyRecord, Index,
+    JobRecord, SecretRecord, Storage, Table,
 };
 use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Subject, Timestamp};
 use async_trait::async_trait;
@@ -39,6 +40,9 @@ struct Contents {
     event_ids: BTreeMap<Uuid, u64>,
     streams: BTreeMap<(ProjectId, Subject, u64), u64>,
     heads: BTreeMap<ProjectId, u64>,
+    /// From where on a log is whole, where that is not its beginning.
+    first_seqs: BTreeMap<ProjectId, u64>,
+    baselines: BTreeMap<(ProjectId, Subject), Baseline>,
     consumers: BTreeMap<(ProjectId, String), ConsumerRecord>,
     dead_letters: BTreeMap<(ProjectId, String), Vec<DeadLetter>>,
     jobs: BTreeMap<Uuid, JobRecord>,

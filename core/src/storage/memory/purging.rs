@@ -25,6 +25,7 @@ impl PurgeRepository for MemoryStorage {
         count("jobs", contents.jobs.values().filter(|job| job.project_id.0 == project).count());
         count("consumers", contents.consumers.keys().filter(|(whose, _)| *whose == project).count());
         count("idempotency_keys", contents.idempotency.keys().filter(|(scope, _)| *scope == project.uuid()).count());
+        count("baselines", contents.baselines.keys().filter(|(whose, _)| *whose == project).count());
         count("secrets", contents.secrets.keys().filter(|(whose, ..)| *whose == project).count());
         Ok(counts)
     }
@@ -43,6 +44,7 @@ impl Contents {
             forget(&mut self.consumers, limit, |(whose, _), _| *whose == project),
             forget(&mut self.idempotency, limit, |(scope, _), _| *scope == project.uuid()),
             forget(&mut self.secrets, limit, |(whose, ..), _| *whose == project),
+            forget(&mut self.baselines, limit, |(whose, _), _| *whose == project),
         ];
         let mut letters = 0;
         self.dead_letters.retain(|(whose, _), of_consumer| {
@@ -53,20 +55,11 @@ impl Contents {
         if removed > 0 {
             return removed;
         }
-        let mut left = limit;
-        self.events.retain(|event| {
-            let goes = event.project_id.0 == project && left > 0;
-            left -= usize::from(goes);
-            if goes {
-                self.event_ids.remove(&event.id);
-                // The numbers of events that are gone are not given again.
-                self.last_position = self.last_position.max(event.position);
-            }
-            !goes
-        });
-        if left < limit {
-            return limit - left;
+        let removed = self.remove_events(limit, |event| event.project_id.0 == project);
+        if removed > 0 {
+            return removed;
         }
+        self.first_seqs.remove(&project);
         self.streams.retain(|(whose, ..), _| *whose != project);
         usize::from(self.heads.remove(&project).is_some())
     }

@@ -5,14 +5,15 @@ use crate::engine::{CopyPhase, CopyProgress, CopyReport, copy_tables};
 use crate::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Subject};
 use crate::storage::{
     Batch, ConsumerOrdering, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, CopyStep, DeadLetter,
-    DeadLetterQuery, EventQuery, FieldKind, Filter, Find, IdempotencyRecord, JobQuery, JobRecord, JobState, JobWrite,
-    KeyRef, MemoryStorage, OnExhausted, ProjectIdOrNil, Scope, SecretRecord, SecretWrite, Section, StoredRow,
+    DeadLetterQuery, Erasure, EventQuery, FieldKind, Filter, Find, IdempotencyRecord, JobQuery, JobRecord, JobState,
+    JobWrite, KeyRef, MemoryStorage, OnExhausted, ProjectIdOrNil, Scope, SecretRecord, SecretWrite, Section, StoredRow,
 };
 use std::ops::ControlFlow;
 
-pub(super) const SECTIONS: [Section; 9] = [
+pub(super) const SECTIONS: [Section; 10] = [
     Section::Heads,
     Section::Events,
+    Section::Baselines,
     Section::Snapshots(Kind::Contact),
     Section::Keys,
     Section::Consumers,
@@ -103,6 +104,9 @@ pub(super) async fn live(store: &dyn Storage) {
             let later = Sample { company: Some("Acme".to_owned()), ..sample.clone() };
             committed(store.commit(snapshots([later.update(&sample, project, number, 2)])).await);
         }
+        let kept =
+            (first + 1..first + 5).map(|number| Erasure::Baseline(super::baselines::baseline(project, number, 2)));
+        committed(store.commit(Batch { erasures: kept.collect(), ..Batch::default() }).await);
         let writes = (1..=4).map(|number| ConsumerWrite::Create(consumer(project, &format!("c{number}"))));
         committed(store.commit(Batch { consumers: writes.collect(), ..Batch::default() }).await);
         fail_some(store, project).await;
@@ -463,7 +467,7 @@ pub async fn a_step_needs_the_note_it_knows(place: &dyn Place) {
     store.prepare(&[TABLE]).await.unwrap();
     let step = |known: Option<&str>, note: Option<&str>, number: u64| CopyStep {
         known: known.map(str::to_owned),
-        rows: vec![StoredRow::Head { project_id: ProjectId::from_uuid(id(number.into())), head: number }],
+        rows: vec![StoredRow::Head { project_id: ProjectId::from_uuid(id(number.into())), head: number, first_seq: 1 }],
         note: note.map(str::to_owned),
         ..CopyStep::default()
     };

@@ -4,6 +4,7 @@
 //! ventros::conformance_suite!(MyPlace::fresh());
 //! ```
 
+pub mod baselines;
 pub mod consumers;
 pub mod copying;
 pub mod erasing;
@@ -83,6 +84,9 @@ macro_rules! conformance_suite {
             copying: a_copy_is_the_store, a_copy_lives_on, a_copy_goes_on_where_it_was, a_copy_twice_is_a_copy,
                 a_target_of_another_source_is_refused, a_source_that_changes_is_noticed, a_target_that_differs_is_noticed,
                 a_step_needs_the_note_it_knows;
+            baselines: a_baseline_is_kept_and_replaced, baselines_are_walked_by_what_they_say,
+                removed_events_are_gone_and_their_numbers_with_them, a_log_says_from_where_it_is_whole,
+                a_refused_batch_removes_nothing;
             erasing: a_redacted_event_keeps_all_but_its_data, ended_jobs_are_removed, stored_outcomes_are_taken_away,
                 a_refused_batch_forgets_nothing;
             life: data_survives_reopening, a_new_column_is_filled, a_new_version_fills_again, a_closed_store_refuses,

@@ -2,8 +2,8 @@
 
 use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Subject, Timestamp, fold};
 use crate::storage::{
-    Batch, Column, Committed, EventRecord, FieldKind, Fields, Index, IndexChange, JobClaim, JobRecord, JobState,
-    ProjectIdOrNil, SnapshotWrite, Storage, Table, Value,
+    Batch, Column, Committed, Erasure, EventRecord, EventRemoval, EventRewrite, FieldKind, Fields, Index, IndexChange,
+    JobClaim, JobRecord, JobState, ProjectIdOrNil, Scope, SnapshotWrite, Storage, Table, Value,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -202,6 +202,19 @@ pub fn event(project: ProjectId, stream: u128, version: u64, number: u128, event
 /// A batch of events alone.
 pub fn events(events: impl IntoIterator<Item = EventRecord>) -> Batch {
     Batch { events: events.into_iter().collect(), ..Batch::default() }
+}
+
+/// Everything that is forgotten about the contact 1.
+pub fn erasures() -> Vec<Erasure> {
+    let data = RawValue::from_string("{}".to_owned()).expect("valid JSON");
+    let event = EventRewrite { project_id: PROJECT, seq: 1, schema_version: 1, data, redacted_at: at(9) };
+    vec![
+        Erasure::Event(event),
+        Erasure::Jobs { project_id: PROJECT, ids: vec![id(1)] },
+        Erasure::Outcomes { scope: Scope::Project(PROJECT), texts: vec!["nobody".to_owned()] },
+        Erasure::Baseline(super::baselines::baseline(PROJECT, 1, 1)),
+        Erasure::Events(EventRemoval { project_id: PROJECT, seqs: vec![1, 2], first_seq: Some(3) }),
+    ]
 }
 
 /// A scheduled job of queue `timer`, due at second `due`.

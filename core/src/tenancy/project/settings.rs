@@ -121,13 +121,13 @@ pub fn check_session_timeout(minutes: u32) -> Result<u32> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionPolicy {
-    /// Contents of messages.
+    /// Contents of messages. For the host to go by: nothing is removed by it yet.
     pub messages_days: Option<u32>,
-    /// Events of the log.
+    /// Events of the log; those that somebody may have to account for are kept for 365 days at least.
     pub events_days: Option<u32>,
     /// Events that only say that something was touched.
     pub noise_days: Option<u32>,
-    /// Stored media.
+    /// Stored media. For the host to go by: nothing is removed by it yet.
     pub media_days: Option<u32>,
 }
 

@@ -2448,7 +2448,7 @@ class Consumers(Collection):
             start: Now unless told.
 
         Permission: events.manage.
-        Errors: builtin_protected, consumer_exists, event_type_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        Errors: builtin_protected, consumer_exists, event_type_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, seq_pruned, version_conflict.
         """
         return self._call(
             "consumers.create",
@@ -2632,7 +2632,7 @@ class Consumers(Collection):
         Of the library's own, `ventros.timeline` can be set back: what it has written once stays as it is.
 
         Permission: events.manage.
-        Errors: builtin_protected, consumer_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        Errors: builtin_protected, consumer_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, seq_pruned, version_conflict.
         """
         return self._call(
             "consumers.reset",
@@ -4019,6 +4019,43 @@ class EventLog(Collection):
             Page[t.EventRecord],
         )
 
+    def prune(
+        self,
+        *,
+        archive_ref: str | None = None,
+        before: t.Timestamp | None = None,
+        classes: Sequence[t.RetentionClass] | None = None,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+    ) -> t.PruneStarted:
+        """Removes events that the project's retention keeps no longer, without waiting for the daily look at it: of each class those that were
+        recorded before as many days as `retention` of the project says. States stay as they are, and so do the numbers of events; a time
+        before the oldest event that is kept can be asked for no more. A job does it, which ends with `event_log.pruned` for each class that
+        lost something.
+
+        Whoever wants an archive reads the log with a consumer of its own: nothing is removed before all consumers are done with it.
+
+        Args:
+            archive_ref: Where the host keeps what goes; `event_log.pruned` repeats it. At most 500 characters.
+            before: Only those that were recorded before; as the retention says unless told. What it still keeps stays in any case; a class that is
+                named must not be asked for more than that.
+            classes: All that the retention has a rule for unless told.
+
+        Permission: events.manage.
+        Errors: consumer_behind, enum_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, retention_locked, text_too_long, version_conflict.
+        """
+        return self._call(
+            "events.prune",
+            {
+                "archive_ref": given(archive_ref),
+                "before": given(before),
+                "classes": given(classes),
+            },
+            t.PruneStarted,
+            idempotency_key,
+            expected_version,
+        )
+
     def record(
         self,
         *,
@@ -4066,14 +4103,14 @@ class EventLog(Collection):
     ) -> t.PastState:
         """An aggregate as it was: the fold of its events up to a version or a moment. Without either, as the log has it now.
 
-        `event_not_found` when the log of the project knew no such aggregate then.
+        `event_not_found` when the log of the project knew no such aggregate then; `seq_pruned` when the events of that time were removed.
 
         Args:
             at: After everything that was recorded up to this moment.
             version: Just after its own event of this number.
 
         Permission: events.view.
-        Errors: event_not_found, permission_denied, project_not_found.
+        Errors: event_not_found, permission_denied, project_not_found, seq_pruned.
         """
         return self._call(
             "events.state_at",
@@ -4123,7 +4160,7 @@ class EventLog(Collection):
     def verify(
         self,
         *,
-        after: int | None = None,
+        after: str | None = None,
         aggregate: t.AggregateRef | None = None,
         limit: int | None = None,
         repair: bool | None = None,
@@ -4132,7 +4169,8 @@ class EventLog(Collection):
     ) -> t.VerifyReport:
         """Folds aggregates again from the log and compares the result with their stored states, byte for byte.
 
-        One call checks some of them, in the order in which they came to life; `next` says where the following call goes on.
+        One call checks some of them: in the order in which they came to life, then those whose first events were removed. `next` says where
+        the following call goes on.
 
         Args:
             after: `next` of the call before.
@@ -4141,7 +4179,7 @@ class EventLog(Collection):
             repair: Puts what the log says in the place of states that differ or are missing.
 
         Permission: events.manage.
-        Errors: idempotency_key_reused, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        Errors: cursor_invalid, idempotency_key_reused, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "events.verify",
@@ -5780,7 +5818,7 @@ class Privacy(Collection):
         id: str,
         *,
         kind: t.PersonKind,
-        after: int | None = None,
+        after: str | None = None,
         idempotency_key: str | None = None,
         expected_version: int | None = None,
     ) -> t.PersonalData:
@@ -5794,7 +5832,7 @@ class Privacy(Collection):
             after: `next` of the part before.
 
         Permission: privacy.manage.
-        Errors: agent_not_found, contact_not_found, enum_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, user_not_found, version_conflict.
+        Errors: agent_not_found, contact_not_found, cursor_invalid, enum_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, user_not_found, version_conflict.
         """
         return self._call(
             "privacy.export",

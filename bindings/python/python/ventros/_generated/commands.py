@@ -680,7 +680,7 @@ class consumers:
             start: Now unless told.
 
         Permission: events.manage.
-        Errors: builtin_protected, consumer_exists, event_type_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        Errors: builtin_protected, consumer_exists, event_type_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, seq_pruned, version_conflict.
         """
         return Command(
             "consumers.create",
@@ -778,7 +778,7 @@ class consumers:
         Of the library's own, `ventros.timeline` can be set back: what it has written once stays as it is.
 
         Permission: events.manage.
-        Errors: builtin_protected, consumer_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        Errors: builtin_protected, consumer_not_found, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, seq_pruned, version_conflict.
         """
         return Command(
             "consumers.reset",
@@ -1705,6 +1705,39 @@ class events:
     """Commands of the collection `events`."""
 
     @staticmethod
+    def prune(
+        *,
+        archive_ref: str | None = None,
+        before: t.Timestamp | None = None,
+        classes: Sequence[t.RetentionClass] | None = None,
+    ) -> Command[t.PruneStarted]:
+        """Removes events that the project's retention keeps no longer, without waiting for the daily look at it: of each class those that were
+        recorded before as many days as `retention` of the project says. States stay as they are, and so do the numbers of events; a time
+        before the oldest event that is kept can be asked for no more. A job does it, which ends with `event_log.pruned` for each class that
+        lost something.
+
+        Whoever wants an archive reads the log with a consumer of its own: nothing is removed before all consumers are done with it.
+
+        Args:
+            archive_ref: Where the host keeps what goes; `event_log.pruned` repeats it. At most 500 characters.
+            before: Only those that were recorded before; as the retention says unless told. What it still keeps stays in any case; a class that is
+                named must not be asked for more than that.
+            classes: All that the retention has a rule for unless told.
+
+        Permission: events.manage.
+        Errors: consumer_behind, enum_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, retention_locked, text_too_long, version_conflict.
+        """
+        return Command(
+            "events.prune",
+            {
+                "archive_ref": given(archive_ref),
+                "before": given(before),
+                "classes": given(classes),
+            },
+            t.PruneStarted,
+        )
+
+    @staticmethod
     def record(
         *,
         type: str,
@@ -1740,14 +1773,15 @@ class events:
     @staticmethod
     def verify(
         *,
-        after: int | None = None,
+        after: str | None = None,
         aggregate: t.AggregateRef | None = None,
         limit: int | None = None,
         repair: bool | None = None,
     ) -> Command[t.VerifyReport]:
         """Folds aggregates again from the log and compares the result with their stored states, byte for byte.
 
-        One call checks some of them, in the order in which they came to life; `next` says where the following call goes on.
+        One call checks some of them: in the order in which they came to life, then those whose first events were removed. `next` says where
+        the following call goes on.
 
         Args:
             after: `next` of the call before.
@@ -1756,7 +1790,7 @@ class events:
             repair: Puts what the log says in the place of states that differ or are missing.
 
         Permission: events.manage.
-        Errors: idempotency_key_reused, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        Errors: cursor_invalid, idempotency_key_reused, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "events.verify",
@@ -2729,7 +2763,7 @@ class privacy:
         id: str,
         *,
         kind: t.PersonKind,
-        after: int | None = None,
+        after: str | None = None,
     ) -> Command[t.PersonalData]:
         """Everything that the project stores about a person: the state, the messages, sessions, chats and entries of the timeline that are the
         person's, and every event that is about the person, oldest first. A long history comes in parts: `next` says where the following
@@ -2741,7 +2775,7 @@ class privacy:
             after: `next` of the part before.
 
         Permission: privacy.manage.
-        Errors: agent_not_found, contact_not_found, enum_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, user_not_found, version_conflict.
+        Errors: agent_not_found, contact_not_found, cursor_invalid, enum_unknown, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, user_not_found, version_conflict.
         """
         return Command(
             "privacy.export",

@@ -1581,6 +1581,23 @@ class EncryptionKeyRotated(Struct, frozen=True, kw_only=True):
     """How many sealed values were moved to it."""
 
 
+class EventLogPruned(Struct, frozen=True, kw_only=True):
+    """Old events were removed.
+
+    Of event_log, version 1.
+    """
+
+    type: ClassVar[Literal["event_log.pruned"]] = "event_log.pruned"
+    archive_ref: str | None = None
+    """Where the host keeps them, in its own words."""
+    before: t.Timestamp
+    """Those that were recorded before."""
+    classes: List[t.RetentionClass]
+    """The classes of events that went."""
+    removed: int
+    """How many."""
+
+
 class EventLogRedacted(Struct, frozen=True, kw_only=True):
     """Personal data was taken out of stored events.
 
@@ -3673,6 +3690,7 @@ EventType: TypeAlias = Literal[
     "dead_letter.retried",
     "encryption_key.retired",
     "encryption_key.rotated",
+    "event_log.pruned",
     "event_log.redacted",
     "job.dead",
     "message.ai.process_audio_requested",
@@ -3931,6 +3949,7 @@ CLASSES: Final[dict[str, type[Struct]]] = {
     "dead_letter.retried": DeadLetterRetried,
     "encryption_key.retired": EncryptionKeyRetired,
     "encryption_key.rotated": EncryptionKeyRotated,
+    "event_log.pruned": EventLogPruned,
     "event_log.redacted": EventLogRedacted,
     "job.dead": JobDead,
     "message.ai.process_audio_requested": MessageAiProcessAudioRequested,
@@ -4189,6 +4208,7 @@ __all__ = [
     "DeadLetterRetried",
     "EncryptionKeyRetired",
     "EncryptionKeyRotated",
+    "EventLogPruned",
     "EventLogRedacted",
     "JobDead",
     "MessageAiProcessAudioRequested",

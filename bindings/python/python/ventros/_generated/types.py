@@ -869,20 +869,20 @@ class ConsumerStartNow(Struct, frozen=True, kw_only=True, tag_field="type", tag=
 
 
 class ConsumerStartBeginning(Struct, frozen=True, kw_only=True, tag_field="type", tag="beginning"):
-    """With the first event of the project."""
+    """With the first event of the project that is still there."""
 
     type: ClassVar[Literal["beginning"]] = "beginning"
 
 
 class ConsumerStartSeq(Struct, frozen=True, kw_only=True, tag_field="type", tag="seq"):
-    """With the event of this number."""
+    """With the event of this number; `seq_pruned` when events from there on were removed."""
 
     type: ClassVar[Literal["seq"]] = "seq"
     seq: int
 
 
 class ConsumerStartTime(Struct, frozen=True, kw_only=True, tag_field="type", tag="time"):
-    """With the first event that was recorded at this moment or later."""
+    """With the first event that was recorded at this moment or later; `seq_pruned` when events from there on were removed."""
 
     type: ClassVar[Literal["time"]] = "time"
     at: Timestamp
@@ -1590,6 +1590,8 @@ class EventTypeInfo(Struct, frozen=True, kw_only=True):
     aggregate_kind: str
     doc: str
     """Markdown."""
+    retention_class: RetentionClass
+    """How long its events are kept."""
     schema: dict[str, Any]
     """JSON Schema (2020-12) of `data`."""
     schema_version: int
@@ -2405,6 +2407,8 @@ class LogReader(Struct, frozen=True, kw_only=True):
 class LogStats(Struct, frozen=True, kw_only=True):
     """The log of a project in figures."""
 
+    complete_from: int
+    """From this number on nothing was removed but noise; 1 unless something was."""
     first_seq: int
     """The number of the oldest event that is kept."""
     head: int
@@ -3216,7 +3220,7 @@ class PersonalData(Struct, frozen=True, kw_only=True):
     exported_at: Timestamp
     id: str
     kind: PersonKind
-    next: int | None = None
+    next: str | None = None
     """Where the next part begins; null after the last one."""
     related: List[RelatedData]
     """What belongs to the person and is named by the events of this part."""
@@ -3361,6 +3365,25 @@ class ProviderLabel(Struct, frozen=True, kw_only=True):
     """Upper case, `#RRGGBB`."""
     id: str
     name: str
+
+
+class PruneRule(Struct, frozen=True, kw_only=True):
+    """Up to where events of one class go."""
+
+    before: Timestamp
+    """Those that were recorded before."""
+    class_: RetentionClass = msgspec.field(name="class")
+    until_seq: int
+    """The last of the log that was."""
+
+
+class PruneStarted(Struct, frozen=True, kw_only=True):
+    """A removal of old events that is under way."""
+
+    job_id: JobId | None = None
+    """The job that works at it, others of the same kind follow it; null when nothing is old enough."""
+    rules: List[PruneRule]
+    """What goes."""
 
 
 class QueuedSession(Struct, frozen=True, kw_only=True):
@@ -3644,11 +3667,11 @@ class RetentionPolicy(Struct, frozen=True, kw_only=True):
     """How long data is kept, in days of 30 to 3650; null keeps it for ever, `noise_days` for 90."""
 
     events_days: int | None = None
-    """Events of the log."""
+    """Events of the log; those that somebody may have to account for are kept for 365 days at least."""
     media_days: int | None = None
-    """Stored media."""
+    """Stored media. For the host to go by: nothing is removed by it yet."""
     messages_days: int | None = None
-    """Contents of messages."""
+    """Contents of messages. For the host to go by: nothing is removed by it yet."""
     noise_days: int | None = None
     """Events that only say that something was touched."""
 
@@ -4604,7 +4627,7 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
 
     checked: int
     """Aggregates that were looked at."""
-    next: int | None = None
+    next: str | None = None
     """Where the next call goes on; null when all has been looked at."""
     problems: List[LogProblem]
     repaired: int
@@ -6192,6 +6215,14 @@ RestoreReason: TypeAlias = Literal["undelete", "unmerge"]
 - `unmerge`: Its merge was undone.
 """
 
+RetentionClass: TypeAlias = Literal["noise", "business", "audit"]
+"""How long events are kept.
+
+- `noise`: What only says that something was touched, such as `schedule.triggered`: 90 days, or the project's `noise_days`.
+- `business`: What nothing else is said of: for ever, or the project's `events_days`.
+- `audit`: What has to be accounted for, as the audit trail shows it: as `business`, and 365 days at least.
+"""
+
 RevokeReach: TypeAlias = Literal["everyone", "me"]
 """For whom a message was taken back."""
 
@@ -6742,6 +6773,8 @@ __all__ = [
     "ProviderAccount",
     "ProviderEvent",
     "ProviderLabel",
+    "PruneRule",
+    "PruneStarted",
     "QueuedCause",
     "QueuedSession",
     "RateLimits",
@@ -6782,6 +6815,7 @@ __all__ = [
     "ReportOutcome",
     "RequiredOn",
     "RestoreReason",
+    "RetentionClass",
     "RetentionPolicy",
     "RetiredKey",
     "RetiringSecret",

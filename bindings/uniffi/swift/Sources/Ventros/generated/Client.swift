@@ -929,7 +929,7 @@ public struct Consumers: Collection {
     ///
     /// - Throws: ConflictError: `consumer_exists`, `idempotency_key_reused`, `version_conflict`.
     /// - Throws: ForbiddenError: `permission_denied`.
-    /// - Throws: InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+    /// - Throws: InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`, `seq_pruned`.
     /// - Throws: NotFoundError: `project_not_found`.
     /// - Throws: ValidationError: `event_type_unknown`.
     public func create(
@@ -1059,7 +1059,7 @@ public struct Consumers: Collection {
     ///
     /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
     /// - Throws: ForbiddenError: `permission_denied`.
-    /// - Throws: InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`.
+    /// - Throws: InvalidStateError: `builtin_protected`, `project_inactive`, `project_suspended`, `seq_pruned`.
     /// - Throws: NotFoundError: `consumer_not_found`, `project_not_found`.
     public func reset(
         name: String,
@@ -2202,6 +2202,35 @@ public struct EventLog: Collection {
         list { cursor in EventsList(filter: filter, limit: limit, sort: sort, cursor: cursor) }
     }
 
+    /// Removes events that the project's retention keeps no longer, without waiting for the daily look at it: of each
+    /// class those that were recorded before as many days as `retention` of the project says. States stay as they are,
+    /// and so do the numbers of events; a time before the oldest event that is kept can be asked for no more. A job
+    /// does it, which ends with `event_log.pruned` for each class that lost something.
+    ///
+    /// Whoever wants an archive reads the log with a consumer of its own: nothing is removed before all consumers are
+    /// done with it.
+    ///
+    /// Permission: `events.manage`.
+    ///
+    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `consumer_behind`, `project_inactive`, `project_suspended`, `retention_locked`.
+    /// - Throws: NotFoundError: `project_not_found`.
+    /// - Throws: ValidationError: `enum_unknown`, `text_too_long`.
+    public func prune(
+        archiveRef: String? = nil,
+        before: Timestamp? = nil,
+        classes: [RetentionClass]? = nil,
+        idempotencyKey: String? = nil,
+        expectedVersion: Int? = nil
+    ) async throws -> PruneStarted {
+        try await run(
+            EventsPrune(archiveRef: archiveRef, before: before, classes: classes),
+            idempotencyKey: idempotencyKey,
+            expectedVersion: expectedVersion
+        )
+    }
+
     /// Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and
     /// changes no state.
     ///
@@ -2232,11 +2261,13 @@ public struct EventLog: Collection {
     /// An aggregate as it was: the fold of its events up to a version or a moment. Without either, as the log has it
     /// now.
     ///
-    /// `event_not_found` when the log of the project knew no such aggregate then.
+    /// `event_not_found` when the log of the project knew no such aggregate then; `seq_pruned` when the events of that
+    /// time were removed.
     ///
     /// Permission: `events.view`.
     ///
     /// - Throws: ForbiddenError: `permission_denied`.
+    /// - Throws: InvalidStateError: `seq_pruned`.
     /// - Throws: NotFoundError: `event_not_found`, `project_not_found`.
     public func stateAt(_ id: String, kind: Kind, at: Timestamp? = nil, version: Int? = nil) async throws -> PastState {
         try await run(EventsStateAt(id: id, kind: kind, at: at, version: version))
@@ -2266,8 +2297,8 @@ public struct EventLog: Collection {
 
     /// Folds aggregates again from the log and compares the result with their stored states, byte for byte.
     ///
-    /// One call checks some of them, in the order in which they came to life; `next` says where the following call goes
-    /// on.
+    /// One call checks some of them: in the order in which they came to life, then those whose first events were
+    /// removed. `next` says where the following call goes on.
     ///
     /// Permission: `events.manage`.
     ///
@@ -2275,9 +2306,9 @@ public struct EventLog: Collection {
     /// - Throws: ForbiddenError: `permission_denied`.
     /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
     /// - Throws: NotFoundError: `project_not_found`.
-    /// - Throws: ValidationError: `limit_out_of_range`.
+    /// - Throws: ValidationError: `cursor_invalid`, `limit_out_of_range`.
     public func verify(
-        after: Int? = nil,
+        after: String? = nil,
         aggregate: AggregateRef? = nil,
         limit: Int? = nil,
         repair: Bool? = nil,
@@ -3617,11 +3648,11 @@ public struct Privacy: Collection {
     /// - Throws: ForbiddenError: `permission_denied`.
     /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
     /// - Throws: NotFoundError: `agent_not_found`, `contact_not_found`, `project_not_found`, `user_not_found`.
-    /// - Throws: ValidationError: `enum_unknown`.
+    /// - Throws: ValidationError: `cursor_invalid`, `enum_unknown`.
     public func export(
         _ id: String,
         kind: PersonKind,
-        after: Int? = nil,
+        after: String? = nil,
         idempotencyKey: String? = nil,
         expectedVersion: Int? = nil
     ) async throws -> PersonalData {

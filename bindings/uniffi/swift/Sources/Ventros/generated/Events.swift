@@ -122,6 +122,7 @@ public indirect enum EventData: Sendable, Equatable {
     case deadLetterRetried(DeadLetterRetried)
     case encryptionKeyRetired(EncryptionKeyRetired)
     case encryptionKeyRotated(EncryptionKeyRotated)
+    case eventLogPruned(EventLogPruned)
     case eventLogRedacted(EventLogRedacted)
     case jobDead(JobDead)
     case messageAiProcessAudioRequested(MessageAiProcessAudioRequested)
@@ -381,6 +382,7 @@ public indirect enum EventData: Sendable, Equatable {
         case "dead_letter.retried": self = .deadLetterRetried(try DeadLetterRetried(from: decoder))
         case "encryption_key.retired": self = .encryptionKeyRetired(try EncryptionKeyRetired(from: decoder))
         case "encryption_key.rotated": self = .encryptionKeyRotated(try EncryptionKeyRotated(from: decoder))
+        case "event_log.pruned": self = .eventLogPruned(try EventLogPruned(from: decoder))
         case "event_log.redacted": self = .eventLogRedacted(try EventLogRedacted(from: decoder))
         case "job.dead": self = .jobDead(try JobDead(from: decoder))
         case "message.ai.process_audio_requested": self = .messageAiProcessAudioRequested(try MessageAiProcessAudioRequested(from: decoder))
@@ -4987,6 +4989,48 @@ public struct EncryptionKeyRotated: Decodable, Sendable, Equatable {
         keyId = try fields.decode(String.self, forKey: .keyId)
         projectId = try fields.decodeIfPresent(ProjectId.self, forKey: .projectId)
         rows = try fields.decode(Int.self, forKey: .rows)
+    }
+
+}
+
+/// Old events were removed.
+///
+/// Of event_log, version 1.
+public struct EventLogPruned: Decodable, Sendable, Equatable {
+    /// Where the host keeps them, in its own words.
+    public var archiveRef: String?
+    /// Those that were recorded before.
+    public var before: Timestamp
+    /// The classes of events that went.
+    public var classes: [RetentionClass]
+    /// How many.
+    public var removed: Int
+
+    public init(
+        archiveRef: String? = nil,
+        before: Timestamp,
+        classes: [RetentionClass],
+        removed: Int
+    ) {
+        self.archiveRef = archiveRef
+        self.before = before
+        self.classes = classes
+        self.removed = removed
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case archiveRef = "archive_ref"
+        case before = "before"
+        case classes = "classes"
+        case removed = "removed"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        archiveRef = try fields.decodeIfPresent(String.self, forKey: .archiveRef)
+        before = try fields.decode(Timestamp.self, forKey: .before)
+        classes = try fields.decode([RetentionClass].self, forKey: .classes)
+        removed = try fields.decode(Int.self, forKey: .removed)
     }
 
 }

@@ -3698,6 +3698,47 @@ public struct EventsList: Query, Equatable {
 
 }
 
+/// Removes events that the project's retention keeps no longer, without waiting for the daily look at it: of each class
+/// those that were recorded before as many days as `retention` of the project says. States stay as they are, and so do
+/// the numbers of events; a time before the oldest event that is kept can be asked for no more. A job does it, which
+/// ends with `event_log.pruned` for each class that lost something.
+public struct EventsPrune: Command, Equatable {
+    public typealias Output = PruneStarted
+    public static let operation = "events.prune"
+
+    /// Where the host keeps what goes; `event_log.pruned` repeats it. At most 500 characters.
+    public var archiveRef: String?
+    /// Only those that were recorded before; as the retention says unless told. What it still keeps stays in any case;
+    /// a class that is named must not be asked for more than that.
+    public var before: Timestamp?
+    /// All that the retention has a rule for unless told.
+    public var classes: [RetentionClass]?
+
+    public init(
+        archiveRef: String? = nil,
+        before: Timestamp? = nil,
+        classes: [RetentionClass]? = nil
+    ) {
+        self.archiveRef = archiveRef
+        self.before = before
+        self.classes = classes
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case archiveRef = "archive_ref"
+        case before = "before"
+        case classes = "classes"
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encodeIfPresent(archiveRef, forKey: .archiveRef)
+        try fields.encodeIfPresent(before, forKey: .before)
+        try fields.encodeIfPresent(classes, forKey: .classes)
+    }
+
+}
+
 /// Writes an event of the host's own into the log: it is kept, read, replayed and delivered like any other, and changes
 /// no state.
 public struct EventsRecord: Command, Equatable {
@@ -3833,7 +3874,7 @@ public struct EventsVerify: Command, Equatable {
     public static let operation = "events.verify"
 
     /// `next` of the call before.
-    public var after: Int?
+    public var after: String?
     /// Only this one.
     public var aggregate: AggregateRef?
     /// Aggregates to check, 1 to 1,000; 100 unless told.
@@ -3842,7 +3883,7 @@ public struct EventsVerify: Command, Equatable {
     public var repair: Bool?
 
     public init(
-        after: Int? = nil,
+        after: String? = nil,
         aggregate: AggregateRef? = nil,
         limit: Int? = nil,
         repair: Bool? = nil
@@ -5895,12 +5936,12 @@ public struct PrivacyExport: Command, Equatable {
     public var id: String
     public var kind: PersonKind
     /// `next` of the part before.
-    public var after: Int?
+    public var after: String?
 
     public init(
         id: String,
         kind: PersonKind,
-        after: Int? = nil
+        after: String? = nil
     ) {
         self.id = id
         self.kind = kind

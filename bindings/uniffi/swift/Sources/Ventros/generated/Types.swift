@@ -1767,6 +1767,16 @@ public enum RestoreReason: String, Codable, Hashable, Sendable {
     case unmerge = "unmerge"
 }
 
+/// How long events are kept.
+public enum RetentionClass: String, Codable, Hashable, Sendable {
+    /// What only says that something was touched, such as `schedule.triggered`: 90 days, or the project's `noise_days`.
+    case noise = "noise"
+    /// What nothing else is said of: for ever, or the project's `events_days`.
+    case business = "business"
+    /// What has to be accounted for, as the audit trail shows it: as `business`, and 365 days at least.
+    case audit = "audit"
+}
+
 /// For whom a message was taken back.
 public enum RevokeReach: String, Codable, Hashable, Sendable {
     case everyone = "everyone"
@@ -5428,7 +5438,7 @@ public struct ConsumerStartNow: Encodable, Sendable, Equatable {
 
 }
 
-/// With the first event of the project.
+/// With the first event of the project that is still there.
 public struct ConsumerStartBeginning: Encodable, Sendable, Equatable {
 
     public init() {
@@ -5440,7 +5450,7 @@ public struct ConsumerStartBeginning: Encodable, Sendable, Equatable {
 
 }
 
-/// With the event of this number.
+/// With the event of this number; `seq_pruned` when events from there on were removed.
 public struct ConsumerStartSeq: Encodable, Sendable, Equatable {
     public var seq: Int
 
@@ -5461,7 +5471,7 @@ public struct ConsumerStartSeq: Encodable, Sendable, Equatable {
 
 }
 
-/// With the first event that was recorded at this moment or later.
+/// With the first event that was recorded at this moment or later; `seq_pruned` when events from there on were removed.
 public struct ConsumerStartTime: Encodable, Sendable, Equatable {
     public var at: Timestamp
 
@@ -8071,6 +8081,8 @@ public struct EventTypeInfo: Decodable, Sendable, Equatable {
     public var aggregateKind: String
     /// Markdown.
     public var doc: String
+    /// How long its events are kept.
+    public var retentionClass: RetentionClass
     /// JSON Schema (2020-12) of `data`.
     public var schema: [String: JSON]
     public var schemaVersion: Int
@@ -8081,6 +8093,7 @@ public struct EventTypeInfo: Decodable, Sendable, Equatable {
     public init(
         aggregateKind: String,
         doc: String,
+        retentionClass: RetentionClass,
         schema: [String: JSON],
         schemaVersion: Int,
         subjects: [String],
@@ -8088,6 +8101,7 @@ public struct EventTypeInfo: Decodable, Sendable, Equatable {
     ) {
         self.aggregateKind = aggregateKind
         self.doc = doc
+        self.retentionClass = retentionClass
         self.schema = schema
         self.schemaVersion = schemaVersion
         self.subjects = subjects
@@ -8097,6 +8111,7 @@ public struct EventTypeInfo: Decodable, Sendable, Equatable {
     enum CodingKeys: String, CodingKey {
         case aggregateKind = "aggregate_kind"
         case doc = "doc"
+        case retentionClass = "retention_class"
         case schema = "schema"
         case schemaVersion = "schema_version"
         case subjects = "subjects"
@@ -8107,6 +8122,7 @@ public struct EventTypeInfo: Decodable, Sendable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         aggregateKind = try fields.decode(String.self, forKey: .aggregateKind)
         doc = try fields.decode(String.self, forKey: .doc)
+        retentionClass = try fields.decode(RetentionClass.self, forKey: .retentionClass)
         schema = try fields.decode([String: JSON].self, forKey: .schema)
         schemaVersion = try fields.decode(Int.self, forKey: .schemaVersion)
         subjects = try fields.decode([String].self, forKey: .subjects)
@@ -11094,6 +11110,8 @@ public struct LogReader: Decodable, Sendable, Equatable {
 
 /// The log of a project in figures.
 public struct LogStats: Decodable, Sendable, Equatable {
+    /// From this number on nothing was removed but noise; 1 unless something was.
+    public var completeFrom: Int
     /// The number of the oldest event that is kept.
     public var firstSeq: Int
     /// The number of the newest event; 0 when there is none.
@@ -11104,12 +11122,14 @@ public struct LogStats: Decodable, Sendable, Equatable {
     public var readers: [LogReader]
 
     public init(
+        completeFrom: Int,
         firstSeq: Int,
         head: Int,
         newestAt: Timestamp?,
         oldestAt: Timestamp?,
         readers: [LogReader]
     ) {
+        self.completeFrom = completeFrom
         self.firstSeq = firstSeq
         self.head = head
         self.newestAt = newestAt
@@ -11118,6 +11138,7 @@ public struct LogStats: Decodable, Sendable, Equatable {
     }
 
     enum CodingKeys: String, CodingKey {
+        case completeFrom = "complete_from"
         case firstSeq = "first_seq"
         case head = "head"
         case newestAt = "newest_at"
@@ -11127,6 +11148,7 @@ public struct LogStats: Decodable, Sendable, Equatable {
 
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
+        completeFrom = try fields.decode(Int.self, forKey: .completeFrom)
         firstSeq = try fields.decode(Int.self, forKey: .firstSeq)
         head = try fields.decode(Int.self, forKey: .head)
         newestAt = try fields.decodeIfPresent(Timestamp.self, forKey: .newestAt)
@@ -12914,7 +12936,7 @@ public struct PersonalData: Decodable, Sendable, Equatable {
     public var id: String
     public var kind: PersonKind
     /// Where the next part begins; null after the last one.
-    public var next: Int?
+    public var next: String?
     /// What belongs to the person and is named by the events of this part.
     public var related: [RelatedData]
     /// What is stored of the person; null for users, whose own record is outside the project, and in later parts.
@@ -12925,7 +12947,7 @@ public struct PersonalData: Decodable, Sendable, Equatable {
         exportedAt: Timestamp,
         id: String,
         kind: PersonKind,
-        next: Int?,
+        next: String?,
         related: [RelatedData],
         state: [String: JSON]?
     ) {
@@ -12954,7 +12976,7 @@ public struct PersonalData: Decodable, Sendable, Equatable {
         exportedAt = try fields.decode(Timestamp.self, forKey: .exportedAt)
         id = try fields.decode(String.self, forKey: .id)
         kind = try fields.decode(PersonKind.self, forKey: .kind)
-        next = try fields.decodeIfPresent(Int.self, forKey: .next)
+        next = try fields.decodeIfPresent(String.self, forKey: .next)
         related = try fields.decode([RelatedData].self, forKey: .related)
         state = try fields.decodeIfPresent([String: JSON].self, forKey: .state)
     }
@@ -13451,6 +13473,67 @@ public struct ProviderLabel: Encodable, Sendable, Equatable {
         try fields.encodeIfPresent(colorHex, forKey: .colorHex)
         try fields.encode(id, forKey: .id)
         try fields.encode(name, forKey: .name)
+    }
+
+}
+
+/// Up to where events of one class go.
+public struct PruneRule: Decodable, Sendable, Equatable {
+    /// Those that were recorded before.
+    public var before: Timestamp
+    public var `class`: RetentionClass
+    /// The last of the log that was.
+    public var untilSeq: Int
+
+    public init(
+        before: Timestamp,
+        `class`: RetentionClass,
+        untilSeq: Int
+    ) {
+        self.before = before
+        self.`class` = `class`
+        self.untilSeq = untilSeq
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case before = "before"
+        case `class` = "class"
+        case untilSeq = "until_seq"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        before = try fields.decode(Timestamp.self, forKey: .before)
+        `class` = try fields.decode(RetentionClass.self, forKey: .`class`)
+        untilSeq = try fields.decode(Int.self, forKey: .untilSeq)
+    }
+
+}
+
+/// A removal of old events that is under way.
+public struct PruneStarted: Decodable, Sendable, Equatable {
+    /// The job that works at it, others of the same kind follow it; null when nothing is old enough.
+    public var jobId: JobId?
+    /// What goes.
+    public var rules: [PruneRule]
+
+    public init(
+        jobId: JobId?,
+        rules: [PruneRule]
+    ) {
+        self.jobId = jobId
+        self.rules = rules
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case jobId = "job_id"
+        case rules = "rules"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        jobId = try fields.decodeIfPresent(JobId.self, forKey: .jobId)
+        rules = try fields.decode([PruneRule].self, forKey: .rules)
     }
 
 }
@@ -14423,11 +14506,11 @@ public struct ReportedOutcomeHeartbeat: Encodable, Sendable, Equatable {
 
 /// How long data is kept, in days of 30 to 3650; null keeps it for ever, `noise_days` for 90.
 public struct RetentionPolicy: Codable, Sendable, Equatable {
-    /// Events of the log.
+    /// Events of the log; those that somebody may have to account for are kept for 365 days at least.
     public var eventsDays: Int?
-    /// Stored media.
+    /// Stored media. For the host to go by: nothing is removed by it yet.
     public var mediaDays: Int?
-    /// Contents of messages.
+    /// Contents of messages. For the host to go by: nothing is removed by it yet.
     public var messagesDays: Int?
     /// Events that only say that something was touched.
     public var noiseDays: Int?
@@ -17388,14 +17471,14 @@ public struct VerifyReport: Decodable, Sendable, Equatable {
     /// Aggregates that were looked at.
     public var checked: Int
     /// Where the next call goes on; null when all has been looked at.
-    public var next: Int?
+    public var next: String?
     public var problems: [LogProblem]
     /// How many of them are mended.
     public var repaired: Int
 
     public init(
         checked: Int,
-        next: Int?,
+        next: String?,
         problems: [LogProblem],
         repaired: Int
     ) {
@@ -17415,7 +17498,7 @@ public struct VerifyReport: Decodable, Sendable, Equatable {
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         checked = try fields.decode(Int.self, forKey: .checked)
-        next = try fields.decodeIfPresent(Int.self, forKey: .next)
+        next = try fields.decodeIfPresent(String.self, forKey: .next)
         problems = try fields.decode([LogProblem].self, forKey: .problems)
         repaired = try fields.decode(Int.self, forKey: .repaired)
     }
