@@ -19,7 +19,8 @@ pub(crate) const COLUMNS: &str = "project_id, name, events::text, max_attempts, 
     ordering, batch_size, handler_timeout, \
     (SELECT count(*) FROM @dead_letters d WHERE d.project_id = @consumers.project_id AND d.name = @consumers.name), \
     (SELECT min(d.waits_until) FROM @dead_letters d \
-     WHERE d.project_id = @consumers.project_id AND d.name = @consumers.name AND d.waits_until IS NOT NULL)";
+     WHERE d.project_id = @consumers.project_id AND d.name = @consumers.name AND d.waits_until IS NOT NULL), \
+    out_seq, lapsed";
 
 pub(crate) fn record(row: &Row) -> Result<ConsumerRecord> {
     Ok(ConsumerRecord {
@@ -48,6 +49,8 @@ pub(crate) fn record(row: &Row) -> Result<ConsumerRecord> {
         handler_timeout: row.small(18)?,
         letters: row.number(19)?,
         waits_until: row.optional_instant(20)?,
+        out_seq: row.read::<Option<i64>>(21)?.map(|seq| u64::try_from(seq).unwrap_or_default()),
+        lapsed: row.read(22)?,
     })
 }
 
@@ -75,6 +78,7 @@ pub(crate) fn letter(row: &Row) -> Result<DeadLetter> {
 /// Writes what a worker did; no row comes back when its lease is not the current one.
 pub(crate) fn progress(progress: &ConsumerProgress) -> Call {
     let update = "UPDATE @consumers SET checkpoint = $4, attempts = $5, next_attempt_at = $6, last_error = $7,
+            out_seq = CASE WHEN $8 THEN NULL ELSE $10::int8 END,
             lease_owner = CASE WHEN $8 THEN NULL ELSE lease_owner END,
             lease_until = CASE WHEN $8 THEN NULL ELSE coalesce($9, lease_until) END
         WHERE project_id = $1 AND name = $2 AND lease_token = $3 AND lease_owner IS NOT NULL RETURNING 1";
@@ -88,6 +92,7 @@ pub(crate) fn progress(progress: &ConsumerProgress) -> Call {
         sql(optional_text(progress.last_error.as_ref())),
         sql(progress.release),
         sql(optional_instant(progress.lease_until)),
+        sql(progress.out_seq.map(integer)),
     ];
     Call::new(update, values)
 }
@@ -141,14 +146,14 @@ pub(crate) fn write(writes: &[ConsumerWrite]) -> Result<Vec<Call>> {
             ConsumerWrite::Create(consumer) => calls.push(insert(consumer, "DO NOTHING")?),
             ConsumerWrite::SetStatus { name, status, .. } => {
                 let update = "UPDATE @consumers SET status = $3, lease_token = lease_token + 1, lease_owner = NULL,
-                    lease_until = NULL WHERE project_id = $1 AND name = $2";
+                    lease_until = NULL, out_seq = NULL WHERE project_id = $1 AND name = $2";
                 calls.push(Call::new(update, of(name).into_iter().chain([sql(status.as_str())]).collect()));
             }
             ConsumerWrite::Reset { name, checkpoint, .. } => {
                 let values = || of(name).into_iter().chain([sql(integer(*checkpoint))]).collect();
                 let update = "UPDATE @consumers SET checkpoint = $3, generation = generation + 1, attempts = 0,
                     next_attempt_at = NULL, last_error = NULL, lease_token = lease_token + 1, lease_owner = NULL,
-                    lease_until = NULL WHERE project_id = $1 AND name = $2";
+                    lease_until = NULL, out_seq = NULL WHERE project_id = $1 AND name = $2";
                 calls.push(Call::new(update, values()));
                 let delete = "DELETE FROM @dead_letters WHERE project_id = $1 AND name = $2 AND seq > $3";
                 calls.push(Call::new(delete, values()));
@@ -246,7 +251,8 @@ impl ConsumerRepository for PostgresStorage {
             return Ok(None);
         }
         let update = format!(
-            "UPDATE @consumers SET lease_token = lease_token + 1, lease_owner = $4, lease_until = $5 WHERE {free}
+            "UPDATE @consumers SET lease_token = lease_token + 1, lease_owner = $4, lease_until = $5,
+                 lapsed = out_seq IS NOT NULL, out_seq = coalesce(out_seq, 0) WHERE {free}
              RETURNING {COLUMNS}"
         );
         let values = who().into_iter().chain([sql(owner), sql(instant(until))]).collect();

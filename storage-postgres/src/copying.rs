@@ -90,7 +90,7 @@ impl Shape {
                 }),
             ),
             Section::Jobs => {
-                let read: ReadRow = Box::new(|row| jobs::record(row).map(StoredRow::Job));
+                let read: ReadRow = Box::new(|row| jobs::record(row).map(|job| StoredRow::Job(job.without_place())));
                 shape("@jobs", jobs::COLUMNS, &[("id", "uuid")], read)
             }
             Section::IdempotencyKeys => shape(

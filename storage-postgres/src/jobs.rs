@@ -8,14 +8,15 @@ use crate::values::{Read, Sql, instant, integer, optional_instant, optional_text
 use async_trait::async_trait;
 use tokio_postgres::Row;
 use uuid::Uuid;
-use ventros::kernel::{Error, Result, Timestamp};
-use ventros::storage::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
+use ventros::kernel::{Error, ProjectId, Result, Timestamp};
+use ventros::storage::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, OnDead, Scope};
 
 pub(crate) const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
-    lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id";
+    lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id, on_dead, due_at";
 
 pub(crate) fn record(row: &Row) -> Result<JobRecord> {
-    let state = JobState::parse(row.read(8)?);
+    let state = JobState::parse(row.read(8)?).ok_or_else(|| Error::corrupt("a stored job is in an unknown state"))?;
+    let due_at = row.optional_instant(20)?;
     Ok(JobRecord {
         id: row.id(0)?,
         project_id: row.project_or_nil(1)?,
@@ -25,7 +26,7 @@ pub(crate) fn record(row: &Row) -> Result<JobRecord> {
         order_key: row.read(5)?,
         payload: row.read(6)?,
         run_at: row.instant(7)?,
-        state: state.ok_or_else(|| Error::corrupt("a stored job is in an unknown state"))?,
+        state,
         attempt: row.small(9)?,
         lease_token: row.number(10)?,
         lease_until: row.optional_instant(11)?,
@@ -36,6 +37,9 @@ pub(crate) fn record(row: &Row) -> Result<JobRecord> {
         max_attempts: row.read::<Option<i64>>(16)?.and_then(|most| u32::try_from(most).ok()),
         correlation_id: row.read(17)?,
         causation_id: row.read(18)?,
+        on_dead: OnDead::parse(row.read(19)?)
+            .map_err(|_| Error::corrupt("what the death of a stored job means cannot be read"))?,
+        waiting_order: state == JobState::Scheduled && due_at.is_none(),
     })
 }
 
@@ -134,13 +138,14 @@ pub(crate) fn insert(calls: &mut Vec<Call>, job: &JobRecord) {
         sql(job.max_attempts.map(i64::from)),
         sql(job.correlation_id),
         sql(job.causation_id),
+        sql(job.on_dead.as_str()),
         sql(optional_instant(due_at)),
     ];
     let insert =
         "INSERT INTO @jobs (id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt,
             lease_token, lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id,
-            due_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+            on_dead, due_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
         ON CONFLICT (project_id, unique_key) WHERE unique_key IS NOT NULL AND finished_at IS NULL DO NOTHING";
     let insert = Call::new(insert, values);
     let Some(line) = &job.order_key else { return calls.push(insert) };
@@ -153,7 +158,11 @@ pub(crate) fn insert(calls: &mut Vec<Call>, job: &JobRecord) {
 fn purge(calls: &mut Vec<Call>, finished: Timestamp, dead: Timestamp) {
     let deletions = [
         ("DELETE FROM @jobs WHERE finished_at < $1 AND state <> 'dead'", finished),
-        ("DELETE FROM @jobs WHERE finished_at < $1 AND state = 'dead'", dead),
+        // One that holds its order key is kept until somebody decides.
+        (
+            "DELETE FROM @jobs WHERE finished_at < $1 AND state = 'dead' AND (on_dead <> 'block' OR order_key IS NULL)",
+            dead,
+        ),
         ("DELETE FROM @idempotency_keys WHERE expires_at < $1", finished),
     ];
     calls.extend(deletions.map(|(delete, before)| Call::new(delete, vec![sql(instant(before))])));
@@ -233,5 +242,14 @@ impl JobRepository for PostgresStorage {
         let select = "SELECT due_at FROM @jobs WHERE queue = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1";
         let found = self.read(Reach::System, &[Call::new(select, vec![sql(text(queue))])]).await?;
         found[0].first().map(|row| row.instant(0)).transpose()
+    }
+
+    async fn backlog(&self, project: ProjectId, kind: &str, now: Timestamp, limit: usize) -> Result<usize> {
+        let count = "SELECT count(*) FROM (SELECT 1 FROM @jobs
+            WHERE project_id = $1 AND kind = $2 AND finished_at IS NULL AND run_at <= $3 LIMIT $4) AS open";
+        let values = vec![sql(project.uuid()), sql(text(kind)), sql(instant(now)), sql(integer(limit))];
+        let counted = self.read(Scope::Project(project).into(), &[Call::new(count, values)]).await?;
+        let count = counted[0].first().map(|row| row.number(0)).transpose()?;
+        Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(limit))
     }
 }

@@ -16,7 +16,10 @@ const STEPS: &[&str] = &[
     include_str!("migrations/006_exhausted.sql"),
     include_str!("migrations/007_redacted.sql"),
     include_str!("migrations/008_streams.sql"),
-    include_str!("migrations/009_baselines.sql"),
+    include_str!("migrations/009_on_dead.sql"),
+    include_str!("migrations/010_backlog.sql"),
+    include_str!("migrations/011_lapses.sql"),
+    include_str!("migrations/012_baselines.sql"),
 ];
 /// How long to wait before asking again for a lock that somebody else has.
 const PAUSE: Duration = Duration::from_millis(20);

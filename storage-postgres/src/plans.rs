@@ -247,6 +247,7 @@ fn jobs_seek() {
     seeks(&store, store.jobs(SCOPE, &JobQuery { limit: 10, queue: Some("timer".into()), ..JobQuery::default() }));
     let keyed = JobQuery { limit: 10, unique_key_prefix: Some("key:".into()), ..JobQuery::default() };
     seeks(&store, store.jobs(SCOPE, &keyed));
+    walks(&store, "jobs_backlog", store.backlog(PROJECT, "session.timeout", at(0), 10));
 }
 
 #[test]
@@ -283,6 +284,8 @@ fn statements_of_a_project_are_its_own() {
         lease_token: 0,
         lease_owner: None,
         lease_until: None,
+        out_seq: None,
+        lapsed: false,
         created_at: at(0),
     };
     let all = || EventQuery { limit: 10, ..EventQuery::default() };

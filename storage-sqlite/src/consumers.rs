@@ -21,7 +21,8 @@ pub(crate) const COLUMNS: &str = "project_id, name, events, max_attempts, checkp
     ordering, batch_size, handler_timeout, \
     (SELECT count(*) FROM dead_letters d WHERE d.project_id = consumers.project_id AND d.name = consumers.name), \
     (SELECT min(d.waits_until) FROM dead_letters d \
-     WHERE d.project_id = consumers.project_id AND d.name = consumers.name AND d.waits_until IS NOT NULL)";
+     WHERE d.project_id = consumers.project_id AND d.name = consumers.name AND d.waits_until IS NOT NULL), \
+    out_seq, lapsed";
 
 /// A dead letter is found by its consumer and its event.
 const OF_CONSUMER: &str = "project_id = ?1 AND name = ?2";
@@ -53,6 +54,8 @@ pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<ConsumerRecord> {
         handler_timeout: row.get(18)?,
         letters: row.number(19)?,
         waits_until: row.optional_instant(20)?,
+        out_seq: row.get::<_, Option<i64>>(21)?.map(|seq| u64::try_from(seq).unwrap_or_default()),
+        lapsed: row.get(22)?,
     })
 }
 
@@ -83,6 +86,7 @@ pub(crate) fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
 /// Writes what a worker did; false when its lease is not the current one.
 pub(crate) fn progress(connection: &Connection, progress: &ConsumerProgress) -> Result<bool> {
     let sql = "UPDATE consumers SET checkpoint = ?4, attempts = ?5, next_attempt_at = ?6, last_error = ?7,
+            out_seq = CASE WHEN ?8 THEN NULL ELSE ?10 END,
             lease_owner = CASE WHEN ?8 THEN NULL ELSE lease_owner END,
             lease_until = CASE WHEN ?8 THEN NULL ELSE COALESCE(?9, lease_until) END
         WHERE project_id = ?1 AND name = ?2 AND lease_token = ?3 AND lease_owner IS NOT NULL";
@@ -97,6 +101,7 @@ pub(crate) fn progress(connection: &Connection, progress: &ConsumerProgress) -> 
         progress.last_error,
         progress.release,
         progress.lease_until.map(Timestamp::micros),
+        progress.out_seq.map(integer),
     ];
     if connection.prepare_cached(sql).carry()?.execute(values).carry()? == 0 {
         return Ok(false);
@@ -184,7 +189,7 @@ pub(crate) fn write(connection: &Connection, writes: &[ConsumerWrite]) -> Result
     Ok(())
 }
 
-const VOID_LEASE: &str = "lease_token = lease_token + 1, lease_owner = NULL, lease_until = NULL";
+const VOID_LEASE: &str = "lease_token = lease_token + 1, lease_owner = NULL, lease_until = NULL, out_seq = NULL";
 
 fn discard(connection: &Connection, project: ProjectId, name: &str, event_ids: &[Uuid]) -> Result<()> {
     let sql = format!("DELETE FROM dead_letters WHERE {OF_CONSUMER} AND event_id = ?3");
@@ -303,7 +308,8 @@ impl ConsumerRepository for SqliteStorage {
         let name = name.to_owned();
         let claim = move |connection: &Transaction<'_>| {
             let sql = format!(
-                "UPDATE consumers SET lease_token = lease_token + 1, lease_owner = ?3, lease_until = ?4
+                "UPDATE consumers SET lease_token = lease_token + 1, lease_owner = ?3, lease_until = ?4,
+                     lapsed = out_seq IS NOT NULL, out_seq = COALESCE(out_seq, 0)
                  WHERE project_id = ?1 AND name = ?2 AND status = 'active' AND (lease_until IS NULL OR lease_until <= ?5)
                      AND (next_attempt_at IS NULL OR next_attempt_at <= ?5)
                  RETURNING {COLUMNS}"

@@ -87,9 +87,12 @@ impl Shape {
                     Ok(StoredRow::DeadLetter { project_id, consumer, letter: consumers::letter(row)? })
                 }),
             ),
-            Section::Jobs => {
-                shape("jobs", jobs::COLUMNS, &["row"], Box::new(|row| jobs::record(row).map(StoredRow::Job)))
-            }
+            Section::Jobs => shape(
+                "jobs",
+                jobs::COLUMNS,
+                &["row"],
+                Box::new(|row| jobs::record(row).map(|job| StoredRow::Job(job.without_place()))),
+            ),
             Section::IdempotencyKeys => shape(
                 "idempotency_keys",
                 IDEMPOTENCY,

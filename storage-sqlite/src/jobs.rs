@@ -11,13 +11,15 @@ use rusqlite::types::{Type, Value as Sql};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use uuid::Uuid;
 use ventros::kernel::{Error, ProjectId, Result, Timestamp};
-use ventros::storage::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, Scope};
+use ventros::storage::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, OnDead, Scope};
 
 pub(crate) const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
-    lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id";
+    lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id, on_dead, due_at";
 
 pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
-    let state = JobState::parse(row.get_ref(8)?.as_str()?);
+    let state =
+        JobState::parse(row.get_ref(8)?.as_str()?).ok_or_else(|| broken(8, Type::Text, "an unknown state of a job"))?;
+    let due_at = row.optional_instant(20)?;
     Ok(JobRecord {
         id: row.id(0)?,
         project_id: row.project_or_nil(1)?,
@@ -27,7 +29,7 @@ pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
         order_key: row.get(5)?,
         payload: row.get(6)?,
         run_at: row.instant(7)?,
-        state: state.ok_or_else(|| broken(8, Type::Text, "an unknown state of a job"))?,
+        state,
         attempt: row.get(9)?,
         lease_token: row.number(10)?,
         lease_until: row.optional_instant(11)?,
@@ -38,6 +40,9 @@ pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
         max_attempts: row.get(16)?,
         correlation_id: row.optional_id(17)?,
         causation_id: row.optional_id(18)?,
+        on_dead: OnDead::parse(row.get_ref(19)?.as_str()?)
+            .map_err(|_| broken(19, Type::Text, "an unknown death of a job"))?,
+        waiting_order: state == JobState::Scheduled && due_at.is_none(),
     })
 }
 
@@ -125,7 +130,7 @@ pub(crate) fn write(connection: &Connection, writes: &[JobWrite]) -> Result<()> 
 /// Inserts unless its unique key is held by an open job.
 pub(crate) fn insert(connection: &Connection, job: &JobRecord) -> Result<()> {
     let sql = format!(
-        "INSERT INTO jobs ({COLUMNS}, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO jobs ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (project_id, unique_key) WHERE unique_key IS NOT NULL AND finished_at IS NULL DO NOTHING"
     );
     let project = job.project_id.0.uuid();
@@ -153,6 +158,7 @@ pub(crate) fn insert(connection: &Connection, job: &JobRecord) -> Result<()> {
         job.max_attempts,
         job.correlation_id.as_ref().map(Uuid::as_bytes),
         job.causation_id.as_ref().map(Uuid::as_bytes),
+        job.on_dead.as_str(),
         due_at.map(Timestamp::micros),
     ];
     if connection.prepare_cached(&sql).carry()?.execute(values).carry()? == 1 {
@@ -215,7 +221,11 @@ fn release(connection: &Connection, project: ProjectId, id: Uuid, run_at: Timest
 fn purge(connection: &Connection, finished: Timestamp, dead: Timestamp) -> Result<()> {
     let deletions = [
         ("DELETE FROM jobs WHERE finished_at < ?1 AND state <> 'dead'", finished),
-        ("DELETE FROM jobs WHERE finished_at < ?1 AND state = 'dead'", dead),
+        // One that holds its order key is kept until somebody decides.
+        (
+            "DELETE FROM jobs WHERE finished_at < ?1 AND state = 'dead' AND (on_dead <> 'block' OR order_key IS NULL)",
+            dead,
+        ),
         ("DELETE FROM idempotency_keys WHERE expires_at < ?1", finished),
     ];
     for (sql, before) in deletions {
@@ -224,7 +234,7 @@ fn purge(connection: &Connection, finished: Timestamp, dead: Timestamp) -> Resul
     Ok(())
 }
 
-/// Sets `due_at` along one line: a running job holds back all others, else the first scheduled one holds back the scheduled ones
+/// Sets `due_at` along one line: a running job holds back all others, and so does a dead one that blocks it; else the first scheduled one holds back the scheduled ones
 /// behind it. No statement here looks at those that wait, however many they are.
 fn line_up(connection: &Connection, project: ProjectId, order_key: Option<String>) -> Result<()> {
     let Some(order_key) = order_key else { return Ok(()) };
@@ -233,9 +243,12 @@ fn line_up(connection: &Connection, project: ProjectId, order_key: Option<String
     let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
         connection.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).carry()
     };
-    let sql =
+    let running =
         "SELECT 1 FROM jobs WHERE project_id = ?1 AND order_key = ?2 AND finished_at IS NULL AND state = 'running'";
-    if connection.prepare_cached(sql).carry()?.exists(line).carry()? {
+    let blocking =
+        "SELECT 1 FROM jobs WHERE project_id = ?1 AND order_key = ?2 AND state = 'dead' AND on_dead = 'block'";
+    let exists = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.exists(line)).carry();
+    if exists(running)? || exists(blocking)? {
         let sql = "UPDATE jobs SET due_at = NULL
             WHERE project_id = ?1 AND order_key = ?2 AND due_at IS NOT NULL AND state <> 'running'";
         return run(sql, line).map(|_| ());
@@ -388,5 +401,16 @@ impl JobRepository for SqliteStorage {
 
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>> {
         self.read(|connection| next_due(connection, queue))
+    }
+
+    async fn backlog(&self, project: ProjectId, kind: &str, now: Timestamp, limit: usize) -> Result<usize> {
+        self.read(|connection| {
+            let sql = "SELECT count(*) FROM (SELECT 1 FROM jobs
+                WHERE project_id = ?1 AND kind = ?2 AND finished_at IS NULL AND run_at <= ?3 LIMIT ?4)";
+            let of = project.uuid();
+            let values = params![of.as_bytes(), kind, now.micros(), integer(limit)];
+            let count = connection.prepare_cached(sql).carry()?.query_row(values, |row| row.number(0)).carry()?;
+            Ok(usize::try_from(count).unwrap_or(limit))
+        })
     }
 }

@@ -16,7 +16,10 @@ const STEPS: &[&str] = &[
     include_str!("migrations/007_exhausted.sql"),
     include_str!("migrations/008_redacted.sql"),
     include_str!("migrations/009_streams.sql"),
-    include_str!("migrations/010_baselines.sql"),
+    include_str!("migrations/010_on_dead.sql"),
+    include_str!("migrations/011_backlog.sql"),
+    include_str!("migrations/012_lapses.sql"),
+    include_str!("migrations/013_baselines.sql"),
 ];
 
 /// Marks the file as ours, for `file` and for people.

@@ -212,6 +212,10 @@ fn jobs_seek() {
     for plan in plans(&store, store.jobs(SCOPE, &keyed)) {
         assert!(plan.contains("jobs_key") || plan.starts_with("USE TEMP B-TREE"), "{plan}");
     }
+    for plan in plans(&store, store.backlog(PROJECT, "session.timeout", at(0), 10)) {
+        assert!(!plan.contains("SEARCH") || plan.contains("USING COVERING INDEX jobs_backlog"), "{plan}");
+        assert!(!plan.contains("SCAN jobs"), "{plan}");
+    }
     let claim = due("timer", at(0), at(60), 5);
     seeks(&store, store.claim_jobs(claim));
     seeks(&store, store.claim_jobs(ventros::storage::JobClaim { project: Some(PROJECT), ..claim }));

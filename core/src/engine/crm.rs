@@ -2,6 +2,7 @@
 //! lost race load and decide again.
 
 use super::aggregate::encode;
+use super::breaker::Breakers;
 use super::context::Context;
 use super::memo::Memo;
 use super::operation::{Command, Operation, OperationKind, OperationScope, Query};
@@ -9,6 +10,7 @@ use super::reader::Reader;
 use super::work::UnitOfWork;
 use crate::http::HttpTransport;
 use crate::infrastructure::audit::{flush_denials, note_denial};
+use crate::infrastructure::job::{Backlogs, MAX_BACKLOG};
 use crate::infrastructure::saga::Sagas;
 use crate::kernel::{
     ActorRef, Clock, Component, Error, ErrorCode, IdGenerator, ProjectId, Result, Subject, Timestamp, parse_uuid,
@@ -42,18 +44,26 @@ pub struct Settings {
     pub keys: Option<Arc<dyn KeyProvider>>,
     /// Takes calls to the outside. Without it, work that needs one waits.
     pub http: Option<Arc<dyn HttpTransport>>,
+    /// Due jobs of one project and kind beyond which bulk commands are refused with `job_backlog_full`: 100,000 unless told.
+    pub max_backlog: usize,
 }
 
 impl Settings {
     /// Without a vault, and without a way to the outside.
     pub fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, ids: Arc<dyn IdGenerator>) -> Self {
-        Settings { storage, clock, ids, keys: None, http: None }
+        Settings { storage, clock, ids, keys: None, http: None, max_backlog: MAX_BACKLOG }
     }
 
     /// With a way to the outside.
     #[must_use]
     pub fn with_http(self, http: Arc<dyn HttpTransport>) -> Self {
         Settings { http: Some(http), ..self }
+    }
+
+    /// With another limit for the jobs that wait.
+    #[must_use]
+    pub fn with_max_backlog(self, max_backlog: usize) -> Self {
+        Settings { max_backlog, ..self }
     }
 
     /// With a vault whose master keys come from here, such as a [`StaticKey`](crate::vault::StaticKey).
@@ -89,6 +99,10 @@ pub struct Core {
     pub(crate) uses: crate::tenancy::credential::Uses,
     /// Refused calls that are counted and not recorded yet.
     pub(crate) denials: crate::infrastructure::audit::Denials,
+    pub(crate) breakers: Breakers,
+    pub(crate) max_backlog: usize,
+    /// What is known of the jobs that wait.
+    pub(crate) backlogs: Backlogs,
     /// What timers may have missed has been looked for.
     pub(crate) swept: AtomicBool,
 }
@@ -135,7 +149,7 @@ impl Crm {
     /// # Errors
     /// `copy_unfinished` when a [`copy`](super::copy) into the store was interrupted, `schema_too_new`, and what the store fails with.
     pub async fn open(settings: Settings) -> Result<Crm> {
-        let Settings { storage, clock, ids, keys, http } = settings;
+        let Settings { storage, clock, ids, keys, http, max_backlog } = settings;
         storage.prepare(&crate::catalogue::tables()).await?;
         if storage.copy_note().await?.is_some() {
             return Err(ErrorCode::CopyUnfinished.into());
@@ -157,6 +171,9 @@ impl Crm {
                 pruned_at: AtomicI64::new(0),
                 uses: crate::tenancy::credential::Uses::default(),
                 denials: crate::infrastructure::audit::Denials::default(),
+                breakers: Breakers::default(),
+                max_backlog,
+                backlogs: Backlogs::default(),
                 swept: AtomicBool::new(false),
             }),
         };

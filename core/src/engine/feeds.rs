@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::crm::{Core, Crm, MAX_RETRIES};
 use super::event::readable;
-use super::streams::{behind_others, followers, given_up_with, next_due, waiting, waiting_again};
+use super::streams::{behind_others, followers, given_up_with, next_due, out_before, waiting, waiting_again};
 use super::work::UnitOfWork;
 use crate::infrastructure::consumer::{ConsumerEvent, stream_of};
 use crate::kernel::{
@@ -96,7 +96,8 @@ pub struct SubscribeOptions {
     /// The most events that [`next`](Durable::next) gives, 1 to 1 000.
     pub batch_size: u32,
     /// Seconds that a reader may take from one sign of life to the next, 1 to 3 600; then others may read, and what it has not
-    /// acknowledged comes again.
+    /// acknowledged comes again. That counts as a failed try of the first of these events: one that hangs or kills whoever reads it is
+    /// given up on like one that fails.
     pub handler_timeout: u32,
 }
 
@@ -127,6 +128,8 @@ pub struct Durable {
     out: Vec<u64>,
     /// Those that were put aside when these were read.
     aside: Vec<u64>,
+    /// The last event that is out.
+    last_out: u64,
     /// For how long it holds a lease.
     lease_seconds: i64,
 }
@@ -153,18 +156,41 @@ impl Durable {
         if self.lease.is_none() && !self.has_work(limit).await? {
             return Ok(Vec::new());
         }
-        let Some(lease) = self.claim().await? else { return Ok(Vec::new()) };
+        loop {
+            let Some(lease) = self.claim().await? else { return Ok(Vec::new()) };
+            if let Some(events) = self.read(lease, limit).await? {
+                return Ok(events);
+            }
+        }
+    }
+
+    /// What is to be handed out under a lease; none when it was given back with an event that the one before failed at.
+    async fn read(&mut self, lease: ConsumerRecord, limit: usize) -> Result<Option<Vec<EventRecord>>> {
         let lease = self.lease.insert(lease);
         let limit = limit.min(lease.batch_size as usize);
         self.retried = None;
         self.out.clear();
         self.aside.clear();
-        if let Some((letter, event)) = next_due(&self.core, lease).await? {
+        let mut lapsed = std::mem::take(&mut lease.lapsed).then_some(lease.out_seq.unwrap_or(0));
+        if let Some(seq) = lapsed.filter(|seq| *seq > 0) {
+            if let Some((letter, event)) = out_before(&self.core, lease, seq).await? {
+                self.retried = Some(letter);
+                return self.lapse(&event).await;
+            }
+            lapsed = None;
+            lease.out_seq = Some(0);
+        }
+        if lapsed.is_none()
+            && let Some((letter, event)) = next_due(&self.core, lease).await?
+        {
+            lease.out_seq = Some(letter.seq);
             self.retried = Some(letter);
-            return Ok(vec![event]);
+            self.mark(Vec::new()).await?;
+            return Ok(Some(vec![event]));
         }
         let head = self.core.storage.head(self.project).await?;
         loop {
+            let lease = self.lease.as_mut().ok_or(ErrorCode::LeaseLost)?;
             let query = EventQuery {
                 after: lease.checkpoint,
                 until: Some(head),
@@ -181,34 +207,65 @@ impl Durable {
             let is_last = events.is_empty();
             events.retain(|event| is_heard(&lease.events, &event.event_type));
             let behind = behind_others(&self.core, lease, &events).await?;
+            let is_marked = lease.out_seq == Some(0);
             if !behind.is_empty() {
+                lease.out_seq = Some(0);
                 self.aside = behind.keys().copied().collect();
                 self.out = events.iter().map(|event| event.seq).filter(|seq| !behind.contains_key(seq)).collect();
                 events.retain(|event| !behind.contains_key(&event.seq));
                 lease.checkpoint = past(&self.out, &self.aside, lease.checkpoint);
                 let letters: Vec<DeadLetter> = behind.into_values().flatten().collect();
                 lease.letters += letters.len() as u64;
-                let progress = ConsumerProgress { letters, ..progress(self.core.now(), lease, false, Vec::new()) };
-                let until = progress.lease_until;
-                match self.core.storage.update_consumer(&progress).await {
-                    Ok(()) => lease.lease_until = until,
-                    Err(error) => {
-                        self.lease.take_if(|_| error.code() == ErrorCode::LeaseLost);
-                        return Err(error);
-                    }
-                }
+                self.mark(letters).await?;
                 if events.is_empty() {
                     continue;
                 }
+            } else if !is_marked && !events.is_empty() {
+                lease.out_seq = Some(0);
+                self.mark(Vec::new()).await?;
             }
-            if !events.is_empty() {
-                return Ok(events);
+            if let (Some(first), true) = (events.first(), lapsed.is_some()) {
+                return self.lapse(first).await;
+            }
+            if let Some(last) = events.last() {
+                self.last_out = last.seq;
+                return Ok(Some(events));
             }
             if is_last {
                 self.release().await?;
-                return Ok(events);
+                return Ok(Some(events));
             }
         }
+    }
+
+    /// Says what is out from now on, and holds the lease for longer.
+    async fn mark(&mut self, letters: Vec<DeadLetter>) -> Result<()> {
+        let Some(lease) = &mut self.lease else { return Err(ErrorCode::LeaseLost.into()) };
+        let progress = progress(self.core.now(), lease, false, letters);
+        match self.core.storage.update_consumer(&progress).await {
+            Ok(()) => lease.lease_until = progress.lease_until,
+            Err(error) => {
+                self.lease.take_if(|_| error.code() == ErrorCode::LeaseLost);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever had this event last neither acknowledged nor failed it in time: that was a try. It may be what they died of.
+    async fn lapse(&mut self, event: &EventRecord) -> Result<Option<Vec<EventRecord>>> {
+        let Some(mut lease) = self.lease.take() else { return Err(ErrorCode::LeaseLost.into()) };
+        let error = format!("lease_lost: whoever had it gave no sign for {} seconds", self.lease_seconds);
+        let is_over = lease.attempts.saturating_add(1) >= lease.max_attempts;
+        if self.retried.is_some() || lease.ordering != ConsumerOrdering::Project || is_over {
+            self.give_up(lease, event, &error, true).await?;
+            return Ok(None);
+        }
+        lease.attempts += 1;
+        lease.last_error = Some(error);
+        self.lease = Some(lease);
+        // It is read once more, now that it is counted.
+        self.mark(Vec::new()).await.map(|()| None)
     }
 
     /// Done with everything up to and including `seq`. Where the store cannot be reached this reader goes on behind it all the
@@ -228,6 +285,8 @@ impl Durable {
             lease.next_attempt_at = None;
             lease.last_error = None;
         }
+        let has_more_out = retried.is_none() && seq < self.last_out;
+        lease.out_seq = has_more_out.then_some(0);
         let progress = ConsumerProgress { resolved, ..progress(self.core.now(), lease, false, letters) };
         let until = progress.lease_until;
         match self.core.storage.update_consumer(&progress).await {
@@ -243,13 +302,20 @@ impl Durable {
     /// Could not handle this event: it comes again after a delay, or is parked when its tries are used up.
     pub async fn fail(&mut self, event: &EventRecord, error: &str) -> Result<()> {
         let Some(held) = self.lease.take() else { return Err(ErrorCode::LeaseLost.into()) };
-        let failed = self.give_up(held.clone(), event, error).await;
+        let failed = self.give_up(held.clone(), event, error, false).await;
         // Nobody knows of it: the event comes again at once.
         self.lease = Some(held).filter(|_| failed.as_ref().is_err_and(|error| error.code() != ErrorCode::LeaseLost));
         failed
     }
 
-    async fn give_up(&mut self, mut lease: ConsumerRecord, event: &EventRecord, error: &str) -> Result<()> {
+    /// Puts back an event that failed. With `is_soon` one that is put aside needs no other pause: its lease was one.
+    async fn give_up(
+        &mut self,
+        mut lease: ConsumerRecord,
+        event: &EventRecord,
+        error: &str,
+        is_soon: bool,
+    ) -> Result<()> {
         let now = self.core.now();
         let error: String = error.chars().take(2_000).collect();
         let crm = Crm { core: self.core.clone() };
@@ -259,7 +325,8 @@ impl Durable {
         if lease.ordering != ConsumerOrdering::Project {
             lease.checkpoint = past(&self.out, &self.aside, lease.checkpoint.max(event.seq));
             lease.last_error = Some(error.clone());
-            let letter = waiting(&self.core, &lease, event, error);
+            let mut letter = waiting(&self.core, &lease, event, error);
+            letter.waits_until = if is_soon { Some(now) } else { letter.waits_until };
             if letter.attempts >= lease.max_attempts {
                 return exhausted(&crm, &lease, letter, event).await;
             }
@@ -342,6 +409,7 @@ pub(crate) fn progress(
         lease_until: (!release).then(|| now.plus_seconds(lease.handler_timeout.into())),
         letters,
         resolved: None,
+        out_seq: if release { None } else { lease.out_seq },
     }
 }
 
@@ -542,6 +610,7 @@ impl Crm {
             retried: None,
             out: Vec::new(),
             aside: Vec::new(),
+            last_out: 0,
             lease_seconds: known.handler_timeout.into(),
         })
     }
@@ -591,6 +660,8 @@ pub(crate) fn new_consumer(
         lease_token: 0,
         lease_owner: None,
         lease_until: None,
+        out_seq: None,
+        lapsed: false,
         created_at,
     }
 }

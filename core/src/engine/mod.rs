@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod batches;
+mod breaker;
 mod cloud_event;
 mod context;
 mod copying;

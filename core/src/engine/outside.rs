@@ -1,12 +1,13 @@
 //! Jobs whose work is a call to the outside. Each is planned in one commit, called without any lock or transaction, and settled in
 //! another: when the process dies between, the lease ends and the call is made again with the same idempotency key, the job's id.
 
+use super::breaker::Admission;
 use super::crm::Crm;
 use super::work::UnitOfWork;
 use super::worker::{JobOutcome, JobStep, RunReport, told};
 use crate::http::{HttpFailure, HttpRequest, HttpResponse, HttpTransport};
 use crate::infrastructure::job::JobErrorClass;
-use crate::kernel::{Component, ErrorCode, Result};
+use crate::kernel::{Component, ErrorCode, Result, Timestamp};
 use crate::storage::{JobClaim, JobRecord, JobWrite};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -28,6 +29,8 @@ pub struct OutsideJob {
     pub component: Component,
     /// Tries that fail with an error of ours; what the other side answers is for `settle` to judge.
     pub max_attempts: u32,
+    /// An endpoint that fails most calls is left alone for a while, and these jobs wait for it. Not for kinds with such a rule of their own.
+    pub has_breaker: bool,
     /// Decides what to call. What it writes commits before the call is made.
     pub plan: for<'a> fn(&'a mut UnitOfWork<'_>, &'a JobRecord) -> BoxFuture<'a, Result<Plan>>,
     /// Takes in what came of it. What it writes commits with the end of the job.
@@ -100,11 +103,48 @@ impl Crm {
     }
 
     async fn make_call(&self, kind: &OutsideJob, http: &dyn HttpTransport, job: &JobRecord) -> Result<()> {
-        let mut plan = JobStep::Plan(kind, None);
+        let mut plan = JobStep::Plan(kind, Planned::default());
         self.decide(job, kind.component, &mut plan).await?;
-        let JobStep::Plan(_, Some(request)) = plan else { return Ok(()) };
+        let JobStep::Plan(_, Planned { request: Some(request), .. }) = plan else { return Ok(()) };
+        let endpoint = kind.has_breaker.then(|| request.endpoint());
         let answer = http.send(request).await;
+        if let Some(endpoint) = endpoint {
+            self.core.breakers.report(endpoint, self.core.now(), is_well(&answer));
+        }
         self.decide(job, kind.component, &mut JobStep::Settle(kind, &answer)).await
+    }
+}
+
+/// What a job is about to call, unless it waits.
+#[derive(Default)]
+pub(super) struct Planned {
+    pub request: Option<HttpRequest>,
+    /// The endpoint that it may call: asked for once, though it may be planned again after a lost race.
+    pub admitted: Option<String>,
+    /// The endpoint is left alone until then.
+    pub waits_until: Option<Timestamp>,
+}
+
+impl Planned {
+    /// Whether the call may be made now.
+    pub fn admit(&mut self, kind: &OutsideJob, work: &UnitOfWork<'_>, job: &JobRecord, call: &HttpRequest) -> bool {
+        let endpoint = call.endpoint();
+        if !kind.has_breaker || self.admitted.as_ref() == Some(&endpoint) {
+            return true;
+        }
+        match work.reader().core().breakers.admit(&endpoint, job.project_id.0, work.now()) {
+            Admission::Go => self.admitted = Some(endpoint),
+            Admission::Wait(until) => self.waits_until = Some(until),
+        }
+        self.waits_until.is_none()
+    }
+}
+
+/// Whether the endpoint did its part: it answered, and not with an error of its own. What must not be called was not asked.
+fn is_well(answer: &Answer) -> bool {
+    match answer {
+        Ok(response) => response.status < 500,
+        Err(failure) => matches!(failure, HttpFailure::Blocked { .. }),
     }
 }
 

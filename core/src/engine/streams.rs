@@ -3,7 +3,7 @@
 
 use super::crm::Core;
 use super::feeds::backoff_micros;
-use crate::kernel::{Error, Result, Subject, Timestamp};
+use crate::kernel::{Error, ProjectId, Result, Subject, Timestamp};
 use crate::storage::{ConsumerOrdering, ConsumerRecord, DeadLetter, DeadLetterQuery, EventQuery, EventRecord, Scope};
 use std::collections::BTreeMap;
 
@@ -48,10 +48,28 @@ pub(crate) async fn next_due(core: &Core, lease: &mut ConsumerRecord) -> Result<
         lease.waits_until = (lease.letters > 0).then(|| now.plus_seconds(1));
         return Ok(None);
     };
+    let event = event_of(core, project, &letter).await?;
+    Ok(Some((letter, event)))
+}
+
+/// The letter that was out with whoever had the lease before, with its event; none when it is done with.
+pub(crate) async fn out_before(
+    core: &Core,
+    lease: &ConsumerRecord,
+    seq: u64,
+) -> Result<Option<(DeadLetter, EventRecord)>> {
+    let project = lease.project_id.0;
+    let query = DeadLetterQuery { after: seq - 1, limit: 1, ..DeadLetterQuery::default() };
+    let letter = core.storage.dead_letters(project, &lease.name, &query).await?.pop();
+    let is_out = |letter: &DeadLetter| letter.seq == seq && (letter.retrying || letter.waits_until.is_some());
+    let Some(letter) = letter.filter(is_out) else { return Ok(None) };
+    Ok(Some((letter.clone(), event_of(core, project, &letter).await?)))
+}
+
+async fn event_of(core: &Core, project: ProjectId, letter: &DeadLetter) -> Result<EventRecord> {
     let query = EventQuery { ids: vec![letter.event_id], limit: 1, ..EventQuery::default() };
     let event = core.storage.events(Scope::Project(project), &query).await?.pop();
-    let event = event.ok_or_else(|| Error::corrupt("the event of a dead letter is not in the log"))?;
-    Ok(Some((letter, event)))
+    event.ok_or_else(|| Error::corrupt("the event of a dead letter is not in the log"))
 }
 
 /// What becomes of the next letter of its stream when one is done with: what was held behind it is tried at once.

@@ -15,7 +15,7 @@ use crate::kernel::{
 };
 use crate::storage::{
     Batch, ConsumerProgress, ConsumerWrite, Erasure, EventQuery, EventRecord, IdempotencyRecord, Index, IndexChange,
-    JobRecord, JobState, JobWrite, KeyRef, ProjectIdOrNil, Scope, Snapshot, SnapshotRemoval, SnapshotWrite,
+    JobRecord, JobState, JobWrite, KeyRef, OnDead, ProjectIdOrNil, Scope, Snapshot, SnapshotRemoval, SnapshotWrite,
 };
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
@@ -499,6 +499,15 @@ impl<'e> UnitOfWork<'e> {
         })
     }
 
+    /// How many jobs of this kind it has made.
+    pub(crate) fn new_jobs_of(&self, kind: &str) -> usize {
+        let made = self.jobs.iter().filter(|write| match write {
+            JobWrite::Enqueue(job) | JobWrite::Create(job) | JobWrite::Schedule(job) => job.kind == kind,
+            _ => false,
+        });
+        made.count()
+    }
+
     /// Gives up a claimed job and tells those who ask for it.
     pub(crate) async fn end_in_vain(
         &mut self,
@@ -536,6 +545,7 @@ impl<'e> UnitOfWork<'e> {
             kind: request.kind.to_owned(),
             unique_key: request.unique_key,
             order_key: request.order_key,
+            on_dead: OnDead::Continue,
             payload: request.payload,
             run_at: request.run_at,
             state: if request.parked { JobState::Parked } else { JobState::Scheduled },
@@ -550,6 +560,7 @@ impl<'e> UnitOfWork<'e> {
             causation_id: self.context().causation_id.map(|id| id.uuid()),
             created_at: self.recorder.now,
             finished_at: None,
+            waiting_order: false,
         }
     }
 

@@ -4,10 +4,9 @@ use super::context::Context;
 use super::crm::Crm;
 use super::event::Event;
 use super::feeds::{LEASE_SECONDS, backoff_micros, failed_again, give_up, hand_back, new_consumer, park, progress};
-use super::outside::{Answer, OUTSIDE, OutsideJob, Plan, hold};
+use super::outside::{Answer, OUTSIDE, OutsideJob, Plan, Planned, hold};
 use super::streams::next_due;
 use super::work::UnitOfWork;
-use crate::http::HttpRequest;
 use crate::infrastructure::job::JobErrorClass;
 use crate::kernel::{
     ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp,
@@ -68,12 +67,20 @@ pub enum JobOutcome {
 pub(super) enum JobStep<'s> {
     Run(&'s JobType),
     /// Leaves the request behind that is to be sent.
-    Plan(&'s OutsideJob, Option<HttpRequest>),
+    Plan(&'s OutsideJob, Planned),
     Settle(&'s OutsideJob, &'s Answer),
     Kill(JobErrorClass, String),
 }
 
 impl JobStep<'_> {
+    /// The endpoint that it was to call is left alone until then.
+    fn waits_until(&self) -> Option<Timestamp> {
+        match self {
+            JobStep::Plan(_, planned) => planned.waits_until,
+            _ => None,
+        }
+    }
+
     /// The outcome with which the job ends or is put back, if it does.
     async fn take(&mut self, work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<Option<JobOutcome>> {
         let outcome = match self {
@@ -83,13 +90,15 @@ impl JobStep<'_> {
                 work.end_in_vain(job, *class, error.clone()).await?;
                 return Ok(None);
             }
-            JobStep::Plan(kind, request) => {
-                *request = None;
+            JobStep::Plan(kind, planned) => {
+                (planned.request, planned.waits_until) = (None, None);
                 match (kind.plan)(work, job).await? {
                     Plan::Settled(outcome) => outcome,
                     Plan::Call(call) => {
-                        hold(work, job, &call);
-                        *request = Some(call);
+                        if planned.admit(kind, work, job, &call) {
+                            hold(work, job, &call);
+                            planned.request = Some(call);
+                        }
                         return Ok(None);
                     }
                 }
@@ -436,7 +445,13 @@ impl Crm {
         let mut attempt = 0;
         loop {
             let mut work = UnitOfWork::new(&self.core, context.clone(), self.core.now());
-            if let Some(outcome) = step.take(&mut work, job).await? {
+            let mut outcome = step.take(&mut work, job).await?;
+            if let Some(until) = step.waits_until() {
+                // Nothing of the plan is kept, and no try is counted.
+                work = UnitOfWork::new(&self.core, context.clone(), self.core.now());
+                outcome = Some(JobOutcome::Again(until));
+            }
+            if let Some(outcome) = outcome {
                 let at = work.now();
                 work.write_job(outcome.of(job, at));
             }

@@ -88,6 +88,13 @@ impl HttpRequest {
         self
     }
 
+    /// Scheme, host and port of its address.
+    pub fn endpoint(&self) -> String {
+        let Ok(url) = url::Url::parse(&self.url) else { return String::new() };
+        let port = url.port_or_known_default().unwrap_or_default();
+        format!("{}://{}:{port}", url.scheme(), url.host_str().unwrap_or_default())
+    }
+
     /// The host of its address, for people.
     pub fn host(&self) -> String {
         let url = url::Url::parse(&self.url).ok();

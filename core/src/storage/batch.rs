@@ -182,7 +182,7 @@ pub enum JobWrite {
     /// Puts scheduled, parked or dead jobs to work; dead ones start with attempt 0. A dead job whose unique key has been taken by
     /// an open one stays as it is.
     Release { project_id: ProjectId, ids: Vec<Uuid>, run_at: Timestamp },
-    /// Removes jobs that ended before one moment, dead ones before another, and idempotency keys that expired before the first.
+    /// Removes jobs that ended before one moment, dead ones that do not block their order key before another, and idempotency keys that expired before the first.
     Purge { finished_before: Timestamp, dead_before: Timestamp },
 }
 

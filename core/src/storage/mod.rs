@@ -149,7 +149,8 @@ pub trait JobRepository: Send + Sync {
     ///
     /// Due are scheduled and parked jobs whose time has come, and running ones whose lease expired. Every claim counts as an
     /// attempt. The scheduled jobs of one order key and project run in id order: the first one holds back the others,
-    /// even while it waits for its next attempt. Parked jobs hold nobody back.
+    /// even while it waits for its next attempt. Parked jobs hold nobody back. A dead one that blocks its order key holds back all
+    /// others of it.
     async fn claim_jobs(&self, claim: JobClaim<'_>) -> Result<Vec<JobRecord>>;
 
     async fn job(&self, scope: Scope, id: Uuid) -> Result<Option<JobRecord>>;
@@ -159,6 +160,9 @@ pub trait JobRepository: Send + Sync {
 
     /// The earliest moment at which a job of `queue` becomes due; jobs held back by their order key do not count.
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>>;
+
+    /// How many jobs of a kind have not ended though their time has come, counted no further than `limit`.
+    async fn backlog(&self, project: ProjectId, kind: &str, now: Timestamp, limit: usize) -> Result<usize>;
 }
 
 /// Sealed values. A store keeps them apart from the log, so that they can be destroyed.

@@ -197,6 +197,11 @@ pub struct ConsumerRecord {
     pub lease_token: u64,
     pub lease_owner: Option<Uuid>,
     pub lease_until: Option<Timestamp>,
+    /// What is out with whoever has the lease: 0 for events after the checkpoint, else the `seq` of a letter that is tried again. A claim
+    /// makes it 0 unless it is known.
+    pub out_seq: Option<u64>,
+    /// Something was out when the lease was claimed: whoever had it before neither finished nor gave it back.
+    pub lapsed: bool,
     pub created_at: Timestamp,
 }
 
@@ -217,6 +222,8 @@ pub struct ConsumerProgress {
     pub letters: Vec<DeadLetter>,
     /// The letter that is no more, by its event: it has been handled after all. It goes before the others come.
     pub resolved: Option<Uuid>,
+    /// What is out with the worker from now on, as in [`ConsumerRecord::out_seq`]; nothing once the lease is given back.
+    pub out_seq: Option<u64>,
 }
 
 /// An event that a consumer put aside: it gave up on it, or goes on without it for now.
@@ -296,6 +303,16 @@ impl JobState {
     }
 }
 
+crate::text_enum! {
+    /// What the death of a job means for the later jobs of its order key.
+    pub enum OnDead {
+        /// They go on without it.
+        Continue = "continue",
+        /// They wait until it is run again or cancelled.
+        Block = "block",
+    }
+}
+
 /// One durable job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobRecord {
@@ -308,6 +325,8 @@ pub struct JobRecord {
     pub unique_key: Option<String>,
     /// Jobs of one key run one at a time, in id order.
     pub order_key: Option<String>,
+    /// What its death means for its order key.
+    pub on_dead: OnDead,
     pub payload: String,
     pub run_at: Timestamp,
     pub state: JobState,
@@ -324,6 +343,21 @@ pub struct JobRecord {
     pub causation_id: Option<Uuid>,
     pub created_at: Timestamp,
     pub finished_at: Option<Timestamp>,
+    /// As it was read: another job of its order key is in its way. Not written.
+    pub waiting_order: bool,
+}
+
+impl JobRecord {
+    /// As it is written: without what was seen of its place in its line.
+    #[must_use]
+    pub fn without_place(self) -> JobRecord {
+        JobRecord { waiting_order: false, ..self }
+    }
+
+    /// Died, and holds its order key until somebody decides.
+    pub fn blocks(&self) -> bool {
+        self.state == JobState::Dead && self.on_dead == OnDead::Block && self.order_key.is_some()
+    }
 }
 
 /// Which due jobs to take.

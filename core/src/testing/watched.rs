@@ -242,6 +242,10 @@ impl JobRepository for WatchedStorage {
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>> {
         self.pass("next_due", self.inner.next_due(queue)).await
     }
+
+    async fn backlog(&self, project: ProjectId, kind: &str, now: Timestamp, limit: usize) -> Result<usize> {
+        self.pass("backlog", self.inner.backlog(project, kind, now, limit)).await
+    }
 }
 
 #[async_trait]

@@ -187,6 +187,17 @@ fn case_21_one_import_at_a_time() {
     assert_eq!(house.refused("imports.request", input), ErrorCode::ImportRunning);
 }
 
+/// Case 19 of the outbox page: bulk work is refused while too much of its kind waits, a single message is not.
+#[test]
+fn outbox_case_19_an_import_is_refused_while_too_much_waits() {
+    let house = house(three_chats()).succeeded_with(5, |settings| settings.with_max_backlog(0));
+    let contact = house.ok("contacts.create", json!({"name": "Ana", "phone": "+5511990000001"}))["id"].clone();
+    let input = json!({"channel_id": house.channel, "strategy": "full"});
+    assert_eq!(house.refused("imports.request", input), ErrorCode::JobBacklogFull);
+    let content = json!({"type": "text", "body": "Oi"});
+    house.ok("messages.send", json!({"contact_id": contact, "channel_id": house.channel, "content": content}));
+}
+
 #[test]
 fn case_45_who_asks_for_what() {
     let house = house(three_chats());

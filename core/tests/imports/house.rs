@@ -69,11 +69,16 @@ impl House {
 
     /// Another process takes the place of this one, which died.
     pub fn succeeded(self, seed: u64) -> House {
+        self.succeeded_with(seed, |settings| settings)
+    }
+
+    /// As [`succeeded`](Self::succeeded), opened otherwise.
+    pub fn succeeded_with(self, seed: u64, change: impl FnOnce(Settings) -> Settings) -> House {
         let keys = StaticKey::new([7; 32]).unwrap();
         let settings = Settings::new(self.store.clone(), self.clock.clone(), SeededIds::new(seed))
             .with_keys(Arc::new(keys))
             .with_http(self.gateway.clone());
-        let crm = block_on(Crm::open(settings)).unwrap();
+        let crm = block_on(Crm::open(change(settings))).unwrap();
         self.gateway.hangs.store(false, Ordering::SeqCst);
         let shop = crm.project(PROJECT);
         House { world: World { crm, clock: self.clock.clone() }, shop, ..self }

@@ -132,6 +132,7 @@ impl House {
             lease_until: None,
             letters: vec![letter],
             resolved: None,
+            out_seq: None,
         };
         block_on(self.storage().update_consumer(&progress)).unwrap();
     }

@@ -2390,6 +2390,7 @@ export class Imports extends Collection {
    * @throws ForbiddenError: `permission_denied`.
    * @throws InvalidStateError: `channel_not_active`, `history_import_not_enabled`, `import_not_supported`,
    * `project_inactive`, `project_suspended`.
+   * @throws LimitExceededError: `job_backlog_full`.
    * @throws NotFoundError: `channel_not_found`, `project_not_found`.
    * @throws ValidationError: `import_limit_invalid`, `session_timeout_out_of_range`, `time_range_days_required`.
    */
@@ -2422,6 +2423,7 @@ export class Imports extends Collection {
    * @throws ForbiddenError: `permission_denied`.
    * @throws InvalidStateError: `channel_not_active`, `history_import_not_enabled`, `import_not_supported`,
    * `project_inactive`, `project_suspended`.
+   * @throws LimitExceededError: `job_backlog_full`.
    * @throws NotFoundError: `channel_not_found`, `import_job_not_found`, `project_not_found`.
    */
   retryFailed(id: t.ImportJobId, options?: CommandOptions): Promise<t.ImportJob> {
@@ -2538,7 +2540,7 @@ export class Inbound extends Collection {
 export class Jobs extends Collection {
   /**
    * Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends at
-   * the same moment stays as it ended.
+   * the same moment stays as it ended. The later jobs of its order key go on, also when it had died and blocked them.
    *
    * Permission: `jobs.manage`.
    *
@@ -2582,9 +2584,10 @@ export class Jobs extends Collection {
    * @throws ConflictError: `idempotency_key_reused`, `job_exists`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
    * @throws InvalidStateError: `project_inactive`, `project_suspended`.
+   * @throws LimitExceededError: `job_backlog_full`.
    * @throws NotFoundError: `project_not_found`.
-   * @throws ValidationError: `job_kind_unknown`, `json_too_deep`, `json_too_large`, `limit_out_of_range`,
-   * `text_required`, `text_too_long`.
+   * @throws ValidationError: `field_required`, `job_kind_unknown`, `json_too_deep`, `json_too_large`,
+   * `limit_out_of_range`, `text_required`, `text_too_long`.
    */
   enqueue(input: i.JobsEnqueueInput, options?: CommandOptions): Promise<t.Job> {
     return this._call<t.Job>("jobs.enqueue", input, options);
@@ -2603,7 +2606,8 @@ export class Jobs extends Collection {
   }
 
   /**
-   * Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90.
+   * Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90; what blocks its
+   * order key is kept until somebody decides.
    *
    * Permission: `jobs.manage`.
    *
@@ -4453,7 +4457,7 @@ export class Webhooks extends Collection {
    * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
    * @throws InvalidStateError: `project_inactive`, `project_suspended`, `webhook_event_expired`, `webhook_inactive`.
-   * @throws LimitExceededError: `batch_too_large`, `webhook_pattern_limit`, `webhook_replay_limit`.
+   * @throws LimitExceededError: `batch_too_large`, `job_backlog_full`, `webhook_pattern_limit`, `webhook_replay_limit`.
    * @throws NotFoundError: `project_not_found`, `webhook_delivery_not_found`, `webhook_not_found`.
    * @throws ValidationError: `webhook_event_not_deliverable`, `webhook_event_pattern_invalid`, `webhook_event_unknown`,
    * `webhook_range_invalid`.

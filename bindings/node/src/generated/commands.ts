@@ -597,7 +597,7 @@ export const inbound = {
 export const jobs = {
   /**
    * Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends at
-   * the same moment stays as it ended.
+   * the same moment stays as it ended. The later jobs of its order key go on, also when it had died and blocked them.
    *
    * As the method `Jobs.cancel`.
    */

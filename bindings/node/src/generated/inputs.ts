@@ -329,7 +329,7 @@ export interface ConsumersCreateInput {
   events?: readonly string[] | undefined;
   /**
    * Seconds that a reader may take from one sign of life to the next, 1 to 3,600; 30 unless told. Then others may read,
-   * and what it has not acknowledged comes again.
+   * and what it has not acknowledged comes again: for the first of these events that was a failed try.
    */
   handler_timeout?: number | null | undefined;
   /** Failed tries before it gives up on an event, 1 to 100; 10 unless told. */
@@ -982,10 +982,18 @@ export interface JobsClaimInput {
 
 /** What `jobs.enqueue` is given. */
 export interface JobsEnqueueInput {
-  /** `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`. */
+  /**
+   * `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`. While 100,000
+   * jobs of the kind are due and not done, no more are taken.
+   */
   kind: string;
   /** Tries before it is given up, 1 to 100; 10 unless told. */
   max_attempts?: number | null | undefined;
+  /**
+   * What becomes of the later jobs of the order key if this one dies: they go on unless told. With `block` they wait
+   * until it is run again (`jobs.run_now`) or cancelled, and it is kept until then. Needs an order key.
+   */
+  on_dead?: t.OnDead | null | undefined;
   /** At most 200 characters. Jobs of one key run one at a time, in the order in which they were enqueued. */
   order_key?: string | null | undefined;
   /** What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets. */

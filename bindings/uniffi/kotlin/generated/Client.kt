@@ -2438,6 +2438,7 @@ public class Imports internal constructor(engine: Engine, scope: Scope) : Collec
      * @throws ventros.ForbiddenError: `permission_denied`.
      * @throws ventros.InvalidStateError: `channel_not_active`, `history_import_not_enabled`, `import_not_supported`,
      * `project_inactive`, `project_suspended`.
+     * @throws ventros.LimitExceededError: `job_backlog_full`.
      * @throws ventros.NotFoundError: `channel_not_found`, `project_not_found`.
      * @throws ventros.ValidationError: `import_limit_invalid`, `session_timeout_out_of_range`,
      * `time_range_days_required`.
@@ -2491,6 +2492,7 @@ public class Imports internal constructor(engine: Engine, scope: Scope) : Collec
      * @throws ventros.ForbiddenError: `permission_denied`.
      * @throws ventros.InvalidStateError: `channel_not_active`, `history_import_not_enabled`, `import_not_supported`,
      * `project_inactive`, `project_suspended`.
+     * @throws ventros.LimitExceededError: `job_backlog_full`.
      * @throws ventros.NotFoundError: `channel_not_found`, `import_job_not_found`, `project_not_found`.
      */
     public suspend fun retryFailed(
@@ -2644,7 +2646,8 @@ public class Jobs internal constructor(engine: Engine, scope: Scope) : Collectio
 
     /**
      * Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends
-     * at the same moment stays as it ended.
+     * at the same moment stays as it ended. The later jobs of its order key go on, also when it had died and blocked
+     * them.
      *
      * Permission: `jobs.manage`.
      *
@@ -2691,13 +2694,15 @@ public class Jobs internal constructor(engine: Engine, scope: Scope) : Collectio
      * @throws ventros.ConflictError: `idempotency_key_reused`, `job_exists`, `version_conflict`.
      * @throws ventros.ForbiddenError: `permission_denied`.
      * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
+     * @throws ventros.LimitExceededError: `job_backlog_full`.
      * @throws ventros.NotFoundError: `project_not_found`.
-     * @throws ventros.ValidationError: `job_kind_unknown`, `json_too_deep`, `json_too_large`, `limit_out_of_range`,
-     * `text_required`, `text_too_long`.
+     * @throws ventros.ValidationError: `field_required`, `job_kind_unknown`, `json_too_deep`, `json_too_large`,
+     * `limit_out_of_range`, `text_required`, `text_too_long`.
      */
     public suspend fun enqueue(
         kind: String,
         maxAttempts: Long? = null,
+        onDead: OnDead? = null,
         orderKey: String? = null,
         payload: Any? = null,
         replace: Boolean? = null,
@@ -2706,7 +2711,7 @@ public class Jobs internal constructor(engine: Engine, scope: Scope) : Collectio
         idempotencyKey: String? = null,
         expectedVersion: Long? = null,
     ): Job = run(
-            JobsEnqueue(kind, maxAttempts, orderKey, payload, replace, runAt, uniqueKey),
+            JobsEnqueue(kind, maxAttempts, onDead, orderKey, payload, replace, runAt, uniqueKey),
             idempotencyKey,
             expectedVersion,
         )
@@ -2727,7 +2732,8 @@ public class Jobs internal constructor(engine: Engine, scope: Scope) : Collectio
     ))
 
     /**
-     * Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90.
+     * Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90; what blocks its
+     * order key is kept until somebody decides.
      *
      * Permission: `jobs.manage`.
      *
@@ -5240,7 +5246,8 @@ public class Webhooks internal constructor(engine: Engine, scope: Scope) : Colle
      * @throws ventros.ForbiddenError: `permission_denied`.
      * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`, `webhook_event_expired`,
      * `webhook_inactive`.
-     * @throws ventros.LimitExceededError: `batch_too_large`, `webhook_pattern_limit`, `webhook_replay_limit`.
+     * @throws ventros.LimitExceededError: `batch_too_large`, `job_backlog_full`, `webhook_pattern_limit`,
+     * `webhook_replay_limit`.
      * @throws ventros.NotFoundError: `project_not_found`, `webhook_delivery_not_found`, `webhook_not_found`.
      * @throws ventros.ValidationError: `webhook_event_not_deliverable`, `webhook_event_pattern_invalid`,
      * `webhook_event_unknown`, `webhook_range_invalid`.

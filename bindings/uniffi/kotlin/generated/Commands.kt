@@ -615,7 +615,7 @@ public data class ConsumersCreate(
     val events: List<String>? = null,
     /**
      * Seconds that a reader may take from one sign of life to the next, 1 to 3,600; 30 unless told. Then others may
-     * read, and what it has not acknowledged comes again.
+     * read, and what it has not acknowledged comes again: for the first of these events that was a failed try.
      */
     val handlerTimeout: Long? = null,
     /** Failed tries before it gives up on an event, 1 to 100; 10 unless told. */
@@ -1847,7 +1847,7 @@ public data class InboundReplay(
 
 /**
  * Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends at
- * the same moment stays as it ended.
+ * the same moment stays as it ended. The later jobs of its order key go on, also when it had died and blocked them.
  *
  * As the method `Jobs.cancel`.
  */
@@ -1896,10 +1896,18 @@ public data class JobsClaim(
  * As the method `Jobs.enqueue`.
  */
 public data class JobsEnqueue(
-    /** `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`. */
+    /**
+     * `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`. While 100,000
+     * jobs of the kind are due and not done, no more are taken.
+     */
     val kind: String,
     /** Tries before it is given up, 1 to 100; 10 unless told. */
     val maxAttempts: Long? = null,
+    /**
+     * What becomes of the later jobs of the order key if this one dies: they go on unless told. With `block` they wait
+     * until it is run again (`jobs.run_now`) or cancelled, and it is kept until then. Needs an order key.
+     */
+    val onDead: OnDead? = null,
     /** At most 200 characters. Jobs of one key run one at a time, in the order in which they were enqueued. */
     val orderKey: String? = null,
     /** What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets. */
@@ -1921,6 +1929,7 @@ public data class JobsEnqueue(
     override fun toJson(): Any? = fields {
         put("kind", kind)
         given("max_attempts", maxAttempts)
+        given("on_dead", onDead)
         given("order_key", orderKey)
         given("payload", payload)
         given("replace", replace)

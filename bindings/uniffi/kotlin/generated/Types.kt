@@ -2155,6 +2155,23 @@ public enum class NoticeKind(private val text: String) : Wire {
 internal fun decodeNoticeKind(json: Any?): NoticeKind =
     NoticeKind.entries.find { it.toString() == json } ?: unexpected("NoticeKind", json)
 
+/** What the death of a job means for the later jobs of its order key. */
+public enum class OnDead(private val text: String) : Wire {
+    /** They go on without it. */
+    CONTINUE("continue"),
+    /** They wait until it is run again or cancelled. */
+    BLOCK("block"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeOnDead(json: Any?): OnDead =
+    OnDead.entries.find { it.toString() == json } ?: unexpected("OnDead", json)
+
 /** What becomes of an event once a consumer has used up its tries. */
 public enum class OnExhausted(private val text: String) : Wire {
     /** It waits among the dead letters, and the consumer goes on. */
@@ -4597,6 +4614,8 @@ public data class ClaimedJob(
     val leaseToken: Long,
     /** Until when a worker has it. */
     val leasedUntil: Timestamp?,
+    /** What its death means for the later jobs of its order key. */
+    val onDead: OnDead,
     /** Jobs of one key run one at a time. */
     val orderKey: String?,
     val payload: Any?,
@@ -4612,6 +4631,11 @@ public data class ClaimedJob(
     val state: JobState,
     /** Unique among open jobs of the project. */
     val uniqueKey: String?,
+    /**
+     * Another job of its order key is in its way: one that is ahead of it, or one that died and blocks. Seen by
+     * `jobs.get` and `jobs.list`; what has just been enqueued does not know yet.
+     */
+    val waitingOrder: Boolean,
 )
 internal fun decodeClaimedJob(json: Any?): ClaimedJob {
     val from = record(json)
@@ -4625,6 +4649,7 @@ internal fun decodeClaimedJob(json: Any?): ClaimedJob {
         lastError = from["last_error"]?.let { text(it) },
         leaseToken = long(from["lease_token"]),
         leasedUntil = from["leased_until"]?.let { instant(it) },
+        onDead = decodeOnDead(from["on_dead"]),
         orderKey = from["order_key"]?.let { text(it) },
         payload = from["payload"],
         projectId = ProjectId(text(from["project_id"])),
@@ -4634,6 +4659,7 @@ internal fun decodeClaimedJob(json: Any?): ClaimedJob {
         runAt = instant(from["run_at"]),
         state = decodeJobState(from["state"]),
         uniqueKey = from["unique_key"]?.let { text(it) },
+        waitingOrder = boolean(from["waiting_order"]),
     )
 }
 
@@ -6006,6 +6032,21 @@ internal fun decodeEffectiveTimeout(json: Any?): EffectiveTimeout {
     )
 }
 
+/** An endpoint that is not called for a while. */
+public data class EndpointLeftAlone(
+    /** `https://api.example.com:443`. */
+    val endpoint: String,
+    /** When it is tried again; none while it is. */
+    val until: Timestamp?,
+)
+internal fun decodeEndpointLeftAlone(json: Any?): EndpointLeftAlone {
+    val from = record(json)
+    return EndpointLeftAlone(
+        endpoint = text(from["endpoint"]),
+        until = from["until"]?.let { instant(it) },
+    )
+}
+
 /** What another system told about a contact. */
 public data class Enrichment(
     /** What it said, kept as it is; at most 64 KiB. */
@@ -7354,6 +7395,8 @@ public data class Job(
     val lastError: String?,
     /** Until when a worker has it. */
     val leasedUntil: Timestamp?,
+    /** What its death means for the later jobs of its order key. */
+    val onDead: OnDead,
     /** Jobs of one key run one at a time. */
     val orderKey: String?,
     /** The pool that works it off: `timer`, `inbound`, `parked`. */
@@ -7363,6 +7406,11 @@ public data class Job(
     val state: JobState,
     /** Unique among open jobs of the project. */
     val uniqueKey: String?,
+    /**
+     * Another job of its order key is in its way: one that is ahead of it, or one that died and blocks. Seen by
+     * `jobs.get` and `jobs.list`; what has just been enqueued does not know yet.
+     */
+    val waitingOrder: Boolean,
 )
 internal fun decodeJob(json: Any?): Job {
     val from = record(json)
@@ -7374,11 +7422,13 @@ internal fun decodeJob(json: Any?): Job {
         kind = text(from["kind"]),
         lastError = from["last_error"]?.let { text(it) },
         leasedUntil = from["leased_until"]?.let { instant(it) },
+        onDead = decodeOnDead(from["on_dead"]),
         orderKey = from["order_key"]?.let { text(it) },
         queue = text(from["queue"]),
         runAt = instant(from["run_at"]),
         state = decodeJobState(from["state"]),
         uniqueKey = from["unique_key"]?.let { text(it) },
+        waitingOrder = boolean(from["waiting_order"]),
     )
 }
 
@@ -7394,6 +7444,8 @@ public data class JobDetails(
     val lastError: String?,
     /** Until when a worker has it. */
     val leasedUntil: Timestamp?,
+    /** What its death means for the later jobs of its order key. */
+    val onDead: OnDead,
     /** Jobs of one key run one at a time. */
     val orderKey: String?,
     val payload: Any?,
@@ -7406,6 +7458,11 @@ public data class JobDetails(
     val state: JobState,
     /** Unique among open jobs of the project. */
     val uniqueKey: String?,
+    /**
+     * Another job of its order key is in its way: one that is ahead of it, or one that died and blocks. Seen by
+     * `jobs.get` and `jobs.list`; what has just been enqueued does not know yet.
+     */
+    val waitingOrder: Boolean,
 )
 internal fun decodeJobDetails(json: Any?): JobDetails {
     val from = record(json)
@@ -7417,6 +7474,7 @@ internal fun decodeJobDetails(json: Any?): JobDetails {
         kind = text(from["kind"]),
         lastError = from["last_error"]?.let { text(it) },
         leasedUntil = from["leased_until"]?.let { instant(it) },
+        onDead = decodeOnDead(from["on_dead"]),
         orderKey = from["order_key"]?.let { text(it) },
         payload = from["payload"],
         queue = text(from["queue"]),
@@ -7424,11 +7482,14 @@ internal fun decodeJobDetails(json: Any?): JobDetails {
         runAt = instant(from["run_at"]),
         state = decodeJobState(from["state"]),
         uniqueKey = from["unique_key"]?.let { text(it) },
+        waitingOrder = boolean(from["waiting_order"]),
     )
 }
 
 /** The jobs of one kind. */
 public data class JobKindStats(
+    /** Those of them that block their order key. */
+    val blocking: Long,
     /** Given up. */
     val dead: Long,
     /** Those of them whose time has come. */
@@ -7441,10 +7502,13 @@ public data class JobKindStats(
     val running: Long,
     /** Waiting for their time or their turn. */
     val scheduled: Long,
+    /** Those of the scheduled whose order key is taken: by one ahead of them, or by one that died and blocks. */
+    val waitingOrder: Long,
 )
 internal fun decodeJobKindStats(json: Any?): JobKindStats {
     val from = record(json)
     return JobKindStats(
+        blocking = long(from["blocking"]),
         dead = long(from["dead"]),
         due = long(from["due"]),
         dueSince = from["due_since"]?.let { instant(it) },
@@ -7452,6 +7516,7 @@ internal fun decodeJobKindStats(json: Any?): JobKindStats {
         parked = long(from["parked"]),
         running = long(from["running"]),
         scheduled = long(from["scheduled"]),
+        waitingOrder = long(from["waiting_order"]),
     )
 }
 
@@ -7461,12 +7526,19 @@ public data class JobStats(
     val hasMore: Boolean,
     /** By kind, in the order of their names. */
     val kinds: List<JobKindStats>,
+    /**
+     * Endpoints that jobs wait for because most calls to them failed, as this process sees them. It calls nobody there
+     * for 30 seconds after 10 calls of which 60 % failed within a minute, then makes 5 calls, and goes on when they
+     * went well.
+     */
+    val leftAlone: List<EndpointLeftAlone>,
 )
 internal fun decodeJobStats(json: Any?): JobStats {
     val from = record(json)
     return JobStats(
         hasMore = boolean(from["has_more"]),
         kinds = list(from["kinds"]) { decodeJobKindStats(it) },
+        leftAlone = list(from["left_alone"]) { decodeEndpointLeftAlone(it) },
     )
 }
 

@@ -1,6 +1,6 @@
 //! What people and hosts do with imports.
 
-use super::course::{begin_listing, go_on, release, totals};
+use super::course::{begin_listing, check_room, go_on, release, totals};
 use super::cutting::Cut;
 use super::page::{self, Page};
 use super::{HistoryMessage, ImportJob, ImportStatus};
@@ -57,6 +57,7 @@ impl Command for RequestImport {
         ErrorCode::ImportLimitInvalid,
         ErrorCode::TimeRangeDaysRequired,
         ErrorCode::SessionTimeoutOutOfRange,
+        ErrorCode::JobBacklogFull,
     ];
     type Output = ImportJob;
 
@@ -86,6 +87,7 @@ impl Command for RequestImport {
             let error = Error::new(ErrorCode::ImportNotSupported).with("gateway", channel_type.gateway.as_str());
             return Err(error.message("give the messages to imports.store: nobody here can fetch them"));
         }
+        check_room(work).await?;
         let channel = work.save(channel)?;
         let asked = channel.open_import().map(|run| run.request.clone());
         let request = asked.ok_or_else(|| Error::internal("an import that was asked for is open"))?;
@@ -238,6 +240,7 @@ impl Command for RetryFailedImport {
         ErrorCode::ChannelNotActive,
         ErrorCode::ImportNotSupported,
         ErrorCode::HistoryImportNotEnabled,
+        ErrorCode::JobBacklogFull,
     ];
     type Output = ImportJob;
 
@@ -250,6 +253,7 @@ impl Command for RetryFailedImport {
         if job.totals.chats_failed == 0 && job.status != ImportStatus::Failed {
             return Ok(job.into_inner());
         }
+        check_room(work).await?;
         let channel_type = by_code(work.reader(), &channel.channel_type).await?;
         job.begin_again();
         channel.repeat_import(&channel_type.capabilities, self.id, job.request.clone())?;

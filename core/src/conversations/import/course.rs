@@ -5,6 +5,7 @@ use super::fetching::{CHAT, ChatPayload, LIST};
 use super::{ImportChat, ImportChatStatus, ImportJob, ImportStatus};
 use crate::channels::channel::{Channel, ImportStats};
 use crate::engine::{JobRequest, OUTSIDE, Reader, Row, UnitOfWork};
+use crate::infrastructure::job::check_backlog;
 use crate::kernel::{Error, ImportJobId, Result};
 use crate::storage::{FieldKind, Filter, Find, JobQuery, JobState, JobWrite, Leaf, Scope, Sort, Test, Value, id_value};
 
@@ -48,6 +49,17 @@ fn waiting(round: u32) -> Filter {
         in_status(&[ImportChatStatus::Pending]),
         Filter::All(vec![in_status(&[ImportChatStatus::Failed]), earlier]),
     ])
+}
+
+/// Refuses another import while too many calls of imports wait.
+///
+/// # Errors
+/// `job_backlog_full`.
+pub(super) async fn check_room(work: &UnitOfWork<'_>) -> Result<()> {
+    for kind in [LIST, CHAT] {
+        check_backlog(work, kind, 1).await?;
+    }
+    Ok(())
 }
 
 /// Has the chats of a channel listed.

@@ -29,6 +29,7 @@ pub const OUTSIDE_JOBS: &[OutsideJob] = &[OutsideJob {
     kind: SEND,
     component: Component::Channel,
     max_attempts: 20,
+    has_breaker: true,
     plan: |work, job| Box::pin(plan(work, job)),
     settle: |work, job, answer| Box::pin(settle(work, job, answer)),
 }];

@@ -199,6 +199,8 @@ fn add_consumer(fields: &mut Fields, consumer: &ConsumerRecord) {
         lease_token: _,
         lease_owner: _,
         lease_until: _,
+        out_seq: _,
+        lapsed: _,
         created_at,
     } = consumer;
     fields.project(project_id.0).text(name).number(events.len() as u64);
@@ -220,6 +222,7 @@ fn add_job(fields: &mut Fields, job: &JobRecord) {
         kind,
         unique_key,
         order_key,
+        on_dead,
         payload,
         run_at,
         state,
@@ -233,9 +236,10 @@ fn add_job(fields: &mut Fields, job: &JobRecord) {
         causation_id,
         created_at,
         finished_at,
+        waiting_order: _,
     } = job;
     fields.id(*id).project(project_id.0).text(queue).text(kind).optional_text(unique_key.as_ref());
-    fields.optional_text(order_key.as_ref()).text(payload).instant(*run_at).text(state.as_str());
+    fields.optional_text(order_key.as_ref()).text(on_dead.as_str()).text(payload).instant(*run_at).text(state.as_str());
     fields.number((*attempt).into()).number(*lease_token).optional_instant(*lease_until);
     fields.optional_text(last_error.as_ref()).optional_text(result.as_ref()).instant(*created_at);
     fields.optional_instant(*finished_at).number(max_attempts.map_or(0, |most| u64::from(most) + 1));

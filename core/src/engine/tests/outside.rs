@@ -16,6 +16,7 @@ pub(crate) const JOBS: &[OutsideJob] = &[OutsideJob {
     kind: "test.post",
     component: Component::Host,
     max_attempts: 3,
+    has_breaker: true,
     plan: |_, job| {
         Box::pin(async move {
             if job.payload == r#""unneeded""# {
@@ -97,6 +98,45 @@ fn what_need_not_be_called_is_not() {
     post(&desk.project, 1, "unneeded");
     block_on(desk.world.crm.run_pending()).expect("it runs");
     assert_eq!((outside.asked().len(), &job(&desk, "unneeded:0")["state"]), (0, &json!("succeeded")));
+}
+
+/// Case 20 of the outbox page.
+#[test]
+fn case_20_an_endpoint_that_fails_is_left_alone_for_a_while() {
+    let outside = FakeOutside::new(|_| Ok(HttpResponse::new(503, "")));
+    let desk = desk(&outside);
+    let run = || drop(block_on(desk.world.crm.run_pending()).expect("it runs"));
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+        post(&desk.project, 1, name);
+        run();
+    }
+    assert_eq!(outside.asked().len(), 10);
+    post(&desk.project, 20, "k");
+    run();
+    assert_eq!(outside.asked().len(), 0, "nobody is called");
+    let waiting = job(&desk, "k:7");
+    assert_eq!((&waiting["state"], &waiting["attempts"]), (&json!("scheduled"), &json!(0)));
+    assert_eq!(waiting["run_at"], "2025-01-06T09:00:30.000000Z", "one step until then");
+    let stats = desk.call("jobs.stats", json!({}));
+    let alone = json!([{"endpoint": "https://example.com:443", "until": "2025-01-06T09:00:30.000000Z"}]);
+    assert_eq!(stats["left_alone"], alone);
+    // A trial that fails: it is left alone again.
+    desk.world.clock.advance_seconds(30);
+    run();
+    assert_eq!(outside.asked().len(), 1, "the first failed");
+    desk.world.clock.advance_seconds(29);
+    run();
+    assert_eq!(outside.asked().len(), 0);
+    outside.answer(|_| Ok(HttpResponse::new(200, "")));
+    desk.world.clock.advance_seconds(1);
+    run();
+    assert_eq!(job(&desk, "k:7")["last_error"], Value::Null);
+    desk.world.clock.advance_seconds(10);
+    run();
+    assert_eq!(desk.call("jobs.stats", json!({}))["left_alone"], json!([]));
+    assert_eq!(outside.asked().len(), 30, "everything is done: ten, and twenty");
+    let done = job(&desk, "k:7");
+    assert_eq!((&done["state"], &done["attempts"]), (&json!("succeeded"), &json!(1)));
 }
 
 /// Case 8 of the outbox page: the same key at every try.

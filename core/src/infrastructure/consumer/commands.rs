@@ -48,7 +48,7 @@ pub struct CreateConsumer {
     #[serde(default)]
     pub batch_size: Option<u32>,
     /// Seconds that a reader may take from one sign of life to the next, 1 to 3,600; 30 unless told. Then others may read, and what it
-    /// has not acknowledged comes again.
+    /// has not acknowledged comes again: for the first of these events that was a failed try.
     #[serde(default)]
     pub handler_timeout: Option<u32>,
 }
@@ -372,7 +372,7 @@ fn refuse_built_in(record: &ConsumerRecord) -> Result<()> {
 }
 
 fn without_lease(record: ConsumerRecord) -> ConsumerRecord {
-    ConsumerRecord { lease_owner: None, lease_until: None, ..record }
+    ConsumerRecord { lease_owner: None, lease_until: None, out_seq: None, ..record }
 }
 
 fn check_reason(reason: &str, may_be_empty: bool) -> Result<String> {

@@ -128,6 +128,93 @@ impl Lagging for Value {
     }
 }
 
+/// An event may be what its readers die of, or hang at.
+#[test]
+fn who_gives_no_sign_uses_up_the_tries_of_the_event() {
+    let desk = Desk::new();
+    let mut reader = desk.subscribe(&["custom.*"], 3);
+    desk.record(3);
+    let first = next(&mut reader);
+    block_on(reader.ack(first[0].seq)).expect("it is done with");
+    drop(reader);
+    for attempts in 1..3 {
+        desk.world.clock.advance_seconds(31);
+        let mut reader = desk.subscribe(&["custom.*"], 3);
+        assert_eq!(seqs(&next(&mut reader)), seqs(&first[1..]), "it is handed out at once");
+        let mine = desk.mine();
+        assert_eq!(mine["attempts"], attempts);
+        assert!(mine["last_error"].as_str().is_some_and(|error| error.starts_with("lease_lost: ")), "{mine}");
+        // The same process in the same lease: no other try.
+        assert_eq!(next(&mut reader).len(), 2);
+        assert_eq!(desk.mine()["attempts"], attempts);
+    }
+    desk.world.clock.advance_seconds(31);
+    let mut reader = desk.subscribe(&["custom.*"], 3);
+    let rest = next(&mut reader);
+    assert_eq!(seqs(&rest), seqs(&first[2..]));
+    let letters = desk.call("consumers.dead_letters", json!({"name": "mine"}));
+    let letter = &letters["items"][0];
+    assert_eq!((&letter["event_id"], &letter["attempts"]), (&json!(first[1].id), &json!(3)));
+    block_on(reader.ack(rest[0].seq)).expect("it is done with");
+    assert_eq!(desk.mine()["attempts"], 0);
+}
+
+/// What waits among the letters and is tried again counts its own tries.
+#[test]
+fn who_gives_no_sign_uses_up_the_tries_of_the_letter() {
+    let desk = Desk::new();
+    let mut reader = desk.subscribe(&["custom.*"], 1);
+    desk.record(2);
+    let first = next(&mut reader);
+    block_on(reader.fail(&first[0], "boom")).expect("it is put aside");
+    desk.call("consumers.retry_dead_letters", json!({"name": "mine", "event_ids": [first[0].id]}));
+    assert_eq!(seqs(&next(&mut reader)), seqs(&first[..1]));
+    drop(reader);
+    desk.world.clock.advance_seconds(31);
+    let mut reader = desk.subscribe(&["custom.*"], 1);
+    assert_eq!(seqs(&next(&mut reader)), seqs(&first[1..]), "the other one is not blamed");
+    let letters = desk.call("consumers.dead_letters", json!({"name": "mine"}));
+    let letter = &letters["items"][0];
+    assert_eq!((&letter["event_id"], &letter["attempts"]), (&json!(first[0].id), &json!(2)));
+}
+
+/// A reader that has acknowledged everything owes nothing, however long it is silent.
+#[test]
+fn who_has_nothing_out_fails_nothing() {
+    let desk = Desk::new();
+    let mut reader = desk.subscribe(&["custom.*"], 1);
+    desk.record(2);
+    let first = next(&mut reader);
+    block_on(reader.ack(first[1].seq)).expect("it is done with");
+    desk.record(1);
+    desk.world.clock.advance_seconds(31);
+    let mut other = desk.subscribe(&["custom.*"], 1);
+    assert_eq!(next(&mut other).len(), 1);
+    assert_eq!(desk.mine()["attempts"], 0);
+    // What it is given under the same lease is out again.
+    block_on(other.ack(first[1].seq + 1)).expect("it is done with");
+    desk.record(1);
+    let out = next(&mut other);
+    drop(other);
+    desk.world.clock.advance_seconds(31);
+    assert!(next(&mut desk.subscribe(&["custom.*"], 1)).is_empty());
+    let letters = desk.call("consumers.dead_letters", json!({"name": "mine"}));
+    assert_eq!(letters["items"][0]["event_id"], json!(out[0].id));
+}
+
+/// Nobody is blamed for a lease that was taken away.
+#[test]
+fn a_pause_is_no_failure() {
+    let desk = Desk::new();
+    let mut reader = desk.subscribe(&["custom.*"], 1);
+    desk.record(1);
+    assert_eq!(next(&mut reader).len(), 1);
+    desk.call("consumers.pause", json!({"name": "mine"}));
+    desk.call("consumers.resume", json!({"name": "mine"}));
+    desk.world.clock.advance_seconds(31);
+    assert_eq!(next(&mut desk.subscribe(&["custom.*"], 1)).len(), 1);
+}
+
 #[test]
 fn case_6_and_15_what_was_given_up_on_is_tried_again_in_order() {
     let desk = Desk::new();

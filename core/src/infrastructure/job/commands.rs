@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends at the same moment
-/// stays as it ended.
+/// stays as it ended. The later jobs of its order key go on, also when it had died and blocked them.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CancelJob {
@@ -32,7 +32,13 @@ impl Command for CancelJob {
         let at = work.now();
         work.write_job(JobWrite::CancelJob { project_id: work.project(), id: job.id, at });
         job_ended(work, &job);
-        let job = JobRecord { state: JobState::Cancelled, lease_until: None, finished_at: Some(at), ..job };
+        let job = JobRecord {
+            state: JobState::Cancelled,
+            lease_until: None,
+            finished_at: Some(at),
+            waiting_order: false,
+            ..job
+        };
         Ok(job.into())
     }
 }

@@ -1,5 +1,6 @@
 //! Jobs of the host: enqueued by anybody, done by programs of the host, once each unless a program dies.
 
+use super::backlog::check_backlog;
 use super::events::JobErrorClass;
 use super::queries::find;
 use super::{Job, JobDetails};
@@ -8,7 +9,7 @@ use crate::infrastructure::saga::{idempotency_key, job_ended};
 use crate::kernel::text::{json_limits, required_text};
 use crate::kernel::{Error, ErrorCode, JobId, Permission, ProjectId, Result, Timestamp};
 use crate::operations;
-use crate::storage::{JobClaim, JobQuery, JobRecord, JobState, JobWrite, ProjectIdOrNil, Scope, limit_within};
+use crate::storage::{JobClaim, JobQuery, JobRecord, JobState, JobWrite, OnDead, ProjectIdOrNil, Scope, limit_within};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,7 +49,8 @@ const MAX_ERROR: usize = 2_000;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnqueueJob {
-    /// `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`.
+    /// `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`. While 100,000 jobs of the kind
+    /// are due and not done, no more are taken.
     pub kind: String,
     /// What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets.
     #[serde(default)]
@@ -67,6 +69,10 @@ pub struct EnqueueJob {
     /// At most 200 characters. Jobs of one key run one at a time, in the order in which they were enqueued.
     #[serde(default)]
     pub order_key: Option<String>,
+    /// What becomes of the later jobs of the order key if this one dies: they go on unless told. With `block` they wait until it is
+    /// run again (`jobs.run_now`) or cancelled, and it is kept until then. Needs an order key.
+    #[serde(default)]
+    pub on_dead: Option<OnDead>,
     /// Tries before it is given up, 1 to 100; 10 unless told.
     #[serde(default)]
     pub max_attempts: Option<u32>,
@@ -77,9 +83,11 @@ impl Command for EnqueueJob {
     const PERMISSION: Permission = Permission::JobsManage;
     const ERRORS: &'static [ErrorCode] = &[
         ErrorCode::JobKindUnknown,
+        ErrorCode::JobBacklogFull,
         ErrorCode::JobExists,
         ErrorCode::JsonTooLarge,
         ErrorCode::JsonTooDeep,
+        ErrorCode::FieldRequired,
         ErrorCode::TextRequired,
         ErrorCode::TextTooLong,
         ErrorCode::LimitOutOfRange,
@@ -92,6 +100,12 @@ impl Command for EnqueueJob {
         for (name, key) in [("unique_key", &self.unique_key), ("order_key", &self.order_key)] {
             key.as_deref().map(|key| required_text(key, MAX_KEY).map_err(|error| error.at(name))).transpose()?;
         }
+        let on_dead = self.on_dead.unwrap_or(OnDead::Continue);
+        if on_dead == OnDead::Block && self.order_key.is_none() {
+            return Err(Error::new(ErrorCode::FieldRequired)
+                .message("what dies can block an order key only")
+                .at("order_key"));
+        }
         let attempts = self.max_attempts.unwrap_or(DEFAULT_ATTEMPTS);
         within("max_attempts", attempts.into(), 1, MAX_ATTEMPTS.into())?;
         let record = host_job(
@@ -102,6 +116,7 @@ impl Command for EnqueueJob {
                 run_at: self.run_at.unwrap_or(work.now()),
                 unique_key: self.unique_key,
                 order_key: self.order_key,
+                on_dead,
                 max_attempts: Some(attempts),
             },
         );
@@ -110,7 +125,10 @@ impl Command for EnqueueJob {
             None => None,
         };
         match known {
-            None => work.write_job(JobWrite::Create(record.clone())),
+            None => {
+                check_backlog(work, &record.kind, 1).await?;
+                work.write_job(JobWrite::Create(record.clone()));
+            }
             Some(known) if !self.replace => {
                 let exists = Error::new(ErrorCode::JobExists).at("unique_key");
                 return Err(exists.with("id", JobId::from_uuid(known.id).to_string()));
@@ -132,6 +150,7 @@ pub(in crate::infrastructure) struct HostJob {
     pub run_at: Timestamp,
     pub unique_key: Option<String>,
     pub order_key: Option<String>,
+    pub on_dead: OnDead,
     /// 10 unless told.
     pub max_attempts: Option<u32>,
 }
@@ -145,6 +164,7 @@ pub(in crate::infrastructure) fn host_job(work: &UnitOfWork<'_>, job: HostJob) -
         kind: job.kind,
         unique_key: job.unique_key,
         order_key: job.order_key,
+        on_dead: job.on_dead,
         payload: job.payload,
         run_at: job.run_at,
         state: JobState::Scheduled,
@@ -158,6 +178,7 @@ pub(in crate::infrastructure) fn host_job(work: &UnitOfWork<'_>, job: HostJob) -
         causation_id: work.context().causation_id.map(|id| id.uuid()),
         created_at: work.now(),
         finished_at: None,
+        waiting_order: false,
     }
 }
 

@@ -1,11 +1,13 @@
 //! The acceptance cases of the outbox page that are about jobs of the host.
 
 use super::tests::{call, furnished, refused};
-use crate::engine::Project;
-use crate::kernel::ErrorCode;
-use crate::storage::{EventQuery, Scope};
-use crate::testing::{World, block_on};
+use crate::engine::{Crm, Project, Settings};
+use crate::kernel::{ErrorCode, ProjectId};
+use crate::storage::{EventQuery, MemoryStorage, Scope, Storage};
+use crate::testing::{ManualClock, SeededIds, WatchedStorage, World, block_on};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use uuid::Uuid;
 
 #[track_caller]
 fn enqueue(project: &Project, input: Value) -> Value {
@@ -162,6 +164,115 @@ fn case_10_jobs_of_one_line_run_one_after_the_other() {
     assert_eq!((job.len(), &job[0]["id"]), (1, &first["id"]));
     report(&project, &job[0], json!({"type": "done"}));
     assert_eq!(claim(&project)[0]["id"], second["id"]);
+}
+
+/// Policy `block`: nothing of its key passes a dead job until somebody runs it again or cancels it.
+#[test]
+fn case_10_a_job_that_dies_may_block_its_order_key() {
+    let (_world, project) = furnished();
+    let line = json!({"order_key": "chat:1", "on_dead": "block", "max_attempts": 1});
+    let (first, second) = (enqueue(&project, line), enqueue(&project, json!({"order_key": "chat:1"})));
+    let get = |job: &Value| call(&project, "jobs.get", json!({"id": job["id"]}));
+    assert_eq!((&first["on_dead"], &second["on_dead"]), (&json!("block"), &json!("continue")));
+    let dies = || {
+        let job = claim(&project).remove(0);
+        assert_eq!(job["id"], first["id"]);
+        assert_eq!(report(&project, &job, json!({"type": "retry"}))["state"], "dead");
+        assert!(claim(&project).is_empty());
+        assert_eq!((&get(&second)["state"], &get(&second)["waiting_order"]), (&json!("scheduled"), &json!(true)));
+    };
+    dies();
+    let list = call(&project, "jobs.list", json!({"kind": "host.report"}));
+    assert_eq!(list["items"][0]["waiting_order"], true);
+    let stats = call(&project, "jobs.stats", json!({}))["kinds"][0].clone();
+    assert_eq!(
+        (&stats["scheduled"], &stats["waiting_order"], &stats["dead"], &stats["blocking"]),
+        (&json!(1), &json!(1), &json!(1), &json!(1))
+    );
+    call(&project, "jobs.run_now", json!({"id": first["id"]}));
+    dies();
+    call(&project, "jobs.cancel", json!({"id": first["id"]}));
+    assert_eq!(get(&second)["waiting_order"], false);
+    assert_eq!(claim(&project)[0]["id"], second["id"]);
+    assert_eq!(
+        refused(&project, "jobs.enqueue", json!({"kind": "host.report", "on_dead": "block"})),
+        ErrorCode::FieldRequired
+    );
+}
+
+/// A job that blocks is not taken out of its line by erasing somebody it is about, without the line going on.
+#[test]
+fn case_10_erasing_what_blocks_frees_its_order_key() {
+    let (_world, project) = furnished();
+    let phone = "+5511987654321";
+    enqueue(&project, json!({"order_key": "chat:1", "on_dead": "block", "payload": {"phone": phone}}));
+    let second = enqueue(&project, json!({"order_key": "chat:1"}));
+    report(&project, &claim(&project)[0], json!({"type": "permanent", "error": "no"}));
+    assert!(claim(&project).is_empty());
+    let contact = call(&project, "contacts.create", json!({"name": "Ana", "phone": phone}));
+    call(
+        &project,
+        "contacts.erase",
+        json!({"id": contact["id"], "confirm": contact["id"], "legal_basis": "user_request"}),
+    );
+    let worked = block_on(project.crm().run_pending()).expect("it runs");
+    assert_eq!(worked.failures, 0);
+    assert_eq!(claim(&project)[0]["id"], second["id"]);
+}
+
+fn with_max_backlog(storage: Arc<dyn Storage>, max: usize) -> (World, Project) {
+    let clock = ManualClock::at("2025-01-06T09:00:00Z");
+    let settings = Settings::new(storage, clock.clone(), SeededIds::new(1)).with_max_backlog(max);
+    let world = World { crm: block_on(Crm::open(settings)).expect("the store opens"), clock };
+    let project = world.found(ProjectId::from_uuid(Uuid::from_u128(0xA11)));
+    (world, project)
+}
+
+#[test]
+fn case_19_no_more_jobs_are_taken_while_too_many_wait() {
+    let (world, project) = with_max_backlog(Arc::new(MemoryStorage::default()), 3);
+    enqueue(&project, json!({"run_at": "2025-01-06T10:00:00Z"}));
+    let waiting: Vec<Value> = (0..3).map(|_| enqueue(&project, json!({}))).collect();
+    let input = json!({"kind": "host.report"});
+    let full = block_on(project.crm().call("jobs.enqueue", project.context(), input.to_string().as_bytes()));
+    let full = full.expect_err("it is refused");
+    assert_eq!(
+        (full.code(), full.details().get("max"), full.details().get("current")),
+        (ErrorCode::JobBacklogFull, Some(&json!(3)), Some(&json!(3)))
+    );
+    // Another kind and another project have room of their own.
+    call(&project, "jobs.enqueue", json!({"kind": "host.other"}));
+    enqueue(&world.found(ProjectId::from_uuid(Uuid::from_u128(0xB11))), json!({}));
+    call(&project, "jobs.cancel", json!({"id": waiting[0]["id"]}));
+    enqueue(&project, json!({}));
+    // Moving one that waits makes no new one.
+    let (_world, project) = with_max_backlog(Arc::new(MemoryStorage::default()), 1);
+    enqueue(&project, json!({"unique_key": "k"}));
+    enqueue(&project, json!({"unique_key": "k", "replace": true}));
+    // Nor do several in one transaction get past it.
+    let (_world, project) = with_max_backlog(Arc::new(MemoryStorage::default()), 2);
+    let step = || crate::engine::Step {
+        operation: "jobs.enqueue".to_owned(),
+        input: serde_json::value::to_raw_value(&json!({"kind": "host.report"})).expect("JSON"),
+    };
+    let outcome = block_on(project.crm().transact(project.context(), &[step(), step(), step()]));
+    assert_eq!(outcome.map(|_| ()).map_err(|error| error.code()), Err(ErrorCode::JobBacklogFull));
+}
+
+#[test]
+fn case_19_what_waits_is_counted_now_and_then() {
+    let store = WatchedStorage::around(Arc::new(MemoryStorage::default()));
+    let (world, project) = with_max_backlog(store.clone(), 1_000);
+    let counts = |jobs: usize| {
+        store.take_calls();
+        (0..jobs).for_each(|_| drop(enqueue(&project, json!({}))));
+        store.take_calls().into_iter().filter(|call| *call == "backlog").count()
+    };
+    assert_eq!(counts(500), 1, "one of a thousand leaves half of the rest before it is counted again");
+    assert_eq!(counts(251), 2);
+    world.clock.advance_seconds(60);
+    assert_eq!(counts(1), 1, "nothing is believed for longer than a minute");
+    assert_eq!(counts(100), 0);
 }
 
 #[test]

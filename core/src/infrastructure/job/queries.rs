@@ -39,7 +39,8 @@ pub(super) async fn find(read: &Reader<'_>, id: JobId) -> Result<JobRecord> {
     job.ok_or_else(|| Error::new(ErrorCode::JobNotFound).with("resource", "job").with("id", id.to_string()))
 }
 
-/// Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90.
+/// Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90; what blocks its
+/// order key is kept until somebody decides.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListJobs {
@@ -100,6 +101,18 @@ pub struct JobStats {
     pub kinds: Vec<JobKindStats>,
     /// There are more jobs than were counted.
     pub has_more: bool,
+    /// Endpoints that jobs wait for because most calls to them failed, as this process sees them. It calls nobody there for 30 seconds
+    /// after 10 calls of which 60 % failed within a minute, then makes 5 calls, and goes on when they went well.
+    pub left_alone: Vec<EndpointLeftAlone>,
+}
+
+/// An endpoint that is not called for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EndpointLeftAlone {
+    /// `https://api.example.com:443`.
+    pub endpoint: String,
+    /// When it is tried again; none while it is.
+    pub until: Option<Timestamp>,
 }
 
 /// The jobs of one kind.
@@ -110,11 +123,15 @@ pub struct JobKindStats {
     pub scheduled: u64,
     /// Those of them whose time has come.
     pub due: u64,
+    /// Those of the scheduled whose order key is taken: by one ahead of them, or by one that died and blocks.
+    pub waiting_order: u64,
     /// Waiting for something to happen.
     pub parked: u64,
     pub running: u64,
     /// Given up.
     pub dead: u64,
+    /// Those of them that block their order key.
+    pub blocking: u64,
     /// Since when the first one that is due waits.
     pub due_since: Option<Timestamp>,
 }
@@ -135,6 +152,8 @@ impl Query for GetJobStats {
             counted += jobs.len();
             for job in jobs {
                 let stats = kinds.entry(job.kind.clone()).or_default();
+                stats.waiting_order += u64::from(job.waiting_order);
+                stats.blocking += u64::from(job.blocks());
                 stats.kind = job.kind;
                 match job.state {
                     JobState::Scheduled => stats.scheduled += 1,
@@ -148,7 +167,10 @@ impl Query for GetJobStats {
                 }
             }
             if is_last || counted >= MAX_COUNT {
-                return Ok(JobStats { kinds: kinds.into_values().collect(), has_more: !is_last });
+                let left_alone = read.core().breakers.left_alone(read.project()).into_iter();
+                let left_alone = left_alone.map(|at| EndpointLeftAlone { endpoint: at.endpoint, until: at.until });
+                let kinds = kinds.into_values().collect();
+                return Ok(JobStats { kinds, has_more: !is_last, left_alone: left_alone.collect() });
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A job as people see it.
 
 use crate::kernel::{Error, JobId, Result, Timestamp};
-use crate::storage::{JobRecord, JobState};
+use crate::storage::{JobRecord, JobState, OnDead};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +18,11 @@ pub struct Job {
     pub unique_key: Option<String>,
     /// Jobs of one key run one at a time.
     pub order_key: Option<String>,
+    /// What its death means for the later jobs of its order key.
+    pub on_dead: OnDead,
+    /// Another job of its order key is in its way: one that is ahead of it, or one that died and blocks. Seen by `jobs.get` and
+    /// `jobs.list`; what has just been enqueued does not know yet.
+    pub waiting_order: bool,
     /// When it may run next, or was to run last.
     pub run_at: Timestamp,
     /// Tries so far.
@@ -40,6 +45,8 @@ impl From<JobRecord> for Job {
             state: job.state,
             unique_key: job.unique_key,
             order_key: job.order_key,
+            on_dead: job.on_dead,
+            waiting_order: job.waiting_order,
             run_at: job.run_at,
             attempts: job.attempt,
             leased_until: job.lease_until,

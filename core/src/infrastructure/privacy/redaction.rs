@@ -445,13 +445,13 @@ async fn clear_answers(work: &mut UnitOfWork<'_>, scope: Scope, page: &[EventRec
     Ok(())
 }
 
-/// Cancels jobs that are open, then removes them with those that have ended.
+/// Cancels jobs that are open or hold their order key, then removes them with those that have ended.
 pub(super) fn remove_jobs(work: &mut UnitOfWork<'_>, jobs: &[JobRecord]) {
     let at = work.now();
     let mut projects: BTreeSet<ProjectId> = BTreeSet::new();
     for job in jobs {
         projects.insert(job.project_id.0);
-        if job.state.is_open() {
+        if job.state.is_open() || job.blocks() {
             work.write_job(JobWrite::CancelJob { project_id: job.project_id.0, id: job.id, at });
         }
     }

@@ -12,7 +12,7 @@ use crate::infrastructure::job::host::{HostJob, check_payload, host_job};
 use crate::kernel::{
     ActorRef, Component, Error, ErrorCode, ErrorKind, JobId, Kind, Result, SagaId, Subject, Timestamp, parse_uuid,
 };
-use crate::storage::{EventQuery, EventRecord, JobQuery, JobRecord, JobState, JobWrite, Scope};
+use crate::storage::{EventQuery, EventRecord, JobQuery, JobRecord, JobState, JobWrite, OnDead, Scope};
 use crate::tenancy::access::{Call, authorise};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -228,6 +228,7 @@ impl Turn<'_> {
             run_at: work.now(),
             unique_key: Some(unique_key),
             order_key: None,
+            on_dead: OnDead::Continue,
             max_attempts: Some(self.attempts),
         };
         let record = host_job(work, job);

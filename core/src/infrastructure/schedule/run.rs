@@ -4,7 +4,7 @@ use super::{Misfire, Overlap, Schedule, ScheduleEvent, SkipCause};
 use crate::engine::{JobOutcome, JobRequest, JobType, Root, UnitOfWork};
 use crate::infrastructure::job::host::{HostJob, host_job};
 use crate::kernel::{Component, Error, JobId, Result, ScheduleId, Timestamp};
-use crate::storage::{JobQuery, JobRecord, JobState, JobWrite, Scope};
+use crate::storage::{JobQuery, JobRecord, JobState, JobWrite, OnDead, Scope};
 use crate::tenancy::access::current;
 use crate::tenancy::project::ProjectStatus;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,7 @@ pub(super) fn enqueue(work: &mut UnitOfWork<'_>, schedule: &Schedule, mark: impl
             run_at: work.now(),
             unique_key: Some(format!("{}:{mark}", key(schedule.id))),
             order_key: (schedule.overlap != Overlap::Allow).then(|| key(schedule.id)),
+            on_dead: OnDead::Continue,
             max_attempts: None,
         },
     );

@@ -38,6 +38,7 @@ pub const OUTSIDE_JOBS: &[OutsideJob] = &[OutsideJob {
     component: Component::Webhook,
     // Attempts are the delivery's own; this many failures of the machinery itself end the job.
     max_attempts: 20,
+    has_breaker: false,
     plan: |work, job| Box::pin(plan(work, job)),
     settle: |work, job, answer| Box::pin(settle(work, job, answer)),
 }];

@@ -33,9 +33,11 @@ impl Contents {
             consumer.attempts = progress.attempts;
             consumer.next_attempt_at = progress.next_attempt_at;
             consumer.last_error.clone_from(&progress.last_error);
+            consumer.out_seq = progress.out_seq;
             if progress.release {
                 consumer.lease_owner = None;
                 consumer.lease_until = None;
+                consumer.out_seq = None;
             } else if progress.lease_until.is_some() {
                 consumer.lease_until = progress.lease_until;
             }
@@ -101,6 +103,7 @@ fn void_lease(consumer: &mut ConsumerRecord) {
     consumer.lease_token += 1;
     consumer.lease_owner = None;
     consumer.lease_until = None;
+    consumer.out_seq = None;
 }
 
 #[async_trait]
@@ -112,6 +115,8 @@ impl ConsumerRepository for MemoryStorage {
             lease_token: 0,
             lease_owner: None,
             lease_until: None,
+            out_seq: None,
+            lapsed: false,
             ..consumer.clone()
         });
         known.events.clone_from(&consumer.events);
@@ -144,6 +149,8 @@ impl ConsumerRepository for MemoryStorage {
         consumer.lease_token += 1;
         consumer.lease_owner = Some(owner);
         consumer.lease_until = Some(until);
+        consumer.lapsed = consumer.out_seq.is_some();
+        consumer.out_seq = consumer.out_seq.or(Some(0));
         let claimed = consumer.clone();
         Ok(Some(contents.shown(&claimed)))
     }

@@ -112,7 +112,14 @@ impl Contents {
             }
             StoredRow::Consumer(consumer) => {
                 let place = (consumer.project_id.0, consumer.name.clone());
-                let free = ConsumerRecord { lease_token: 0, lease_owner: None, lease_until: None, ..consumer };
+                let free = ConsumerRecord {
+                    lease_token: 0,
+                    lease_owner: None,
+                    lease_until: None,
+                    out_seq: None,
+                    lapsed: false,
+                    ..consumer
+                };
                 self.consumers.insert(place, free);
             }
             StoredRow::DeadLetter { project_id, consumer, letter } => {

@@ -102,7 +102,7 @@ impl Contents {
             }
             JobWrite::Purge { finished_before, dead_before } => {
                 let bound = |state| if state == JobState::Dead { dead_before } else { finished_before };
-                self.jobs.retain(|_, job| job.finished_at.is_none_or(|at| at >= bound(job.state)));
+                self.jobs.retain(|_, job| job.blocks() || job.finished_at.is_none_or(|at| at >= bound(job.state)));
                 self.idempotency.retain(|_, record| record.expires_at >= finished_before);
             }
         }
@@ -139,7 +139,8 @@ impl Contents {
             let Some(key) = &job.order_key else { continue };
             let line = || (job.project_id, key.as_str());
             match job.state {
-                JobState::Running => lines.entry(line()).or_default().is_running = true,
+                JobState::Running => lines.entry(line()).or_default().is_held = true,
+                JobState::Dead if job.blocks() => lines.entry(line()).or_default().is_held = true,
                 // In the order of their ids.
                 JobState::Scheduled => {
                     lines.entry(line()).or_default().first.get_or_insert(job.id);
@@ -153,12 +154,14 @@ impl Contents {
 
 #[derive(Default)]
 struct Line {
-    is_running: bool,
+    /// By one that runs, or one that died and blocks it.
+    is_held: bool,
     /// The first of those that wait for their time.
     first: Option<Uuid>,
 }
 
 /// The lines of the jobs, by project and order key.
+#[derive(Default)]
 struct Lines<'c>(HashMap<(ProjectIdOrNil, &'c str), Line>);
 
 impl Lines<'_> {
@@ -166,13 +169,21 @@ impl Lines<'_> {
     fn due_at(&self, job: &JobRecord) -> Option<Timestamp> {
         let line = job.order_key.as_ref().and_then(|key| self.0.get(&(job.project_id, key.as_str())));
         let is_held = line.is_some_and(|line| {
-            line.is_running || (job.state == JobState::Scheduled && line.first.is_some_and(|first| first != job.id))
+            line.is_held || (job.state == JobState::Scheduled && line.first.is_some_and(|first| first != job.id))
         });
         match job.state {
             JobState::Running => job.lease_until,
             JobState::Scheduled | JobState::Parked if !is_held => Some(job.run_at),
             _ => None,
         }
+    }
+}
+
+impl Lines<'_> {
+    /// As whoever reads it sees it.
+    fn seen(&self, job: &JobRecord) -> JobRecord {
+        let waiting_order = job.state == JobState::Scheduled && self.due_at(job).is_none();
+        JobRecord { waiting_order, ..job.clone() }
     }
 }
 
@@ -229,7 +240,9 @@ impl JobRepository for MemoryStorage {
     }
 
     async fn job(&self, scope: Scope, id: Uuid) -> Result<Option<JobRecord>> {
-        Ok(self.contents()?.jobs.get(&id).filter(|job| scope.sees(job.project_id.0)).cloned())
+        let contents = self.contents()?;
+        let Some(job) = contents.jobs.get(&id).filter(|job| scope.sees(job.project_id.0)) else { return Ok(None) };
+        Ok(Some(if job.order_key.is_some() { contents.lines().seen(job) } else { job.clone() }))
     }
 
     async fn jobs(&self, scope: Scope, query: &JobQuery) -> Result<Vec<JobRecord>> {
@@ -246,12 +259,22 @@ impl JobRepository for MemoryStorage {
                     .is_none_or(|prefix| job.unique_key.is_some() && key.starts_with(prefix.as_str()))
                 && query.before.is_none_or(|before| job.id < before)
         };
-        Ok(contents.jobs.values().rev().filter(wanted).take(query.limit).cloned().collect())
+        let found: Vec<&JobRecord> = contents.jobs.values().rev().filter(wanted).take(query.limit).collect();
+        let lines = if found.iter().any(|job| job.order_key.is_some()) { contents.lines() } else { Lines::default() };
+        Ok(found.into_iter().map(|job| lines.seen(job)).collect())
     }
 
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>> {
         let contents = self.contents()?;
         let lines = contents.lines();
         Ok(contents.jobs.values().filter(|job| job.queue == queue).filter_map(|job| lines.due_at(job)).min())
+    }
+
+    async fn backlog(&self, project: ProjectId, kind: &str, now: Timestamp, limit: usize) -> Result<usize> {
+        let contents = self.contents()?;
+        let waits = |job: &&JobRecord| {
+            job.project_id.0 == project && job.kind == kind && job.finished_at.is_none() && job.run_at <= now
+        };
+        Ok(contents.jobs.values().filter(waits).take(limit).count())
     }
 }

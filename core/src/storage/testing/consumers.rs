@@ -30,6 +30,8 @@ pub(super) fn consumer(name: &str) -> ConsumerRecord {
         lease_token: 0,
         lease_owner: None,
         lease_until: None,
+        out_seq: None,
+        lapsed: false,
         created_at: at(0),
     }
 }
@@ -47,6 +49,7 @@ fn progress(token: u64, checkpoint: u64) -> ConsumerProgress {
         lease_until: None,
         letters: Vec::new(),
         resolved: None,
+        out_seq: None,
     }
 }
 
@@ -113,6 +116,26 @@ pub async fn an_expired_lease_is_taken_over(place: &dyn Place) {
     assert_eq!(refused.code(), ErrorCode::LeaseLost);
     store.update_consumer(&progress(fast.lease_token, 1)).await.unwrap();
     assert_eq!(store.consumers(Scope::Installation).await.unwrap()[0].checkpoint, 1);
+}
+
+pub async fn a_lapsed_lease_is_told(place: &dyn Place) {
+    let store = place.open().await;
+    store.open_consumer(&consumer("one")).await.unwrap();
+    let seen = |lease: &ConsumerRecord| (lease.lapsed, lease.out_seq);
+    let first = claim(&*store, 0, 10).await.unwrap();
+    assert_eq!(seen(&first), (false, Some(0)), "events after the checkpoint are out");
+    let out = |token, out_seq| ConsumerProgress { out_seq, ..progress(token, 1) };
+    store.update_consumer(&out(first.lease_token, Some(7))).await.unwrap();
+    let second = claim(&*store, 20, 30).await.unwrap();
+    assert_eq!(seen(&second), (true, Some(7)), "the letter of whoever was lost");
+    store.update_consumer(&out(second.lease_token, None)).await.unwrap();
+    let third = claim(&*store, 30, 40).await.unwrap();
+    assert_eq!(seen(&third), (false, Some(0)), "nothing was out");
+    store.update_consumer(&ConsumerProgress { release: true, ..out(third.lease_token, Some(9)) }).await.unwrap();
+    assert_eq!(store.consumers(Scope::Installation).await.unwrap()[0].out_seq, None);
+    claim(&*store, 40, 50).await.unwrap();
+    write(&*store, ConsumerWrite::Reset { project_id: PROJECT, name: "one".to_owned(), checkpoint: 0 }).await;
+    assert_eq!(seen(&claim(&*store, 41, 50).await.unwrap()), (false, Some(0)), "nobody failed");
 }
 
 pub async fn a_failure_holds_back_until_its_time(place: &dyn Place) {

@@ -6,7 +6,8 @@ use crate::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Subject};
 use crate::storage::{
     Batch, ConsumerOrdering, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, CopyStep, DeadLetter,
     DeadLetterQuery, Erasure, EventQuery, FieldKind, Filter, Find, IdempotencyRecord, JobQuery, JobRecord, JobState,
-    JobWrite, KeyRef, MemoryStorage, OnExhausted, ProjectIdOrNil, Scope, SecretRecord, SecretWrite, Section, StoredRow,
+    JobWrite, KeyRef, MemoryStorage, OnDead, OnExhausted, ProjectIdOrNil, Scope, SecretRecord, SecretWrite, Section,
+    StoredRow,
 };
 use std::ops::ControlFlow;
 
@@ -47,6 +48,8 @@ fn consumer(project: ProjectId, name: &str) -> ConsumerRecord {
         lease_token: 0,
         lease_owner: None,
         lease_until: None,
+        out_seq: None,
+        lapsed: false,
         created_at: at(3),
     }
 }
@@ -70,6 +73,7 @@ fn ordered(number: u128, line: &str, state: JobState) -> JobRecord {
         order_key: Some(line.to_owned()),
         unique_key: Some(format!("key \u{e9} {number}")),
         state,
+        on_dead: if state == JobState::Parked { OnDead::Block } else { OnDead::Continue },
         max_attempts: Some(3),
         correlation_id: Some(id(number)),
         causation_id: Some(id(number + 1)),
@@ -152,6 +156,7 @@ async fn fail_some(store: &dyn Storage, project: ProjectId) {
             is_held: true,
         }],
         resolved: None,
+        out_seq: None,
     };
     for seq in 1..=5 {
         store.update_consumer(&progress(seq)).await.unwrap();
@@ -232,6 +237,8 @@ fn shown(row: StoredRow) -> String {
                 lease_token: 0,
                 lease_owner: None,
                 lease_until: None,
+                out_seq: None,
+                lapsed: false,
                 ..consumer
             };
             format!("{free:?}")
@@ -275,6 +282,8 @@ async fn reads(store: &dyn Storage) -> Vec<String> {
             lease_token: 0,
             lease_owner: None,
             lease_until: None,
+            out_seq: None,
+            lapsed: false,
             ..consumer
         });
         found.push(format!("{:?}", free.collect::<Vec<_>>()));

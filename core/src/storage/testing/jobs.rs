@@ -2,7 +2,9 @@
 
 use super::snapshots::{finish, finish_at};
 use super::*;
-use crate::storage::{Batch, CommitError, JobClaim, JobQuery, JobRecord, JobState, JobWrite, ProjectIdOrNil, Scope};
+use crate::storage::{
+    Batch, CommitError, JobClaim, JobQuery, JobRecord, JobState, JobWrite, OnDead, ProjectIdOrNil, Scope,
+};
 use std::sync::Barrier;
 
 const SCOPE: Scope = Scope::Project(PROJECT);
@@ -212,6 +214,37 @@ pub async fn jobs_of_one_order_key_run_in_turn(place: &dyn Place) {
     assert_eq!(ids(&claim(&*store, 10).await), [6]);
 }
 
+pub async fn a_dead_job_may_block_its_order_key(place: &dyn Place) {
+    let store = place.open().await;
+    let blocking = |number, due, key: &str| JobRecord { on_dead: OnDead::Block, ..in_line(number, due, key) };
+    write(&*store, enqueue([blocking(1, 0, "a"), in_line(2, 0, "a"), in_line(3, 0, "a"), in_line(4, 0, "b")])).await;
+    let waiting = async |number| get(&*store, number).await.waiting_order;
+    assert_eq!((waiting(1).await, waiting(2).await, waiting(4).await), (false, true, false));
+    assert_eq!(ids(&claim(&*store, 0).await), [1, 4]);
+    write(&*store, [finish(1, 1, JobState::Dead), finish(4, 1, JobState::Dead)]).await;
+    assert!(get(&*store, 1).await.blocks() && !get(&*store, 4).await.blocks());
+    let parked = JobRecord { state: JobState::Parked, ..in_line(5, 150, "a") };
+    let elsewhere = JobRecord { project_id: ProjectIdOrNil(OTHER_PROJECT), ..in_line(6, 0, "a") };
+    write(&*store, enqueue([parked, elsewhere, in_line(7, 0, "a"), in_line(8, 0, "b")])).await;
+    assert_eq!(ids(&claim(&*store, 200).await), [6, 8]);
+    assert_eq!(store.next_due("timer").await.unwrap(), Some(at(260)), "nothing of the line is due");
+    let list = JobQuery { limit: 10, ..JobQuery::default() };
+    let held = store.jobs(SCOPE, &list).await.unwrap().into_iter().filter(|job| job.waiting_order).collect::<Vec<_>>();
+    assert_eq!(ids(&held), [7, 3, 2]);
+    // It is kept for as long as it blocks.
+    write(&*store, [JobWrite::Purge { finished_before: at(900), dead_before: at(900) }]).await;
+    assert!(store.job(SCOPE, id(4)).await.unwrap().is_none());
+    write(&*store, [JobWrite::Release { project_id: PROJECT, ids: vec![id(1)], run_at: at(100) }]).await;
+    assert_eq!(ids(&claim(&*store, 201).await), [1]);
+    write(&*store, [finish(1, 2, JobState::Dead)]).await;
+    assert!(claim(&*store, 202).await.is_empty());
+    write(&*store, [JobWrite::CancelJob { project_id: PROJECT, id: id(1), at: at(203) }]).await;
+    assert!(!waiting(2).await);
+    assert_eq!(ids(&claim(&*store, 203).await), [2]);
+    write(&*store, [finish(2, 1, JobState::Succeeded)]).await;
+    assert_eq!(ids(&claim(&*store, 203).await), [3]);
+}
+
 pub async fn a_retry_keeps_its_place(place: &dyn Place) {
     let store = place.open().await;
     write(&*store, enqueue([in_line(1, 0, "a"), in_line(2, 0, "a")])).await;
@@ -311,6 +344,23 @@ pub async fn jobs_are_listed(place: &dyn Place) {
     list(|query| query.states = vec![JobState::Scheduled], &[3, 2]).await;
     list(|query| query.unique_key_prefix = Some("hook:%".into()), &[3]).await;
     list(|query| query.unique_key_prefix = Some("hook".into()), &[3, 2]).await;
+}
+
+pub async fn a_backlog_is_counted_by_kind(place: &dyn Place) {
+    let store = place.open().await;
+    let other_kind = JobRecord { kind: "host.report".to_owned(), ..job(5, 0) };
+    let elsewhere = JobRecord { project_id: ProjectIdOrNil(OTHER_PROJECT), ..job(6, 0) };
+    write(&*store, enqueue([job(1, 0), in_line(2, 10, "a"), in_line(3, 10, "a"), job(4, 20), other_kind, elsewhere]))
+        .await;
+    let count = async |now, limit| store.backlog(PROJECT, "session.timeout", at(now), limit).await.unwrap();
+    assert_eq!((count(9, 10).await, count(19, 10).await, count(20, 10).await), (1, 3, 4));
+    assert_eq!(count(20, 2).await, 2, "no further than the limit");
+    assert_eq!(store.backlog(OTHER_PROJECT, "session.timeout", at(20), 10).await.unwrap(), 1);
+    assert_eq!(store.backlog(PROJECT, "host.report", at(0), 10).await.unwrap(), 1);
+    assert_eq!(ids(&claim(&*store, 0).await), [1, 5, 6]);
+    assert_eq!(count(20, 10).await, 4, "what is under way is not done");
+    write(&*store, [finish(1, 1, JobState::Succeeded)]).await;
+    assert_eq!(count(20, 10).await, 3);
 }
 
 pub async fn old_jobs_are_purged(place: &dyn Place) {

@@ -68,15 +68,15 @@ macro_rules! conformance_suite {
             events: events_are_numbered_densely, case_23_racing_writers_leave_no_gap, events_read_back_as_written,
                 events_are_found_by_every_way, positions_grow_over_all_projects, an_event_is_stored_once,
                 a_stream_has_no_fork;
-            consumers: a_consumer_keeps_its_checkpoint, a_lease_excludes_others, an_expired_lease_is_taken_over,
+            consumers: a_consumer_keeps_its_checkpoint, a_lease_excludes_others, an_expired_lease_is_taken_over, a_lapsed_lease_is_told,
                 a_failure_holds_back_until_its_time, progress_commits_with_its_effect, dead_letters_are_kept_in_order,
                 dead_letters_are_tried_again, letters_wait_and_keep_an_order, a_paused_consumer_is_not_claimed, a_reset_begins_a_new_generation,
                 a_consumer_is_made_once, racing_claims_give_one_lease;
             jobs: due_jobs_are_claimed_in_order, projects_take_turns, a_claim_may_be_of_one_project, a_worker_keeps_its_job_for_longer,
                 a_token_fences_out_the_slow, a_unique_key_holds_while_open,
                 a_schedule_moves, a_job_is_created_or_nothing_is, a_running_job_can_be_moved, a_job_may_schedule_its_successor, a_cancelled_job_is_gone,
-                jobs_of_one_order_key_run_in_turn, a_retry_keeps_its_place, parked_jobs_hold_nobody_back,
-                dead_jobs_are_released, jobs_are_cancelled_by_their_id, a_scheduled_job_is_hurried, jobs_are_listed, old_jobs_are_purged, racing_workers_share_jobs;
+                jobs_of_one_order_key_run_in_turn, a_retry_keeps_its_place, a_dead_job_may_block_its_order_key, parked_jobs_hold_nobody_back,
+                dead_jobs_are_released, jobs_are_cancelled_by_their_id, a_scheduled_job_is_hurried, jobs_are_listed, a_backlog_is_counted_by_kind, old_jobs_are_purged, racing_workers_share_jobs;
             secrets: a_secret_comes_back_as_it_was_put, a_secret_belongs_to_its_batch, a_revision_has_one_value,
                 shredded_revisions_are_gone, racing_writers_put_a_revision_once, secrets_are_walked_by_their_key,
                 a_secret_is_sealed_anew_once, a_batch_may_rely_on_the_newest_revision,

@@ -3,7 +3,7 @@
 use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Subject, Timestamp, fold};
 use crate::storage::{
     Batch, Column, Committed, Erasure, EventRecord, EventRemoval, EventRewrite, FieldKind, Fields, Index, IndexChange,
-    JobClaim, JobRecord, JobState, ProjectIdOrNil, Scope, SnapshotWrite, Storage, Table, Value,
+    JobClaim, JobRecord, JobState, OnDead, ProjectIdOrNil, Scope, SnapshotWrite, Storage, Table, Value,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -226,6 +226,7 @@ pub fn job(number: u128, due: i64) -> JobRecord {
         kind: "session.timeout".to_owned(),
         unique_key: None,
         order_key: None,
+        on_dead: OnDead::Continue,
         payload: "{}".to_owned(),
         run_at: at(due),
         state: JobState::Scheduled,
@@ -239,6 +240,7 @@ pub fn job(number: u128, due: i64) -> JobRecord {
         causation_id: None,
         created_at: at(0),
         finished_at: None,
+        waiting_order: false,
     }
 }
 

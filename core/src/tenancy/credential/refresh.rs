@@ -21,6 +21,7 @@ pub(super) const REFRESH: OutsideJob = OutsideJob {
     kind: "timer.credential_refresh",
     component: Component::Scheduled,
     max_attempts: 20,
+    has_breaker: true,
     plan: |work, job| Box::pin(plan(work, job)),
     settle: |work, job, answer| Box::pin(settle(work, job, answer)),
 };

@@ -6,7 +6,7 @@ use crate::infrastructure::saga::{
     LocalOutcome, LocalStep, Saga, SagaDefinition, StepAction, StepDefinition, StepRetry, start_shipped,
 };
 use crate::kernel::{Component, Error, JobId, ProjectId, Result, Timestamp};
-use crate::storage::{JobQuery, JobRecord, JobState, JobWrite, ProjectIdOrNil, Scope};
+use crate::storage::{JobQuery, JobRecord, JobState, JobWrite, OnDead, ProjectIdOrNil, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -80,6 +80,7 @@ pub(super) fn arm(work: &mut UnitOfWork<'_>, id: ProjectId, run_at: Timestamp) {
         kind: TIMER.to_owned(),
         unique_key: Some(timer_key(id)),
         order_key: None,
+        on_dead: OnDead::Continue,
         payload: json!({ "project_id": id }).to_string(),
         run_at,
         state: JobState::Scheduled,
@@ -93,6 +94,7 @@ pub(super) fn arm(work: &mut UnitOfWork<'_>, id: ProjectId, run_at: Timestamp) {
         causation_id: None,
         created_at: work.now(),
         finished_at: None,
+        waiting_order: false,
     };
     work.write_job(JobWrite::Schedule(record));
 }

@@ -2439,7 +2439,7 @@ class Consumers(Collection):
             batch_size: The most events that a reader has at a time, 1 to 1,000; 100 unless told.
             events: Types (`contact.created`) or prefixes (`contact.*`); all unless told.
             handler_timeout: Seconds that a reader may take from one sign of life to the next, 1 to 3,600; 30 unless told. Then others may read, and what it
-                has not acknowledged comes again.
+                has not acknowledged comes again: for the first of these events that was a failed try.
             max_attempts: Failed tries before it gives up on an event, 1 to 100; 10 unless told.
             name: 1 to 80 characters `a-z`, `0-9`, `_`, `.`, `-`; begins with a letter, not with `ventros.`.
             on_exhausted: What becomes of an event then; `park` unless told.
@@ -4355,7 +4355,7 @@ class Imports(Collection):
             time_range_days: Required by the strategy `time_range`: more than 0.
 
         Permission: channels.manage.
-        Errors: channel_not_active, channel_not_found, history_import_not_enabled, idempotency_key_reused, import_limit_invalid, import_not_supported, import_running, permission_denied, project_inactive, project_not_found, project_suspended, session_timeout_out_of_range, time_range_days_required, version_conflict.
+        Errors: channel_not_active, channel_not_found, history_import_not_enabled, idempotency_key_reused, import_limit_invalid, import_not_supported, import_running, job_backlog_full, permission_denied, project_inactive, project_not_found, project_suspended, session_timeout_out_of_range, time_range_days_required, version_conflict.
         """
         return self._call(
             "imports.request",
@@ -4407,7 +4407,7 @@ class Imports(Collection):
         Without a chat that failed nothing happens.
 
         Permission: channels.manage.
-        Errors: channel_not_active, channel_not_found, history_import_not_enabled, idempotency_key_reused, import_job_not_found, import_not_supported, import_running, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        Errors: channel_not_active, channel_not_found, history_import_not_enabled, idempotency_key_reused, import_job_not_found, import_not_supported, import_running, job_backlog_full, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return self._call(
             "imports.retry_failed",
@@ -4618,7 +4618,7 @@ class Jobs(Collection):
         expected_version: int | None = None,
     ) -> t.Job:
         """Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends at the same moment
-        stays as it ended.
+        stays as it ended. The later jobs of its order key go on, also when it had died and blocked them.
 
         Permission: jobs.manage.
         Errors: idempotency_key_reused, invalid_state, job_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
@@ -4671,6 +4671,7 @@ class Jobs(Collection):
         *,
         kind: str,
         max_attempts: int | None = None,
+        on_dead: t.OnDead | None = None,
         order_key: str | None = None,
         payload: Any = None,
         replace: bool | None = None,
@@ -4686,8 +4687,11 @@ class Jobs(Collection):
         the key to do nothing twice. A failed try is repeated after 5 seconds, doubled each time up to an hour, give or take a fifth.
 
         Args:
-            kind: `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`.
+            kind: `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`. While 100,000 jobs of the kind
+                are due and not done, no more are taken.
             max_attempts: Tries before it is given up, 1 to 100; 10 unless told.
+            on_dead: What becomes of the later jobs of the order key if this one dies: they go on unless told. With `block` they wait until it is
+                run again (`jobs.run_now`) or cancelled, and it is kept until then. Needs an order key.
             order_key: At most 200 characters. Jobs of one key run one at a time, in the order in which they were enqueued.
             payload: What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets.
             replace: Moves the job of the unique key to the new time and payload, if there is one, also from whoever is at work on it. Otherwise it
@@ -4696,13 +4700,14 @@ class Jobs(Collection):
             unique_key: At most 200 characters. Of one key there is one job that has not ended.
 
         Permission: jobs.manage.
-        Errors: idempotency_key_reused, job_exists, job_kind_unknown, json_too_deep, json_too_large, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, text_required, text_too_long, version_conflict.
+        Errors: field_required, idempotency_key_reused, job_backlog_full, job_exists, job_kind_unknown, json_too_deep, json_too_large, limit_out_of_range, permission_denied, project_inactive, project_not_found, project_suspended, text_required, text_too_long, version_conflict.
         """
         return self._call(
             "jobs.enqueue",
             {
                 "kind": kind,
                 "max_attempts": given(max_attempts),
+                "on_dead": given(on_dead),
                 "order_key": given(order_key),
                 "payload": given(payload),
                 "replace": given(replace),
@@ -4740,7 +4745,8 @@ class Jobs(Collection):
         states: Sequence[t.JobState] | None = None,
         unique_key_prefix: str | None = None,
     ) -> Pager[t.Job]:
-        """Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90.
+        """Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90; what blocks its
+        order key is kept until somebody decides.
 
         Args:
             cursor: `next_cursor` of the page before.
@@ -7940,7 +7946,7 @@ class Webhooks(Collection):
             until: The end of the range, which is not part of it; at most 7 days later.
 
         Permission: webhooks.manage.
-        Errors: batch_too_large, idempotency_key_reused, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict, webhook_delivery_not_found, webhook_event_expired, webhook_event_not_deliverable, webhook_event_pattern_invalid, webhook_event_unknown, webhook_inactive, webhook_not_found, webhook_pattern_limit, webhook_range_invalid, webhook_replay_limit.
+        Errors: batch_too_large, idempotency_key_reused, job_backlog_full, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict, webhook_delivery_not_found, webhook_event_expired, webhook_event_not_deliverable, webhook_event_pattern_invalid, webhook_event_unknown, webhook_inactive, webhook_not_found, webhook_pattern_limit, webhook_range_invalid, webhook_replay_limit.
         """
         return self._call(
             "webhooks.replay",

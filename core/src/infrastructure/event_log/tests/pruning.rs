@@ -235,6 +235,7 @@ fn what_may_be_tried_again_stays() {
         lease_until: None,
         letters: vec![letter],
         resolved: None,
+        out_seq: None,
     };
     block_on(storage.update_consumer(&progress)).expect("it is put aside");
     shop.desk.world.clock.advance_seconds(31 * DAY);

@@ -1,10 +1,11 @@
 //! Sends deliveries again.
 
-use super::super::deliver::event_of;
+use super::super::deliver::{DELIVER, event_of};
 use super::super::patterns::canonical;
 use super::super::replaying::{Range, last_before, send_again};
 use super::super::{DeliveryKind, DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent};
 use crate::engine::{Command, Root, UnitOfWork};
+use crate::infrastructure::job::check_backlog;
 use crate::kernel::{Error, ErrorCode, Permission, Result, Timestamp, WebhookDeliveryId, WebhookId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,7 @@ impl Command for ReplayWebhook {
         ErrorCode::WebhookEventNotDeliverable,
         ErrorCode::WebhookPatternLimit,
         ErrorCode::BatchTooLarge,
+        ErrorCode::JobBacklogFull,
     ];
     type Output = ReplayedWebhook;
 
@@ -93,6 +95,7 @@ impl ReplayWebhook {
         if ids.len() > MAX_DELIVERIES {
             return Err(Error::new(ErrorCode::BatchTooLarge).at("delivery_ids").with("max", MAX_DELIVERIES));
         }
+        check_backlog(work, DELIVER, ids.len()).await?;
         let (mut count, mut cycle) = (0, 0);
         for id in ids {
             let known = work.reader().find_any::<WebhookDelivery>(id).await?;
@@ -128,6 +131,7 @@ impl ReplayWebhook {
             return Err(Error::new(ErrorCode::WebhookReplayLimit).with("max", MAX_REPLAYED));
         }
         if count > 0 {
+            check_backlog(work, DELIVER, usize::try_from(count).unwrap_or(usize::MAX)).await?;
             let key = format!("webhook.replay:{}:{}", webhook.id, work.new_id::<WebhookDeliveryId>());
             range.start(work, key)?;
         }

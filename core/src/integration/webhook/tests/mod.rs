@@ -107,6 +107,10 @@ impl House {
     }
 
     pub fn on(storage: Arc<dyn Storage>, guard: Guard) -> House {
+        House::with(storage, guard, |settings| settings)
+    }
+
+    pub fn with(storage: Arc<dyn Storage>, guard: Guard, change: impl FnOnce(Settings) -> Settings) -> House {
         let clock = ManualClock::at("2025-01-06T12:00:00Z");
         let receiver = Arc::new(Receiver {
             script: Mutex::new(Box::new(|_, _| Ok(HttpResponse::new(200, "")))),
@@ -117,7 +121,7 @@ impl House {
         });
         let settings = Settings::new(storage, clock.clone(), SeededIds::new(1)).with_http(receiver.clone());
         let settings = settings.with_keys(Arc::new(StaticKey::new([7; 32]).unwrap()));
-        let world = World { crm: block_on(Crm::open(settings)).unwrap(), clock };
+        let world = World { crm: block_on(Crm::open(change(settings))).unwrap(), clock };
         let project = world.found(ProjectId::parse(PROJECT).unwrap());
         House { world, project, receiver }
     }

@@ -41,6 +41,22 @@ fn case_24_a_delivery_is_sent_again_with_its_id() {
     assert_eq!(house.refused("webhooks.replay", test).0, E::WebhookDeliveryNotFound);
 }
 
+/// Case 19 of the outbox page.
+#[test]
+fn outbox_case_19_a_replay_is_refused_while_too_much_waits() {
+    let store = Arc::new(MemoryStorage::default());
+    let house = House::with(store, Guard::default(), |settings| settings.with_max_backlog(2));
+    let id = house.webhook(json!({}))["id"].clone();
+    ["Ana", "Bia", "Cid"].iter().for_each(|name| drop(house.contact(name)));
+    house.run();
+    let ids: Vec<_> = house.deliveries().iter().map(|delivery| delivery.id).collect();
+    assert_eq!(house.refused("webhooks.replay", json!({"id": id, "delivery_ids": ids})).0, E::JobBacklogFull);
+    let day = json!({"id": id, "from": "2025-01-06T00:00:00Z", "until": "2025-01-07T00:00:00Z"});
+    house.world.clock.advance_seconds(60);
+    assert_eq!(house.refused("webhooks.replay", day).0, E::JobBacklogFull);
+    house.call("webhooks.replay", json!({"id": id, "delivery_ids": ids[..2]}));
+}
+
 #[test]
 fn case_24_an_event_that_is_gone_cannot_be_sent_again() {
     let house = House::new();

@@ -2440,6 +2440,7 @@ public struct Imports: Collection {
     /// - Throws: ForbiddenError: `permission_denied`.
     /// - Throws: InvalidStateError: `channel_not_active`, `history_import_not_enabled`, `import_not_supported`,
     /// `project_inactive`, `project_suspended`.
+    /// - Throws: LimitExceededError: `job_backlog_full`.
     /// - Throws: NotFoundError: `channel_not_found`, `project_not_found`.
     /// - Throws: ValidationError: `import_limit_invalid`, `session_timeout_out_of_range`, `time_range_days_required`.
     public func request(
@@ -2495,6 +2496,7 @@ public struct Imports: Collection {
     /// - Throws: ForbiddenError: `permission_denied`.
     /// - Throws: InvalidStateError: `channel_not_active`, `history_import_not_enabled`, `import_not_supported`,
     /// `project_inactive`, `project_suspended`.
+    /// - Throws: LimitExceededError: `job_backlog_full`.
     /// - Throws: NotFoundError: `channel_not_found`, `import_job_not_found`, `project_not_found`.
     public func retryFailed(
         _ id: ImportJobId,
@@ -2659,7 +2661,8 @@ public struct Jobs: Collection {
     let scope: Scope
 
     /// Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends
-    /// at the same moment stays as it ended.
+    /// at the same moment stays as it ended. The later jobs of its order key go on, also when it had died and blocked
+    /// them.
     ///
     /// Permission: `jobs.manage`.
     ///
@@ -2709,12 +2712,14 @@ public struct Jobs: Collection {
     /// - Throws: ConflictError: `idempotency_key_reused`, `job_exists`, `version_conflict`.
     /// - Throws: ForbiddenError: `permission_denied`.
     /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
+    /// - Throws: LimitExceededError: `job_backlog_full`.
     /// - Throws: NotFoundError: `project_not_found`.
-    /// - Throws: ValidationError: `job_kind_unknown`, `json_too_deep`, `json_too_large`, `limit_out_of_range`,
-    /// `text_required`, `text_too_long`.
+    /// - Throws: ValidationError: `field_required`, `job_kind_unknown`, `json_too_deep`, `json_too_large`,
+    /// `limit_out_of_range`, `text_required`, `text_too_long`.
     public func enqueue(
         kind: String,
         maxAttempts: Int? = nil,
+        onDead: OnDead? = nil,
         orderKey: String? = nil,
         payload: JSON? = nil,
         replace: Bool? = nil,
@@ -2727,6 +2732,7 @@ public struct Jobs: Collection {
             JobsEnqueue(
             kind: kind,
             maxAttempts: maxAttempts,
+            onDead: onDead,
             orderKey: orderKey,
             payload: payload,
             replace: replace,
@@ -2748,7 +2754,8 @@ public struct Jobs: Collection {
         try await run(JobsGet(id: id))
     }
 
-    /// Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90.
+    /// Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90; what blocks its
+    /// order key is kept until somebody decides.
     ///
     /// Permission: `jobs.manage`.
     ///
@@ -5337,7 +5344,8 @@ public struct Webhooks: Collection {
     /// - Throws: ForbiddenError: `permission_denied`.
     /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`, `webhook_event_expired`,
     /// `webhook_inactive`.
-    /// - Throws: LimitExceededError: `batch_too_large`, `webhook_pattern_limit`, `webhook_replay_limit`.
+    /// - Throws: LimitExceededError: `batch_too_large`, `job_backlog_full`, `webhook_pattern_limit`,
+    /// `webhook_replay_limit`.
     /// - Throws: NotFoundError: `project_not_found`, `webhook_delivery_not_found`, `webhook_not_found`.
     /// - Throws: ValidationError: `webhook_event_not_deliverable`, `webhook_event_pattern_invalid`,
     /// `webhook_event_unknown`, `webhook_range_invalid`.

@@ -1530,7 +1530,7 @@ public struct ConsumersCreate: Command, Equatable {
     /// Types (`contact.created`) or prefixes (`contact.*`); all unless told.
     public var events: [String]?
     /// Seconds that a reader may take from one sign of life to the next, 1 to 3,600; 30 unless told. Then others may
-    /// read, and what it has not acknowledged comes again.
+    /// read, and what it has not acknowledged comes again: for the first of these events that was a failed try.
     public var handlerTimeout: Int?
     /// Failed tries before it gives up on an event, 1 to 100; 10 unless told.
     public var maxAttempts: Int?
@@ -4440,7 +4440,7 @@ public struct InboundReplay: Command, Equatable {
 }
 
 /// Cancels a job that has not ended, or a dead one. What a worker is just doing with it is dropped; a job that ends at
-/// the same moment stays as it ended.
+/// the same moment stays as it ended. The later jobs of its order key go on, also when it had died and blocked them.
 public struct JobsCancel: Command, Equatable {
     public typealias Output = Job
     public static let operation = "jobs.cancel"
@@ -4509,10 +4509,14 @@ public struct JobsEnqueue: Command, Equatable {
     public typealias Output = Job
     public static let operation = "jobs.enqueue"
 
-    /// `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`.
+    /// `host.` and words of `a-z`, `0-9` and `_` with dots between, at most 80 characters: `host.report`. While 100,000
+    /// jobs of the kind are due and not done, no more are taken.
     public var kind: String
     /// Tries before it is given up, 1 to 100; 10 unless told.
     public var maxAttempts: Int?
+    /// What becomes of the later jobs of the order key if this one dies: they go on unless told. With `block` they wait
+    /// until it is run again (`jobs.run_now`) or cancelled, and it is kept until then. Needs an order key.
+    public var onDead: OnDead?
     /// At most 200 characters. Jobs of one key run one at a time, in the order in which they were enqueued.
     public var orderKey: String?
     /// What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets.
@@ -4528,6 +4532,7 @@ public struct JobsEnqueue: Command, Equatable {
     public init(
         kind: String,
         maxAttempts: Int? = nil,
+        onDead: OnDead? = nil,
         orderKey: String? = nil,
         payload: JSON? = nil,
         replace: Bool? = nil,
@@ -4536,6 +4541,7 @@ public struct JobsEnqueue: Command, Equatable {
     ) {
         self.kind = kind
         self.maxAttempts = maxAttempts
+        self.onDead = onDead
         self.orderKey = orderKey
         self.payload = payload
         self.replace = replace
@@ -4546,6 +4552,7 @@ public struct JobsEnqueue: Command, Equatable {
     enum CodingKeys: String, CodingKey {
         case kind = "kind"
         case maxAttempts = "max_attempts"
+        case onDead = "on_dead"
         case orderKey = "order_key"
         case payload = "payload"
         case replace = "replace"
@@ -4557,6 +4564,7 @@ public struct JobsEnqueue: Command, Equatable {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(kind, forKey: .kind)
         try fields.encodeIfPresent(maxAttempts, forKey: .maxAttempts)
+        try fields.encodeIfPresent(onDead, forKey: .onDead)
         try fields.encodeIfPresent(orderKey, forKey: .orderKey)
         try fields.encodeIfPresent(payload, forKey: .payload)
         try fields.encodeIfPresent(replace, forKey: .replace)
@@ -4590,7 +4598,8 @@ public struct JobsGet: Query, Equatable {
 
 }
 
-/// Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90.
+/// Jobs and timers of the project, newest first. Done ones are kept for 7 days, dead ones for 90; what blocks its order
+/// key is kept until somebody decides.
 public struct JobsList: Query, Equatable {
     public typealias Output = Page<Job>
     public static let operation = "jobs.list"

@@ -1387,6 +1387,14 @@ public enum NoticeKind: String, Codable, Hashable, Sendable {
     case other = "other"
 }
 
+/// What the death of a job means for the later jobs of its order key.
+public enum OnDead: String, Codable, Hashable, Sendable {
+    /// They go on without it.
+    case `continue` = "continue"
+    /// They wait until it is run again or cancelled.
+    case block = "block"
+}
+
 /// What becomes of an event once a consumer has used up its tries.
 public enum OnExhausted: String, Codable, Hashable, Sendable {
     /// It waits among the dead letters, and the consumer goes on.
@@ -4965,6 +4973,8 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
     public var leaseToken: Int
     /// Until when a worker has it.
     public var leasedUntil: Timestamp?
+    /// What its death means for the later jobs of its order key.
+    public var onDead: OnDead
     /// Jobs of one key run one at a time.
     public var orderKey: String?
     public var payload: JSON
@@ -4980,6 +4990,9 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
     public var state: JobState
     /// Unique among open jobs of the project.
     public var uniqueKey: String?
+    /// Another job of its order key is in its way: one that is ahead of it, or one that died and blocks. Seen by
+    /// `jobs.get` and `jobs.list`; what has just been enqueued does not know yet.
+    public var waitingOrder: Bool
 
     public init(
         attempts: Int,
@@ -4991,6 +5004,7 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         lastError: String?,
         leaseToken: Int,
         leasedUntil: Timestamp?,
+        onDead: OnDead,
         orderKey: String?,
         payload: JSON,
         projectId: ProjectId,
@@ -4999,7 +5013,8 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         result: JSON,
         runAt: Timestamp,
         state: JobState,
-        uniqueKey: String?
+        uniqueKey: String?,
+        waitingOrder: Bool
     ) {
         self.attempts = attempts
         self.createdAt = createdAt
@@ -5010,6 +5025,7 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         self.lastError = lastError
         self.leaseToken = leaseToken
         self.leasedUntil = leasedUntil
+        self.onDead = onDead
         self.orderKey = orderKey
         self.payload = payload
         self.projectId = projectId
@@ -5019,6 +5035,7 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         self.runAt = runAt
         self.state = state
         self.uniqueKey = uniqueKey
+        self.waitingOrder = waitingOrder
     }
 
     enum CodingKeys: String, CodingKey {
@@ -5031,6 +5048,7 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         case lastError = "last_error"
         case leaseToken = "lease_token"
         case leasedUntil = "leased_until"
+        case onDead = "on_dead"
         case orderKey = "order_key"
         case payload = "payload"
         case projectId = "project_id"
@@ -5040,6 +5058,7 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         case runAt = "run_at"
         case state = "state"
         case uniqueKey = "unique_key"
+        case waitingOrder = "waiting_order"
     }
 
     public init(from decoder: Decoder) throws {
@@ -5053,6 +5072,7 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         lastError = try fields.decodeIfPresent(String.self, forKey: .lastError)
         leaseToken = try fields.decode(Int.self, forKey: .leaseToken)
         leasedUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .leasedUntil)
+        onDead = try fields.decode(OnDead.self, forKey: .onDead)
         orderKey = try fields.decodeIfPresent(String.self, forKey: .orderKey)
         payload = try fields.decode(JSON.self, forKey: .payload)
         projectId = try fields.decode(ProjectId.self, forKey: .projectId)
@@ -5062,6 +5082,7 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         runAt = try fields.decode(Timestamp.self, forKey: .runAt)
         state = try fields.decode(JobState.self, forKey: .state)
         uniqueKey = try fields.decodeIfPresent(String.self, forKey: .uniqueKey)
+        waitingOrder = try fields.decode(Bool.self, forKey: .waitingOrder)
     }
 
 }
@@ -7743,6 +7764,34 @@ public struct EffectiveTimeout: Decodable, Sendable, Equatable {
         minutes = try fields.decode(Int.self, forKey: .minutes)
         pipelineId = try fields.decodeIfPresent(PipelineId.self, forKey: .pipelineId)
         source = try fields.decode(TimeoutSource.self, forKey: .source)
+    }
+
+}
+
+/// An endpoint that is not called for a while.
+public struct EndpointLeftAlone: Decodable, Sendable, Equatable {
+    /// `https://api.example.com:443`.
+    public var endpoint: String
+    /// When it is tried again; none while it is.
+    public var until: Timestamp?
+
+    public init(
+        endpoint: String,
+        until: Timestamp?
+    ) {
+        self.endpoint = endpoint
+        self.until = until
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case endpoint = "endpoint"
+        case until = "until"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        endpoint = try fields.decode(String.self, forKey: .endpoint)
+        until = try fields.decodeIfPresent(Timestamp.self, forKey: .until)
     }
 
 }
@@ -10550,6 +10599,8 @@ public struct Job: Decodable, Sendable, Equatable {
     public var lastError: String?
     /// Until when a worker has it.
     public var leasedUntil: Timestamp?
+    /// What its death means for the later jobs of its order key.
+    public var onDead: OnDead
     /// Jobs of one key run one at a time.
     public var orderKey: String?
     /// The pool that works it off: `timer`, `inbound`, `parked`.
@@ -10559,6 +10610,9 @@ public struct Job: Decodable, Sendable, Equatable {
     public var state: JobState
     /// Unique among open jobs of the project.
     public var uniqueKey: String?
+    /// Another job of its order key is in its way: one that is ahead of it, or one that died and blocks. Seen by
+    /// `jobs.get` and `jobs.list`; what has just been enqueued does not know yet.
+    public var waitingOrder: Bool
 
     public init(
         attempts: Int,
@@ -10568,11 +10622,13 @@ public struct Job: Decodable, Sendable, Equatable {
         kind: String,
         lastError: String?,
         leasedUntil: Timestamp?,
+        onDead: OnDead,
         orderKey: String?,
         queue: String,
         runAt: Timestamp,
         state: JobState,
-        uniqueKey: String?
+        uniqueKey: String?,
+        waitingOrder: Bool
     ) {
         self.attempts = attempts
         self.createdAt = createdAt
@@ -10581,11 +10637,13 @@ public struct Job: Decodable, Sendable, Equatable {
         self.kind = kind
         self.lastError = lastError
         self.leasedUntil = leasedUntil
+        self.onDead = onDead
         self.orderKey = orderKey
         self.queue = queue
         self.runAt = runAt
         self.state = state
         self.uniqueKey = uniqueKey
+        self.waitingOrder = waitingOrder
     }
 
     enum CodingKeys: String, CodingKey {
@@ -10596,11 +10654,13 @@ public struct Job: Decodable, Sendable, Equatable {
         case kind = "kind"
         case lastError = "last_error"
         case leasedUntil = "leased_until"
+        case onDead = "on_dead"
         case orderKey = "order_key"
         case queue = "queue"
         case runAt = "run_at"
         case state = "state"
         case uniqueKey = "unique_key"
+        case waitingOrder = "waiting_order"
     }
 
     public init(from decoder: Decoder) throws {
@@ -10612,11 +10672,13 @@ public struct Job: Decodable, Sendable, Equatable {
         kind = try fields.decode(String.self, forKey: .kind)
         lastError = try fields.decodeIfPresent(String.self, forKey: .lastError)
         leasedUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .leasedUntil)
+        onDead = try fields.decode(OnDead.self, forKey: .onDead)
         orderKey = try fields.decodeIfPresent(String.self, forKey: .orderKey)
         queue = try fields.decode(String.self, forKey: .queue)
         runAt = try fields.decode(Timestamp.self, forKey: .runAt)
         state = try fields.decode(JobState.self, forKey: .state)
         uniqueKey = try fields.decodeIfPresent(String.self, forKey: .uniqueKey)
+        waitingOrder = try fields.decode(Bool.self, forKey: .waitingOrder)
     }
 
 }
@@ -10633,6 +10695,8 @@ public struct JobDetails: Decodable, Sendable, Equatable {
     public var lastError: String?
     /// Until when a worker has it.
     public var leasedUntil: Timestamp?
+    /// What its death means for the later jobs of its order key.
+    public var onDead: OnDead
     /// Jobs of one key run one at a time.
     public var orderKey: String?
     public var payload: JSON
@@ -10645,6 +10709,9 @@ public struct JobDetails: Decodable, Sendable, Equatable {
     public var state: JobState
     /// Unique among open jobs of the project.
     public var uniqueKey: String?
+    /// Another job of its order key is in its way: one that is ahead of it, or one that died and blocks. Seen by
+    /// `jobs.get` and `jobs.list`; what has just been enqueued does not know yet.
+    public var waitingOrder: Bool
 
     public init(
         attempts: Int,
@@ -10654,13 +10721,15 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         kind: String,
         lastError: String?,
         leasedUntil: Timestamp?,
+        onDead: OnDead,
         orderKey: String?,
         payload: JSON,
         queue: String,
         result: JSON,
         runAt: Timestamp,
         state: JobState,
-        uniqueKey: String?
+        uniqueKey: String?,
+        waitingOrder: Bool
     ) {
         self.attempts = attempts
         self.createdAt = createdAt
@@ -10669,6 +10738,7 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         self.kind = kind
         self.lastError = lastError
         self.leasedUntil = leasedUntil
+        self.onDead = onDead
         self.orderKey = orderKey
         self.payload = payload
         self.queue = queue
@@ -10676,6 +10746,7 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         self.runAt = runAt
         self.state = state
         self.uniqueKey = uniqueKey
+        self.waitingOrder = waitingOrder
     }
 
     enum CodingKeys: String, CodingKey {
@@ -10686,6 +10757,7 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         case kind = "kind"
         case lastError = "last_error"
         case leasedUntil = "leased_until"
+        case onDead = "on_dead"
         case orderKey = "order_key"
         case payload = "payload"
         case queue = "queue"
@@ -10693,6 +10765,7 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         case runAt = "run_at"
         case state = "state"
         case uniqueKey = "unique_key"
+        case waitingOrder = "waiting_order"
     }
 
     public init(from decoder: Decoder) throws {
@@ -10704,6 +10777,7 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         kind = try fields.decode(String.self, forKey: .kind)
         lastError = try fields.decodeIfPresent(String.self, forKey: .lastError)
         leasedUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .leasedUntil)
+        onDead = try fields.decode(OnDead.self, forKey: .onDead)
         orderKey = try fields.decodeIfPresent(String.self, forKey: .orderKey)
         payload = try fields.decode(JSON.self, forKey: .payload)
         queue = try fields.decode(String.self, forKey: .queue)
@@ -10711,12 +10785,15 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         runAt = try fields.decode(Timestamp.self, forKey: .runAt)
         state = try fields.decode(JobState.self, forKey: .state)
         uniqueKey = try fields.decodeIfPresent(String.self, forKey: .uniqueKey)
+        waitingOrder = try fields.decode(Bool.self, forKey: .waitingOrder)
     }
 
 }
 
 /// The jobs of one kind.
 public struct JobKindStats: Decodable, Sendable, Equatable {
+    /// Those of them that block their order key.
+    public var blocking: Int
     /// Given up.
     public var dead: Int
     /// Those of them whose time has come.
@@ -10729,16 +10806,21 @@ public struct JobKindStats: Decodable, Sendable, Equatable {
     public var running: Int
     /// Waiting for their time or their turn.
     public var scheduled: Int
+    /// Those of the scheduled whose order key is taken: by one ahead of them, or by one that died and blocks.
+    public var waitingOrder: Int
 
     public init(
+        blocking: Int,
         dead: Int,
         due: Int,
         dueSince: Timestamp?,
         kind: String,
         parked: Int,
         running: Int,
-        scheduled: Int
+        scheduled: Int,
+        waitingOrder: Int
     ) {
+        self.blocking = blocking
         self.dead = dead
         self.due = due
         self.dueSince = dueSince
@@ -10746,9 +10828,11 @@ public struct JobKindStats: Decodable, Sendable, Equatable {
         self.parked = parked
         self.running = running
         self.scheduled = scheduled
+        self.waitingOrder = waitingOrder
     }
 
     enum CodingKeys: String, CodingKey {
+        case blocking = "blocking"
         case dead = "dead"
         case due = "due"
         case dueSince = "due_since"
@@ -10756,10 +10840,12 @@ public struct JobKindStats: Decodable, Sendable, Equatable {
         case parked = "parked"
         case running = "running"
         case scheduled = "scheduled"
+        case waitingOrder = "waiting_order"
     }
 
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
+        blocking = try fields.decode(Int.self, forKey: .blocking)
         dead = try fields.decode(Int.self, forKey: .dead)
         due = try fields.decode(Int.self, forKey: .due)
         dueSince = try fields.decodeIfPresent(Timestamp.self, forKey: .dueSince)
@@ -10767,6 +10853,7 @@ public struct JobKindStats: Decodable, Sendable, Equatable {
         parked = try fields.decode(Int.self, forKey: .parked)
         running = try fields.decode(Int.self, forKey: .running)
         scheduled = try fields.decode(Int.self, forKey: .scheduled)
+        waitingOrder = try fields.decode(Int.self, forKey: .waitingOrder)
     }
 
 }
@@ -10777,24 +10864,32 @@ public struct JobStats: Decodable, Sendable, Equatable {
     public var hasMore: Bool
     /// By kind, in the order of their names.
     public var kinds: [JobKindStats]
+    /// Endpoints that jobs wait for because most calls to them failed, as this process sees them. It calls nobody there
+    /// for 30 seconds after 10 calls of which 60 % failed within a minute, then makes 5 calls, and goes on when they
+    /// went well.
+    public var leftAlone: [EndpointLeftAlone]
 
     public init(
         hasMore: Bool,
-        kinds: [JobKindStats]
+        kinds: [JobKindStats],
+        leftAlone: [EndpointLeftAlone]
     ) {
         self.hasMore = hasMore
         self.kinds = kinds
+        self.leftAlone = leftAlone
     }
 
     enum CodingKeys: String, CodingKey {
         case hasMore = "has_more"
         case kinds = "kinds"
+        case leftAlone = "left_alone"
     }
 
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         hasMore = try fields.decode(Bool.self, forKey: .hasMore)
         kinds = try fields.decode([JobKindStats].self, forKey: .kinds)
+        leftAlone = try fields.decode([EndpointLeftAlone].self, forKey: .leftAlone)
     }
 
 }
