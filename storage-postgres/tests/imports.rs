@@ -29,3 +29,13 @@ fn twice_is_once() {
 fn the_dead_are_followed() {
     history::the_dead_are_followed(store());
 }
+
+#[test]
+fn killed_and_resumed_ends_with_the_same_hash() {
+    let places = [("undisturbed", cluster::fresh()), ("killed", cluster::fresh())];
+    let open = |name: &str| -> Arc<dyn Storage> {
+        let (_, place) = places.iter().find(|(known, _)| *known == name).unwrap();
+        Arc::new(block_on(PostgresStorage::open(place)).unwrap())
+    };
+    history::killed_and_resumed(open, 1_000, 4, 1);
+}

@@ -6,6 +6,8 @@
 
 mod attributes;
 mod baselines;
+#[cfg(test)]
+mod breaks;
 mod commit;
 mod connection;
 mod consumers;

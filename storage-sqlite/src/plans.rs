@@ -25,7 +25,7 @@ fn note(event: TraceEvent<'_>) {
     }
 }
 
-fn store() -> SqliteStorage {
+pub(crate) fn store() -> SqliteStorage {
     let store = SqliteStorage::open_in_memory().unwrap();
     block_on(store.prepare(&[TABLE])).unwrap();
     let samples: Vec<Sample> = (0..50)
@@ -222,9 +222,8 @@ fn jobs_seek() {
     seeks(&store, store.claim_jobs(ventros::storage::JobClaim { is_fair: true, ..claim }));
 }
 
-#[test]
-fn writes_seek() {
-    let store = store();
+/// A commit of everything that there is, on a [`store`].
+pub(crate) fn a_batch() -> ventros::storage::Batch {
     let (before, after) = (Sample::named("n0"), Sample { tags: vec!["x".into()], ..Sample::named("n1") });
     let mut batch = snapshots([after.update(&before, PROJECT, 1, 2)]);
     let keys = Sample::named("n2").with_key("", "k").index().keys;
@@ -263,6 +262,12 @@ fn writes_seek() {
         SecretWrite::ShredAll { project_id: OTHER_PROJECT },
     ];
     batch.erasures = erasures();
+    batch
+}
+
+#[test]
+fn writes_seek() {
+    let (store, batch) = (store(), a_batch());
     let commit = async {
         committed(store.commit(batch).await);
         Ok(())

@@ -4,8 +4,10 @@ use super::gateway::{Memory, Said};
 use super::house::{House, chat, moment, on_the_day_before};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use ventros::kernel::{ErrorCode, Kind};
+use ventros::engine::Context;
+use ventros::kernel::{ActorRef, Component, ErrorCode, Kind, UserId};
 use ventros::storage::MemoryStorage;
+use ventros::testing::block_on;
 
 fn morning(second: i64) -> i64 {
     on_the_day_before(8, 0) + second
@@ -216,6 +218,21 @@ fn case_45_who_asks_for_what() {
     assert_eq!(ask(json!({})), ErrorCode::ChannelNotActive);
     let form = house.ok("channels.create", json!({"name": "Form", "type": "web_form"}));
     assert_eq!(ask(json!({"channel_id": form["id"]})), ErrorCode::ImportNotSupported);
+    // Who may look may not have anything fetched.
+    let host = Context::new(None, ActorRef::system(Component::Host));
+    let user = json!({"email": "vera@example.com", "name": "Vera"}).to_string();
+    let user = block_on(house.world.crm.call("users.create", host, user.as_bytes())).unwrap();
+    let user: Value = serde_json::from_str(&user).unwrap();
+    house.ok("members.add", json!({"user_id": user["id"], "role": "viewer"}));
+    let id: UserId = serde_json::from_value(user["id"].clone()).unwrap();
+    let viewer = house.shop.acting_as(ActorRef::user(id));
+    let asks = |operation: &str, input: Value| {
+        block_on(house.world.crm.call(operation, viewer.context(), input.to_string().as_bytes()))
+    };
+    let input = json!({"channel_id": house.channel, "strategy": "full"});
+    let refused = asks("imports.request", input).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::PermissionDenied);
+    assert!(asks("imports.list", json!({})).is_ok());
     let nobody = json!({"id": "0194f5e6-0000-7000-8000-000000000001"});
     for operation in [
         "imports.get",
@@ -227,6 +244,43 @@ fn case_45_who_asks_for_what() {
     ] {
         assert_eq!(house.refused(operation, nobody.clone()), ErrorCode::ImportJobNotFound, "{operation}");
     }
+}
+
+/// Two live sessions are as fixed as anything that people have seen: what was said between them goes to one or the other.
+#[test]
+fn case_42_messages_between_two_live_sessions_are_split_at_the_largest_gap() {
+    // An hour of silence ends a session here; with what was said between, there is none.
+    let between: Vec<i64> = [8 * 60 + 50, 9 * 60 + 20, 10 * 60 + 10].map(|minute| on_the_day_before(48, minute)).into();
+    let house = house(Memory::of(vec![chat(1, &between)]));
+    house.world.clock.set("2025-01-07T08:15:00Z");
+    let first = house.hears(1, "LIVE1", "2025-01-07T08:10:00Z")["session_id"].clone();
+    house.world.clock.set("2025-01-07T11:00:00Z");
+    house.run();
+    let second = house.hears(1, "LIVE2", "2025-01-07T11:00:00Z")["session_id"].clone();
+    assert_ne!(first, second);
+    let import = house.import_all();
+    assert_eq!((&import["status"], &import["totals"]["imported"]), (&json!("completed"), &json!(3)));
+    let messages = |session: &Value| {
+        let mut ids: Vec<String> = house
+            .states(Kind::Message)
+            .iter()
+            .filter(|message| message["session_id"] == *session)
+            .map(|message| message["channel_message_id"].as_str().unwrap().to_owned())
+            .collect();
+        ids.sort();
+        ids
+    };
+    // 40, 30, 50 and 50 minutes lie between them: the earlier one of the largest gaps is the border.
+    assert_eq!(messages(&first), ["LIVE1", "M0001000000", "M0001000001"]);
+    assert_eq!(messages(&second), ["LIVE2", "M0001000002"]);
+    let sessions = house.sessions();
+    assert_eq!(sessions.len(), 2, "{sessions:#?}");
+    assert_eq!(sessions[0].1, moment(between[1]));
+    assert_eq!(sessions[1].0, moment(between[2]));
+    let (events, digest) = (house.count("session.*"), house.digest());
+    house.import_all();
+    assert_eq!((house.count("session.*"), house.digest()), (events, digest), "again gives nothing");
+    house.world.assert_log_matches();
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use super::gateway::{Gateway, Memory, Said};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -69,19 +71,30 @@ impl House {
 
     /// Another process takes the place of this one, which died.
     pub fn succeeded(self, seed: u64) -> House {
-        self.succeeded_with(seed, |settings| settings)
+        let store = self.store.clone();
+        self.succeeded_on(store, seed)
+    }
+
+    /// The same, with the store opened again.
+    pub fn succeeded_on(self, store: Arc<dyn Storage>, seed: u64) -> House {
+        self.opened(store, seed, |settings| settings)
     }
 
     /// As [`succeeded`](Self::succeeded), opened otherwise.
     pub fn succeeded_with(self, seed: u64, change: impl FnOnce(Settings) -> Settings) -> House {
+        let store = self.store.clone();
+        self.opened(store, seed, change)
+    }
+
+    fn opened(self, store: Arc<dyn Storage>, seed: u64, change: impl FnOnce(Settings) -> Settings) -> House {
         let keys = StaticKey::new([7; 32]).unwrap();
-        let settings = Settings::new(self.store.clone(), self.clock.clone(), SeededIds::new(seed))
+        let settings = Settings::new(store.clone(), self.clock.clone(), SeededIds::new(seed))
             .with_keys(Arc::new(keys))
             .with_http(self.gateway.clone());
         let crm = block_on(Crm::open(change(settings))).unwrap();
         self.gateway.hangs.store(false, Ordering::SeqCst);
         let shop = crm.project(PROJECT);
-        House { world: World { crm, clock: self.clock.clone() }, shop, ..self }
+        House { world: World { crm, clock: self.clock.clone() }, shop, store, ..self }
     }
 
     pub fn call(&self, operation: &str, input: Value) -> Result<Value, Error> {
@@ -188,47 +201,73 @@ impl House {
 
     /// All that people see of it, without ids and moments of processing.
     pub fn picture(&self) -> Value {
-        let sessions = self.states(Kind::Session);
-        let begins = |id: &Value| sessions.iter().find(|session| session["id"] == *id).map(|s| s["started_at"].clone());
+        let mut rows: Vec<String> = Vec::new();
+        self.rows(|row| rows.push(row));
+        rows.sort();
+        json!(rows)
+    }
+
+    /// A hash of the same, in one pass whatever the size: the sum of the hashes of all rows, so that their order says nothing.
+    pub fn digest(&self) -> String {
+        let mut sum = [0_u64; 4];
+        self.rows(|row| {
+            let hash = Sha256::digest(row.as_bytes());
+            for (part, bytes) in sum.iter_mut().zip(hash.chunks_exact(8)) {
+                *part = part.wrapping_add(u64::from_be_bytes(bytes.try_into().unwrap()));
+            }
+        });
+        sum.iter().map(|part| format!("{part:016x}")).collect()
+    }
+
+    fn each(&self, kind: Kind, mut take: impl FnMut(Value)) {
+        let mut after = None;
+        loop {
+            let found = block_on(self.store.scan(Scope::Project(PROJECT), kind, after, 1_000)).unwrap();
+            let Some(last) = found.last() else { return };
+            after = Some(last.id);
+            found.iter().for_each(|snapshot| take(serde_json::from_str(&snapshot.state).unwrap()));
+        }
+    }
+
+    fn rows(&self, mut take: impl FnMut(String)) {
         let pick = |state: &Value, names: &[&str]| -> Vec<Value> {
             names.iter().map(|name| name.split('.').fold(state, |value, part| &value[part]).clone()).collect()
         };
-        let mut rows: Vec<String> = Vec::new();
-        for message in self.states(Kind::Message) {
-            let mut row = pick(
-                &message,
-                &[
-                    "channel_message_id",
-                    "timestamp",
-                    "direction",
-                    "source",
-                    "status",
-                    "historical",
-                    "content",
-                    "sent_at",
-                    "delivered_at",
-                    "read_at",
-                ],
-            );
-            row.push(json!(begins(&message["session_id"])));
-            rows.push(json!(["message", row]).to_string());
-        }
-        for session in sessions.iter().filter(|session| session["status"] != "merged") {
-            let names =
-                ["started_at", "last_activity_at", "ended_at", "status", "origin", "metrics", "timeout_seconds"];
-            rows.push(json!(["session", pick(session, &names)]).to_string());
-        }
-        for chat in self.states(Kind::Chat) {
+        let mut begins: HashMap<String, Value> = HashMap::new();
+        self.each(Kind::Session, |session| {
+            begins.insert(session["id"].as_str().unwrap().to_owned(), session["started_at"].clone());
+            if session["status"] != "merged" {
+                let names =
+                    ["started_at", "last_activity_at", "ended_at", "status", "origin", "metrics", "timeout_seconds"];
+                take(json!(["session", pick(&session, &names)]).to_string());
+            }
+        });
+        self.each(Kind::Message, |message| {
+            let names = [
+                "channel_message_id",
+                "timestamp",
+                "direction",
+                "source",
+                "status",
+                "historical",
+                "content",
+                "sent_at",
+                "delivered_at",
+                "read_at",
+            ];
+            let mut row = pick(&message, &names);
+            row.push(json!(message["session_id"].as_str().and_then(|id| begins.get(id))));
+            take(json!(["message", row]).to_string());
+        });
+        self.each(Kind::Chat, |chat| {
             let names =
                 ["external_id", "chat_type", "unread_count", "message_count", "last_message.at", "last_inbound_at"];
-            rows.push(json!(["chat", pick(&chat, &names)]).to_string());
-        }
-        for contact in self.states(Kind::Contact) {
+            take(json!(["chat", pick(&chat, &names)]).to_string());
+        });
+        self.each(Kind::Contact, |contact| {
             let names = ["name", "phone", "first_interaction_at", "last_interaction_at", "last_inbound_at"];
-            rows.push(json!(["contact", pick(&contact, &names)]).to_string());
-        }
-        rows.sort();
-        json!(rows)
+            take(json!(["contact", pick(&contact, &names)]).to_string());
+        });
     }
 
     /// A live message of the contact of a chat.

@@ -5,6 +5,7 @@ use crate::house::{House, chat, on_the_day_before};
 use serde_json::json;
 use std::sync::Arc;
 use ventros::storage::{MemoryStorage, Storage};
+use ventros::testing::{Fault, WatchedStorage, block_on};
 
 /// Twelve chats of a day; pages of 20, which end within a second.
 fn a_day() -> Memory {
@@ -54,4 +55,70 @@ pub fn the_dead_are_followed(store: Arc<dyn Storage>) {
     assert_eq!((&import["totals"]["messages_seen"], &import["totals"]["chats_done"]), (&json!(540), &json!(12)));
     assert_eq!(house.picture(), expected());
     house.world.assert_log_matches();
+}
+
+/// Chats of up to 200 messages, each with sessions of about nine.
+fn years(messages: usize) -> Memory {
+    let chats = (0..messages.div_ceil(200)).map(|number| {
+        let count = (messages - number * 200).min(200);
+        let at =
+            |n: usize| on_the_day_before(0, 0) - 40 * 86_400 + (n / 9 * 7_200 + n % 9 * 60 + number % 3_000) as i64;
+        chat(u32::try_from(number + 1).unwrap(), &(0..count).map(at).collect::<Vec<i64>>())
+    });
+    Memory { most: 100, ..Memory::of(chats.collect()) }
+}
+
+/// An engine and its store are lost at random calls, before the store hears of them or after; those who follow open the store again and
+/// go on. The end has the same hash as that of an import with nobody in its way. Gives the hash.
+pub fn killed_and_resumed(open: impl Fn(&str) -> Arc<dyn Storage>, messages: usize, kills: u64, seed: u64) -> String {
+    let undisturbed = WatchedStorage::around(open("undisturbed"));
+    let house = House::on(undisturbed.clone(), years(messages));
+    undisturbed.take_calls();
+    let whole = go_on(&house, &house.request(), None);
+    assert_eq!((&whole["status"], &whole["totals"]["imported"]), (&json!("completed"), &json!(messages)));
+    let (expected, calls) = (house.digest(), undisturbed.take_calls().len());
+    drop((house, undisturbed));
+
+    let mut store = WatchedStorage::around(open("killed"));
+    let mut house = House::on(store.clone(), years(messages));
+    let id = house.request();
+    let mut random = seed;
+    for kill in 0..kills {
+        // Of a linear congruential generator the upper bits are the random ones.
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let number = 1 + (random >> 33) as usize % (calls / (kills as usize + 1));
+        store.die(number, if random >> 32 & 1 == 0 { Fault::Before } else { Fault::After });
+        go_on(&house, &id, Some(&store));
+        assert!(store.is_dead(), "seed {seed}: death {kill} at call {number} came too late");
+        drop(store);
+        store = WatchedStorage::around(open("killed"));
+        house = house.succeeded_on(store.clone(), 100 + kill);
+        house.world.clock.advance_seconds(61);
+    }
+    let import = go_on(&house, &id, None);
+    assert_eq!(
+        (&import["status"], &import["totals"]["imported"]),
+        (&json!("completed"), &json!(messages)),
+        "seed {seed}"
+    );
+    assert_eq!(house.digest(), expected, "seed {seed}");
+    expected
+}
+
+/// Works until the import has ended, or its store is dead.
+fn go_on(house: &House, id: &serde_json::Value, mortal: Option<&WatchedStorage>) -> serde_json::Value {
+    loop {
+        let ran = block_on(house.world.crm.run_pending());
+        if mortal.is_some_and(WatchedStorage::is_dead) {
+            return serde_json::Value::Null;
+        }
+        ran.unwrap();
+        if let Ok(import) = house.call("imports.get", json!({"id": id}))
+            && ["completed", "partial", "failed", "cancelled"].contains(&import["status"].as_str().unwrap())
+        {
+            house.run();
+            return import;
+        }
+        house.world.clock.advance_seconds(1);
+    }
 }

@@ -3862,24 +3862,12 @@ export interface TemplateRef {
   variables?: Record<string, unknown> | undefined;
 }
 
-/** How a test went. */
+/** A test that is on its way. */
 export interface TestedWebhook {
-  cycle: number;
   delivery_id: WebhookDeliveryId;
-  duration_ms: number;
-  /** Null when the receiver took it. */
-  error_kind: AttemptErrorKind | null;
   event_type: string;
-  /** The address that was connected to. */
-  ip: string | null;
-  /** 1 for the first of its cycle. An answer that says "later" (429) is told and not counted. */
-  n: number;
-  /** The first 4 KiB of the answer. Values of headers that are secrets are blotted out. */
-  response_excerpt: string | null;
-  started_at: Timestamp;
-  status_code: number | null;
-  succeeded: boolean;
-  url_host: string;
+  /** `pending`: read the delivery for its end. */
+  status: DeliveryStatus;
 }
 
 /** A session with its messages. */
@@ -4166,10 +4154,7 @@ export interface WebhookDeliveryDetails {
   attempt_count: number;
   /** The last 20. */
   attempts: DeliveryAttempt[];
-  /**
-   * As it would be sent now; null when the webhook is deleted, or the event is no longer in the log. Of a test it is
-   * not kept.
-   */
+  /** As it would be sent now; null when the webhook is deleted, or the event is no longer in the log. */
   body: Record<string, unknown> | null;
   /** Of the last body that was sent, in hexadecimal. */
   body_sha256: string | null;

@@ -10492,40 +10492,19 @@ internal fun decodeTemplateRef(json: Any?): TemplateRef {
     )
 }
 
-/** How a test went. */
+/** A test that is on its way. */
 public data class TestedWebhook(
-    val cycle: Long,
     val deliveryId: WebhookDeliveryId,
-    val durationMs: Long,
-    /** Null when the receiver took it. */
-    val errorKind: AttemptErrorKind?,
     val eventType: String,
-    /** The address that was connected to. */
-    val ip: String?,
-    /** 1 for the first of its cycle. An answer that says "later" (429) is told and not counted. */
-    val n: Long,
-    /** The first 4 KiB of the answer. Values of headers that are secrets are blotted out. */
-    val responseExcerpt: String?,
-    val startedAt: Timestamp,
-    val statusCode: Long?,
-    val succeeded: Boolean,
-    val urlHost: String,
+    /** `pending`: read the delivery for its end. */
+    val status: DeliveryStatus,
 )
 internal fun decodeTestedWebhook(json: Any?): TestedWebhook {
     val from = record(json)
     return TestedWebhook(
-        cycle = long(from["cycle"]),
         deliveryId = WebhookDeliveryId(text(from["delivery_id"])),
-        durationMs = long(from["duration_ms"]),
-        errorKind = from["error_kind"]?.let { decodeAttemptErrorKind(it) },
         eventType = text(from["event_type"]),
-        ip = from["ip"]?.let { text(it) },
-        n = long(from["n"]),
-        responseExcerpt = from["response_excerpt"]?.let { text(it) },
-        startedAt = instant(from["started_at"]),
-        statusCode = from["status_code"]?.let { long(it) },
-        succeeded = boolean(from["succeeded"]),
-        urlHost = text(from["url_host"]),
+        status = decodeDeliveryStatus(from["status"]),
     )
 }
 
@@ -11034,10 +11013,7 @@ public data class WebhookDeliveryDetails(
     val attemptCount: Long,
     /** The last 20. */
     val attempts: List<DeliveryAttempt>,
-    /**
-     * As it would be sent now; null when the webhook is deleted, or the event is no longer in the log. Of a test it is
-     * not kept.
-     */
+    /** As it would be sent now; null when the webhook is deleted, or the event is no longer in the log. */
     val body: Map<String, Any?>?,
     /** Of the last body that was sent, in hexadecimal. */
     val bodySha256: String?,

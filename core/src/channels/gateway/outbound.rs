@@ -3,7 +3,7 @@
 use crate::conversations::content::{Content, Mention};
 use crate::engine::Answer;
 use crate::http::HttpRequest;
-use crate::kernel::{Phone, SecretBytes};
+use crate::kernel::{MessageId, Phone, SecretBytes};
 use crate::text_enum;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -62,6 +62,8 @@ impl std::fmt::Debug for GatewayLine {
 /// A message to be sent now.
 #[derive(Debug)]
 pub struct OutboundMessage<'m> {
+    /// The key by which a provider may recognise a repetition: the same for every try.
+    pub id: MessageId,
     /// The id of the chat at the provider.
     pub chat: &'m str,
     pub content: &'m Content,
@@ -125,7 +127,9 @@ pub struct GatewayError {
 
 impl GatewayError {
     pub fn new(kind: GatewayErrorKind, message: &str) -> Self {
-        let message = message.chars().take(MAX_MESSAGE).collect();
+        // Not every store takes every control character, and no terminal should.
+        let harmless = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+        let message = message.chars().take(MAX_MESSAGE).map(harmless).collect();
         GatewayError { kind, message, provider_code: None, retry_after: None }
     }
 

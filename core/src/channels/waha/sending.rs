@@ -16,6 +16,10 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MEDIA_TIMEOUT: Duration = Duration::from_secs(55);
 const VIDEO_TIMEOUT: Duration = Duration::from_secs(295);
+/// Engines answer with the whole message, thumbnails included: what is cut off says nothing of whether it was taken.
+const MAX_ANSWER: usize = 10 * 1024 * 1024;
+/// Longest id of a message, in characters.
+const MAX_ID: usize = 255;
 /// Voice messages that need not be converted.
 const VOICE_MIME: &str = "audio/ogg; codecs=opus";
 
@@ -59,8 +63,12 @@ impl ChannelSender for Waha {
             content if content.content_type().is_media() => MEDIA_TIMEOUT,
             _ => TIMEOUT,
         };
-        let mut request = request(line, HttpMethod::Post, path, timeout)?.header("content-type", "application/json");
+        let mut request = request(line, HttpMethod::Post, path, timeout)?
+            .header("content-type", "application/json")
+            // WAHA itself does not look at it; what stands before it may, and says so by `idempotent_send` of its channel type.
+            .header("idempotency-key", message.id.to_string());
         request.body = Value::Object(body).to_string().into_bytes();
+        request.max_response = MAX_ANSWER;
         Ok(request)
     }
 
@@ -73,7 +81,7 @@ impl ChannelSender for Waha {
             }
             _ => None,
         });
-        Ok(Receipt { channel_message_id: id.map(|id| bare_id(&id).to_owned()) })
+        Ok(Receipt { channel_message_id: id.map(|id| bare_id(&id).to_owned()).filter(|id| is_id(id)) })
     }
 }
 
@@ -155,6 +163,11 @@ pub(super) fn request(
         Some(key) => request.header("x-api-key", key),
         None => request,
     })
+}
+
+/// What is no id is none: the message was taken all the same, and its echo may tell the true one.
+fn is_id(id: &str) -> bool {
+    (1..=MAX_ID).contains(&id.chars().count()) && !id.chars().any(char::is_control) && !id.trim().is_empty()
 }
 
 /// The id by which the gateway names a message in a request.

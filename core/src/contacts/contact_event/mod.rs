@@ -19,7 +19,7 @@ mod values;
 
 pub use conversation::{ConversationItem, ReadConversation};
 pub use events::{EntryChange, EntryField, NewEntry, TimelineEvent};
-pub use projection::is_reserved;
+pub use projection::{entry_of, is_reserved};
 pub use reactions::{JOBS, REACTION, REACTIONS};
 pub use state::TimelineEntry;
 pub use values::*;

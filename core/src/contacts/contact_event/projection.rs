@@ -142,6 +142,15 @@ impl Rule {
     }
 }
 
+/// The type and the category of the entry that an event makes, if any.
+pub fn entry_of(record: &EventRecord) -> Option<(String, Category)> {
+    if !EVENTS.contains(&record.event_type.as_str()) {
+        return None;
+    }
+    let event = Event::read(record).ok()?;
+    project(record, &event).map(|entry| (entry.event_type, entry.category))
+}
+
 /// The entry that an event makes, if any.
 pub(super) fn project(record: &EventRecord, event: &Event) -> Option<TimelineEntry> {
     let (contact_id, session_id, rule) = match event {

@@ -3,7 +3,7 @@
 
 use super::intake::Intake;
 use super::outcome::{IgnoredBecause, Outcome, ParkedBecause};
-use super::{changes, message, targets};
+use super::{changes, echo, message, targets};
 use crate::channels::channel::Channel;
 use crate::channels::channel_type::ChannelType;
 use crate::channels::gateway::{
@@ -347,16 +347,18 @@ impl Line {
         if !self.channel.accepts_inbound()
             && !matches!(item, InboundItem::ConnectionStatus(_) | InboundItem::Identity(_))
         {
-            self.keep(work, item, received_at, OFF_WAIT_SECONDS, true)?;
+            self.keep(work, item, received_at, &self.key_prefix(), OFF_WAIT_SECONDS, true)?;
             return Ok(Outcome::Parked { reason: ParkedBecause::ChannelInactive });
         }
         let outcome = self.apply(work, item, received_at, false).await?;
         match outcome {
             Outcome::Parked { reason: ParkedBecause::OwnSendInFlight } => {
-                self.keep(work, item, received_at, ECHO_RETRY_SECONDS, false)?;
+                let chat = item.chat().map_or("", |chat| chat.external_id.as_str());
+                let key = echo::key_prefix(self.channel.id, chat);
+                self.keep(work, item, received_at, &key, ECHO_RETRY_SECONDS, false)?;
             }
             Outcome::Parked { reason: ParkedBecause::ProjectInactive } => {
-                self.keep(work, item, received_at, OFF_WAIT_SECONDS, true)?;
+                self.keep(work, item, received_at, &self.key_prefix(), OFF_WAIT_SECONDS, true)?;
             }
             _ => {}
         }
@@ -389,12 +391,17 @@ impl Line {
         }
     }
 
+    fn key_prefix(&self) -> String {
+        format!("item:{}:", self.channel.id)
+    }
+
     /// Keeps an item for later: for the activation of the line, or for the end of a send.
     fn keep(
         &self,
         work: &mut UnitOfWork<'_>,
         item: &InboundItem,
         received_at: Timestamp,
+        key_prefix: &str,
         seconds: i64,
         parked: bool,
     ) -> Result<()> {
@@ -403,7 +410,7 @@ impl Line {
         work.enqueue(JobRequest {
             queue: QUEUE,
             kind: "inbound.item",
-            unique_key: Some(format!("item:{}:{digest}", self.channel.id)),
+            unique_key: Some(format!("{key_prefix}{digest}")),
             order_key: item.chat().map(|chat| self.lane(&chat.external_id)),
             payload,
             run_at: work.now().plus_seconds(seconds),
@@ -524,6 +531,6 @@ fn json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Error::internal(e.to_string()))
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| Error::corrupt(format!("a kept delivery cannot be read: {e}")))
 }

@@ -2,19 +2,20 @@
 
 use super::intake::Intake;
 use super::outcome::{Created, IgnoredBecause, Outcome, ParkedBecause};
-use super::{changes, targets};
+use super::{changes, echo, targets};
 use crate::channels::gateway::{AckSignal, ChatClass, Identifiers, InboundMessage, MediaRef};
 use crate::contacts::contact::resolution as contacts;
 use crate::conversations::chat::resolution::{self as chats, ChatFacts};
 use crate::conversations::chat::{Chat, ChatType};
 use crate::conversations::content::{Forward, Mention};
+use crate::conversations::message::commands::{ReportDelivery, ReportedStatus};
 use crate::conversations::message::{
     DeliveryReport, Direction, Message, MessageEvent, MessageSource, MessageStatus, NewMessage, Priority, acknowledge,
 };
 use crate::conversations::session::{ACTIVE_IN_CHAT, Origin, PlacementFacts, Session, SessionKind, place_message};
-use crate::engine::{Event, Root, UnitOfWork};
+use crate::engine::{Command, Event, Root, UnitOfWork};
 use crate::kernel::{AgentId, ChatId, ContactId, Error, ErrorCode, ErrorKind, MessageId, ProjectId, Result, Timestamp};
-use crate::storage::{self, FieldKind, Filter, Find, Leaf, Scope, Test};
+use crate::storage::{self, FieldKind, Filter, Leaf, Scope, Test};
 use crate::tenancy::project::ProjectStatus;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -23,8 +24,6 @@ use uuid::Uuid;
 const MAX_AHEAD_SECONDS: i64 = 5 * 60;
 /// 2009-01-01T00:00:00Z: nothing that chats is older.
 const EARLIEST_SECONDS: i64 = 1_230_768_000;
-/// For this long a message of ours from another device may turn out to be a send of ours.
-const ECHO_WINDOW_SECONDS: i64 = 60;
 
 /// Records a live message, or says why not.
 pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundMessage) -> Result<Outcome> {
@@ -38,8 +37,10 @@ pub async fn record(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &Inbou
     if let Some(known) = work.by_key::<Message>("message.external", &channel_key, &item.channel_message_id).await? {
         return again(work, intake, item, known);
     }
-    if item.from_me && !intake.last_try && own_send_in_flight(work, intake, item).await? {
-        return Ok(Outcome::Parked { reason: ParkedBecause::OwnSendInFlight });
+    if item.from_me
+        && let Some(outcome) = echo_of_a_send(work, intake, item).await?
+    {
+        return Ok(outcome);
     }
     let (timestamp, adjusted) = clamp(item.timestamp, work.now(), intake.received_at);
     if intake.project.status == ProjectStatus::Inactive && !is_in_open_session(work, intake, item, timestamp).await? {
@@ -332,29 +333,34 @@ async fn is_in_open_session(
     Ok(session.is_some_and(|session| (session.started_at..=session.deadline()).contains(&at)))
 }
 
-/// An outbound message of this chat is on its way and its id at the provider is not known yet.
-async fn own_send_in_flight(work: &mut UnitOfWork<'_>, intake: &Intake<'_>, item: &InboundMessage) -> Result<bool> {
+/// What is to become of a message of our number that may be a send of ours, if one is on its way.
+async fn echo_of_a_send(
+    work: &mut UnitOfWork<'_>,
+    intake: &Intake<'_>,
+    item: &InboundMessage,
+) -> Result<Option<Outcome>> {
     let chat = chats::find_by_external_id(work, intake.channel.id, &item.chat.external_id).await?;
-    let Some(chat) = chat else { return Ok(false) };
-    let since = work.now().plus_seconds(-ECHO_WINDOW_SECONDS);
-    let one_of = |words: &[&str]| Test::In(words.iter().map(|word| storage::Value::from(*word)).collect());
-    let filter = Filter::All(vec![
-        Filter::eq("chat_id", FieldKind::Id, chat.id.uuid()),
-        Filter::eq("direction", FieldKind::Enum, Direction::Outbound.as_str()),
-        leaf("status", FieldKind::Enum, one_of(&["sending", "sent"])),
-        leaf("timestamp", FieldKind::Instant, Test::GreaterOrEqual(storage::Value::Instant(since))),
-    ]);
-    let find = Find {
-        filter,
-        sort: Vec::new(),
-        after: None,
-        backward: false,
-        limit: 20,
-        include_hidden: false,
-        with_total: false,
-    };
-    let found = work.reader().find_states::<Message>(&find).await?;
-    Ok(found.iter().any(|message| message.channel_message_id.is_none()))
+    let Some(chat) = chat else { return Ok(None) };
+    let sends = echo::sends_in_flight(work, &chat).await?;
+    // The gateway's own answer names its message; where no answer will, what it looks like has to do.
+    let is_heard = |send: &&Message| send.status == MessageStatus::Sent || intake.last_try;
+    if let Some(send) = sends.iter().filter(is_heard).find(|send| echo::is_echo_of(item, send)) {
+        let (at, _) = clamp(item.timestamp, work.now(), intake.received_at);
+        let report = ReportDelivery {
+            id: Some(send.id),
+            channel_id: None,
+            channel_message_id: Some(item.channel_message_id.clone()),
+            status: ReportedStatus::Sent,
+            at: Some(at),
+            attempt: None,
+            participant: None,
+            failure: None,
+        };
+        report.run(work).await?;
+        return Ok(Some(Outcome::Echo { message_id: send.id }));
+    }
+    let waits = !sends.is_empty() && !intake.last_try;
+    Ok(waits.then_some(Outcome::Parked { reason: ParkedBecause::OwnSendInFlight }))
 }
 
 /// Inbound messages of the chat that are newer than a response of ours at `at`.

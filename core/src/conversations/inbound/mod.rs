@@ -1,6 +1,7 @@
 //! The way in: what a channel delivers becomes facts, exactly once, whatever the order it arrives in.
 
 mod changes;
+mod echo;
 pub mod inbox;
 mod ingest;
 mod intake;
@@ -10,6 +11,7 @@ pub mod reactions;
 pub(crate) mod targets;
 
 pub(in crate::conversations) use changes::apply_waiting as apply_waiting_to_chat;
+pub(in crate::conversations) use echo::echo_of;
 pub(in crate::conversations) use ingest::Line;
 pub use ingest::*;
 pub use intake::Intake;

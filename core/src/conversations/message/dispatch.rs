@@ -151,6 +151,7 @@ async fn request(
         from_me: quoted.as_ref().is_some_and(|quoted| quoted.direction == Direction::Outbound),
     };
     let outbound = OutboundMessage {
+        id: message.id,
         chat: claimed.chat_external_id.as_deref().unwrap_or_default(),
         content: &message.content,
         mentions: &message.mentions,

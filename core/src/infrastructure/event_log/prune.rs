@@ -206,16 +206,9 @@ impl PruneRule {
     /// The first event that it takes after a number.
     async fn first_after(&self, storage: &dyn Storage, project: ProjectId, after: u64) -> Result<Option<EventRecord>> {
         let scope = Scope::Project(project);
-        let mut query = EventQuery { after, until: Some(self.until_seq), limit: PAGE, ..EventQuery::default() };
-        while self.class != RetentionClass::Noise {
-            // What stays in front is little: it has to be accounted for.
-            let page = storage.events(scope, &query).await?;
-            let Some(last) = page.last() else { return Ok(None) };
-            query.after = last.seq;
-            let mut of_class = page.into_iter().filter(|event| RetentionClass::of(event) == Some(self.class));
-            if let Some(first) = of_class.next() {
-                return Ok(Some(first));
-            }
+        let query = EventQuery { after, until: Some(self.until_seq), limit: PAGE, ..EventQuery::default() };
+        if self.class != RetentionClass::Noise {
+            return self.first_of_many(storage, scope, query).await;
         }
         for name in noise() {
             let query = EventQuery { types: vec![name.to_owned()], limit: 1, ..query.clone() };
@@ -224,6 +217,24 @@ impl PruneRule {
             }
         }
         Ok(None)
+    }
+
+    /// Goes through the log itself: what is in front of the first one is little, as it has to be accounted for.
+    async fn first_of_many(
+        &self,
+        storage: &dyn Storage,
+        scope: Scope,
+        mut query: EventQuery,
+    ) -> Result<Option<EventRecord>> {
+        loop {
+            let page = storage.events(scope, &query).await?;
+            let Some(last) = page.last() else { return Ok(None) };
+            query.after = last.seq;
+            let mut of_class = page.into_iter().filter(|event| RetentionClass::of(event) == Some(self.class));
+            if let Some(first) = of_class.next() {
+                return Ok(Some(first));
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::definition::{IfChanged, SagaDefinition, StepAction, StepDefinition};
 use super::events::{StepDirection, StepErrorClass, StepFailure, StepResult, StepUndone};
 use super::registry::Known;
-use super::start::{ADVANCE, wake};
+use super::start::{ADVANCE, wake, wake_at};
 use super::state::{SagaProgress, StepStatus};
 use super::step::{Came, Failure, Turn, abandon};
 use super::{Saga, SagaEvent, SagaStatus};
@@ -20,7 +20,8 @@ use std::sync::Arc;
 const LONGEST_PAUSE: i64 = 300;
 /// While its project does not work, a saga is looked at again after so many seconds.
 const LOOK_AGAIN: i64 = 60;
-/// While its kind is not known here, sooner: a program that starts defines its kinds a moment after it begins to work.
+/// While its kind is not known here, sooner at first: a program that starts defines its kinds a moment after it begins to work. Each
+/// further look in vain doubles the pause, up to [`LONGEST_PAUSE`]: every look is a commit, and a kind may be gone for good.
 const LOOK_AGAIN_FOR_KIND: i64 = 5;
 /// The most that the steps of a saga keep together, in bytes.
 const MAX_DATA: usize = 64 * 1024;
@@ -37,6 +38,9 @@ pub const JOBS: &[JobType] = &[JobType {
 #[derive(Deserialize)]
 struct Payload {
     saga_id: SagaId,
+    /// How often in a row whoever looked did not know its kind.
+    #[serde(default)]
+    unheard: u32,
 }
 
 const DONE: JobOutcome = JobOutcome::Done { result: None };
@@ -64,7 +68,12 @@ async fn run(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobOutcome> {
     }
     let definition = match work.reader().core().sagas.find(&saga.kind, saga.definition_version) {
         Known::Here(definition) => definition,
-        Known::Unheard => return Ok(JobOutcome::Again(now.plus_seconds(LOOK_AGAIN_FOR_KIND))),
+        Known::Unheard => {
+            let pause = (LOOK_AGAIN_FOR_KIND << payload.unheard.min(16)).min(LONGEST_PAUSE);
+            let at = now.plus_seconds(pause);
+            wake_at(work, saga.id, at, payload.unheard.saturating_add(1));
+            return Ok(JobOutcome::Again(at));
+        }
         Known::Removed => {
             abandon(work, &saga).await?;
             let code = ErrorCode::SagaMigrationMissing;
@@ -73,6 +82,7 @@ async fn run(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobOutcome> {
             return Ok(DONE);
         }
     };
+    let id = saga.id;
     let deadline = saga.deadline_at.filter(|_| saga.status != SagaStatus::Compensating);
     let next = match (deadline, saga.status) {
         (Some(deadline), _) if deadline <= now => out_of_time(work, saga, &definition, deadline).await?,
@@ -84,6 +94,10 @@ async fn run(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<JobOutcome> {
         Next::At(at) => Some(deadline.map_or(at, |deadline| deadline.min(at))),
         Next::Woken => deadline,
     };
+    // From here on it is looked at as if it had never been strange to anybody.
+    if let Some(at) = at.filter(|_| payload.unheard > 0) {
+        wake_at(work, id, at, 0);
+    }
     Ok(at.map_or(DONE, JobOutcome::Again))
 }
 

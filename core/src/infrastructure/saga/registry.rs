@@ -69,7 +69,7 @@ impl Sagas {
 impl Crm {
     /// Makes a kind of saga known to this process: from now on `sagas.start` takes it here, and whoever runs the background work of
     /// this process carries its sagas on. Every process that works on them defines the same; sagas of a kind that a process does not
-    /// know wait for one that does, those of a version that was taken out fail with `saga_migration_missing`.
+    /// know wait for one that does (it is looked for after 5 seconds, then ever more rarely, every 5 minutes at last), those of a version that was taken out fail with `saga_migration_missing`.
     ///
     /// # Errors
     /// `job_kind_unknown`, `operation_unknown`, `input_invalid`, `limit_out_of_range`, `batch_too_large` and `field_required`, with

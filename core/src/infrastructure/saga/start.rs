@@ -77,13 +77,21 @@ pub(crate) async fn start_shipped(work: &mut UnitOfWork<'_>, kind: &str, key: St
 
 /// Has a saga carried on as soon as somebody works.
 pub(crate) fn wake(work: &mut UnitOfWork<'_>, id: SagaId) {
-    let run_at = work.now();
+    wake_at(work, id, work.now(), 0);
+}
+
+/// Has a saga looked at then; `unheard` tells how often in a row whoever looked did not know its kind.
+pub(super) fn wake_at(work: &mut UnitOfWork<'_>, id: SagaId, run_at: Timestamp, unheard: u32) {
+    let payload = match unheard {
+        0 => serde_json::json!({ "saga_id": id }),
+        _ => serde_json::json!({ "saga_id": id, "unheard": unheard }),
+    };
     work.schedule(JobRequest {
         queue: "timer",
         kind: ADVANCE,
         unique_key: Some(format!("saga:{id}")),
         order_key: None,
-        payload: serde_json::json!({ "saga_id": id }).to_string(),
+        payload: payload.to_string(),
         run_at,
         parked: false,
     });

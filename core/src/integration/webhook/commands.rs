@@ -12,6 +12,7 @@ pub use replay::{ReplayWebhook, ReplayedWebhook};
 pub use rotate::{RotateWebhookSecret, RotatedWebhookSecret};
 pub(super) use status::remove;
 pub use status::{ActivateWebhook, DeactivateWebhook, DeleteWebhook};
+pub(super) use test::sample_of;
 pub use test::{TestWebhook, TestedWebhook};
 pub use update::UpdateWebhook;
 

@@ -1,12 +1,13 @@
 //! Bringing one delivery: what is sent, and what its answer changes. The call itself is made between the two, outside of any commit.
 
+use super::commands::sample_of;
 use super::endpoint::Verdict;
 use super::outcome::{Class, Judged, delay_micros, judge};
 use super::rules::guard;
 use super::secrets::{open_headers, open_keys};
 use super::{
-    DeliveryAttempt, DeliveryStatus, DisabledReason, Webhook, WebhookDelivery, WebhookEndpoint, WebhookEvent, body,
-    sign,
+    DeliveryAttempt, DeliveryKind, DeliveryStatus, DisabledReason, Webhook, WebhookDelivery, WebhookEndpoint,
+    WebhookEvent, body, sign,
 };
 use crate::channels::gateway::normalised::hex;
 use crate::engine::{Answer, CloudEvents, JobOutcome, OutsideJob, Plan, Reader, Root, Row, UnitOfWork};
@@ -61,6 +62,9 @@ async fn plan(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<Plan> {
         return done;
     }
     let now = work.now();
+    if delivery.kind == DeliveryKind::Test {
+        return plan_test(work, delivery).await;
+    }
     let webhook = work.find::<Webhook>(delivery.webhook_id).await?;
     let Some(webhook) = webhook.filter(|webhook| webhook.is_on()) else {
         delivery.end(DeliveryStatus::Cancelled, now);
@@ -112,6 +116,59 @@ async fn plan(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<Plan> {
     work.put_row(endpoint)?;
     work.put_row(delivery)?;
     Ok(Plan::Call(request))
+}
+
+/// A test is tried once, whether the webhook is on or not, and stands apart from what the webhook counts.
+async fn plan_test(work: &mut UnitOfWork<'_>, mut delivery: Row<WebhookDelivery>) -> Result<Plan> {
+    let now = work.now();
+    let webhook = work.find::<Webhook>(delivery.webhook_id).await?.filter(|webhook| webhook.deleted_at.is_none());
+    let (Some(webhook), Some(event)) = (webhook, sample_of(&delivery)?) else {
+        delivery.end(DeliveryStatus::Cancelled, now);
+        work.put_row(delivery)?;
+        return Ok(Plan::Settled(DONE));
+    };
+    // Whoever made the call is gone, and nobody knows what was answered.
+    let lost = delivery.started_at.map(|_| HttpFailure::Interrupted);
+    let blocked = || guard(work.reader()).check_url(&webhook.url).err();
+    let failure = lost.or_else(|| blocked().map(|reason| HttpFailure::Blocked { reason: reason.as_str().to_owned() }));
+    if let Some(failure) = failure {
+        return conclude_test(work, &webhook, delivery, &Err(failure)).await.map(Plan::Settled);
+    }
+    let body = body::render(CloudEvents::default().write(&event)?, webhook.body_mode, true)?;
+    let request = request(work.reader(), &webhook, &delivery, body, now).await?;
+    delivery.body_sha256 = Some(hex(&Sha256::digest(&request.body)));
+    delivery.body_size = Some(request.body.len() as u64);
+    delivery.status = DeliveryStatus::InFlight;
+    delivery.started_at = Some(now);
+    delivery.next_attempt_at = None;
+    work.put_row(delivery)?;
+    Ok(Plan::Call(request))
+}
+
+/// The end of a test, whatever was answered.
+async fn conclude_test(
+    work: &mut UnitOfWork<'_>,
+    webhook: &Webhook,
+    mut delivery: Row<WebhookDelivery>,
+    answer: &Answer,
+) -> Result<JobOutcome> {
+    let now = work.now();
+    let judged = judge(answer, now);
+    let said = match answer {
+        // The secrets of a deleted webhook are gone, so nothing could be blotted out.
+        Ok(response) if webhook.deleted_at.is_none() => {
+            Some((response, excerpt(work.reader(), webhook, response).await?))
+        }
+        Ok(response) => Some((response, String::new())),
+        Err(_) => None,
+    };
+    let attempt = attempt(webhook, &delivery, delivery.started_at.unwrap_or(now), now, &judged, said);
+    let is_taken = judged.class == Class::Succeeded;
+    delivery.attempt_count = 1;
+    delivery.remember(attempt);
+    delivery.end(if is_taken { DeliveryStatus::Succeeded } else { DeliveryStatus::Failed }, now);
+    work.put_row(delivery)?;
+    Ok(DONE)
 }
 
 /// Keeps a delivery while its project is not active; gives it up when that takes too long.
@@ -236,6 +293,9 @@ async fn settle(work: &mut UnitOfWork<'_>, job: &JobRecord, answer: &Answer) -> 
     let Some(delivery) = work.row::<WebhookDelivery>(delivery_of(job)?).await? else { return Ok(DONE) };
     let webhook = work.find::<Webhook>(delivery.webhook_id).await?;
     let Some(webhook) = webhook.filter(|_| delivery.status == DeliveryStatus::InFlight) else { return Ok(DONE) };
+    if delivery.kind == DeliveryKind::Test {
+        return conclude_test(work, &webhook, delivery, answer).await;
+    }
     let endpoint = endpoint_of(work, &webhook, delivery.event_seq).await?;
     conclude(work, webhook, endpoint, delivery, answer).await
 }

@@ -1,6 +1,6 @@
 //! The record of bringing one event to one webhook. It is written at every attempt and no event tells of it.
 
-use super::{AttemptErrorKind, DeliveryKind, DeliveryStatus};
+use super::{AttemptErrorKind, DeliveryKind, DeliveryStatus, Webhook};
 use crate::engine::{Aggregate, Event, Meta, Record};
 use crate::kernel::{ErrorCode, EventId, Kind, ProjectId, Timestamp, WebhookDeliveryId, WebhookId};
 use crate::storage::{Column, EventRecord, FieldKind, Index};
@@ -102,6 +102,37 @@ impl WebhookDelivery {
             webhook_message_id: format!("evt_{}", event.id.simple()),
             event_type: event.event_type.clone(),
             event_seq: event.seq,
+            status: DeliveryStatus::Pending,
+            attempt_count: 0,
+            cycle: 1,
+            cycle_started_at: now,
+            next_attempt_at: Some(now),
+            attempts: Vec::new(),
+            body_sha256: None,
+            body_size: None,
+            started_at: None,
+            has_turn: false,
+            held_since: None,
+            limited_since: None,
+            created_at: now,
+            updated_at: now,
+            completed_at: None,
+        }
+    }
+
+    /// A test that waits for its only attempt: its event is a sample, and not in the log.
+    pub(super) fn of_test(webhook: &Webhook, id: WebhookDeliveryId, event_type: &str, now: Timestamp) -> Self {
+        WebhookDelivery {
+            id,
+            project_id: webhook.project_id,
+            version: 0,
+            revision: 0,
+            webhook_id: webhook.id,
+            event_id: EventId::from_uuid(id.uuid()),
+            kind: DeliveryKind::Test,
+            webhook_message_id: format!("test_{id}"),
+            event_type: event_type.to_owned(),
+            event_seq: 0,
             status: DeliveryStatus::Pending,
             attempt_count: 0,
             cycle: 1,

@@ -2,6 +2,7 @@
 
 use super::{TimelineCategory, Webhook};
 use crate::catalogue::event_types;
+use crate::contacts::contact_event::entry_of;
 use crate::kernel::{Error, ErrorCode, Result, Source};
 use crate::storage::EventRecord;
 use serde::Deserialize;
@@ -142,19 +143,20 @@ pub fn wants(webhook: &Webhook, event: &EventRecord) -> bool {
     if names(&webhook.exclude_event_types) {
         return false;
     }
-    names(&webhook.event_types)
-        || (event.event_type == "contact_event.recorded" && wants_entry(webhook, event.data.get()))
+    names(&webhook.event_types) || (webhook.contact_events && wants_entry(webhook, event))
 }
 
-fn wants_entry(webhook: &Webhook, data: &str) -> bool {
-    if !webhook.contact_events {
-        return false;
-    }
+/// An entry goes out as the event behind it: the one that somebody wrote down, or the one that it follows from.
+fn wants_entry(webhook: &Webhook, event: &EventRecord) -> bool {
+    let entry = match event.event_type.as_str() {
+        "contact_event.recorded" => serde_json::from_str::<Entry>(event.data.get()).ok(),
+        _ => entry_of(event).map(|(event_type, category)| Entry { event_type, category: category.as_str().to_owned() }),
+    };
+    let Some(entry) = entry else { return false };
     let (types, categories) = (&webhook.contact_event_types, &webhook.contact_event_categories);
     if types.is_empty() && categories.is_empty() {
         return true;
     }
-    let Ok(entry) = serde_json::from_str::<Entry>(data) else { return false };
     let among = |list: &[String], own: &str| list.iter().any(|text| text == "*" || text == own);
     among(types, &entry.event_type) || among(categories, &entry.category)
 }

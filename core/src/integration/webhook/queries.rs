@@ -1,9 +1,10 @@
 //! Questions about webhooks and their deliveries.
 
+use super::commands::sample_of;
 use super::deliver::event_of;
 use super::patterns::matches;
 use super::reactions::{first, leaf};
-use super::{DeliveryStatus, Webhook, WebhookDelivery, WebhookEndpoint, body};
+use super::{DeliveryKind, DeliveryStatus, Webhook, WebhookDelivery, WebhookEndpoint, body};
 use crate::engine::{CloudEvents, Query, Reader};
 use crate::kernel::{Error, ErrorCode, Kind, Permission, Result, Timestamp, WebhookDeliveryId, WebhookId};
 use crate::storage::{FieldKind, Filter, FilterExpression, Find, Page, PageRequest, Sort, Test, Value, id_value};
@@ -126,7 +127,7 @@ impl Query for ListWebhookDeliveries {
 pub struct WebhookDeliveryDetails {
     #[serde(flatten)]
     pub delivery: WebhookDelivery,
-    /// As it would be sent now; null when the webhook is deleted, or the event is no longer in the log. Of a test it is not kept.
+    /// As it would be sent now; null when the webhook is deleted, or the event is no longer in the log.
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
     pub body: Option<Map<String, serde_json::Value>>,
 }
@@ -148,10 +149,11 @@ impl Query for GetWebhookDelivery {
         let delivery: WebhookDelivery = read.get(self.id).await?;
         let webhook =
             read.find_any::<Webhook>(delivery.webhook_id).await?.filter(|webhook| webhook.deleted_at.is_none());
-        let event = event_of(read, delivery.event_id).await?;
+        let is_test = delivery.kind == DeliveryKind::Test;
+        let event = if is_test { sample_of(&delivery)? } else { event_of(read, delivery.event_id).await? };
         let body = match (webhook, event) {
             (Some(webhook), Some(event)) => {
-                let bytes = body::render(CloudEvents::default().write(&event)?, webhook.body_mode, false)?;
+                let bytes = body::render(CloudEvents::default().write(&event)?, webhook.body_mode, is_test)?;
                 let read = serde_json::from_slice(&bytes);
                 Some(read.map_err(|e| Error::internal(format!("a body cannot be read: {e}")))?)
             }

@@ -13,6 +13,7 @@ use crate::storage::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use uuid::Uuid;
 
 /// More webhooks than a project can have.
 const LIMIT: usize = 1_000;
@@ -146,7 +147,7 @@ pub(super) async fn begin(work: &mut UnitOfWork<'_>, wanted: &[(WebhookId, &Even
     for ((webhook, event), id) in wanted.iter().zip(ids) {
         if !known.contains(&id) {
             let delivery = work.put_row(Row::new(WebhookDelivery::of_event(*webhook, event, work.now())))?;
-            enqueue(work, &delivery, event)?;
+            enqueue(work, &delivery, event.aggregate_id)?;
             made += 1;
         }
     }
@@ -157,12 +158,12 @@ pub(super) async fn begin(work: &mut UnitOfWork<'_>, wanted: &[(WebhookId, &Even
 }
 
 /// Puts the job of a delivery into the commit. Those of one aggregate to one webhook go one after the other.
-pub(super) fn enqueue(work: &mut UnitOfWork<'_>, delivery: &WebhookDelivery, event: &EventRecord) -> Result<()> {
+pub(super) fn enqueue(work: &mut UnitOfWork<'_>, delivery: &WebhookDelivery, aggregate: Uuid) -> Result<()> {
     let request = JobRequest {
         queue: OUTSIDE,
         kind: DELIVER,
         unique_key: Some(delivery.job_key()),
-        order_key: Some(format!("wh:{}:{}", delivery.webhook_id, event.aggregate_id)),
+        order_key: Some(format!("wh:{}:{aggregate}", delivery.webhook_id)),
         payload: text(&Payload { delivery_id: delivery.id })?,
         run_at: work.now(),
         parked: false,

@@ -118,7 +118,7 @@ pub(super) async fn send_again(
     };
     let row = row.unwrap_or_else(|| Row::new(WebhookDelivery::of_event(webhook, event, now)));
     let delivery = work.put_row(row)?;
-    enqueue(work, &delivery, event)?;
+    enqueue(work, &delivery, event.aggregate_id)?;
     Ok(delivery.cycle)
 }
 

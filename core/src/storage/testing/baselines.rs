@@ -12,7 +12,7 @@ pub(super) fn baseline(project: ProjectId, number: u128, seq: u64) -> Baseline {
         snapshot: Snapshot { project_id: project, id: id(number), revision: seq + 1, schema: 3, state },
         seq,
         recorded_at: at(40),
-        is_redacted: number % 2 == 0,
+        is_redacted: number.is_multiple_of(2),
     }
 }
 

@@ -4096,10 +4096,11 @@ class webhooks:
         *,
         event_type: str | None = None,
     ) -> Command[t.TestedWebhook]:
-        """Posts a sample event to the webhook once and says how that went. The event has the attribute `test`; the webhook may be inactive,
-        and what it counts of failures does not change.
+        """Posts a sample event to the webhook once, on the way that its deliveries go: as a job, after this has been stored. The event has
+        the attribute `test`; the webhook may be inactive, and neither its rate nor what it counts of failures has a part in it.
 
-        The call is made before anything is written. As a part of a transaction of several commands it is made even if they fail.
+        The answer names the delivery, which is pending. How it went is in `webhooks.get_delivery` as soon as the background work has run:
+        `succeeded` or `failed`, with one attempt. At most 10 a minute.
 
         Args:
             event_type: The first that the webhook wants, unless told.

@@ -4468,24 +4468,12 @@ class TemplateRef(Struct, frozen=True, kw_only=True):
 
 
 class TestedWebhook(Struct, frozen=True, kw_only=True):
-    """How a test went."""
+    """A test that is on its way."""
 
-    cycle: int
     delivery_id: WebhookDeliveryId
-    duration_ms: int
-    error_kind: AttemptErrorKind | None = None
-    """Null when the receiver took it."""
     event_type: str
-    ip: str | None = None
-    """The address that was connected to."""
-    n: int
-    """1 for the first of its cycle. An answer that says "later" (429) is told and not counted."""
-    response_excerpt: str | None = None
-    """The first 4 KiB of the answer. Values of headers that are secrets are blotted out."""
-    started_at: Timestamp
-    status_code: int | None = None
-    succeeded: bool
-    url_host: str
+    status: DeliveryStatus
+    """`pending`: read the delivery for its end."""
 
 
 class ThreadSession(Struct, frozen=True, kw_only=True):
@@ -4787,7 +4775,7 @@ class WebhookDeliveryDetails(Struct, frozen=True, kw_only=True):
     attempts: List[DeliveryAttempt]
     """The last 20."""
     body: dict[str, Any] | None = None
-    """As it would be sent now; null when the webhook is deleted, or the event is no longer in the log. Of a test it is not kept."""
+    """As it would be sent now; null when the webhook is deleted, or the event is no longer in the log."""
     body_sha256: str | None = None
     """Of the last body that was sent, in hexadecimal."""
     body_size: int | None = None

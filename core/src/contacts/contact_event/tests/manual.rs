@@ -1,6 +1,7 @@
 //! What hosts write down, and what contacts see of it.
 
 use super::*;
+use crate::engine::{StartAt, SubscribeOptions};
 
 #[test]
 fn case_4_a_hosts_entry_is_told_at_once_to_agents() {
@@ -283,4 +284,65 @@ fn a_conversation_interleaves_and_its_pages_fit() {
     assert!(times.is_sorted_by(|a, b| a >= b));
     let damaged = json!({"contact_id": ana, "cursor": "x"});
     assert_eq!(desk.refused("timeline.conversation", damaged), ErrorCode::CursorInvalid);
+}
+
+#[test]
+fn case_20_whoever_listens_goes_on_where_it_stopped() {
+    let desk = Desk::new();
+    let ana = desk.contact("Ana");
+    let options = || SubscribeOptions {
+        events: vec!["contact_event.*".to_owned()],
+        start: StartAt::Beginning,
+        ..Default::default()
+    };
+    let listen = || block_on(desk.world.crm.subscribe(PROJECT, "mine", options())).unwrap();
+    let types = |events: &[EventRecord]| -> Vec<Value> {
+        events
+            .iter()
+            .map(|event| serde_json::from_str::<Value>(event.data.get()).unwrap()["event_type"].clone())
+            .collect()
+    };
+    desk.record(&ana, "first", json!({}));
+    desk.record(&ana, "second", json!({}));
+    let mut reader = listen();
+    let heard = block_on(reader.next(10)).unwrap();
+    assert_eq!(types(&heard), ["first", "second"]);
+    block_on(reader.ack(heard[1].seq)).unwrap();
+    drop(reader);
+    for event_type in ["third", "fourth", "fifth"] {
+        desk.record(&ana, event_type, json!({}));
+    }
+    desk.world.clock.advance_seconds(120);
+    let mut reader = listen();
+    let heard = block_on(reader.next(10)).unwrap();
+    assert_eq!(types(&heard), ["third", "fourth", "fifth"]);
+    block_on(reader.ack(heard[2].seq)).unwrap();
+    assert!(block_on(reader.next(10)).unwrap().is_empty());
+}
+
+#[test]
+fn case_24_an_erased_contact_leaves_entries_without_its_name() {
+    let desk = Desk::new();
+    let ana = desk.contact("Ana Lima");
+    desk.call("contacts.update", json!({"id": ana, "name": "Ana Prado"}));
+    desk.call("contacts.add_tag", json!({"id": ana, "tag": "vip"}));
+    desk.record(&ana, "offer", json!({"title": "For Ana Prado", "payload": {"to": "Ana Prado"}}));
+    desk.pending();
+    let counts = || {
+        let mut counts = std::collections::BTreeMap::<String, usize>::new();
+        for (_, state) in desk.rows() {
+            let entry: Value = serde_json::from_str(&state).unwrap();
+            *counts.entry(entry["event_type"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        counts
+    };
+    let holds_name = || desk.rows().iter().any(|(_, state)| state.contains("Lima") || state.contains("Prado"));
+    let before = counts();
+    assert!(holds_name());
+    assert_eq!(before.values().sum::<usize>(), 4, "{before:?}");
+    desk.call("contacts.erase", json!({"id": ana, "confirm": ana, "legal_basis": "gdpr_art17"}));
+    desk.pending();
+    assert_eq!(counts(), before);
+    assert!(!holds_name(), "{:#?}", desk.rows());
+    desk.world.assert_log_matches();
 }

@@ -1,9 +1,11 @@
 //! Handing due messages to whoever sends them.
 
+use super::report::{ReportDelivery, ReportedStatus};
 use crate::channels::channel::{Channel, ChannelStatus};
 use crate::channels::channel_type::{RateLimits, queries::by_code};
 use crate::contacts::contact::Contact;
 use crate::conversations::chat::Chat;
+use crate::conversations::inbound::echo_of;
 use crate::conversations::message::{
     Failure, FailureCode, MAX_ATTEMPTS, Message, MessageEvent, MessageStatus, metrics_if, timers,
 };
@@ -151,6 +153,10 @@ impl Dispatch {
             if message.due_at().is_none_or(|at| at > work.now()) {
                 return Ok(None);
             }
+            // A try that never reported may have been told of by the provider all the same.
+            if message.status == MessageStatus::Sending && confirm_by_echo(work, &message).await? {
+                continue;
+            }
             let is_idempotent = self.line(work, due.channel_id).await?.is_idempotent;
             if end_in_vain(work, &mut message, is_idempotent).await? {
                 timers::disarm(work, &message);
@@ -219,6 +225,23 @@ async fn unsent_of(work: &UnitOfWork<'_>, chat: ChatId) -> Result<Vec<Message>> 
         with_total: false,
     };
     work.reader().find_states(&find).await
+}
+
+/// Takes an echo for the report that never came; false without one.
+async fn confirm_by_echo(work: &mut UnitOfWork<'_>, message: &Message) -> Result<bool> {
+    let Some(echo) = echo_of(work, message).await? else { return Ok(false) };
+    let report = ReportDelivery {
+        id: Some(message.id),
+        channel_id: None,
+        channel_message_id: Some(echo.channel_message_id),
+        status: ReportedStatus::Sent,
+        at: Some(echo.at.min(work.now())),
+        attempt: None,
+        participant: None,
+        failure: None,
+    };
+    report.run(work).await?;
+    Ok(true)
 }
 
 /// Ends a message that must not be tried again: its time is over, or its last try never reported.

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::kernel::ErrorCode;
+use crate::storage::MemoryStorage;
+use crate::testing::WatchedStorage;
 
 /// An account is made, then somebody has a quarter of an hour to approve.
 fn approval() -> Value {
@@ -169,4 +171,34 @@ fn case_10_two_workers_make_one_transition() {
     let count = office.call("contacts.count", json!({}));
     assert_eq!(count, json!(20));
     office.world.assert_log_matches();
+}
+
+/// A program that does not know a kind leaves its sagas to others, and hardly writes for it.
+#[test]
+fn sagas_of_an_unknown_kind_cost_ever_less() {
+    let store = WatchedStorage::around(Arc::new(MemoryStorage::default()));
+    let office = Office::on(store.clone());
+    office.define(of_jobs(&["account"]));
+    let id = office.start("acct1", json!({}));
+    let stranger = World::resume(store.clone(), [7; 32], 2).expect("the store opens");
+    let look = |world: &World| {
+        block_on(world.crm.run_pending()).expect("it runs");
+        store.take_calls().iter().filter(|call| **call == "commit").count()
+    };
+    look(&stranger);
+    let mut commits = Vec::new();
+    for _ in 0..720 {
+        stranger.clock.advance_seconds(5);
+        commits.push(look(&stranger));
+    }
+    let first: usize = commits[..12].iter().sum();
+    assert!((3..=6).contains(&first), "in the first minute it is looked for often: {first}");
+    let all: usize = commits.iter().sum();
+    assert!(all <= 24, "an hour of looking in vain takes {all} commits");
+    office.assert_status(&id, "running");
+    // Who knows the kind finds it, and from then on it goes its way as any other.
+    office.pass(3_600 + 300);
+    office.assert_status(&id, "waiting");
+    office.work("host.account", |_| done(json!({"id": 1})));
+    office.assert_status(&id, "completed");
 }

@@ -18,7 +18,7 @@ use crate::testing::{ManualClock, World, block_on};
 use crate::vault::StaticKey;
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 type Answer = Result<HttpResponse, HttpFailure>;
 type Script = dyn FnMut(&HttpRequest, usize) -> Answer + Send;
@@ -42,7 +42,9 @@ impl HttpTransport for Receiver {
             taken.len()
         };
         self.clock.advance_seconds(*self.takes.lock().unwrap());
-        (self.script.lock().unwrap())(&request, number)
+        // A test may let the process die in the middle of a call.
+        let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
+        script(&request, number)
     }
 
     fn guard(&self) -> Guard {
@@ -52,7 +54,7 @@ impl HttpTransport for Receiver {
 
 impl Receiver {
     pub fn answers(&self, script: impl FnMut(&HttpRequest, usize) -> Answer + Send + 'static) {
-        *self.script.lock().unwrap() = Box::new(script);
+        *self.script.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(script);
     }
 
     pub fn says(&self, status: u16) {

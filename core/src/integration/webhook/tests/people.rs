@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::kernel::ErrorCode as E;
+use sha2::Digest;
 
 #[test]
 fn case_27_twice_is_told_and_there_are_at_most_fifty() {
@@ -91,27 +92,39 @@ fn case_23_a_test_calls_once() {
     house.takes(2);
     let told = house.call("webhooks.test", json!({"id": made["id"]}));
     assert_eq!(
-        (&told["succeeded"], &told["status_code"], &told["duration_ms"]),
-        (&json!(true), &json!(200), &json!(2000))
+        (&told["status"], house.receiver.count()),
+        (&json!("pending"), 0),
+        "nothing is called before it is stored"
+    );
+    let result = |told: &Value| {
+        house.run();
+        house.call("webhooks.get_delivery", json!({"id": told["delivery_id"]}))
+    };
+    let tested = result(&told);
+    let attempt = &tested["attempts"][0];
+    assert_eq!(
+        (&tested["status"], &tested["kind"], &attempt["status_code"], &attempt["duration_ms"]),
+        (&json!("succeeded"), &json!("test"), &json!(200), &json!(2000))
     );
     let (request, body) = house.receiver.last();
     assert_eq!(
         (&body["test"], body["type"].as_str().unwrap().starts_with("io.ventros.contact.")),
         (&json!(true), true)
     );
+    assert_eq!(tested["body"], body);
+    assert_eq!(tested["body_sha256"], crate::channels::gateway::hex(&sha2::Sha256::digest(&request.body)));
     assert_eq!(header(&request, "webhook-id"), format!("test_{}", told["delivery_id"].as_str().unwrap()));
     let key = super::super::SigningKey::parse(made["plain_secret"].as_str().unwrap()).unwrap();
     let at = header(&request, "webhook-timestamp").parse().unwrap();
     let signature = super::super::sign(&key, &header(&request, "webhook-id"), at, &request.body);
     assert_eq!(header(&request, "webhook-signature"), signature);
-    assert_eq!(house.call("webhooks.get", json!({"id": made["id"]}))["endpoint"], Value::Null, "nothing is counted");
-
     house.takes(0);
     house.receiver.says(500);
-    let failed = house.call("webhooks.test", json!({"id": made["id"], "event_type": "message.created"}));
+    let told = house.call("webhooks.test", json!({"id": made["id"], "event_type": "message.created"}));
+    let failed = result(&told);
     assert_eq!(
-        (&failed["succeeded"], &failed["event_type"], &failed["error_kind"]),
-        (&json!(false), &json!("message.created"), &json!("status"))
+        (&failed["status"], &failed["event_type"], &failed["attempts"][0]["error_kind"]),
+        (&json!("failed"), &json!("message.created"), &json!("status"))
     );
     assert_eq!(
         house.refused("webhooks.test", json!({"id": made["id"], "event_type": "nothing.known"})).0,
@@ -121,10 +134,52 @@ fn case_23_a_test_calls_once() {
         house.call("webhooks.test", json!({"id": made["id"]}));
     }
     assert_eq!(house.refused("webhooks.test", json!({"id": made["id"]})).0, E::WebhookTestLimit);
-    house.world.clock.advance_seconds(61);
+    house.after(61);
     house.call("webhooks.test", json!({"id": made["id"]}));
-    house.run();
+    house.run_for(24 * 3_600);
     assert_eq!(house.receiver.count(), 11, "a test is tried once");
+    // Its endpoint has heard of its creation, and of no test.
+    let endpoint = house.call("webhooks.get", json!({"id": made["id"]}))["endpoint"].clone();
+    for counter in ["success_count", "failure_count", "consecutive_failures"] {
+        assert_eq!(endpoint[counter], 0, "{endpoint}");
+    }
+    assert_eq!(house.event_types(), ["webhook.created"]);
+}
+
+#[test]
+fn a_test_keeps_the_guard_and_is_over_when_its_caller_dies() {
+    let house = House::new();
+    let id = house.webhook(json!({}))["id"].clone();
+    house.run();
+    // The name leads somewhere else by now: the transport finds out, as with any delivery.
+    house.receiver.answers(|_, _| Err(HttpFailure::Blocked { reason: "address".to_owned() }));
+    let told = house.call("webhooks.test", json!({"id": id}));
+    house.run();
+    let blocked = house.call("webhooks.get_delivery", json!({"id": told["delivery_id"]}));
+    let shown = (&blocked["status"], &blocked["attempts"][0]["error_kind"]);
+    assert_eq!(shown, (&json!("failed"), &json!("blocked_address")));
+    let told = house.call("webhooks.test", json!({"id": id}));
+    house.receiver.answers(|_, _| panic!("the process dies here"));
+    let call = block_on(house.world.crm.claim_calls(1)).unwrap().remove(0);
+    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| block_on(call.run()).map(drop)));
+    assert!(died.is_err());
+    house.receiver.answers(|_, _| Ok(HttpResponse::new(200, "")));
+    let calls = house.receiver.count();
+    house.run_for(3_600);
+    let lost = house.call("webhooks.get_delivery", json!({"id": told["delivery_id"]}));
+    let shown = (&lost["status"], &lost["attempts"][0]["error_kind"], house.receiver.count());
+    assert_eq!(shown, (&json!("failed"), &json!("interrupted"), calls), "one attempt is one attempt");
+}
+
+#[test]
+fn a_test_of_a_webhook_that_is_deleted_meanwhile_calls_nobody() {
+    let house = House::new();
+    let id = house.webhook(json!({}))["id"].clone();
+    let told = house.call("webhooks.test", json!({"id": id}));
+    house.call("webhooks.delete", json!({"id": id}));
+    house.run();
+    let cancelled = house.call("webhooks.get_delivery", json!({"id": told["delivery_id"]}));
+    assert_eq!((&cancelled["status"], house.receiver.count()), (&json!("cancelled"), 0));
 }
 
 #[test]

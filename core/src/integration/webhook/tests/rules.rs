@@ -111,7 +111,7 @@ fn case_10_filters_of_the_timeline() {
     let storage = house.world.crm.core().storage();
     let mut entry = block_on(storage.events(Scope::Project(house.project.id()), &query)).unwrap().remove(0);
     assert_eq!(entry.aggregate_id.to_string(), contact["id"]);
-    assert!(!super::super::wants(&webhook, &entry), "an event that is no entry");
+    assert!(!super::super::wants(&webhook, &entry), "an entry of another category");
     entry.event_type = "contact_event.recorded".to_owned();
     let mut wants = |category: &str, webhook: &super::super::Webhook| {
         let data = json!({"type": "contact_event.recorded", "event_type": "tag_added", "category": category});
@@ -125,6 +125,38 @@ fn case_10_filters_of_the_timeline() {
     assert!(wants("note", &webhook), "without filters all");
     webhook.contact_events = false;
     assert!(!wants("tag", &webhook));
+}
+
+/// Case 21 of the timeline page: what follows from the log is an entry as well as what somebody wrote down.
+#[test]
+fn timeline_case_21_entries_by_category_and_by_type() {
+    let house = House::new();
+    let filter = json!({
+        "event_types": [], "contact_events": true, "contact_event_categories": ["status"], "contact_event_types": ["tag_removed"],
+    });
+    house.webhook(filter);
+    house.run();
+    let ana = house.contact("Ana")["id"].clone();
+    house.call("contacts.add_tag", json!({"id": ana, "tag": "vip"}));
+    house.call("contacts.remove_tag", json!({"id": ana, "tag": "vip"}));
+    house.call("contacts.block", json!({"id": ana, "reason": "spam"}));
+    for (event_type, category) in [("invoice_paid", "status"), ("visited", "general")] {
+        let entry = json!({"contact_id": ana, "event_type": event_type, "category": category});
+        house.call("timeline.record", entry);
+    }
+    house.run();
+    let mut types = house.receiver.types();
+    types.sort();
+    assert_eq!(types, ["contact.blocked", "contact.tag_removed", "contact_event.recorded"]);
+    // Without filters every entry, also that of an event that no list names.
+    let all = house.webhook(json!({"name": "all", "event_types": [], "contact_events": true}))["id"].clone();
+    house.run();
+    house.call("contacts.add_tag", json!({"id": ana, "tag": "new"}));
+    house.run();
+    let own = json!({"field": "webhook_id", "op": "eq", "value": all});
+    let list = house.call("webhooks.list_deliveries", json!({"filter": own}));
+    let types: Vec<&Value> = list["items"].as_array().unwrap().iter().map(|delivery| &delivery["event_type"]).collect();
+    assert_eq!(types, [&json!("contact.tag_added")]);
 }
 
 #[test]

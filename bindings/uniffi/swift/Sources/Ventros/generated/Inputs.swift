@@ -8805,8 +8805,9 @@ public struct WebhooksStats: Query, Equatable {
 
 }
 
-/// Posts a sample event to the webhook once and says how that went. The event has the attribute `test`; the webhook may
-/// be inactive, and what it counts of failures does not change.
+/// Posts a sample event to the webhook once, on the way that its deliveries go: as a job, after this has been stored.
+/// The event has the attribute `test`; the webhook may be inactive, and neither its rate nor what it counts of failures
+/// has a part in it.
 public struct WebhooksTest: Command, Equatable {
     public typealias Output = TestedWebhook
     public static let operation = "webhooks.test"

@@ -16845,82 +16845,34 @@ public struct TemplateRef: Codable, Sendable, Equatable {
 
 }
 
-/// How a test went.
+/// A test that is on its way.
 public struct TestedWebhook: Decodable, Sendable, Equatable {
-    public var cycle: Int
     public var deliveryId: WebhookDeliveryId
-    public var durationMs: Int
-    /// Null when the receiver took it.
-    public var errorKind: AttemptErrorKind?
     public var eventType: String
-    /// The address that was connected to.
-    public var ip: String?
-    /// 1 for the first of its cycle. An answer that says "later" (429) is told and not counted.
-    public var n: Int
-    /// The first 4 KiB of the answer. Values of headers that are secrets are blotted out.
-    public var responseExcerpt: String?
-    public var startedAt: Timestamp
-    public var statusCode: Int?
-    public var succeeded: Bool
-    public var urlHost: String
+    /// `pending`: read the delivery for its end.
+    public var status: DeliveryStatus
 
     public init(
-        cycle: Int,
         deliveryId: WebhookDeliveryId,
-        durationMs: Int,
-        errorKind: AttemptErrorKind?,
         eventType: String,
-        ip: String?,
-        n: Int,
-        responseExcerpt: String?,
-        startedAt: Timestamp,
-        statusCode: Int?,
-        succeeded: Bool,
-        urlHost: String
+        status: DeliveryStatus
     ) {
-        self.cycle = cycle
         self.deliveryId = deliveryId
-        self.durationMs = durationMs
-        self.errorKind = errorKind
         self.eventType = eventType
-        self.ip = ip
-        self.n = n
-        self.responseExcerpt = responseExcerpt
-        self.startedAt = startedAt
-        self.statusCode = statusCode
-        self.succeeded = succeeded
-        self.urlHost = urlHost
+        self.status = status
     }
 
     enum CodingKeys: String, CodingKey {
-        case cycle = "cycle"
         case deliveryId = "delivery_id"
-        case durationMs = "duration_ms"
-        case errorKind = "error_kind"
         case eventType = "event_type"
-        case ip = "ip"
-        case n = "n"
-        case responseExcerpt = "response_excerpt"
-        case startedAt = "started_at"
-        case statusCode = "status_code"
-        case succeeded = "succeeded"
-        case urlHost = "url_host"
+        case status = "status"
     }
 
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
-        cycle = try fields.decode(Int.self, forKey: .cycle)
         deliveryId = try fields.decode(WebhookDeliveryId.self, forKey: .deliveryId)
-        durationMs = try fields.decode(Int.self, forKey: .durationMs)
-        errorKind = try fields.decodeIfPresent(AttemptErrorKind.self, forKey: .errorKind)
         eventType = try fields.decode(String.self, forKey: .eventType)
-        ip = try fields.decodeIfPresent(String.self, forKey: .ip)
-        n = try fields.decode(Int.self, forKey: .n)
-        responseExcerpt = try fields.decodeIfPresent(String.self, forKey: .responseExcerpt)
-        startedAt = try fields.decode(Timestamp.self, forKey: .startedAt)
-        statusCode = try fields.decodeIfPresent(Int.self, forKey: .statusCode)
-        succeeded = try fields.decode(Bool.self, forKey: .succeeded)
-        urlHost = try fields.decode(String.self, forKey: .urlHost)
+        status = try fields.decode(DeliveryStatus.self, forKey: .status)
     }
 
 }
@@ -17989,8 +17941,7 @@ public struct WebhookDeliveryDetails: Decodable, Sendable, Equatable {
     public var attemptCount: Int
     /// The last 20.
     public var attempts: [DeliveryAttempt]
-    /// As it would be sent now; null when the webhook is deleted, or the event is no longer in the log. Of a test it is
-    /// not kept.
+    /// As it would be sent now; null when the webhook is deleted, or the event is no longer in the log.
     public var body: [String: JSON]?
     /// Of the last body that was sent, in hexadecimal.
     public var bodySha256: String?
