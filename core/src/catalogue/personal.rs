@@ -74,14 +74,19 @@ pub(crate) fn redact(name: &str, data: &mut Value, subject: Subject, seen: &mut 
 
 /// Takes the data of a subject out of the state of an aggregate, as [`redact`] does of an event, and puts what an erased field reads as
 /// in its place. What says of itself that it is of another contact stays, although it names the subject. Tells how many fields that were.
-pub(crate) fn erase_from_state(kind: Kind, state: &mut Value, subject: Subject) -> u64 {
+pub(crate) fn erase_from_state(
+    kind: Kind,
+    state: &mut Value,
+    subject: Subject,
+    seen: &mut dyn FnMut(&str, &str),
+) -> u64 {
     let Some(schema) = schemas().states.get(&kind) else { return 0 };
     let id = subject.id.to_string();
     let whose = if kind == subject.kind { state.get("id") } else { state.get("contact_id") };
     if subject.kind == Kind::Contact && whose.and_then(Value::as_str).is_some_and(|whose| whose != id) {
         return 0;
     }
-    let mut taken = Taken { whose: subject.kind.as_str(), id, fields: 0, seen: &mut |_, _| {} };
+    let mut taken = Taken { whose: subject.kind.as_str(), id, fields: 0, seen };
     taken.walk(state, schema);
     let fields = taken.fields;
     if fields > 0 {

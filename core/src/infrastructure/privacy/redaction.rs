@@ -336,7 +336,7 @@ async fn baselines(work: &mut UnitOfWork<'_>, progress: &mut Progress) -> Result
     for mut baseline in page {
         let mut state: serde_json::Value = serde_json::from_str(&baseline.snapshot.state)
             .map_err(|error| Error::corrupt(format!("a baseline cannot be read: {error}")))?;
-        let fields = personal::erase_from_state(baseline.kind, &mut state, progress.request.subject);
+        let fields = personal::erase_from_state(baseline.kind, &mut state, progress.request.subject, &mut |_, _| {});
         if fields == 0 {
             continue;
         }

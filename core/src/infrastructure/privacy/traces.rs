@@ -3,7 +3,7 @@
 use super::redaction::remove_jobs;
 use crate::catalogue::personal;
 use crate::engine::{Event, UnitOfWork};
-use crate::kernel::{Result, Subject};
+use crate::kernel::{Error, ProjectId, Result, Subject};
 use crate::storage::{EventQuery, JobQuery, JobRecord, Scope};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -39,7 +39,8 @@ impl Traces {
     }
 }
 
-/// What the subject's own events say that names them. Once they are redacted that is nothing but the id.
+/// What the subject's own events say that names them, and where those were removed the state that is kept of them. Once they are redacted
+/// that is nothing but the id.
 pub(super) async fn of(work: &UnitOfWork<'_>, subject: Subject, scope: Scope) -> Result<Traces> {
     let mut texts = BTreeSet::new();
     let mut query = EventQuery { stream: Some(subject), limit: EVENTS, ..EventQuery::default() };
@@ -55,6 +56,17 @@ pub(super) async fn of(work: &UnitOfWork<'_>, subject: Subject, scope: Scope) ->
             };
         }
         if page.len() < EVENTS {
+            // Users are kept in the log of the installation.
+            let home = match scope {
+                Scope::Project(project) => project,
+                Scope::Installation => ProjectId::SYSTEM,
+            };
+            for kept in work.reader().storage().baselines(home, &[subject]).await? {
+                let mut state: serde_json::Value = serde_json::from_str(&kept.snapshot.state)
+                    .map_err(|error| Error::corrupt(format!("a baseline cannot be read: {error}")))?;
+                let mut note = |text: &str, kind: &str| texts.extend(trace(text, kind));
+                personal::erase_from_state(subject.kind, &mut state, subject, &mut note);
+            }
             return Ok(Traces { id: subject.id.to_string(), texts });
         }
     }

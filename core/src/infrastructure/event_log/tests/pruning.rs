@@ -321,6 +321,9 @@ fn whoever_is_erased_is_erased_from_what_is_kept() {
     shop.write();
     shop.run(31 * DAY);
     shop.prune(json!({}));
+    let mail = json!({"kind": "host.mail", "payload": {"to": "tel:5511999998888"}});
+    let mail = shop.desk.call("jobs.enqueue", mail)["id"].clone();
+    shop.desk.call("jobs.cancel", json!({"id": mail}));
     let named = |world: &World| {
         let storage = world.crm.core().storage();
         let kept = block_on(storage.scan_baselines(PROJECT, None, None, 1_000)).expect("readable");
@@ -342,6 +345,11 @@ fn whoever_is_erased_is_erased_from_what_is_kept() {
     shop.desk.call("privacy.redact", json!({"kind": "contact", "id": shop.contact, "reason": "asked for"}));
     shop.run(0);
     assert_eq!(named(&shop.desk.world), 0);
+    assert_eq!(
+        shop.desk.refused("jobs.get", json!({"id": mail})).0,
+        ErrorCode::JobNotFound,
+        "her number is known still"
+    );
     for (subject, state) in shop.states() {
         assert!(
             !state.contains("Ana Lima") && !state.contains("Oi ") && !state.contains("5511999998888"),
