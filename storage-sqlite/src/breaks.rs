@@ -17,9 +17,9 @@ thread_local! {
 
 fn count(event: TraceEvent<'_>) {
     if let TraceEvent::Stmt(..) = event {
-        let left = LEFT.get().saturating_sub(1);
-        LEFT.set(left);
-        if left == 0 {
+        let left = LEFT.get();
+        LEFT.set(left.saturating_sub(1));
+        if left == 1 {
             HANDLE.with_borrow(|handle| handle.iter().for_each(InterruptHandle::interrupt));
         }
     }
