@@ -21,7 +21,7 @@ public enum class ErrorCode(private val text: String) {
     AGENT_CANNOT_ATTEND("agent_cannot_attend"),
     /** Agent not assignable. */
     AGENT_NOT_ASSIGNABLE("agent_not_assignable"),
-    /** Agent not found. */
+    /** The project has no such agent. */
     AGENT_NOT_FOUND("agent_not_found"),
     /** Agent not in assignment. */
     AGENT_NOT_IN_ASSIGNMENT("agent_not_in_assignment"),
@@ -31,21 +31,21 @@ public enum class ErrorCode(private val text: String) {
     AI_REQUIRED("ai_required"),
     /** The given ids belong to different contacts. */
     AMBIGUOUS_MATCH("ambiguous_match"),
-    /** Api key expired. */
+    /** The key has expired. */
     API_KEY_EXPIRED("api_key_expired"),
     /** Api key expiry invalid. */
     API_KEY_EXPIRY_INVALID("api_key_expiry_invalid"),
-    /** Api key invalid. */
+    /** The key is not known. */
     API_KEY_INVALID("api_key_invalid"),
-    /** Api key limit. */
+    /** The user has as many keys as possible. */
     API_KEY_LIMIT("api_key_limit"),
-    /** Api key not found. */
+    /** The user has no such key. */
     API_KEY_NOT_FOUND("api_key_not_found"),
     /** Assignment agents required. */
     ASSIGNMENT_AGENTS_REQUIRED("assignment_agents_required"),
     /** Assignment not enabled. */
     ASSIGNMENT_NOT_ENABLED("assignment_not_enabled"),
-    /** Batch too large. */
+    /** There are more of them than one call takes. */
     BATCH_TOO_LARGE("batch_too_large"),
     /** Billing account not active. */
     BILLING_ACCOUNT_NOT_ACTIVE("billing_account_not_active"),
@@ -53,11 +53,11 @@ public enum class ErrorCode(private val text: String) {
     BILLING_ACCOUNT_REQUIRED("billing_account_required"),
     /** A birthday is a past day, written 1990-05-17 or, without the year, --05-17. */
     BIRTHDAY_INVALID("birthday_invalid"),
-    /** Builtin protected. */
+    /** The library's own consumers are not changed like this. */
     BUILTIN_PROTECTED("builtin_protected"),
     /** Business hours invalid. */
     BUSINESS_HOURS_INVALID("business_hours_invalid"),
-    /** Cancelled. */
+    /** The call was given up. */
     CANCELLED("cancelled"),
     /** Nobody changes their own role, rights or status. */
     CANNOT_CHANGE_SELF("cannot_change_self"),
@@ -67,7 +67,7 @@ public enum class ErrorCode(private val text: String) {
     CANNOT_REMOVE_CONTACT("cannot_remove_contact"),
     /** These capabilities contradict each other or the modes. */
     CAPABILITIES_INVALID("capabilities_invalid"),
-    /** Capability missing. */
+    /** The channel cannot do this. */
     CAPABILITY_MISSING("capability_missing"),
     /** The channel is being switched on already. */
     CHANNEL_ALREADY_ACTIVATING("channel_already_activating"),
@@ -115,7 +115,7 @@ public enum class ErrorCode(private val text: String) {
     CHANNEL_TYPE_LEGACY_ID_TAKEN("channel_type_legacy_id_taken"),
     /** There is no such channel type. */
     CHANNEL_TYPE_NOT_FOUND("channel_type_not_found"),
-    /** Chat closed. */
+    /** The chat is closed. */
     CHAT_CLOSED("chat_closed"),
     /** Chat contact required. */
     CHAT_CONTACT_REQUIRED("chat_contact_required"),
@@ -123,7 +123,7 @@ public enum class ErrorCode(private val text: String) {
     CHAT_CREATOR_REQUIRED("chat_creator_required"),
     /** Chat external id immutable. */
     CHAT_EXTERNAL_ID_IMMUTABLE("chat_external_id_immutable"),
-    /** Chat external id taken. */
+    /** Another chat of the channel has this id. */
     CHAT_EXTERNAL_ID_TAKEN("chat_external_id_taken"),
     /** Chat label invalid. */
     CHAT_LABEL_INVALID("chat_label_invalid"),
@@ -133,7 +133,7 @@ public enum class ErrorCode(private val text: String) {
     CHAT_LABEL_NOT_FOUND("chat_label_not_found"),
     /** Chat last admin. */
     CHAT_LAST_ADMIN("chat_last_admin"),
-    /** Chat not found. */
+    /** The project has no such chat. */
     CHAT_NOT_FOUND("chat_not_found"),
     /** Chat participant limit. */
     CHAT_PARTICIPANT_LIMIT("chat_participant_limit"),
@@ -143,7 +143,7 @@ public enum class ErrorCode(private val text: String) {
     CHAT_SUBJECT_TOO_LONG("chat_subject_too_long"),
     /** The client token was used for another message. */
     CLIENT_TOKEN_REUSED("client_token_reused"),
-    /** Closed. */
+    /** It was closed. */
     CLOSED("closed"),
     /** A color channel is a number from 0 to 255. */
     COLOR_CHANNEL_OUT_OF_RANGE("color_channel_out_of_range"),
@@ -151,7 +151,7 @@ public enum class ErrorCode(private val text: String) {
     COLOR_INVALID("color_invalid"),
     /** A color is required. */
     COLOR_REQUIRED("color_required"),
-    /** Commit too large. */
+    /** One commit would record more events than it may. */
     COMMIT_TOO_LARGE("commit_too_large"),
     /** This value does not fit its configuration field. */
     CONFIG_FIELD_INVALID("config_field_invalid"),
@@ -173,11 +173,11 @@ public enum class ErrorCode(private val text: String) {
     CONNECTION_MODE_UNSUPPORTED("connection_mode_unsupported"),
     /** Whoever opted out comes back only by an opt-in with a source. */
     CONSENT_SOURCE_REQUIRED("consent_source_required"),
-    /** Consumer behind. */
+    /** A consumer has yet to hear, or may yet try again, events that would go. */
     CONSUMER_BEHIND("consumer_behind"),
-    /** Consumer exists. */
+    /** The project has a consumer of this name already. */
     CONSUMER_EXISTS("consumer_exists"),
-    /** Consumer not found. */
+    /** The project has no consumer of this name. */
     CONSUMER_NOT_FOUND("consumer_not_found"),
     /** The content needs at least one card. */
     CONTACT_CARD_REQUIRED("contact_card_required"),
@@ -225,7 +225,7 @@ public enum class ErrorCode(private val text: String) {
     CREDENTIAL_NAME_TAKEN("credential_name_taken"),
     /** Somebody has to authorise at the provider, perhaps again. */
     CREDENTIAL_NEEDS_REAUTH("credential_needs_reauth"),
-    /** Credential not found. */
+    /** The project has no such credential. */
     CREDENTIAL_NOT_FOUND("credential_not_found"),
     /** The value is not what credentials of this type have. */
     CREDENTIAL_VALUE_MALFORMED("credential_value_malformed"),
@@ -241,7 +241,7 @@ public enum class ErrorCode(private val text: String) {
     CURSOR_MISMATCH("cursor_mismatch"),
     /** Custom field definition limit. */
     CUSTOM_FIELD_DEFINITION_LIMIT("custom_field_definition_limit"),
-    /** Custom field exists. */
+    /** There is a field of this key already. */
     CUSTOM_FIELD_EXISTS("custom_field_exists"),
     /** The definition of this custom field is fixed; it cannot be removed. */
     CUSTOM_FIELD_FIXED("custom_field_fixed"),
@@ -273,7 +273,7 @@ public enum class ErrorCode(private val text: String) {
     CUSTOM_FIELD_UNDEFINED("custom_field_undefined"),
     /** The value does not fit the custom field's type. */
     CUSTOM_FIELD_VALUE_INVALID("custom_field_value_invalid"),
-    /** Dead letter not found. */
+    /** The consumer has not given up on such an event. */
     DEAD_LETTER_NOT_FOUND("dead_letter_not_found"),
     /** It is too late to edit the message. */
     EDIT_WINDOW_CLOSED("edit_window_closed"),
@@ -297,13 +297,13 @@ public enum class ErrorCode(private val text: String) {
     ENUM_UNKNOWN("enum_unknown"),
     /** An escalation has a level of 1 to 5. */
     ESCALATION_LEVEL_INVALID("escalation_level_invalid"),
-    /** Event id conflict. */
+    /** An event of this id is in the log already. */
     EVENT_ID_CONFLICT("event_id_conflict"),
-    /** Event not found. */
+    /** The log of this project has no such event. */
     EVENT_NOT_FOUND("event_not_found"),
     /** Event schema violation. */
     EVENT_SCHEMA_VIOLATION("event_schema_violation"),
-    /** Event too large. */
+    /** The data of the event are larger than they may be. */
     EVENT_TOO_LARGE("event_too_large"),
     /** A type of entries is 1 to 100 of a-z, 0-9 and _, beginning with a letter. */
     EVENT_TYPE_INVALID("event_type_invalid"),
@@ -311,7 +311,7 @@ public enum class ErrorCode(private val text: String) {
     EVENT_TYPE_REQUIRED("event_type_required"),
     /** Entries of this type follow from the log alone. */
     EVENT_TYPE_RESERVED("event_type_reserved"),
-    /** Event type unknown. */
+    /** There is no such type of event; those of the host begin with `custom.`. */
     EVENT_TYPE_UNKNOWN("event_type_unknown"),
     /** An entry cannot expire before it exists. */
     EXPIRES_AT_IN_PAST("expires_at_in_past"),
@@ -343,7 +343,7 @@ public enum class ErrorCode(private val text: String) {
     FILTER_VALUE_NOT_LIST("filter_value_not_list"),
     /** Filter value required. */
     FILTER_VALUE_REQUIRED("filter_value_required"),
-    /** Forked. */
+    /** This process is a copy that must not use what its parent opened; open again. */
     FORKED("forked"),
     /** No adapter is registered for this type of channel. */
     GATEWAY_NOT_REGISTERED("gateway_not_registered"),
@@ -367,21 +367,21 @@ public enum class ErrorCode(private val text: String) {
     IDENTIFIER_REQUIRED("identifier_required"),
     /** Another contact has this identifier already. */
     IDENTIFIER_TAKEN("identifier_taken"),
-    /** Identity limit. */
+    /** The user has as many identities as possible. */
     IDENTITY_LIMIT("identity_limit"),
-    /** Identity not found. */
+    /** The user has no such identity. */
     IDENTITY_NOT_FOUND("identity_not_found"),
-    /** Identity taken. */
+    /** Another user has this identity. */
     IDENTITY_TAKEN("identity_taken"),
     /** Import format invalid. */
     IMPORT_FORMAT_INVALID("import_format_invalid"),
     /** Import header missing. */
     IMPORT_HEADER_MISSING("import_header_missing"),
-    /** Import job not found. */
+    /** The project has no such import. */
     IMPORT_JOB_NOT_FOUND("import_job_not_found"),
     /** A limit of an import is greater than 0. */
     IMPORT_LIMIT_INVALID("import_limit_invalid"),
-    /** Import not running. */
+    /** The import is not under way. */
     IMPORT_NOT_RUNNING("import_not_running"),
     /** Channels of this type have no history to import. */
     IMPORT_NOT_SUPPORTED("import_not_supported"),
@@ -391,7 +391,7 @@ public enum class ErrorCode(private val text: String) {
     IMPORT_TOO_MANY_ERRORS("import_too_many_errors"),
     /** Inbound item invalid. */
     INBOUND_ITEM_INVALID("inbound_item_invalid"),
-    /** Inbound item not found. */
+    /** The project has no such item in its inbox. */
     INBOUND_ITEM_NOT_FOUND("inbound_item_not_found"),
     /** Individual contact limit. */
     INDIVIDUAL_CONTACT_LIMIT("individual_contact_limit"),
@@ -403,25 +403,25 @@ public enum class ErrorCode(private val text: String) {
     INTERNAL("internal"),
     /** The command is not allowed in the present state. */
     INVALID_STATE("invalid_state"),
-    /** Invitation already open. */
+    /** There is an open invitation for this address. */
     INVITATION_ALREADY_OPEN("invitation_already_open"),
     /** Invitation email mismatch. */
     INVITATION_EMAIL_MISMATCH("invitation_email_mismatch"),
-    /** Invitation expired. */
+    /** The invitation has expired. */
     INVITATION_EXPIRED("invitation_expired"),
-    /** Invitation not found. */
+    /** There is no such invitation. */
     INVITATION_NOT_FOUND("invitation_not_found"),
     /** Invitation resend limit. */
     INVITATION_RESEND_LIMIT("invitation_resend_limit"),
     /** Invitation ttl out of range. */
     INVITATION_TTL_OUT_OF_RANGE("invitation_ttl_out_of_range"),
-    /** Job backlog full. */
+    /** Too many jobs of this kind are due and not done yet. */
     JOB_BACKLOG_FULL("job_backlog_full"),
-    /** Job exists. */
+    /** An open job has this unique key already. */
     JOB_EXISTS("job_exists"),
-    /** Job kind unknown. */
+    /** There is no such kind of job; those of the host begin with `host.`. */
     JOB_KIND_UNKNOWN("job_kind_unknown"),
-    /** Job not found. */
+    /** The project has no such job. */
     JOB_NOT_FOUND("job_not_found"),
     /** A key has 1 to 64 characters: letters, digits, '_', '.' and '-'. */
     JSON_KEY_INVALID("json_key_invalid"),
@@ -439,29 +439,29 @@ public enum class ErrorCode(private val text: String) {
     LABELS_NOT_SUPPORTED("labels_not_supported"),
     /** A language is a BCP 47 tag such as pt-BR. */
     LANGUAGE_INVALID("language_invalid"),
-    /** Last admin. */
+    /** A project must have one administrator at least. */
     LAST_ADMIN("last_admin"),
-    /** Last login method. */
+    /** Without it the user could not log in any more. */
     LAST_LOGIN_METHOD("last_login_method"),
-    /** Last platform admin. */
+    /** There must be one platform administrator at least. */
     LAST_PLATFORM_ADMIN("last_platform_admin"),
-    /** Lease lost. */
+    /** It was cancelled or given to somebody else meanwhile. */
     LEASE_LOST("lease_lost"),
     /** The page limit is out of range. */
     LIMIT_OUT_OF_RANGE("limit_out_of_range"),
     /** The content needs coordinates. */
     LOCATION_REQUIRED("location_required"),
-    /** Log state mismatch. */
+    /** A stored state is not what its events say. */
     LOG_STATE_MISMATCH("log_state_mismatch"),
-    /** Login invalid. */
+    /** The address or the password is wrong. */
     LOGIN_INVALID("login_invalid"),
     /** The content needs a file: an address or a stored copy. */
     MEDIA_REQUIRED("media_required"),
     /** The file must lie behind https. */
     MEDIA_URL_INSECURE("media_url_insecure"),
-    /** Member already exists. */
+    /** The user is a member already. */
     MEMBER_ALREADY_EXISTS("member_already_exists"),
-    /** Member not found. */
+    /** The project has no such member. */
     MEMBER_NOT_FOUND("member_not_found"),
     /** Merge duplicate id. */
     MERGE_DUPLICATE_ID("merge_duplicate_id"),
@@ -521,19 +521,19 @@ public enum class ErrorCode(private val text: String) {
     OAUTH_NO_REFRESH_TOKEN("oauth_no_refresh_token"),
     /** Nobody has granted any tokens yet. */
     OAUTH_NOT_AUTHORIZED("oauth_not_authorized"),
-    /** Operation unknown. */
+    /** There is no operation of this name. */
     OPERATION_UNKNOWN("operation_unknown"),
     /** A session has at most 20 outcome tags. */
     OUTCOME_TAG_LIMIT("outcome_tag_limit"),
     /** Owner membership protected. */
     OWNER_MEMBERSHIP_PROTECTED("owner_membership_protected"),
-    /** Owner must be admin member. */
+    /** The owner must be an administrator of the project. */
     OWNER_MUST_BE_ADMIN_MEMBER("owner_must_be_admin_member"),
-    /** Participant exists. */
+    /** The chat has this participant already. */
     PARTICIPANT_EXISTS("participant_exists"),
-    /** Participant not found. */
+    /** The chat has no such participant. */
     PARTICIPANT_NOT_FOUND("participant_not_found"),
-    /** Password weak. */
+    /** The password is too easy to guess. */
     PASSWORD_WEAK("password_weak"),
     /** The payload is too large. */
     PAYLOAD_TOO_LARGE("payload_too_large"),
@@ -553,17 +553,17 @@ public enum class ErrorCode(private val text: String) {
     PHONE_REGION_REQUIRED("phone_region_required"),
     /** Pipeline not found. */
     PIPELINE_NOT_FOUND("pipeline_not_found"),
-    /** Project inactive. */
+    /** The project is not active. */
     PROJECT_INACTIVE("project_inactive"),
-    /** Project not found. */
+    /** There is no such project. */
     PROJECT_NOT_FOUND("project_not_found"),
-    /** Project slug taken. */
+    /** Another project has this slug. */
     PROJECT_SLUG_TAKEN("project_slug_taken"),
-    /** Project suspended. */
+    /** The project is suspended. */
     PROJECT_SUSPENDED("project_suspended"),
-    /** Purge too early. */
+    /** The project can be purged once `purge_after` has passed. */
     PURGE_TOO_EARLY("purge_too_early"),
-    /** Purge window passed. */
+    /** The time to take back the deletion has passed. */
     PURGE_WINDOW_PASSED("purge_window_passed"),
     /** There is no pairing code now. */
     QR_NOT_AVAILABLE("qr_not_available"),
@@ -593,9 +593,9 @@ public enum class ErrorCode(private val text: String) {
     REPLY_WINDOW_CLOSED("reply_window_closed"),
     /** This id is reserved for a system agent. */
     RESERVED_ID("reserved_id"),
-    /** Retention locked. */
+    /** The retention of the project still keeps these events. */
     RETENTION_LOCKED("retention_locked"),
-    /** Retention out of range. */
+    /** Retention is given in days, 30 to 3,650. */
     RETENTION_OUT_OF_RANGE("retention_out_of_range"),
     /** It is too late to take the message back. */
     REVOKE_WINDOW_CLOSED("revoke_window_closed"),
@@ -611,7 +611,7 @@ public enum class ErrorCode(private val text: String) {
     SAGA_LIMIT("saga_limit"),
     /** The version of the definition that it was started with was taken out. */
     SAGA_MIGRATION_MISSING("saga_migration_missing"),
-    /** Saga not found. */
+    /** The project has no such saga. */
     SAGA_NOT_FOUND("saga_not_found"),
     /** The step after which there is no way back has succeeded. */
     SAGA_PAST_PIVOT("saga_past_pivot"),
@@ -623,9 +623,9 @@ public enum class ErrorCode(private val text: String) {
     SCHEDULE_INVALID("schedule_invalid"),
     /** The schedule has no time within the next five years. */
     SCHEDULE_NEVER_FIRES("schedule_never_fires"),
-    /** Schedule not found. */
+    /** The project has no such schedule. */
     SCHEDULE_NOT_FOUND("schedule_not_found"),
-    /** Schema too new. */
+    /** A newer version of the library has written this store. */
     SCHEMA_TOO_NEW("schema_too_new"),
     /** A score is 0 to 100. */
     SCORE_OUT_OF_RANGE("score_out_of_range"),
@@ -639,7 +639,7 @@ public enum class ErrorCode(private val text: String) {
     SECRET_UNCHANGED("secret_unchanged"),
     /** A sentiment score lies between 0 and 1. */
     SENTIMENT_SCORE_OUT_OF_RANGE("sentiment_score_out_of_range"),
-    /** Seq pruned. */
+    /** Events from there on were removed; the log is complete from `first_seq` on. */
     SEQ_PRUNED("seq_pruned"),
     /** The session is still active. */
     SESSION_ACTIVE("session_active"),
@@ -663,7 +663,7 @@ public enum class ErrorCode(private val text: String) {
     SOURCE_CHANGED("source_changed"),
     /** Status not found. */
     STATUS_NOT_FOUND("status_not_found"),
-    /** Store locked. */
+    /** Somebody else has held the store for too long; try again. */
     STORE_LOCKED("store_locked"),
     /** Stream too short. */
     STREAM_TOO_SHORT("stream_too_short"),
@@ -699,7 +699,7 @@ public enum class ErrorCode(private val text: String) {
     UNAUTHENTICATED("unauthenticated"),
     /** The store or the network does not answer; a later try may succeed. */
     UNAVAILABLE("unavailable"),
-    /** Unknown event version. */
+    /** A newer version of the library wrote this; this one reads it and leaves it as it is. */
     UNKNOWN_EVENT_VERSION("unknown_event_version"),
     /** There is no such field. */
     UNKNOWN_FIELD("unknown_field"),
@@ -717,15 +717,15 @@ public enum class ErrorCode(private val text: String) {
     URL_NOT_PUBLIC("url_not_public"),
     /** A web address begins with http:// or https://. */
     URL_SCHEME_UNSUPPORTED("url_scheme_unsupported"),
-    /** User email taken. */
+    /** Another user has this address. */
     USER_EMAIL_TAKEN("user_email_taken"),
-    /** User not deleted. */
+    /** Only deleted users can be restored. */
     USER_NOT_DELETED("user_not_deleted"),
-    /** User not found. */
+    /** There is no such user. */
     USER_NOT_FOUND("user_not_found"),
     /** User owns billing accounts. */
     USER_OWNS_BILLING_ACCOUNTS("user_owns_billing_accounts"),
-    /** User owns projects. */
+    /** The user owns projects; give them to somebody else first. */
     USER_OWNS_PROJECTS("user_owns_projects"),
     /** The value is out of range. */
     VALUE_OUT_OF_RANGE("value_out_of_range"),

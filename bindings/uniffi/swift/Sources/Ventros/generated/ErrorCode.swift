@@ -19,7 +19,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case agentCannotAttend = "agent_cannot_attend"
     /// Agent not assignable.
     case agentNotAssignable = "agent_not_assignable"
-    /// Agent not found.
+    /// The project has no such agent.
     case agentNotFound = "agent_not_found"
     /// Agent not in assignment.
     case agentNotInAssignment = "agent_not_in_assignment"
@@ -29,21 +29,21 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case aiRequired = "ai_required"
     /// The given ids belong to different contacts.
     case ambiguousMatch = "ambiguous_match"
-    /// Api key expired.
+    /// The key has expired.
     case apiKeyExpired = "api_key_expired"
     /// Api key expiry invalid.
     case apiKeyExpiryInvalid = "api_key_expiry_invalid"
-    /// Api key invalid.
+    /// The key is not known.
     case apiKeyInvalid = "api_key_invalid"
-    /// Api key limit.
+    /// The user has as many keys as possible.
     case apiKeyLimit = "api_key_limit"
-    /// Api key not found.
+    /// The user has no such key.
     case apiKeyNotFound = "api_key_not_found"
     /// Assignment agents required.
     case assignmentAgentsRequired = "assignment_agents_required"
     /// Assignment not enabled.
     case assignmentNotEnabled = "assignment_not_enabled"
-    /// Batch too large.
+    /// There are more of them than one call takes.
     case batchTooLarge = "batch_too_large"
     /// Billing account not active.
     case billingAccountNotActive = "billing_account_not_active"
@@ -51,11 +51,11 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case billingAccountRequired = "billing_account_required"
     /// A birthday is a past day, written 1990-05-17 or, without the year, --05-17.
     case birthdayInvalid = "birthday_invalid"
-    /// Builtin protected.
+    /// The library's own consumers are not changed like this.
     case builtinProtected = "builtin_protected"
     /// Business hours invalid.
     case businessHoursInvalid = "business_hours_invalid"
-    /// Cancelled.
+    /// The call was given up.
     case cancelled = "cancelled"
     /// Nobody changes their own role, rights or status.
     case cannotChangeSelf = "cannot_change_self"
@@ -65,7 +65,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case cannotRemoveContact = "cannot_remove_contact"
     /// These capabilities contradict each other or the modes.
     case capabilitiesInvalid = "capabilities_invalid"
-    /// Capability missing.
+    /// The channel cannot do this.
     case capabilityMissing = "capability_missing"
     /// The channel is being switched on already.
     case channelAlreadyActivating = "channel_already_activating"
@@ -113,7 +113,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case channelTypeLegacyIdTaken = "channel_type_legacy_id_taken"
     /// There is no such channel type.
     case channelTypeNotFound = "channel_type_not_found"
-    /// Chat closed.
+    /// The chat is closed.
     case chatClosed = "chat_closed"
     /// Chat contact required.
     case chatContactRequired = "chat_contact_required"
@@ -121,7 +121,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case chatCreatorRequired = "chat_creator_required"
     /// Chat external id immutable.
     case chatExternalIdImmutable = "chat_external_id_immutable"
-    /// Chat external id taken.
+    /// Another chat of the channel has this id.
     case chatExternalIdTaken = "chat_external_id_taken"
     /// Chat label invalid.
     case chatLabelInvalid = "chat_label_invalid"
@@ -131,7 +131,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case chatLabelNotFound = "chat_label_not_found"
     /// Chat last admin.
     case chatLastAdmin = "chat_last_admin"
-    /// Chat not found.
+    /// The project has no such chat.
     case chatNotFound = "chat_not_found"
     /// Chat participant limit.
     case chatParticipantLimit = "chat_participant_limit"
@@ -141,7 +141,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case chatSubjectTooLong = "chat_subject_too_long"
     /// The client token was used for another message.
     case clientTokenReused = "client_token_reused"
-    /// Closed.
+    /// It was closed.
     case closed = "closed"
     /// A color channel is a number from 0 to 255.
     case colorChannelOutOfRange = "color_channel_out_of_range"
@@ -149,7 +149,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case colorInvalid = "color_invalid"
     /// A color is required.
     case colorRequired = "color_required"
-    /// Commit too large.
+    /// One commit would record more events than it may.
     case commitTooLarge = "commit_too_large"
     /// This value does not fit its configuration field.
     case configFieldInvalid = "config_field_invalid"
@@ -171,11 +171,11 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case connectionModeUnsupported = "connection_mode_unsupported"
     /// Whoever opted out comes back only by an opt-in with a source.
     case consentSourceRequired = "consent_source_required"
-    /// Consumer behind.
+    /// A consumer has yet to hear, or may yet try again, events that would go.
     case consumerBehind = "consumer_behind"
-    /// Consumer exists.
+    /// The project has a consumer of this name already.
     case consumerExists = "consumer_exists"
-    /// Consumer not found.
+    /// The project has no consumer of this name.
     case consumerNotFound = "consumer_not_found"
     /// The content needs at least one card.
     case contactCardRequired = "contact_card_required"
@@ -223,7 +223,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case credentialNameTaken = "credential_name_taken"
     /// Somebody has to authorise at the provider, perhaps again.
     case credentialNeedsReauth = "credential_needs_reauth"
-    /// Credential not found.
+    /// The project has no such credential.
     case credentialNotFound = "credential_not_found"
     /// The value is not what credentials of this type have.
     case credentialValueMalformed = "credential_value_malformed"
@@ -239,7 +239,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case cursorMismatch = "cursor_mismatch"
     /// Custom field definition limit.
     case customFieldDefinitionLimit = "custom_field_definition_limit"
-    /// Custom field exists.
+    /// There is a field of this key already.
     case customFieldExists = "custom_field_exists"
     /// The definition of this custom field is fixed; it cannot be removed.
     case customFieldFixed = "custom_field_fixed"
@@ -271,7 +271,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case customFieldUndefined = "custom_field_undefined"
     /// The value does not fit the custom field's type.
     case customFieldValueInvalid = "custom_field_value_invalid"
-    /// Dead letter not found.
+    /// The consumer has not given up on such an event.
     case deadLetterNotFound = "dead_letter_not_found"
     /// It is too late to edit the message.
     case editWindowClosed = "edit_window_closed"
@@ -295,13 +295,13 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case enumUnknown = "enum_unknown"
     /// An escalation has a level of 1 to 5.
     case escalationLevelInvalid = "escalation_level_invalid"
-    /// Event id conflict.
+    /// An event of this id is in the log already.
     case eventIdConflict = "event_id_conflict"
-    /// Event not found.
+    /// The log of this project has no such event.
     case eventNotFound = "event_not_found"
     /// Event schema violation.
     case eventSchemaViolation = "event_schema_violation"
-    /// Event too large.
+    /// The data of the event are larger than they may be.
     case eventTooLarge = "event_too_large"
     /// A type of entries is 1 to 100 of a-z, 0-9 and _, beginning with a letter.
     case eventTypeInvalid = "event_type_invalid"
@@ -309,7 +309,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case eventTypeRequired = "event_type_required"
     /// Entries of this type follow from the log alone.
     case eventTypeReserved = "event_type_reserved"
-    /// Event type unknown.
+    /// There is no such type of event; those of the host begin with `custom.`.
     case eventTypeUnknown = "event_type_unknown"
     /// An entry cannot expire before it exists.
     case expiresAtInPast = "expires_at_in_past"
@@ -341,7 +341,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case filterValueNotList = "filter_value_not_list"
     /// Filter value required.
     case filterValueRequired = "filter_value_required"
-    /// Forked.
+    /// This process is a copy that must not use what its parent opened; open again.
     case forked = "forked"
     /// No adapter is registered for this type of channel.
     case gatewayNotRegistered = "gateway_not_registered"
@@ -365,21 +365,21 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case identifierRequired = "identifier_required"
     /// Another contact has this identifier already.
     case identifierTaken = "identifier_taken"
-    /// Identity limit.
+    /// The user has as many identities as possible.
     case identityLimit = "identity_limit"
-    /// Identity not found.
+    /// The user has no such identity.
     case identityNotFound = "identity_not_found"
-    /// Identity taken.
+    /// Another user has this identity.
     case identityTaken = "identity_taken"
     /// Import format invalid.
     case importFormatInvalid = "import_format_invalid"
     /// Import header missing.
     case importHeaderMissing = "import_header_missing"
-    /// Import job not found.
+    /// The project has no such import.
     case importJobNotFound = "import_job_not_found"
     /// A limit of an import is greater than 0.
     case importLimitInvalid = "import_limit_invalid"
-    /// Import not running.
+    /// The import is not under way.
     case importNotRunning = "import_not_running"
     /// Channels of this type have no history to import.
     case importNotSupported = "import_not_supported"
@@ -389,7 +389,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case importTooManyErrors = "import_too_many_errors"
     /// Inbound item invalid.
     case inboundItemInvalid = "inbound_item_invalid"
-    /// Inbound item not found.
+    /// The project has no such item in its inbox.
     case inboundItemNotFound = "inbound_item_not_found"
     /// Individual contact limit.
     case individualContactLimit = "individual_contact_limit"
@@ -401,25 +401,25 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case `internal` = "internal"
     /// The command is not allowed in the present state.
     case invalidState = "invalid_state"
-    /// Invitation already open.
+    /// There is an open invitation for this address.
     case invitationAlreadyOpen = "invitation_already_open"
     /// Invitation email mismatch.
     case invitationEmailMismatch = "invitation_email_mismatch"
-    /// Invitation expired.
+    /// The invitation has expired.
     case invitationExpired = "invitation_expired"
-    /// Invitation not found.
+    /// There is no such invitation.
     case invitationNotFound = "invitation_not_found"
     /// Invitation resend limit.
     case invitationResendLimit = "invitation_resend_limit"
     /// Invitation ttl out of range.
     case invitationTtlOutOfRange = "invitation_ttl_out_of_range"
-    /// Job backlog full.
+    /// Too many jobs of this kind are due and not done yet.
     case jobBacklogFull = "job_backlog_full"
-    /// Job exists.
+    /// An open job has this unique key already.
     case jobExists = "job_exists"
-    /// Job kind unknown.
+    /// There is no such kind of job; those of the host begin with `host.`.
     case jobKindUnknown = "job_kind_unknown"
-    /// Job not found.
+    /// The project has no such job.
     case jobNotFound = "job_not_found"
     /// A key has 1 to 64 characters: letters, digits, '_', '.' and '-'.
     case jsonKeyInvalid = "json_key_invalid"
@@ -437,29 +437,29 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case labelsNotSupported = "labels_not_supported"
     /// A language is a BCP 47 tag such as pt-BR.
     case languageInvalid = "language_invalid"
-    /// Last admin.
+    /// A project must have one administrator at least.
     case lastAdmin = "last_admin"
-    /// Last login method.
+    /// Without it the user could not log in any more.
     case lastLoginMethod = "last_login_method"
-    /// Last platform admin.
+    /// There must be one platform administrator at least.
     case lastPlatformAdmin = "last_platform_admin"
-    /// Lease lost.
+    /// It was cancelled or given to somebody else meanwhile.
     case leaseLost = "lease_lost"
     /// The page limit is out of range.
     case limitOutOfRange = "limit_out_of_range"
     /// The content needs coordinates.
     case locationRequired = "location_required"
-    /// Log state mismatch.
+    /// A stored state is not what its events say.
     case logStateMismatch = "log_state_mismatch"
-    /// Login invalid.
+    /// The address or the password is wrong.
     case loginInvalid = "login_invalid"
     /// The content needs a file: an address or a stored copy.
     case mediaRequired = "media_required"
     /// The file must lie behind https.
     case mediaUrlInsecure = "media_url_insecure"
-    /// Member already exists.
+    /// The user is a member already.
     case memberAlreadyExists = "member_already_exists"
-    /// Member not found.
+    /// The project has no such member.
     case memberNotFound = "member_not_found"
     /// Merge duplicate id.
     case mergeDuplicateId = "merge_duplicate_id"
@@ -519,19 +519,19 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case oauthNoRefreshToken = "oauth_no_refresh_token"
     /// Nobody has granted any tokens yet.
     case oauthNotAuthorized = "oauth_not_authorized"
-    /// Operation unknown.
+    /// There is no operation of this name.
     case operationUnknown = "operation_unknown"
     /// A session has at most 20 outcome tags.
     case outcomeTagLimit = "outcome_tag_limit"
     /// Owner membership protected.
     case ownerMembershipProtected = "owner_membership_protected"
-    /// Owner must be admin member.
+    /// The owner must be an administrator of the project.
     case ownerMustBeAdminMember = "owner_must_be_admin_member"
-    /// Participant exists.
+    /// The chat has this participant already.
     case participantExists = "participant_exists"
-    /// Participant not found.
+    /// The chat has no such participant.
     case participantNotFound = "participant_not_found"
-    /// Password weak.
+    /// The password is too easy to guess.
     case passwordWeak = "password_weak"
     /// The payload is too large.
     case payloadTooLarge = "payload_too_large"
@@ -551,17 +551,17 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case phoneRegionRequired = "phone_region_required"
     /// Pipeline not found.
     case pipelineNotFound = "pipeline_not_found"
-    /// Project inactive.
+    /// The project is not active.
     case projectInactive = "project_inactive"
-    /// Project not found.
+    /// There is no such project.
     case projectNotFound = "project_not_found"
-    /// Project slug taken.
+    /// Another project has this slug.
     case projectSlugTaken = "project_slug_taken"
-    /// Project suspended.
+    /// The project is suspended.
     case projectSuspended = "project_suspended"
-    /// Purge too early.
+    /// The project can be purged once `purge_after` has passed.
     case purgeTooEarly = "purge_too_early"
-    /// Purge window passed.
+    /// The time to take back the deletion has passed.
     case purgeWindowPassed = "purge_window_passed"
     /// There is no pairing code now.
     case qrNotAvailable = "qr_not_available"
@@ -591,9 +591,9 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case replyWindowClosed = "reply_window_closed"
     /// This id is reserved for a system agent.
     case reservedId = "reserved_id"
-    /// Retention locked.
+    /// The retention of the project still keeps these events.
     case retentionLocked = "retention_locked"
-    /// Retention out of range.
+    /// Retention is given in days, 30 to 3,650.
     case retentionOutOfRange = "retention_out_of_range"
     /// It is too late to take the message back.
     case revokeWindowClosed = "revoke_window_closed"
@@ -609,7 +609,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case sagaLimit = "saga_limit"
     /// The version of the definition that it was started with was taken out.
     case sagaMigrationMissing = "saga_migration_missing"
-    /// Saga not found.
+    /// The project has no such saga.
     case sagaNotFound = "saga_not_found"
     /// The step after which there is no way back has succeeded.
     case sagaPastPivot = "saga_past_pivot"
@@ -621,9 +621,9 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case scheduleInvalid = "schedule_invalid"
     /// The schedule has no time within the next five years.
     case scheduleNeverFires = "schedule_never_fires"
-    /// Schedule not found.
+    /// The project has no such schedule.
     case scheduleNotFound = "schedule_not_found"
-    /// Schema too new.
+    /// A newer version of the library has written this store.
     case schemaTooNew = "schema_too_new"
     /// A score is 0 to 100.
     case scoreOutOfRange = "score_out_of_range"
@@ -637,7 +637,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case secretUnchanged = "secret_unchanged"
     /// A sentiment score lies between 0 and 1.
     case sentimentScoreOutOfRange = "sentiment_score_out_of_range"
-    /// Seq pruned.
+    /// Events from there on were removed; the log is complete from `first_seq` on.
     case seqPruned = "seq_pruned"
     /// The session is still active.
     case sessionActive = "session_active"
@@ -661,7 +661,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case sourceChanged = "source_changed"
     /// Status not found.
     case statusNotFound = "status_not_found"
-    /// Store locked.
+    /// Somebody else has held the store for too long; try again.
     case storeLocked = "store_locked"
     /// Stream too short.
     case streamTooShort = "stream_too_short"
@@ -697,7 +697,7 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case unauthenticated = "unauthenticated"
     /// The store or the network does not answer; a later try may succeed.
     case unavailable = "unavailable"
-    /// Unknown event version.
+    /// A newer version of the library wrote this; this one reads it and leaves it as it is.
     case unknownEventVersion = "unknown_event_version"
     /// There is no such field.
     case unknownField = "unknown_field"
@@ -715,15 +715,15 @@ public enum ErrorCode: String, Codable, Hashable, Sendable {
     case urlNotPublic = "url_not_public"
     /// A web address begins with http:// or https://.
     case urlSchemeUnsupported = "url_scheme_unsupported"
-    /// User email taken.
+    /// Another user has this address.
     case userEmailTaken = "user_email_taken"
-    /// User not deleted.
+    /// Only deleted users can be restored.
     case userNotDeleted = "user_not_deleted"
-    /// User not found.
+    /// There is no such user.
     case userNotFound = "user_not_found"
     /// User owns billing accounts.
     case userOwnsBillingAccounts = "user_owns_billing_accounts"
-    /// User owns projects.
+    /// The user owns projects; give them to somebody else first.
     case userOwnsProjects = "user_owns_projects"
     /// The value is out of range.
     case valueOutOfRange = "value_out_of_range"
