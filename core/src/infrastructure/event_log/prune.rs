@@ -8,7 +8,9 @@ use super::events::EventLogEvent;
 use super::filter::first_recorded_at;
 use super::replay::Replay;
 use crate::catalogue::{aggregate_type, event_types};
-use crate::engine::{Command, Context, Crm, JobOutcome, JobRequest, JobType, UnitOfWork, derived, encode, read};
+use crate::engine::{
+    Command, Context, Crm, JobOutcome, JobRequest, JobType, UnitOfWork, derived, encode, is_system, read,
+};
 use crate::kernel::text::text;
 use crate::kernel::{
     ActorRef, Component, Error, ErrorCode, JobId, Kind, Permission, ProjectId, Result, Source, Subject, Timestamp,
@@ -420,9 +422,12 @@ async fn states(
     until: u64,
 ) -> Result<(Vec<Baseline>, bool)> {
     let mut subjects: BTreeSet<Subject> = BTreeSet::new();
+    // Users and the like have their states by the log of the installation, and nobody else does.
+    let is_here =
+        |subject: &&Subject| aggregate_type(subject.kind).is_some() && is_system(subject.kind) == project.is_system();
     for record in going {
         let (event, _) = read(record)?;
-        subjects.extend(record.subjects.iter().filter(|subject| aggregate_type(subject.kind).is_some()));
+        subjects.extend(record.subjects.iter().filter(is_here));
         subjects.extend(derived(record, &event).into_iter().map(|(subject, _)| subject));
     }
     let asked: Vec<Subject> = subjects.iter().copied().collect();
@@ -442,7 +447,8 @@ async fn states(
     Ok((baselines, true))
 }
 
-/// The state of an aggregate up to a number, or as far as `left` events bring it; false when that is less.
+/// The state of an aggregate up to a number, or as far as `left` events bring it; false when that is less. Nothing is kept of what has no
+/// state, and reading past it does not count: it would be met again by every step.
 pub(super) async fn state_up_to(
     storage: &dyn Storage,
     scope: Scope,
@@ -451,15 +457,17 @@ pub(super) async fn state_up_to(
     left: &mut usize,
 ) -> Result<(Option<Baseline>, bool)> {
     let (mut reached, mut is_whole) = (None, true);
-    let wanted = |_: &Replay, record: &EventRecord| {
+    let wanted = |replay: &Replay, record: &EventRecord| {
         if record.seq > until {
             return ControlFlow::Break(());
         }
-        if *left == 0 {
-            is_whole = false;
-            return ControlFlow::Break(());
+        if replay.state.is_some() {
+            let Some(fewer) = left.checked_sub(1) else {
+                is_whole = false;
+                return ControlFlow::Break(());
+            };
+            *left = fewer;
         }
-        *left -= 1;
         reached = Some(record.seq);
         ControlFlow::Continue(())
     };
@@ -492,18 +500,21 @@ pub(crate) async fn prune_where_due(crm: &Crm) -> Result<()> {
     }
     core.pruned_at.store(now.micros(), Ordering::Relaxed);
     let newest = now.plus_seconds(-i64::from(*RETENTION_DAYS.start()) * DAY);
+    // One project that cannot be looked at keeps no other one waiting.
+    let mut outcome = Ok(());
     for (project, _) in core.storage.heads().await? {
-        let first = EventQuery { limit: 1, ..EventQuery::default() };
-        let first = core.storage.events(Scope::Project(project), &first).await?.pop();
-        if first.is_some_and(|first| first.recorded_at < newest) {
-            prune_one(crm, project, now).await?;
-        }
+        outcome = outcome.and(prune_one(crm, project, newest, now).await);
     }
-    Ok(())
+    outcome
 }
 
-async fn prune_one(crm: &Crm, project: ProjectId, now: Timestamp) -> Result<()> {
+async fn prune_one(crm: &Crm, project: ProjectId, newest: Timestamp, now: Timestamp) -> Result<()> {
     let core = crm.core();
+    let first = EventQuery { limit: 1, ..EventQuery::default() };
+    let first = core.storage.events(Scope::Project(project), &first).await?.pop();
+    if first.is_none_or(|first| first.recorded_at >= newest) {
+        return Ok(());
+    }
     let mut context =
         Context::new(Some(project).filter(|project| !project.is_system()), ActorRef::system(Component::Retention));
     context.source = Source::Cron;

@@ -187,6 +187,33 @@ fn a_long_life_is_folded_in_pieces() {
     assert_eq!(block_on(storage.baselines(PROJECT, &[subject])).expect("readable")[0].seq, until);
 }
 
+/// Whoever is named by more events than one commit folds, and has no state in this log, must not hold it back for ever.
+#[test]
+fn what_has_no_state_in_the_log_is_no_work() {
+    let shop = Shop::new();
+    let nobody = Subject::new(Kind::User, Uuid::from_u128(7));
+    let storage = shop.desk.world.crm.core().storage();
+    let named = |number: u64| {
+        let mut event = shop.desk.log()[0].clone();
+        (event.id, event.aggregate_id) = (Uuid::from_u128(number.into()), Uuid::from_u128(number.into()));
+        (event.aggregate_kind, event.event_type, event.aggregate_version) = (Kind::Custom, "custom.seen".to_owned(), 1);
+        event.data = serde_json::value::RawValue::from_string(r#"{"type":"custom.seen"}"#.to_owned()).expect("JSON");
+        event.subjects = vec![Subject::new(Kind::Custom, event.aggregate_id), nobody];
+        event
+    };
+    let batch = crate::storage::Batch { events: (100..110).map(named).collect(), ..crate::storage::Batch::default() };
+    block_on(storage.commit(batch)).expect("stored");
+    let until = block_on(storage.head(PROJECT)).expect("readable");
+    let mut left = 3;
+    let step = super::super::prune::state_up_to(&**storage, Scope::Project(PROJECT), nobody, until, &mut left);
+    assert_eq!(block_on(step).expect("it folds"), (None, true));
+    assert_eq!(left, 3, "and leaves room for what has one");
+    shop.run(31 * DAY);
+    shop.prune(json!({}));
+    assert!(!shop.types().contains(&"custom.seen".to_owned()));
+    shop.desk.world.assert_log_matches();
+}
+
 #[test]
 fn case_19_what_a_consumer_has_yet_to_hear_stays() {
     let shop = Shop::new();
