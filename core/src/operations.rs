@@ -30,6 +30,7 @@ pub use crate::infrastructure::job::host::*;
 pub use crate::infrastructure::job::queries::*;
 pub use crate::infrastructure::privacy::commands::*;
 pub use crate::infrastructure::privacy::export::*;
+pub use crate::infrastructure::privacy::health::*;
 pub use crate::infrastructure::privacy::trail::*;
 pub use crate::infrastructure::schedule::commands::*;
 pub use crate::infrastructure::schedule::queries::*;

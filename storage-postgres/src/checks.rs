@@ -7,6 +7,7 @@ use crate::layout::FIXED;
 use std::sync::Once;
 use tokio_postgres::SimpleQueryMessage;
 use ventros::kernel::{Error, ErrorCode, Kind, Result};
+use ventros::storage::{RowSecurityState, StoreKind, StoreSecurity};
 
 /// What older servers lack: identity columns that are inherited right, `hashtextextended`, and the plans of row security.
 const OLDEST_SERVER: u32 = 130_000;
@@ -83,6 +84,27 @@ async fn process(connection: &Connection) -> Result<String> {
 }
 
 /// Looks whether row security holds the role of the connection, in every table with rows of projects.
+pub(crate) async fn security(connection: &Connection) -> Result<StoreSecurity> {
+    let select = "SELECT r.rolname::text, r.rolsuper OR r.rolbypassrls,
+            ARRAY(SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relname = ANY($2)
+                 AND NOT (c.relrowsecurity AND c.relforcerowsecurity) ORDER BY 1)
+        FROM pg_roles r WHERE r.rolname = current_user";
+    let fixed = FIXED.iter().filter(|name| !OF_NOBODY.contains(name)).copied();
+    let tables: Vec<&str> = fixed.chain(Kind::ALL.iter().map(|kind| kind.plural())).collect();
+    let row = connection.client.query_one(select, &[&connection.schema(), &tables]).await.carry()?;
+    let (role, is_exempt, open_tables): (String, bool, Vec<String>) =
+        (row.try_get(0).carry()?, row.try_get(1).carry()?, row.try_get(2).carry()?);
+    let row_security = match (is_exempt, open_tables.is_empty()) {
+        (true, _) => RowSecurityState::RoleExempt,
+        (false, false) => RowSecurityState::NotForced,
+        (false, true) => RowSecurityState::Effective,
+    };
+    let kind = StoreKind::Postgresql;
+    Ok(StoreSecurity { kind, role: Some(role), row_security, open_tables, open_to_others: None })
+}
+
+/// Judges it for an opening.
 ///
 /// # Errors
 /// `rls_not_effective`, where it is required.
@@ -90,23 +112,18 @@ pub(crate) async fn row_security(connection: &Connection, wanted: RowSecurity) -
     if wanted == RowSecurity::Unchecked {
         return Ok(());
     }
-    let select = "SELECT r.rolname::text, r.rolsuper OR r.rolbypassrls,
-            (SELECT string_agg(c.relname::text, ', ') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relname = ANY($2)
-                 AND NOT (c.relrowsecurity AND c.relforcerowsecurity))
-        FROM pg_roles r WHERE r.rolname = current_user";
-    let fixed = FIXED.iter().filter(|name| !OF_NOBODY.contains(name)).copied();
-    let tables: Vec<&str> = fixed.chain(Kind::ALL.iter().map(|kind| kind.plural())).collect();
-    let row = connection.client.query_one(select, &[&connection.schema(), &tables]).await.carry()?;
-    let (role, is_above, open): (String, bool, Option<String>) =
-        (row.try_get(0).carry()?, row.try_get(1).carry()?, row.try_get(2).carry()?);
-    let found = match (is_above, open) {
-        (true, _) => format!(
+    let security = security(connection).await?;
+    let role = security.role.unwrap_or_default();
+    let found = match security.row_security {
+        RowSecurityState::Unavailable | RowSecurityState::Effective => return Ok(()),
+        RowSecurityState::RoleExempt => format!(
             "row security does not hold the role {role}: use one that is no superuser and has no BYPASSRLS, or accept it with \
              row_security=unchecked in the address"
         ),
-        (false, Some(tables)) => format!("row security is not forced on {tables}: somebody has switched it off"),
-        (false, None) => return Ok(()),
+        RowSecurityState::NotForced => {
+            let tables = security.open_tables.join(", ");
+            format!("row security is not forced on {tables}: somebody has switched it off")
+        }
     };
     if wanted == RowSecurity::Required {
         return Err(Error::new(ErrorCode::RlsNotEffective).message(found).with("role", role));

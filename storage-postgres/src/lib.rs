@@ -53,7 +53,9 @@ use std::time::Duration;
 use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 use ventros::kernel::{Error, ErrorCode, Kind, Result, Timestamp};
-use ventros::storage::{Batch, Commit, CommitError, Committed, IdempotencyRecord, Storage, Table, check_tables};
+use ventros::storage::{
+    Batch, Commit, CommitError, Committed, IdempotencyRecord, Storage, StoreSecurity, Table, check_tables,
+};
 
 /// How a database is used.
 #[derive(Debug, Clone)]
@@ -212,6 +214,10 @@ impl Storage for PostgresStorage {
 
     fn watch(&self, bell: Weak<dyn Fn() + Send + Sync>) {
         self.pool.hints.watch(bell);
+    }
+
+    async fn security(&self) -> Result<StoreSecurity> {
+        checks::security(&*self.pool.lend().await?).await
     }
 
     async fn close(&self) -> Result<()> {

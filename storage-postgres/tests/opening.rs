@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use ventros::kernel::{Error, ErrorCode, Kind};
 use ventros::storage::testing::*;
-use ventros::storage::{Filter, Scope, SnapshotRepository, Storage};
+use ventros::storage::{Filter, RowSecurityState, Scope, SnapshotRepository, Storage, StoreSecurity};
 use ventros::testing::block_on;
 use ventros_postgres::PostgresStorage;
 
@@ -74,6 +74,11 @@ fn use_it(address: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// What an opening finds of the row security.
+fn look(address: &str) -> StoreSecurity {
+    block_on(async { PostgresStorage::open(address).await?.security().await }).unwrap()
+}
+
 #[track_caller]
 fn refused(address: &str, reason: &str, word: &str) {
     let error = use_it(address).unwrap_err();
@@ -97,6 +102,10 @@ fn a_role_above_row_security_is_told() {
     for accepted in ["warn", "unchecked"] {
         use_it(&format!("{as_superuser}?schema=super_{accepted}&row_security={accepted}")).unwrap();
     }
+    let found = look(&format!("{as_superuser}?schema=super_warn&row_security=unchecked"));
+    assert_eq!((found.role.as_deref(), found.row_security), (Some("postgres"), RowSecurityState::RoleExempt));
+    let found = look(&format!("{address}?schema=roles"));
+    assert_eq!((found.role.as_deref(), found.row_security), (Some("ventros_app"), RowSecurityState::Effective));
     let as_another = format!("{as_superuser}?schema=as_another&row_security=required&options=-c%20role%3Dventros_app");
     use_it(&as_another).unwrap();
     let strange = use_it(&format!("{address}?row_security=off")).unwrap_err();
@@ -117,6 +126,8 @@ fn a_table_without_row_security_is_told() {
     let error = use_it(&address).unwrap_err();
     assert_eq!(error.code(), ErrorCode::RlsNotEffective);
     assert!(error.text().contains("contacts"), "{error:?}");
+    let found = look(&address.replace("required", "warn"));
+    assert_eq!((found.row_security, found.open_tables), (RowSecurityState::NotForced, vec!["contacts".to_owned()]));
 }
 
 #[test]

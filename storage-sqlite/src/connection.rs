@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use ventros::kernel::{ErrorCode, Result};
+use ventros::kernel::{Error, ErrorCode, Result};
 
 /// Every statement that the adapter writes, with room for filters.
 const STATEMENT_CACHE: usize = 512;
@@ -27,6 +27,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// The connection that writes; turns the file to WAL.
     pub(crate) fn open_writer(&self) -> Result<Connection> {
+        self.create_file();
         let connection = self.open(OpenFlags::SQLITE_OPEN_CREATE)?;
         self.set_up_writer(&connection)?;
         Ok(connection)
@@ -37,6 +38,32 @@ impl Settings {
         let connection = self.open(OpenFlags::empty())?;
         self.set_up_writer(&connection)?;
         Ok(connection)
+    }
+
+    /// A new file is its owner's alone; those beside it get the same rights from SQLite. What cannot be created is told by opening it.
+    #[cfg(unix)]
+    fn create_file(&self) {
+        use std::os::unix::fs::OpenOptionsExt;
+        if let Place::File(path) = &self.place {
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).ok();
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn create_file(&self) {}
+
+    /// Whether other accounts of the machine may read or write the file, where its rights tell.
+    #[cfg(unix)]
+    pub(crate) fn open_to_others(&self) -> Result<Option<bool>> {
+        use std::os::unix::fs::PermissionsExt;
+        let Place::File(path) = &self.place else { return Ok(None) };
+        let rights = std::fs::metadata(path).map_err(|error| Error::unavailable(error.to_string()))?.permissions();
+        Ok(Some(rights.mode() & 0o077 != 0))
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn open_to_others(&self) -> Result<Option<bool>> {
+        Ok(None)
     }
 
     fn set_up_writer(&self, connection: &Connection) -> Result<()> {
@@ -78,6 +105,8 @@ impl Settings {
         connection.pragma_update(None, "foreign_keys", false).carry()?;
         // Else a statement is prepared again for every other value of a limit or a bound, because it might deserve another plan.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).carry()?;
+        // Whoever can write the file must not have our process run functions from its views and triggers.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false).carry()?;
         Ok(connection)
     }
 

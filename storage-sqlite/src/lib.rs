@@ -44,7 +44,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use uuid::Uuid;
 use ventros::kernel::{Error, Kind, Result, Timestamp};
-use ventros::storage::{Batch, CommitError, Committed, IdempotencyRecord, Storage, Table, check_tables};
+use ventros::storage::{
+    Batch, CommitError, Committed, IdempotencyRecord, Storage, StoreKind, StoreSecurity, Table, check_tables,
+};
 use writer::Writer;
 
 /// When a commit counts as durable.
@@ -169,6 +171,12 @@ impl Storage for SqliteStorage {
 
     async fn scrub(&self) -> Result<()> {
         erasing::scrub(self).await
+    }
+
+    async fn security(&self) -> Result<StoreSecurity> {
+        // A closed store says so.
+        self.read(|_| Ok(()))?;
+        Ok(StoreSecurity::without_roles(StoreKind::Sqlite, self.writer.settings().open_to_others()?))
     }
 
     async fn close(&self) -> Result<()> {

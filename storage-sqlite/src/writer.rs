@@ -94,8 +94,11 @@ where
         self.reply.is_canceled()
     }
 }
-
 impl Writer {
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     pub(crate) fn open(settings: Settings) -> Result<Arc<Self>> {
         let connection = settings.open_writer()?;
         migrations::migrate(&connection)?;

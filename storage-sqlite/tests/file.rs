@@ -192,3 +192,23 @@ fn indexes_follow_their_declaration() {
     store.prepare(&[Table { indexes: &[&["score"]], ..TABLE }]).await_now().unwrap();
     assert_eq!(names(), ["contacts_by_created_at", "contacts_by_score", "of_the_host"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_new_file_is_its_owners_alone_and_an_old_one_is_left_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = File::fresh("rights");
+    let store = file.open();
+    committed(block_on(store.commit(snapshots([Sample::named("x").insert(PROJECT, 1)]))));
+    for entry in std::fs::read_dir(&file.0).unwrap() {
+        let entry = entry.unwrap();
+        let rights = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(rights, 0o600, "{}", entry.path().display());
+    }
+    assert_eq!(block_on(store.security()).unwrap().open_to_others, Some(false));
+    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(block_on(store.security()).unwrap().open_to_others, Some(true));
+    drop(store);
+    let again = file.open();
+    assert_eq!(block_on(again.security()).unwrap().open_to_others, Some(true), "the host may share it with a group");
+}

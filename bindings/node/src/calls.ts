@@ -1,6 +1,7 @@
 /** How a generated method becomes a call of the engine. */
 
 import type { Engine } from "./engine.js";
+import { type Cause, context } from "./feeds.js";
 import type { ActorRef, ProjectId } from "./generated/types.js";
 import { encode, type Page } from "./wire.js";
 
@@ -25,29 +26,40 @@ export interface CommandOptions extends CallOptions {
 export class Scope {
   readonly projectId: ProjectId | null;
   readonly actor: Actor | null;
+  /** What its calls follow from; without one, what the callback that runs was called with. */
+  readonly cause: Cause | undefined;
   /** The context of a call that has no options. */
-  readonly json: string;
+  readonly #json: string;
 
-  constructor(projectId: ProjectId | null, actor: Actor | null) {
+  constructor(projectId: ProjectId | null, actor: Actor | null, cause?: Cause) {
     this.projectId = projectId;
     // A plain id is a user's.
     this.actor = typeof actor === "string" ? { kind: "user", id: actor } : actor;
-    this.json = JSON.stringify({ project_id: projectId, actor: this.actor });
+    this.cause = cause;
+    this.#json = JSON.stringify({ project_id: projectId, actor: this.actor, ...cause });
   }
 
   /** The same for another actor. */
   as(actor: Actor): Scope {
-    return new Scope(this.projectId, actor);
+    return new Scope(this.projectId, actor, this.cause);
+  }
+
+  /** The same for what follows from an event or a job. */
+  causedBy(cause: Cause): Scope {
+    return new Scope(this.projectId, this.actor, cause);
   }
 
   /** The context of a call as JSON. */
   context(options: CommandOptions | undefined): string {
-    if (options?.idempotencyKey === undefined && options?.expectedVersion === undefined) return this.json;
+    const cause = this.cause ?? context.getStore()?.cause;
+    const plain = options?.idempotencyKey === undefined && options?.expectedVersion === undefined;
+    if (plain && cause === this.cause) return this.#json;
     return JSON.stringify({
       project_id: this.projectId,
       actor: this.actor,
-      idempotency_key: options.idempotencyKey,
-      expected_version: options.expectedVersion,
+      ...cause,
+      idempotency_key: options?.idempotencyKey,
+      expected_version: options?.expectedVersion,
     });
   }
 }

@@ -4,10 +4,10 @@ import { fileURLToPath } from "node:url";
 import { type Actor, type Command, type CommandOptions, Scope } from "./calls.js";
 import { Engine, type ErrorListener } from "./engine.js";
 import { wireError } from "./errors.js";
-import type { EventFor, Pattern } from "./events.js";
-import { Callback, EventStream, type OnOptions, Subscription, type Wanted } from "./feeds.js";
+import type { Event, EventFor, Pattern } from "./events.js";
+import { Callback, causeOf, EventStream, type OnOptions, Subscription, type Wanted } from "./feeds.js";
 import { ProjectCollections, SystemCollections } from "./generated/client.js";
-import type { ProjectId, SagaDefinition } from "./generated/types.js";
+import type { ClaimedJob, ProjectId, SagaDefinition } from "./generated/types.js";
 import { type HandleOptions, type JobHandler, Worker } from "./jobs.js";
 import { type NativeClock, native } from "./native.js";
 import { encode } from "./wire.js";
@@ -225,6 +225,17 @@ export class Project extends ProjectCollections {
   /** The same project as `actor` sees it. */
   as(actor: Actor): Project {
     return new Project(this._engine, this._scope.as(actor));
+  }
+
+  /**
+   * The same project, for what follows from an event or a job: what is recorded through it belongs to the same flow
+   * (`correlation_id`, seen by `events.trace`) and names the event (`causation_id`).
+   *
+   * For loops over events. Callbacks and handlers need it not: their calls are taken as following from the event or the job that
+   * they were called with.
+   */
+  causedBy(cause: Event | ClaimedJob): Project {
+    return new Project(this._engine, this._scope.causedBy(causeOf(cause)));
   }
 
   /**

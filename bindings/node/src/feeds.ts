@@ -4,13 +4,33 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { inspect } from "node:util";
 import type { CallbackFailure, Engine } from "./engine.js";
 import type { Event } from "./events.js";
+import type { ClaimedJob } from "./generated/types.js";
 
-/** What runs now, if it is a callback: where to see whether it has returned. */
-export const context = new AsyncLocalStorage<{ readonly running: Promise<void> | undefined }>();
+/** What led to a call. */
+export interface Cause {
+  /** The flow that both belong to. */
+  readonly correlation_id: string;
+  /** The event that was heard, or that led to the job. */
+  readonly causation_id: string | null;
+}
+
+/** What follows from an event or a job is part of its flow. */
+export function causeOf(cause: Event | ClaimedJob): Cause {
+  // Events have a number, jobs have none.
+  const causation_id = "seq" in cause ? cause.id : cause.causation_id;
+  return { correlation_id: cause.correlation_id, causation_id };
+}
+
+/** What runs now, if it is a callback: where to see whether it has returned, and what it was called with. */
+export const context = new AsyncLocalStorage<{ readonly callback: Running; readonly cause: Cause }>();
+
+interface Running {
+  readonly running: Promise<void> | undefined;
+}
 
 /** Whether the code runs in a callback that has not returned yet: it must not wait for callbacks, nor for itself. */
 export function insideCallback(): boolean {
-  return context.getStore()?.running !== undefined;
+  return context.getStore()?.callback.running !== undefined;
 }
 
 /**
@@ -149,7 +169,8 @@ export class Callback implements Feed {
     for (const event of batch) {
       if (this.#stopped || (durable && performance.now() > patience)) break;
       try {
-        await context.run(this, this.#handler as (event: Event) => unknown, event);
+        const inside = { callback: this, cause: causeOf(event) };
+        await context.run(inside, this.#handler as (event: Event) => unknown, event);
       } catch (thrown) {
         this.#engine.report(thrown, this.failure(event, durable));
         if (durable) {

@@ -1,7 +1,7 @@
 /** Handlers of jobs: what becomes of each, and how many are under way. */
 
 import type { CallbackFailure, Engine } from "./engine.js";
-import { context, explain, type Feed, insideCallback, type OnOptions } from "./feeds.js";
+import { causeOf, context, explain, type Feed, insideCallback, type OnOptions } from "./feeds.js";
 import type { ClaimedJob } from "./generated/types.js";
 import { encode } from "./wire.js";
 
@@ -128,7 +128,7 @@ export class Worker implements Feed {
     const doing: Doing = { abort: new AbortController(), running: undefined };
     this.#jobs.set(job.id, doing);
     doing.running = Promise.resolve()
-      .then(() => context.run(doing, () => this.#do(job, doing.abort.signal)))
+      .then(() => context.run({ callback: doing, cause: causeOf(job) }, () => this.#do(job, doing.abort.signal)))
       .then((outcome) => {
         this.#jobs.delete(job.id);
         doing.running = undefined;

@@ -311,3 +311,32 @@ test("one handler hears every event, once and in order, however slow it is", asy
   await crm.runPending();
   expect(heard).toBe(total);
 }, 600_000);
+
+test("what callbacks and handlers do is part of the flow", async () => {
+  const { crm, shop } = await world();
+  const heard: Event[] = [];
+  await shop.subscribe(
+    "greeter",
+    async (event) => {
+      if (event.data.name !== "Ana") return;
+      await shop.contacts.addTag(event.aggregate_id, { tag: "new" }, { expectedVersion: 1 });
+      await shop.jobs.enqueue({ kind: "host.greet" });
+    },
+    { events: "contact.created" },
+  );
+  await shop.handle("host.greet", async () => {
+    await shop.contacts.create({ name: "Bia" });
+  });
+  await shop.subscribe("all", (event) => heard.push(event), { events: "contact.*" });
+  await shop.contacts.create({ name: "Ana" });
+  await crm.runPending();
+  const [first, ...followed] = heard;
+  expect(followed.map((event) => event.type)).toEqual(["contact.tag_added", "contact.created"]);
+  for (const event of followed) {
+    expect(event).toMatchObject({ correlation_id: first?.correlation_id, causation_id: first?.id });
+  }
+  await shop.causedBy(followed[0] as Event).contacts.create({ name: "Davi" });
+  await shop.contacts.create({ name: "Caio" });
+  await crm.runPending();
+  expect(heard.slice(3).map((event) => event.causation_id)).toEqual([followed[0]?.id, null]);
+});

@@ -209,3 +209,33 @@ async def test_close_waits_for_jobs_that_run(lasting: str) -> None:
     async with ventros.aio.open(lasting, background=False) as again:
         ended = await again.project(shop.id).jobs.get(job.id)
         assert (ended.state, ended.result) == ("succeeded", "made at the end")
+
+
+async def test_what_callbacks_and_handlers_do_is_part_of_the_flow(
+    crm: ventros.aio.Crm, shop: ventros.aio.Project
+) -> None:
+    heard: list[ventros.Event[Any]] = []
+
+    async def greet(event: ventros.Event[ContactCreated]) -> None:
+        if event.data.name == "Ana":
+            await shop.contacts.add_tag(ventros.types.ContactId(event.aggregate_id), tag="new")
+            # Also what is done beside the callback.
+            await asyncio.gather(*(shop.jobs.enqueue(kind="host.greet") for _ in range(2)))
+
+    async def handle(job: ClaimedJob) -> None:
+        assert job.causation_id == heard[0].id
+        await shop.contacts.create(name="Bia")
+
+    shop.subscribe("greeter", greet, ContactCreated)
+    shop.handle("host.greet", handle)
+    shop.subscribe("all", heard.append, "contact.*")
+    await shop.contacts.create(name="Ana")
+    await crm.run_pending()
+    first, *followed = heard
+    assert [event.type for event in followed] == ["contact.tag_added", "contact.created", "contact.created"]
+    for event in followed:
+        assert (event.correlation_id, event.causation_id) == (first.correlation_id, first.id)
+    await shop.caused_by(followed[0]).contacts.create(name="Davi")
+    await shop.contacts.create(name="Caio")
+    await crm.run_pending()
+    assert [event.causation_id for event in heard[4:]] == [followed[0].id, None]

@@ -237,3 +237,35 @@ def test_unknown_events_and_names_are_refused(shop: ventros.Project) -> None:
     with pytest.raises(ventros.ValidationError) as caught:
         shop.subscribe("Not A Name", print)
     assert caught.value.field == "name"
+
+
+def flow(events: list[ventros.Event[Any]]) -> list[tuple[str, str | None]]:
+    """Each event with the type of the one that it follows from, all of one flow."""
+    types = {event.id: event.type for event in events}
+    assert len({event.correlation_id for event in events}) == 1
+    return [(event.type, types.get(event.causation_id or "")) for event in events]
+
+
+def test_what_callbacks_and_handlers_do_is_part_of_the_flow(crm: ventros.Crm, shop: ventros.Project) -> None:
+    heard: list[ventros.Event[Any]] = []
+
+    def greet(event: ventros.Event[ContactCreated]) -> None:
+        if event.data.name == "Ana":
+            contact = ventros.types.ContactId(event.aggregate_id)
+            shop.contacts.add_tag(contact, tag="new", expected_version=1)
+            shop.jobs.enqueue(kind="host.greet")
+
+    shop.subscribe("greeter", greet, ContactCreated)
+    shop.handle("host.greet", lambda job: shop.contacts.create(name="Bia").id)
+    shop.subscribe("all", heard.append, "contact.*")
+    shop.contacts.create(name="Ana")
+    crm.run_pending()
+    followed = [("contact.tag_added", "contact.created"), ("contact.created", "contact.created")]
+    assert flow(heard) == [("contact.created", None), *followed]
+    shop.contacts.create(name="Caio")
+    assert shop.caused_by(heard[1]).contacts.create(name="Davi").id
+    crm.run_pending()
+    alone, caused = heard[3:]
+    assert (alone.causation_id, caused.causation_id) == (None, heard[1].id)
+    assert flow([*heard[:3], caused])[3] == ("contact.created", "contact.tag_added")
+    assert alone.correlation_id != caused.correlation_id

@@ -78,3 +78,14 @@ def test_a_user_has_a_password() -> None:
             crm.users.authenticate(email="ana@acme.com", password="incorrect horse battery")
         assert caught.value.code == "login_invalid"
         assert crm.users.get(id=ana.id).failed_logins == 1
+
+
+def test_security_health_says_what_to_look_at(tmp_path: Path) -> None:
+    place = tmp_path / "health.db"
+    with ventros.open(place, background=False, private_hosts=["n8n.internal:5678"], allow_http=True) as crm:
+        health = crm.privacy.security_health()
+        assert (health.store.kind, health.store.open_to_others) == ("sqlite", False)
+        assert health.outbound.private_hosts == ["n8n.internal:5678"]
+        assert health.findings == ["encryption_not_configured", "plain_http_allowed"]
+        place.chmod(0o644)
+        assert "file_open_to_others" in crm.privacy.security_health().findings

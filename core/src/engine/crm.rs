@@ -3,12 +3,12 @@
 
 use super::aggregate::encode;
 use super::breaker::Breakers;
-use super::context::Context;
+use super::context::{Cause, Context};
 use super::memo::Memo;
 use super::operation::{Command, Operation, OperationKind, OperationScope, Query};
 use super::reader::Reader;
 use super::work::UnitOfWork;
-use crate::http::HttpTransport;
+use crate::http::{Guard, HttpTransport};
 use crate::infrastructure::audit::{flush_denials, note_denial};
 use crate::infrastructure::job::{Backlogs, MAX_BACKLOG};
 use crate::infrastructure::saga::Sagas;
@@ -131,6 +131,11 @@ impl Core {
         self.http.is_some()
     }
 
+    /// What the host allows for calls to the outside. Without a transport nothing beyond the public net: nothing could go there anyway.
+    pub(crate) fn guard(&self) -> Guard {
+        self.http.as_ref().map(|http| http.guard()).unwrap_or_default()
+    }
+
     /// The store itself, for engines, tools and tests; hosts have no need of it.
     pub fn storage(&self) -> &Arc<dyn Storage> {
         &self.storage
@@ -183,7 +188,7 @@ impl Crm {
 
     /// Everything through this handle carries the project; its actor is the host program unless changed.
     pub fn project(&self, id: ProjectId) -> Project {
-        Project { crm: self.clone(), id, actor: ActorRef::system(Component::Host) }
+        Project { crm: self.clone(), id, actor: ActorRef::system(Component::Host), cause: None }
     }
 
     pub fn core(&self) -> &Arc<Core> {
@@ -503,6 +508,7 @@ pub struct Project {
     crm: Crm,
     id: ProjectId,
     actor: ActorRef,
+    cause: Option<Cause>,
 }
 
 impl Project {
@@ -510,6 +516,13 @@ impl Project {
     #[must_use]
     pub fn acting_as(&self, actor: ActorRef) -> Project {
         Project { actor, ..self.clone() }
+    }
+
+    /// The same project, for what follows from an event or a job: what is recorded through it belongs to the same flow
+    /// (`correlation_id`, seen by `events.trace`) and names the event (`causation_id`).
+    #[must_use]
+    pub fn caused_by(&self, cause: impl Into<Cause>) -> Project {
+        Project { cause: Some(cause.into()), ..self.clone() }
     }
 
     pub fn id(&self) -> ProjectId {
@@ -522,7 +535,11 @@ impl Project {
 
     /// The circumstances of a plain call; change what you need and use [`Crm::execute_in`].
     pub fn context(&self) -> Context {
-        Context::new(Some(self.id), self.actor.clone())
+        let context = Context::new(Some(self.id), self.actor.clone());
+        match self.cause {
+            Some(cause) => context.caused_by(cause),
+            None => context,
+        }
     }
 
     pub async fn execute<C: Command>(&self, command: C) -> Result<C::Output> {

@@ -6,9 +6,7 @@ use super::event::readable;
 use super::streams::{behind_others, followers, given_up_with, next_due, out_before, waiting, waiting_again};
 use super::work::UnitOfWork;
 use crate::infrastructure::consumer::{ConsumerEvent, stream_of};
-use crate::kernel::{
-    ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp,
-};
+use crate::kernel::{ActorRef, Component, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp};
 use crate::storage::{
     Batch, CommitError, ConsumerOrdering, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, DeadLetter,
     DeadLetterQuery, EventQuery, EventRecord, OnExhausted, ProjectIdOrNil, Scope, type_matches,
@@ -529,9 +527,7 @@ async fn end(crm: &Crm, lease: &ConsumerRecord, event: &EventRecord, ending: End
     let mut context = Context::new(Some(project).filter(|p| !p.is_system()), ActorRef::system(Component::Default));
     context.source = Source::System;
     context.command = lease.name.clone();
-    context.correlation_id = Some(CorrelationId::from_uuid(event.correlation_id));
-    context.causation_id = Some(EventId::from_uuid(event.id));
-    let context = Arc::new(context);
+    let context = Arc::new(context.caused_by(event));
     for _ in 0..=MAX_RETRIES {
         let now = crm.core.now();
         let mut work = UnitOfWork::new(&crm.core, context.clone(), now);

@@ -27,7 +27,7 @@ mod worker;
 pub use aggregate::*;
 pub use batches::BatchReaction;
 pub use cloud_event::{CloudEvent, CloudEvents};
-pub use context::Context;
+pub use context::{Cause, Context};
 pub use copying::*;
 pub use crm::*;
 pub(crate) use event::lift;

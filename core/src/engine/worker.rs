@@ -8,9 +8,7 @@ use super::outside::{Answer, OUTSIDE, OutsideJob, Plan, Planned, hold};
 use super::streams::next_due;
 use super::work::UnitOfWork;
 use crate::infrastructure::job::JobErrorClass;
-use crate::kernel::{
-    ActorRef, Component, CorrelationId, Error, ErrorCode, EventId, ProjectId, Result, Source, Timestamp,
-};
+use crate::kernel::{ActorRef, Component, Error, ErrorCode, ProjectId, Result, Source, Timestamp};
 use crate::storage::{
     Batch, CommitError, ConsumerProgress, ConsumerRecord, EventQuery, EventRecord, JobClaim, JobRecord, JobState,
     JobWrite, Scope,
@@ -324,9 +322,7 @@ impl Crm {
         let is_import = record.source == Source::Import.as_str();
         context.source = if is_import { Source::Import } else { Source::Workflow };
         context.command = reaction.name.to_owned();
-        context.correlation_id = Some(CorrelationId::from_uuid(record.correlation_id));
-        context.causation_id = Some(EventId::from_uuid(record.id));
-        let context = Arc::new(context);
+        let context = Arc::new(context.caused_by(record));
         let mut lease = lease.clone();
         if resolved.is_none() {
             lease.checkpoint = record.seq;
@@ -439,9 +435,7 @@ impl Crm {
         let mut context = Context::new(project, ActorRef::system(component));
         context.source = Source::Workflow;
         context.command = job.kind.clone();
-        context.correlation_id = Some(CorrelationId::from_uuid(job.correlation_id.unwrap_or(job.id)));
-        context.causation_id = job.causation_id.map(EventId::from_uuid);
-        let context = Arc::new(context);
+        let context = Arc::new(context.caused_by(job));
         let mut attempt = 0;
         loop {
             let mut work = UnitOfWork::new(&self.core, context.clone(), self.core.now());

@@ -100,9 +100,22 @@ impl Guard {
         Guard { plain_http: allow, ..self }
     }
 
-    /// The hosts that may be private, for those who look after the installation.
-    pub fn private_hosts(&self) -> impl Iterator<Item = &str> {
-        self.private.keys().map(String::as_str)
+    /// The hosts that may be private, each with its port if it is bound to one, for those who look after the installation.
+    pub fn private_hosts(&self) -> impl Iterator<Item = String> {
+        self.private.iter().map(|(host, port)| match port {
+            Some(port) => format!("{host}:{port}"),
+            None => host.clone(),
+        })
+    }
+
+    /// Whether calls may go without TLS.
+    pub fn allows_http(&self) -> bool {
+        self.plain_http
+    }
+
+    /// The ports that were allowed beside 443 and 8443.
+    pub fn extra_ports(&self) -> impl Iterator<Item = u16> {
+        self.ports.iter().copied()
     }
 
     /// Judges an address by what is written in it. A public name says nothing yet about where it leads.

@@ -18,6 +18,7 @@ mod purging;
 mod records;
 mod removal;
 mod secrets;
+mod security;
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::unwrap_used, reason = "these are tests that other crates run")]
 pub mod testing;
@@ -38,6 +39,7 @@ pub use purging::*;
 pub use records::*;
 pub use removal::*;
 pub use secrets::*;
+pub use security::*;
 pub use words::*;
 
 pub(crate) use crate::kernel::fold;
@@ -217,6 +219,9 @@ pub trait Storage:
     async fn scrub(&self) -> Result<()> {
         Ok(())
     }
+
+    /// How well it guards what it keeps.
+    async fn security(&self) -> Result<StoreSecurity>;
 
     /// Releases files, connections and locks. Further calls fail with `closed`. Idempotent.
     async fn close(&self) -> Result<()>;

@@ -6,7 +6,7 @@ use crate::storage::{
     CopyRepository, CopyStep, DeadLetter, DeadLetterQuery, EventQuery, EventRecord, EventRepository, Filter, Find,
     Found, Holder, IdempotencyRecord, JobClaim, JobQuery, JobRecord, JobRepository, KeyOwner, KeyRef, PurgeRepository,
     RowPage, Scope, SearchHit, SecretQuery, SecretRecord, SecretRepository, Section, Snapshot, SnapshotRepository,
-    Storage, Table,
+    Storage, StoreSecurity, Table,
 };
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -319,6 +319,10 @@ impl Storage for WatchedStorage {
 
     async fn scrub(&self) -> Result<()> {
         self.pass("scrub", self.inner.scrub()).await
+    }
+
+    async fn security(&self) -> Result<StoreSecurity> {
+        self.pass("security", self.inner.security()).await
     }
 
     async fn close(&self) -> Result<()> {

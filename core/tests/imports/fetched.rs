@@ -444,3 +444,32 @@ fn a_chat_that_moves_while_the_list_is_read_is_not_lost() {
     let import = house.import_all();
     assert_eq!((totals(&import, &CHATS), house.count("message.imported")), (vec![150, 150, 0, 0], 150));
 }
+
+/// The channel page's reaction to `channel.activated`.
+#[test]
+fn a_line_that_is_connected_for_the_first_time_imports_what_its_configuration_says() {
+    let line = |strategy: &str, enabled: bool| {
+        let config = json!({"base_url": "https://waha.example.com/", "api_key": "k-0123456789abcdef",
+            "import_strategy": strategy});
+        let settings = json!({"session_timeout_minutes": 60, "config": config, "history_import_enabled": enabled});
+        let house = House::with(Arc::new(MemoryStorage::default()), three_chats(), settings);
+        house.run();
+        house
+    };
+    for (strategy, enabled) in [("none", true), ("all", false), ("new_only", false)] {
+        assert_eq!(line(strategy, enabled).count("channel.history_import.requested"), 0, "{strategy} {enabled}");
+    }
+    for (strategy, asked) in [("all", "full"), ("new_only", "recent")] {
+        let house = line(strategy, true);
+        let run = house.ok("channels.get", json!({"id": house.channel}))["history_import"].clone();
+        assert_eq!(run["request"]["strategy"], asked);
+        assert_eq!(house.finish(&run["job_id"])["status"], "completed");
+        assert!(house.count("message.*") > 0);
+        // It was connected before: the rest is for whoever asks.
+        house.ok("channels.deactivate", json!({"id": house.channel, "reason": "holidays"}));
+        house.ok("channels.activate", json!({"id": house.channel}));
+        house.ok("channels.report_connection", json!({"id": house.channel, "connection": "connected"}));
+        house.run();
+        assert_eq!((house.count("channel.activated"), house.count("channel.history_import.requested")), (2, 1));
+    }
+}

@@ -230,6 +230,25 @@ export class SystemMembers extends Collection {
   }
 }
 
+/** The collection `privacy`. */
+export class SystemPrivacy extends Collection {
+  /**
+   * How well the installation is guarded: the store and its row security, the keys that secrets are sealed under, where
+   * calls to the outside may go, and channels whose provider proves nothing. `findings` says what somebody should look
+   * at.
+   *
+   * It walks the data keys and the channels of all projects, 500 at a time. Secrets are nowhere kept in clear text, so
+   * there is nothing to look for: without an encryption key they are refused.
+   *
+   * Permission: `platform.operate`.
+   *
+   * @throws ForbiddenError: `permission_denied`.
+   */
+  securityHealth(options?: CallOptions): Promise<t.SecurityHealth> {
+    return this._call<t.SecurityHealth>("privacy.security_health", {}, options);
+  }
+}
+
 /**
  * The collection `projects`.
  *
@@ -4551,6 +4570,7 @@ export class SystemCollections extends Collection {
   readonly events = new SystemEventLog(this._engine, this._scope);
   readonly inbound = new SystemInbound(this._engine, this._scope);
   readonly members = new SystemMembers(this._engine, this._scope);
+  readonly privacy = new SystemPrivacy(this._engine, this._scope);
   readonly projects = new SystemProjects(this._engine, this._scope);
   readonly users = new SystemUsers(this._engine, this._scope);
 }

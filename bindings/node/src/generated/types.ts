@@ -174,6 +174,13 @@ export interface AddressInput {
   id?: AddressId | null | undefined;
 }
 
+/** A data key that should be replaced. */
+export interface AgedKey {
+  age_days: number;
+  created_at: Timestamp;
+  project_id: ProjectId;
+}
+
 /** How sessions of a project find their agent. */
 export interface AgentAssignmentConfig {
   /** At most 500, in the order of the list. */
@@ -752,6 +759,10 @@ export interface CheckedConfig {
 export interface ClaimedJob {
   /** Tries so far. */
   attempts: number;
+  /** The event whose reaction made it. */
+  causation_id: EventId | null;
+  /** The flow that it belongs to: that of the commit that made it. */
+  correlation_id: CorrelationId;
   created_at: Timestamp;
   finished_at: Timestamp | null;
   id: JobId;
@@ -1478,6 +1489,22 @@ export interface EffectiveTimeout {
   /** The pipeline associated with the channel. */
   pipeline_id: PipelineId | null;
   source: TimeoutSource;
+}
+
+/** The keys that secrets are sealed under. */
+export interface EncryptionHealth {
+  /** Whether an encryption key was given. */
+  configured: boolean;
+  /** Projects whose data key is sealed under it. */
+  data_keys: number;
+  /** The first 100 of both, in the order of their projects. */
+  keys: AgedKey[];
+  /** The name of the master key in use. */
+  master_key_id: string | null;
+  /** How many will be within 30 days. */
+  near_their_age: number;
+  /** How many of them are older than 365 days. */
+  too_old: number;
 }
 
 /** An endpoint that is not called for a while. */
@@ -2242,6 +2269,10 @@ export interface Job {
 export interface JobDetails {
   /** Tries so far. */
   attempts: number;
+  /** The event whose reaction made it. */
+  causation_id: EventId | null;
+  /** The flow that it belongs to: that of the commit that made it. */
+  correlation_id: CorrelationId;
   created_at: Timestamp;
   finished_at: Timestamp | null;
   id: JobId;
@@ -2708,6 +2739,17 @@ export interface Origin {
   import_id?: string | null | undefined;
   kind: OriginKind;
   link_id?: string | null | undefined;
+}
+
+/** Where calls to the outside may go. */
+export interface OutboundHealth {
+  /** Whether any are made. */
+  enabled: boolean;
+  /** Ports beside 443 and 8443. */
+  extra_ports: number[];
+  plain_http: boolean;
+  /** Hosts outside the public net that may be called. */
+  private_hosts: string[];
 }
 
 /** A message that was not known. */
@@ -3581,6 +3623,17 @@ export interface SecretRef {
   secret_id: SecretId;
 }
 
+/** How well an installation is guarded. */
+export interface SecurityHealth {
+  checked_at: Timestamp;
+  encryption: EncryptionHealth;
+  /** What somebody should look at; empty when all is well. */
+  findings: SecurityFinding[];
+  outbound: OutboundHealth;
+  store: StoreSecurity;
+  unsigned_channels: UnsignedChannels;
+}
+
 /**
  * A bounded stretch of conversation in one chat, cut on message time: it opens with a message, lives while messages
  * keep coming, and ends by silence or by decision. A chat has at most one active session.
@@ -3825,6 +3878,18 @@ export interface StepRetry {
   pause_seconds?: number | undefined;
 }
 
+/** How well a store guards what it keeps, as it finds itself now. */
+export interface StoreSecurity {
+  kind: StoreKind;
+  /** Tables with rows of projects that it is not forced on. */
+  open_tables: string[];
+  /** Whether other accounts of the machine may read or write the file; null where there is none, or nobody can tell. */
+  open_to_others: boolean | null;
+  /** The role of the connection; null where there are none. */
+  role: string | null;
+  row_security: RowSecurityState;
+}
+
 /** What became of a page of history. */
 export interface StoredHistory {
   /** None when nothing was stored. */
@@ -3958,6 +4023,22 @@ export interface TraceStep {
 export interface UnreadCounts {
   chats: number;
   messages: number;
+}
+
+/** A channel that takes deliveries without a signature. */
+export interface UnsignedChannel {
+  channel_id: ChannelId;
+  project_id: ProjectId;
+}
+
+/**
+ * Channels that take deliveries of a provider without its signature, and have no credential that may hold the key of
+ * one.
+ */
+export interface UnsignedChannels {
+  /** The first 100. */
+  channels: UnsignedChannel[];
+  count: number;
 }
 
 /** A contact that was created or changed. */
@@ -5849,6 +5930,15 @@ export type RetentionClass = "noise" | "business" | "audit";
 /** For whom a message was taken back. */
 export type RevokeReach = "everyone" | "me";
 
+/**
+ * Whether the store itself keeps the rows of projects apart.
+ *
+ * - `unavailable`: It has no such thing: the library alone keeps them apart.
+ * - `role_exempt`: The role of the connection is a superuser, or has BYPASSRLS.
+ * - `not_forced`: Somebody has switched it off on `open_tables`.
+ */
+export type RowSecurityState = "effective" | "unavailable" | "role_exempt" | "not_forced";
+
 /** What a field of an input holds. */
 export type SagaInputType = "text" | "number" | "boolean" | "list" | "object" | "any";
 
@@ -5878,6 +5968,27 @@ export type SagaStatus =
 
 /** Which of the two scores. */
 export type ScoreKind = "engagement" | "lead";
+
+/**
+ * Something that those who run an installation should look at.
+ *
+ * - `row_security_not_effective`: The role of the connection is above row security: use one that is no superuser and
+ * has no BYPASSRLS.
+ * - `file_open_to_others`: Other accounts of the machine may read or write the file: take their rights from it.
+ * - `encryption_not_configured`: No encryption key was given: nothing that needs a secret can be kept.
+ * - `keys_too_old`: Data keys are older than 365 days: `credentials.rotate_keys` with the project.
+ * - `keys_near_their_age`: Data keys will be that old within 30 days.
+ * - `plain_http_allowed`: Calls to the outside may go without TLS: for development only.
+ * - `channels_unsigned`: Channels take deliveries without a signature: whoever knows the address may deliver.
+ */
+export type SecurityFinding =
+  | "row_security_not_effective"
+  | "file_open_to_others"
+  | "encryption_not_configured"
+  | "keys_too_old"
+  | "keys_near_their_age"
+  | "plain_http_allowed"
+  | "channels_unsigned";
 
 /** How the person felt. */
 export type Sentiment = "positive" | "neutral" | "negative" | "mixed";
@@ -5993,6 +6104,9 @@ export type StepStatus =
   | "running"
   | "skipped"
   | "compensated";
+
+/** Where the data lives. */
+export type StoreKind = "memory" | "sqlite" | "postgresql";
 
 /**
  * Who suspended a project.

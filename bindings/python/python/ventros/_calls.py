@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from ._decoders import build
-from ._wire import Page, encode
+from ._generated.types import ClaimedJob
+from ._wire import Event, Page, encode
 from .errors import ErrorBody
 
 T = TypeVar("T")
@@ -18,27 +21,65 @@ Actor = Mapping[str, Any] | str
 """Who acts: the id of a user, or `{"kind": ..., "id": ...}`."""
 
 
+class Cause(NamedTuple):
+    """What led to a call."""
+
+    correlation_id: str | None
+    """The flow that both belong to."""
+    causation_id: str | None
+    """The event that was heard, or that led to the job."""
+
+
+_reacting: ContextVar[Cause | None] = ContextVar("ventros_cause", default=None)
+
+
+def cause_of(cause: Event[Any] | ClaimedJob) -> Cause:
+    """What follows from it is part of its flow."""
+    return Cause(cause.correlation_id, cause.causation_id if isinstance(cause, ClaimedJob) else cause.id)
+
+
+@contextmanager
+def reacting_to(cause: Event[Any] | ClaimedJob) -> Iterator[None]:
+    """While a callback or handler runs, its calls say what they follow from."""
+    before = _reacting.set(cause_of(cause))
+    try:
+        yield
+    finally:
+        _reacting.reset(before)
+
+
 class Scope:
     """What every call through one handle carries."""
 
-    __slots__ = ("_plain", "actor", "project_id")
+    __slots__ = ("_cause", "_plain", "actor", "project_id")
 
-    def __init__(self, project_id: str | None = None, actor: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, project_id: str | None = None, actor: dict[str, Any] | None = None, cause: Cause | None = None
+    ) -> None:
         self.project_id = project_id
         self.actor = actor
-        self._plain = self._with(None, None)
+        self._cause = cause
+        self._plain = self._with(None, None, cause)
+
+    def caused_by(self, cause: Event[Any] | ClaimedJob) -> Scope:
+        """The same for what follows from an event or a job."""
+        return Scope(self.project_id, self.actor, cause_of(cause))
 
     def context(self, idempotency_key: str | None, expected_version: int | None) -> bytes:
         """The context of a call as JSON."""
-        if idempotency_key is None and expected_version is None:
+        cause = self._cause or _reacting.get()
+        if idempotency_key is None and expected_version is None and cause is self._cause:
             return self._plain
-        return self._with(idempotency_key, expected_version)
+        return self._with(idempotency_key, expected_version, cause)
 
-    def _with(self, idempotency_key: str | None, expected_version: int | None) -> bytes:
+    def _with(self, idempotency_key: str | None, expected_version: int | None, cause: Cause | None) -> bytes:
+        correlation_id, causation_id = cause or (None, None)
         return encode(
             {
                 "project_id": self.project_id,
                 "actor": self.actor,
+                "correlation_id": correlation_id,
+                "causation_id": causation_id,
                 "idempotency_key": idempotency_key,
                 "expected_version": expected_version,
             }

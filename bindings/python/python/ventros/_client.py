@@ -255,6 +255,15 @@ class Project(ProjectCollections):
         """The project's id."""
         return ProjectId(self._scope.project_id or "")
 
+    def caused_by(self, cause: Event[Any] | ClaimedJob) -> Project:
+        """The same project, for what follows from an event or a job.
+
+        What is recorded through it belongs to the same flow (`correlation_id`, seen by `events.trace`) and names the event
+        (`causation_id`). Callbacks and handlers need it not: while one runs, the calls made in it (on its thread or in its task)
+        are taken as following from the event or the job that it was called with.
+        """
+        return Project(self._native, self._scope.caused_by(cause), self._dispatcher)
+
     @overload
     def on(self, events: type[E], handler: Callable[[Event[E]], object]) -> Subscription: ...
     @overload

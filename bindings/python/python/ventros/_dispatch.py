@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ._calls import reacting_to
 from ._events import decode_events, explain, log
 from ._generated.types import ClaimedJob
 from ._jobs import STOP, Crew, decode_job, done, failed, id_of
@@ -198,7 +199,8 @@ class Dispatcher:
         try:
             for event in decode_events(body):
                 try:
-                    handler(event)
+                    with reacting_to(event):
+                        handler(event)
                 except Exception:
                     log.exception("a callback failed on %s %d", event.type, event.seq)
         finally:
@@ -210,7 +212,8 @@ class Dispatcher:
             for event in decode_events(body):
                 if self._closed:
                     break
-                handler(event)
+                with reacting_to(event):
+                    handler(event)
                 done += 1
         except Exception as error:
             log.warning("a callback failed and will be tried again", exc_info=True)
@@ -246,9 +249,10 @@ class Dispatcher:
     def _work(self, token: int, handler: JobHandler, body: bytes) -> None:
         job = decode_job(body)
         try:
-            result = handler(job)
-            if inspect.isawaitable(result):
-                result = asyncio.run(_awaited(result))
+            with reacting_to(job):
+                result = handler(job)
+                if inspect.isawaitable(result):
+                    result = asyncio.run(_awaited(result))
             outcome = done(result)
         except Exception as error:
             outcome = failed(job, error)

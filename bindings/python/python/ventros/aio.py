@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import msgspec
 from msgspec import Struct
 
-from ._calls import Actor, Scope, actor_of, decode
+from ._calls import Actor, Scope, actor_of, decode, reacting_to
 from ._client import EncryptionKey, Location, ManualClock, RunReport, open_engine, results, transaction
 from ._copying import CopyReport, Listener, report_of
 from ._copying import start as start_copy
@@ -241,12 +241,13 @@ class AsyncEngine:
 
     async def _work(self, token: int, handler: JobHandler, job: ClaimedJob) -> None:
         try:
-            if inspect.iscoroutinefunction(handler):
-                result = await handler(job)
-            else:
-                result = await asyncio.to_thread(handler, job)
-                if inspect.isawaitable(result):
-                    result = await result
+            with reacting_to(job):
+                if inspect.iscoroutinefunction(handler):
+                    result = await handler(job)
+                else:
+                    result = await asyncio.to_thread(handler, job)
+                    if inspect.isawaitable(result):
+                        result = await result
             outcome = done(result)
         except Exception as error:
             outcome = failed(job, error)
@@ -272,9 +273,10 @@ class AsyncEngine:
 
 
 async def _run(handler: Handler, event: Event[Any]) -> None:
-    result = handler(event)
-    if inspect.isawaitable(result):
-        await result
+    with reacting_to(event):
+        result = handler(event)
+        if inspect.isawaitable(result):
+            await result
 
 
 def open(
@@ -461,6 +463,15 @@ class Project(ProjectCollections):
     def id(self) -> ProjectId:
         """The project's id."""
         return ProjectId(self._scope.project_id or "")
+
+    def caused_by(self, cause: Event[Any] | ClaimedJob) -> Project:
+        """The same project, for what follows from an event or a job.
+
+        What is recorded through it belongs to the same flow (`correlation_id`, seen by `events.trace`) and names the event
+        (`causation_id`). Callbacks and handlers need it not: while one runs, the calls made in it (on its thread or in its task)
+        are taken as following from the event or the job that it was called with.
+        """
+        return Project(self._async, self._scope.caused_by(cause))
 
     @overload
     def on(self, events: type[E], handler: Callable[[Event[E]], Any]) -> Subscription: ...

@@ -5704,6 +5704,24 @@ public class SystemMembers internal constructor(engine: Engine, scope: Scope) : 
     ))
 }
 
+/** The collection `privacy`. */
+public class SystemPrivacy internal constructor(engine: Engine, scope: Scope) : Collection(engine, scope) {
+
+    /**
+     * How well the installation is guarded: the store and its row security, the keys that secrets are sealed under,
+     * where calls to the outside may go, and channels whose provider proves nothing. `findings` says what somebody
+     * should look at.
+     *
+     * It walks the data keys and the channels of all projects, 500 at a time. Secrets are nowhere kept in clear text,
+     * so there is nothing to look for: without an encryption key they are refused.
+     *
+     * Permission: `platform.operate`.
+     *
+     * @throws ventros.ForbiddenError: `permission_denied`.
+     */
+    public suspend fun securityHealth(): SecurityHealth = decodeSecurityHealth(ask("privacy.security_health"))
+}
+
 /**
  * The collection `projects`.
  *
@@ -6362,6 +6380,7 @@ public open class SystemCollections internal constructor(engine: Engine, scope: 
     public val events: SystemEventLog get() = SystemEventLog(engine, scope)
     public val inbound: SystemInbound get() = SystemInbound(engine, scope)
     public val members: SystemMembers get() = SystemMembers(engine, scope)
+    public val privacy: SystemPrivacy get() = SystemPrivacy(engine, scope)
     public val projects: SystemProjects get() = SystemProjects(engine, scope)
     public val users: SystemUsers get() = SystemUsers(engine, scope)
 }

@@ -2824,6 +2824,26 @@ public enum class RevokeReach(private val text: String) : Wire {
 internal fun decodeRevokeReach(json: Any?): RevokeReach =
     RevokeReach.entries.find { it.toString() == json } ?: unexpected("RevokeReach", json)
 
+/** Whether the store itself keeps the rows of projects apart. */
+public enum class RowSecurityState(private val text: String) : Wire {
+    EFFECTIVE("effective"),
+    /** It has no such thing: the library alone keeps them apart. */
+    UNAVAILABLE("unavailable"),
+    /** The role of the connection is a superuser, or has BYPASSRLS. */
+    ROLE_EXEMPT("role_exempt"),
+    /** Somebody has switched it off on `open_tables`. */
+    NOT_FORCED("not_forced"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeRowSecurityState(json: Any?): RowSecurityState =
+    RowSecurityState.entries.find { it.toString() == json } ?: unexpected("RowSecurityState", json)
+
 /** What a field of an input holds. */
 public enum class SagaInputType(private val text: String) : Wire {
     TEXT("text"),
@@ -2888,6 +2908,33 @@ public enum class ScoreKind(private val text: String) : Wire {
 
 internal fun decodeScoreKind(json: Any?): ScoreKind =
     ScoreKind.entries.find { it.toString() == json } ?: unexpected("ScoreKind", json)
+
+/** Something that those who run an installation should look at. */
+public enum class SecurityFinding(private val text: String) : Wire {
+    /** The role of the connection is above row security: use one that is no superuser and has no BYPASSRLS. */
+    ROW_SECURITY_NOT_EFFECTIVE("row_security_not_effective"),
+    /** Other accounts of the machine may read or write the file: take their rights from it. */
+    FILE_OPEN_TO_OTHERS("file_open_to_others"),
+    /** No encryption key was given: nothing that needs a secret can be kept. */
+    ENCRYPTION_NOT_CONFIGURED("encryption_not_configured"),
+    /** Data keys are older than 365 days: `credentials.rotate_keys` with the project. */
+    KEYS_TOO_OLD("keys_too_old"),
+    /** Data keys will be that old within 30 days. */
+    KEYS_NEAR_THEIR_AGE("keys_near_their_age"),
+    /** Calls to the outside may go without TLS: for development only. */
+    PLAIN_HTTP_ALLOWED("plain_http_allowed"),
+    /** Channels take deliveries without a signature: whoever knows the address may deliver. */
+    CHANNELS_UNSIGNED("channels_unsigned"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeSecurityFinding(json: Any?): SecurityFinding =
+    SecurityFinding.entries.find { it.toString() == json } ?: unexpected("SecurityFinding", json)
 
 /** How the person felt. */
 public enum class Sentiment(private val text: String) : Wire {
@@ -3096,6 +3143,22 @@ public enum class StepStatus(private val text: String) : Wire {
 
 internal fun decodeStepStatus(json: Any?): StepStatus =
     StepStatus.entries.find { it.toString() == json } ?: unexpected("StepStatus", json)
+
+/** Where the data lives. */
+public enum class StoreKind(private val text: String) : Wire {
+    MEMORY("memory"),
+    SQLITE("sqlite"),
+    POSTGRESQL("postgresql"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeStoreKind(json: Any?): StoreKind =
+    StoreKind.entries.find { it.toString() == json } ?: unexpected("StoreKind", json)
 
 /** Who suspended a project. */
 public enum class SuspensionCause(private val text: String) : Wire {
@@ -3451,6 +3514,21 @@ public data class AddressInput(
         put("address", address)
         given("id", id)
     }
+}
+
+/** A data key that should be replaced. */
+public data class AgedKey(
+    val ageDays: Long,
+    val createdAt: Timestamp,
+    val projectId: ProjectId,
+)
+internal fun decodeAgedKey(json: Any?): AgedKey {
+    val from = record(json)
+    return AgedKey(
+        ageDays = long(from["age_days"]),
+        createdAt = instant(from["created_at"]),
+        projectId = ProjectId(text(from["project_id"])),
+    )
 }
 
 /** How sessions of a project find their agent. */
@@ -4602,6 +4680,10 @@ internal fun decodeCheckedConfig(json: Any?): CheckedConfig {
 public data class ClaimedJob(
     /** Tries so far. */
     val attempts: Long,
+    /** The event whose reaction made it. */
+    val causationId: EventId?,
+    /** The flow that it belongs to: that of the commit that made it. */
+    val correlationId: CorrelationId,
     val createdAt: Timestamp,
     val finishedAt: Timestamp?,
     val id: JobId,
@@ -4641,6 +4723,8 @@ internal fun decodeClaimedJob(json: Any?): ClaimedJob {
     val from = record(json)
     return ClaimedJob(
         attempts = long(from["attempts"]),
+        causationId = from["causation_id"]?.let { EventId(text(it)) },
+        correlationId = CorrelationId(text(from["correlation_id"])),
         createdAt = instant(from["created_at"]),
         finishedAt = from["finished_at"]?.let { instant(it) },
         id = JobId(text(from["id"])),
@@ -6029,6 +6113,33 @@ internal fun decodeEffectiveTimeout(json: Any?): EffectiveTimeout {
         minutes = long(from["minutes"]),
         pipelineId = from["pipeline_id"]?.let { PipelineId(text(it)) },
         source = decodeTimeoutSource(from["source"]),
+    )
+}
+
+/** The keys that secrets are sealed under. */
+public data class EncryptionHealth(
+    /** Whether an encryption key was given. */
+    val configured: Boolean,
+    /** Projects whose data key is sealed under it. */
+    val dataKeys: Long,
+    /** The first 100 of both, in the order of their projects. */
+    val keys: List<AgedKey>,
+    /** The name of the master key in use. */
+    val masterKeyId: String?,
+    /** How many will be within 30 days. */
+    val nearTheirAge: Long,
+    /** How many of them are older than 365 days. */
+    val tooOld: Long,
+)
+internal fun decodeEncryptionHealth(json: Any?): EncryptionHealth {
+    val from = record(json)
+    return EncryptionHealth(
+        configured = boolean(from["configured"]),
+        dataKeys = long(from["data_keys"]),
+        keys = list(from["keys"]) { decodeAgedKey(it) },
+        masterKeyId = from["master_key_id"]?.let { text(it) },
+        nearTheirAge = long(from["near_their_age"]),
+        tooOld = long(from["too_old"]),
     )
 }
 
@@ -7436,6 +7547,10 @@ internal fun decodeJob(json: Any?): Job {
 public data class JobDetails(
     /** Tries so far. */
     val attempts: Long,
+    /** The event whose reaction made it. */
+    val causationId: EventId?,
+    /** The flow that it belongs to: that of the commit that made it. */
+    val correlationId: CorrelationId,
     val createdAt: Timestamp,
     val finishedAt: Timestamp?,
     val id: JobId,
@@ -7468,6 +7583,8 @@ internal fun decodeJobDetails(json: Any?): JobDetails {
     val from = record(json)
     return JobDetails(
         attempts = long(from["attempts"]),
+        causationId = from["causation_id"]?.let { EventId(text(it)) },
+        correlationId = CorrelationId(text(from["correlation_id"])),
         createdAt = instant(from["created_at"]),
         finishedAt = from["finished_at"]?.let { instant(it) },
         id = JobId(text(from["id"])),
@@ -8349,6 +8466,26 @@ internal fun decodeOrigin(json: Any?): Origin {
         importId = from["import_id"]?.let { text(it) },
         kind = decodeOriginKind(from["kind"]),
         linkId = from["link_id"]?.let { text(it) },
+    )
+}
+
+/** Where calls to the outside may go. */
+public data class OutboundHealth(
+    /** Whether any are made. */
+    val enabled: Boolean,
+    /** Ports beside 443 and 8443. */
+    val extraPorts: List<Long>,
+    val plainHttp: Boolean,
+    /** Hosts outside the public net that may be called. */
+    val privateHosts: List<String>,
+)
+internal fun decodeOutboundHealth(json: Any?): OutboundHealth {
+    val from = record(json)
+    return OutboundHealth(
+        enabled = boolean(from["enabled"]),
+        extraPorts = list(from["extra_ports"]) { long(it) },
+        plainHttp = boolean(from["plain_http"]),
+        privateHosts = list(from["private_hosts"]) { text(it) },
     )
 }
 
@@ -9979,6 +10116,28 @@ internal fun decodeSecretRef(json: Any?): SecretRef {
     )
 }
 
+/** How well an installation is guarded. */
+public data class SecurityHealth(
+    val checkedAt: Timestamp,
+    val encryption: EncryptionHealth,
+    /** What somebody should look at; empty when all is well. */
+    val findings: List<SecurityFinding>,
+    val outbound: OutboundHealth,
+    val store: StoreSecurity,
+    val unsignedChannels: UnsignedChannels,
+)
+internal fun decodeSecurityHealth(json: Any?): SecurityHealth {
+    val from = record(json)
+    return SecurityHealth(
+        checkedAt = instant(from["checked_at"]),
+        encryption = decodeEncryptionHealth(from["encryption"]),
+        findings = list(from["findings"]) { decodeSecurityFinding(it) },
+        outbound = decodeOutboundHealth(from["outbound"]),
+        store = decodeStoreSecurity(from["store"]),
+        unsignedChannels = decodeUnsignedChannels(from["unsigned_channels"]),
+    )
+}
+
 /**
  * A bounded stretch of conversation in one chat, cut on message time: it opens with a message, lives while messages
  * keep coming, and ends by silence or by decision. A chat has at most one active session.
@@ -10408,6 +10567,30 @@ public data class StepRetry(
     }
 }
 
+/** How well a store guards what it keeps, as it finds itself now. */
+public data class StoreSecurity(
+    val kind: StoreKind,
+    /** Tables with rows of projects that it is not forced on. */
+    val openTables: List<String>,
+    /**
+     * Whether other accounts of the machine may read or write the file; null where there is none, or nobody can tell.
+     */
+    val openToOthers: Boolean?,
+    /** The role of the connection; null where there are none. */
+    val role: String?,
+    val rowSecurity: RowSecurityState,
+)
+internal fun decodeStoreSecurity(json: Any?): StoreSecurity {
+    val from = record(json)
+    return StoreSecurity(
+        kind = decodeStoreKind(from["kind"]),
+        openTables = list(from["open_tables"]) { text(it) },
+        openToOthers = from["open_to_others"]?.let { boolean(it) },
+        role = from["role"]?.let { text(it) },
+        rowSecurity = decodeRowSecurityState(from["row_security"]),
+    )
+}
+
 /** What became of a page of history. */
 public data class StoredHistory(
     /** None when nothing was stored. */
@@ -10670,6 +10853,36 @@ internal fun decodeUnreadCounts(json: Any?): UnreadCounts {
     return UnreadCounts(
         chats = long(from["chats"]),
         messages = long(from["messages"]),
+    )
+}
+
+/** A channel that takes deliveries without a signature. */
+public data class UnsignedChannel(
+    val channelId: ChannelId,
+    val projectId: ProjectId,
+)
+internal fun decodeUnsignedChannel(json: Any?): UnsignedChannel {
+    val from = record(json)
+    return UnsignedChannel(
+        channelId = ChannelId(text(from["channel_id"])),
+        projectId = ProjectId(text(from["project_id"])),
+    )
+}
+
+/**
+ * Channels that take deliveries of a provider without its signature, and have no credential that may hold the key of
+ * one.
+ */
+public data class UnsignedChannels(
+    /** The first 100. */
+    val channels: List<UnsignedChannel>,
+    val count: Long,
+)
+internal fun decodeUnsignedChannels(json: Any?): UnsignedChannels {
+    val from = record(json)
+    return UnsignedChannels(
+        channels = list(from["channels"]) { decodeUnsignedChannel(it) },
+        count = long(from["count"]),
     )
 }
 

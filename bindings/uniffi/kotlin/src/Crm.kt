@@ -161,10 +161,22 @@ public class Project internal constructor(engine: Engine, scope: Scope) : Projec
     public val id: ProjectId = checkNotNull(scope.projectId) { "a project has an id" }
 
     /** The same project as [actor] sees it. */
-    public fun actingAs(actor: ActorRef): Project = Project(engine, Scope(id, actor))
+    public fun actingAs(actor: ActorRef): Project = Project(engine, Scope(id, actor, scope.cause))
 
     /** The same project as a user sees it. */
     public fun actingAs(user: UserId): Project = actingAs(actor(user))
+
+    /**
+     * The same project, for what follows from an event: what is recorded through it belongs to the same flow (`correlation_id`, seen
+     * by `events.trace`) and names the event (`causation_id`).
+     *
+     * For collectors of flows. Callbacks and handlers need it not: their calls are taken as following from the event or the job that
+     * they were called with.
+     */
+    public fun causedBy(event: Event<*>): Project = Project(engine, Scope(id, scope.actor, Cause(event)))
+
+    /** The same for what follows from a job. */
+    public fun causedBy(job: ClaimedJob): Project = Project(engine, Scope(id, scope.actor, Cause(job)))
 
     /** Runs several commands in one commit: all or nothing. Gives their results in order. */
     public suspend fun transact(commands: List<Command<*>>, idempotencyKey: String? = null): List<Any?> =
@@ -307,7 +319,7 @@ private suspend fun transact(
     idempotencyKey: String?,
 ): List<Any?> {
     val steps = commands.map { mapOf("operation" to it.operation, "input" to it) }
-    val context = scope.context(idempotencyKey, null, plain = idempotencyKey == null)
+    val context = scope.context(idempotencyKey, null)
     val results = list(engine.call("engine.transact", encode(mapOf("commands" to steps)), context)) { it }
     return commands.zip(results) { command, result -> command.decode(result) }
 }

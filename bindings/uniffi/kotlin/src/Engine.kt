@@ -211,7 +211,7 @@ internal class Engine(
         delivered.set(true)
         busy.update { it + 1 }
         var outcome: String? = null
-        val running = callbacks.launch(Inside) { outcome = worker.run(this@Engine, job) }
+        val running = callbacks.launch(Inside(Cause(job))) { outcome = worker.run(this@Engine, job) }
         worker.jobs[id] = running
         running.invokeOnCompletion {
             // Without an outcome it was cancelled: lost, or to be handed back.
@@ -258,8 +258,10 @@ internal suspend fun <T> blocking(run: () -> T): T = withContext(NonCancellable 
 /** Whether the code runs in a callback that has not returned yet: it must not wait for callbacks, nor for itself. */
 internal suspend fun insideCallback(): Boolean = currentCoroutineContext()[Inside] != null
 
-/** Marks the coroutine of a callback. */
-internal object Inside : CoroutineContext.Element, CoroutineContext.Key<Inside> {
-    override val key: CoroutineContext.Key<Inside> get() = this
+/** Marks the coroutine of a callback, and says what it was called with. */
+internal class Inside(val cause: Cause? = null) : CoroutineContext.Element {
+    override val key: CoroutineContext.Key<Inside> get() = Inside
+
+    companion object : CoroutineContext.Key<Inside>
 }
 

@@ -12,6 +12,7 @@ import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.withContext
 import ventros.events.EventData
 import ventros.types.ClaimedJob
 
@@ -74,7 +75,7 @@ internal suspend fun Engine.callback(wanted: Wanted, handler: suspend (Event<Eve
         unsubscribe(mailbox)
         throw thrown
     }
-    val job = callbacks.launch(Inside, CoroutineStart.UNDISPATCHED) {
+    val job = callbacks.launch(Inside(), CoroutineStart.UNDISPATCHED) {
         try {
             for (delivery in mailbox.deliveries) serve(mailbox, delivery, handler)
         } finally {
@@ -99,8 +100,9 @@ private suspend fun Engine.serve(mailbox: Mailbox, delivery: String, handler: su
             if (mailbox.stopped || (durable && began.elapsedNow() > PATIENCE)) break
             try {
                 event = null
-                event = decodeEvent(json)
-                handler(event)
+                val heard = decodeEvent(json)
+                event = heard
+                withContext(Inside(Cause(heard))) { handler(heard) }
             } catch (thrown: Throwable) {
                 // A timeout of the handler's own is a cancellation too, but not of this.
                 currentCoroutineContext().ensureActive()

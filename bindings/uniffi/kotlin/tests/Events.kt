@@ -16,6 +16,7 @@ import kotlinx.coroutines.withTimeout
 import ventros.CallbackFailure
 import ventros.Crm
 import ventros.ErrorCode
+import ventros.Event
 import ventros.Patch
 import ventros.Start
 import ventros.ValidationError
@@ -24,11 +25,33 @@ import ventros.events.ContactCreated
 import ventros.events.ContactTagAdded
 import ventros.events.ProjectDetailsUpdated
 import ventros.set
+import ventros.types.ContactId
 import ventros.use
 
 private suspend fun World.contact(at: Int) = shop.contacts.create(name = "Contact $at", phone = "+551190000000$at")
 
 fun eventTests() {
+    test("what callbacks and handlers do is part of the flow") {
+        val heard = mutableListOf<Event<*>>()
+        shop.subscribe("greeter", listOf("contact.created")) { event ->
+            if ((event.data as ContactCreated).name == "Ana") {
+                shop.contacts.addTag(ContactId(event.aggregateId), tag = "new", expectedVersion = 1)
+                shop.jobs.enqueue(kind = "host.greet")
+            }
+        }
+        shop.handle("host.greet") { shop.contacts.create(name = "Bia").id.value }
+        shop.subscribe("all", listOf("contact.*")) { event -> heard.add(event) }
+        shop.contacts.create(name = "Ana")
+        crm.runPending()
+        val first = heard.first()
+        equal(heard.map { it.type }, listOf("contact.created", "contact.tag_added", "contact.created"))
+        for (event in heard.drop(1)) equal(event.correlationId to event.causationId, first.correlationId to first.id)
+        shop.causedBy(heard[1]).contacts.create(name = "Davi")
+        shop.contacts.create(name = "Caio")
+        crm.runPending()
+        equal(heard.drop(3).map { it.causationId }, listOf(heard[1].id, null))
+    }
+
     test("a live callback hears what happens, typed, in order, until it is cancelled") {
         val heard = mutableListOf<String>()
         val subscription = shop.on(ContactCreated) { event -> heard.add(event.data.name) }

@@ -438,7 +438,9 @@ fn hmac_key() -> ConfigField {
 fn import_strategy() -> ConfigField {
     ConfigField {
         words: ["none", "new_only", "all"].map(str::to_owned).to_vec(),
-        ..ConfigField::new("import_strategy", ConfigFieldType::Enum, "History to import on connect").default("none")
+        ..ConfigField::new("import_strategy", ConfigFieldType::Enum, "History to import on connect")
+            .default("none")
+            .help("Asked for once, when the line is first connected and its history may be imported: the last 7 days, or all.")
     }
 }
 

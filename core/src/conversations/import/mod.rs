@@ -13,6 +13,7 @@ mod job;
 mod message;
 mod page;
 pub mod queries;
+pub(crate) mod reactions;
 
 pub use chat::{ImportChat, ImportChatStatus, ImportCounts};
 pub use fetching::OUTSIDE_JOBS;

@@ -4,7 +4,7 @@ use super::backlog::check_backlog;
 use super::events::JobErrorClass;
 use super::queries::find;
 use super::{Job, JobDetails};
-use crate::engine::{Command, JobOutcome, UnitOfWork, backoff_micros};
+use crate::engine::{Cause, Command, JobOutcome, UnitOfWork, backoff_micros};
 use crate::infrastructure::saga::{idempotency_key, job_ended};
 use crate::kernel::text::{json_limits, required_text};
 use crate::kernel::{Error, ErrorCode, JobId, Permission, ProjectId, Result, Timestamp};
@@ -221,6 +221,12 @@ pub struct ClaimedJob {
     pub report_by: Timestamp,
     /// Report it back.
     pub lease_token: u64,
+}
+
+impl From<&ClaimedJob> for Cause {
+    fn from(job: &ClaimedJob) -> Self {
+        Cause { correlation_id: job.job.correlation_id, event: job.job.causation_id }
+    }
 }
 
 impl ClaimedJob {

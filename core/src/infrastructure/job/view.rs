@@ -1,6 +1,7 @@
 //! A job as people see it.
 
-use crate::kernel::{Error, JobId, Result, Timestamp};
+use crate::engine::Cause;
+use crate::kernel::{CorrelationId, Error, EventId, JobId, Result, Timestamp};
 use crate::storage::{JobRecord, JobState, OnDead};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,10 @@ pub struct JobDetails {
     /// What it gave, once it has succeeded.
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
     pub result: Value,
+    /// The flow that it belongs to: that of the commit that made it.
+    pub correlation_id: CorrelationId,
+    /// The event whose reaction made it.
+    pub causation_id: Option<EventId>,
 }
 
 impl JobDetails {
@@ -76,6 +81,7 @@ impl JobDetails {
         };
         let payload = if job.payload.is_empty() { Value::Null } else { read(&job.payload)? };
         let result = job.result.as_deref().map_or(Ok(Value::Null), read)?;
-        Ok(JobDetails { payload, result, job: job.into() })
+        let Cause { correlation_id, event: causation_id } = Cause::from(&job);
+        Ok(JobDetails { payload, result, correlation_id, causation_id, job: job.into() })
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod export;
+pub mod health;
 mod redaction;
 mod traces;
 pub mod trail;

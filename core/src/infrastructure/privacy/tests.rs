@@ -334,3 +334,48 @@ fn somebody_unknown_who_knocks_is_told_of_once_a_minute() {
         told[0].data
     );
 }
+
+#[test]
+fn security_health_says_what_to_look_at() {
+    let unsealed = Desk::new();
+    let bare = unsealed.ok("privacy.security_health", json!({}));
+    assert_eq!(bare["findings"], json!(["encryption_not_configured"]));
+    assert_eq!((&bare["store"]["kind"], &bare["outbound"]["enabled"]), (&json!("memory"), &json!(false)));
+
+    let world = World::with_vault();
+    let desk = Desk { project: world.found(PROJECT), world };
+    let look = |at: &str| {
+        let health = desk.ok("privacy.security_health", json!({}));
+        (health[at].clone(), health["findings"].clone())
+    };
+    assert_eq!(look("findings").0, json!([]));
+    let line = |name: &str, secrets: Value| {
+        let channel = json!({"name": name, "type": "waha", "external_id": name, "secrets": secrets,
+            "config": {"base_url": "https://waha.example.com"}});
+        let id = desk.ok("channels.create", channel)["id"].clone();
+        desk.ok("channels.activate", json!({"id": id}));
+        let state = json!({"id": id, "connection": "connected", "webhook_active": true});
+        desk.ok("channels.report_connection", state);
+        id
+    };
+    line("signed", json!({"api_key": "k1", "webhook_hmac_key": "0123456789abcdef0123456789abcdef"}));
+    assert_eq!(look("unsigned_channels"), (json!({"count": 0, "channels": []}), json!([])));
+    let open = line("open", json!({"api_key": "k2"}));
+    let named = json!([{"project_id": desk.project.id(), "channel_id": open}]);
+    let (unsigned, findings) = look("unsigned_channels");
+    assert_eq!((&unsigned["channels"], findings), (&named, json!(["channels_unsigned"])));
+
+    let keys = |days: i64| {
+        desk.world.clock.advance_seconds(days * 86_400);
+        let (found, findings) = look("encryption");
+        (found["data_keys"].clone(), found["near_their_age"].clone(), found["too_old"].clone(), findings[0].clone())
+    };
+    let one = |near: u64, old: u64, finding: &str| (json!(1), json!(near), json!(old), json!(finding));
+    assert_eq!(keys(335), one(0, 0, "channels_unsigned"));
+    assert_eq!(keys(1), one(1, 0, "keys_near_their_age"));
+    assert_eq!(keys(30), one(0, 1, "keys_too_old"));
+    assert_eq!(look("encryption").0["keys"][0]["age_days"], 366);
+    desk.ok("credentials.rotate_keys", json!({"project_id": desk.project.id()}));
+    desk.run(1);
+    assert_eq!(keys(0), one(0, 0, "channels_unsigned"), "the newest key of a project counts");
+}

@@ -3,7 +3,6 @@
 use super::commands::sample_of;
 use super::endpoint::Verdict;
 use super::outcome::{Class, Judged, delay_micros, judge};
-use super::rules::guard;
 use super::secrets::{open_headers, open_keys};
 use super::{
     DeliveryAttempt, DeliveryKind, DeliveryStatus, DisabledReason, Webhook, WebhookDelivery, WebhookEndpoint,
@@ -99,7 +98,7 @@ async fn plan(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<Plan> {
         return done;
     };
     endpoint.last_triggered_at = Some(now);
-    if let Err(blocked) = guard(work.reader()).check_url(&webhook.url) {
+    if let Err(blocked) = work.reader().core().guard().check_url(&webhook.url) {
         delivery.started_at = Some(now);
         let answer = Err(HttpFailure::Blocked { reason: blocked.as_str().to_owned() });
         return Ok(Plan::Settled(conclude(work, webhook, endpoint, delivery, &answer).await?));
@@ -129,7 +128,7 @@ async fn plan_test(work: &mut UnitOfWork<'_>, mut delivery: Row<WebhookDelivery>
     };
     // Whoever made the call is gone, and nobody knows what was answered.
     let lost = delivery.started_at.map(|_| HttpFailure::Interrupted);
-    let blocked = || guard(work.reader()).check_url(&webhook.url).err();
+    let blocked = || work.reader().core().guard().check_url(&webhook.url).err();
     let failure = lost.or_else(|| blocked().map(|reason| HttpFailure::Blocked { reason: reason.as_str().to_owned() }));
     if let Some(failure) = failure {
         return conclude_test(work, &webhook, delivery, &Err(failure)).await.map(Plan::Settled);

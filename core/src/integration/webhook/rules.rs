@@ -1,16 +1,10 @@
 //! The rules of a webhook's settings, one function each.
 
-use crate::engine::Reader;
 use crate::http::Guard;
 use crate::kernel::{Error, ErrorCode, Result, Url, text};
 
 /// The most webhooks of a project.
 pub(super) const MAX_WEBHOOKS: u64 = 50;
-
-/// What the host program allows. Without a transport nothing beyond the public net: nothing could go there anyway.
-pub(super) fn guard(read: &Reader<'_>) -> Guard {
-    read.core().http.as_ref().map(|http| http.guard()).unwrap_or_default()
-}
 
 /// # Errors
 /// `url_scheme_unsupported`, `url_invalid`, `url_not_public` with its reason.

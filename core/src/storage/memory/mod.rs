@@ -13,7 +13,7 @@ mod snapshots;
 
 use super::{
     Baseline, Batch, CommitError, Committed, ConsumerRecord, DeadLetter, EventRecord, IdempotencyRecord, Index,
-    JobRecord, SecretRecord, Storage, Table,
+    JobRecord, SecretRecord, Storage, StoreKind, StoreSecurity, Table,
 };
 use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Subject, Timestamp};
 use async_trait::async_trait;
@@ -118,6 +118,11 @@ impl Storage for MemoryStorage {
             contents.idempotency.remove(&place);
         }
         Ok(contents.idempotency.get(&place).cloned())
+    }
+
+    async fn security(&self) -> Result<StoreSecurity> {
+        drop(self.contents()?);
+        Ok(StoreSecurity::without_roles(StoreKind::Memory, None))
     }
 
     async fn close(&self) -> Result<()> {

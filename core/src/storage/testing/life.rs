@@ -3,7 +3,8 @@
 use super::*;
 use crate::kernel::{ErrorCode, Kind, Result};
 use crate::storage::{
-    Batch, Column, CommitError, EventQuery, FieldKind, Filter, IdempotencyRecord, Index, KeyRef, Scope, Table,
+    Batch, Column, CommitError, EventQuery, FieldKind, Filter, IdempotencyRecord, Index, KeyRef, RowSecurityState,
+    Scope, StoreKind, Table,
 };
 use std::task::{Context, Poll, Waker};
 
@@ -195,4 +196,16 @@ pub async fn futures_may_be_dropped(place: &dyn Place) {
     });
     committed(store.commit(snapshots([Sample::named("last").insert(PROJECT, 9999)])).await);
     assert_eq!(store.get(SCOPE, Kind::Contact, &[id(9999)]).await.unwrap().len(), 1);
+}
+
+/// What a store says of itself fits together.
+pub async fn it_says_how_it_is_guarded(place: &dyn Place) {
+    let store = place.open().await;
+    let found = store.security().await.unwrap();
+    let has_roles = found.row_security != RowSecurityState::Unavailable;
+    assert_eq!((found.role.is_some(), found.kind == StoreKind::Postgresql), (has_roles, has_roles));
+    assert_eq!(found.row_security == RowSecurityState::NotForced, !found.open_tables.is_empty());
+    assert_ne!(found.open_to_others, Some(true), "a new file is its owner's alone");
+    store.close().await.unwrap();
+    assert_eq!(store.security().await.unwrap_err().code(), ErrorCode::Closed);
 }

@@ -91,7 +91,8 @@ macro_rules! conformance_suite {
                 a_refused_batch_forgets_nothing;
             life: data_survives_reopening, a_new_column_is_filled, a_new_version_fills_again, a_closed_store_refuses,
                 preparing_twice_changes_nothing, idempotency_keys_hold_until_they_expire,
-                idempotency_keys_refuse_a_second_commit, two_handles_see_each_other, futures_may_be_dropped;
+                idempotency_keys_refuse_a_second_commit, two_handles_see_each_other, futures_may_be_dropped,
+                it_says_how_it_is_guarded;
         );
     };
     (@ $fresh:expr; $($area:ident: $($name:ident),* $(,)?;)*) => {

@@ -402,6 +402,28 @@ class SystemMembers(Collection):
         )
 
 
+class SystemPrivacy(Collection):
+    """The collection `privacy`."""
+
+    def security_health(
+        self,
+    ) -> t.SecurityHealth:
+        """How well the installation is guarded: the store and its row security, the keys that secrets are sealed under, where calls to the
+        outside may go, and channels whose provider proves nothing. `findings` says what somebody should look at.
+
+        It walks the data keys and the channels of all projects, 500 at a time. Secrets are nowhere kept in clear text, so there is nothing
+        to look for: without an encryption key they are refused.
+
+        Permission: platform.operate.
+        Errors: permission_denied.
+        """
+        return self._call(
+            "privacy.security_health",
+            {},
+            t.SecurityHealth,
+        )
+
+
 class SystemProjects(Collection):
     """The collection `projects`."""
 
@@ -8127,6 +8149,10 @@ class SystemCollections(Collection):
     @cached_property
     def members(self) -> SystemMembers:
         return SystemMembers(self._engine, self._scope)
+
+    @cached_property
+    def privacy(self) -> SystemPrivacy:
+        return SystemPrivacy(self._engine, self._scope)
 
     @cached_property
     def projects(self) -> SystemProjects:

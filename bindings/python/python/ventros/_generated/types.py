@@ -96,6 +96,14 @@ class AddressInput(Struct, frozen=True, kw_only=True):
     id: AddressId | None = None
 
 
+class AgedKey(Struct, frozen=True, kw_only=True):
+    """A data key that should be replaced."""
+
+    age_days: int
+    created_at: Timestamp
+    project_id: ProjectId
+
+
 class AgentAssignmentConfig(Struct, frozen=True, kw_only=True):
     """How sessions of a project find their agent."""
 
@@ -716,6 +724,10 @@ class ClaimedJob(Struct, frozen=True, kw_only=True):
 
     attempts: int
     """Tries so far."""
+    causation_id: EventId | None = None
+    """The event whose reaction made it."""
+    correlation_id: CorrelationId
+    """The flow that it belongs to: that of the commit that made it."""
     created_at: Timestamp
     finished_at: Timestamp | None = None
     id: JobId
@@ -1492,6 +1504,23 @@ class EffectiveTimeout(Struct, frozen=True, kw_only=True):
     pipeline_id: PipelineId | None = None
     """The pipeline associated with the channel."""
     source: TimeoutSource
+
+
+class EncryptionHealth(Struct, frozen=True, kw_only=True):
+    """The keys that secrets are sealed under."""
+
+    configured: bool
+    """Whether an encryption key was given."""
+    data_keys: int
+    """Projects whose data key is sealed under it."""
+    keys: List[AgedKey]
+    """The first 100 of both, in the order of their projects."""
+    master_key_id: str | None = None
+    """The name of the master key in use."""
+    near_their_age: int
+    """How many will be within 30 days."""
+    too_old: int
+    """How many of them are older than 365 days."""
 
 
 class EndpointLeftAlone(Struct, frozen=True, kw_only=True):
@@ -2291,6 +2320,10 @@ class JobDetails(Struct, frozen=True, kw_only=True):
 
     attempts: int
     """Tries so far."""
+    causation_id: EventId | None = None
+    """The event whose reaction made it."""
+    correlation_id: CorrelationId
+    """The flow that it belongs to: that of the commit that made it."""
     created_at: Timestamp
     finished_at: Timestamp | None = None
     id: JobId
@@ -3089,6 +3122,18 @@ class Origin(Struct, frozen=True, kw_only=True):
     import_id: str | None = None
     kind: OriginKind
     link_id: str | None = None
+
+
+class OutboundHealth(Struct, frozen=True, kw_only=True):
+    """Where calls to the outside may go."""
+
+    enabled: bool
+    """Whether any are made."""
+    extra_ports: List[int]
+    """Ports beside 443 and 8443."""
+    plain_http: bool
+    private_hosts: List[str]
+    """Hosts outside the public net that may be called."""
 
 
 class OutcomeRecorded(Struct, frozen=True, kw_only=True, tag_field="type", tag="recorded"):
@@ -4047,6 +4092,18 @@ class SecretRef(Struct, frozen=True, kw_only=True):
     secret_id: SecretId
 
 
+class SecurityHealth(Struct, frozen=True, kw_only=True):
+    """How well an installation is guarded."""
+
+    checked_at: Timestamp
+    encryption: EncryptionHealth
+    findings: List[SecurityFinding]
+    """What somebody should look at; empty when all is well."""
+    outbound: OutboundHealth
+    store: StoreSecurity
+    unsigned_channels: UnsignedChannels
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """A bounded stretch of conversation in one chat, cut on message time: it opens with a message, lives while messages keep
     coming, and ends by silence or by decision. A chat has at most one active session.
@@ -4427,6 +4484,19 @@ class StepUndone(Struct, frozen=True, kw_only=True):
     step: str
 
 
+class StoreSecurity(Struct, frozen=True, kw_only=True):
+    """How well a store guards what it keeps, as it finds itself now."""
+
+    kind: StoreKind
+    open_tables: List[str]
+    """Tables with rows of projects that it is not forced on."""
+    open_to_others: bool | None = None
+    """Whether other accounts of the machine may read or write the file; null where there is none, or nobody can tell."""
+    role: str | None = None
+    """The role of the connection; null where there are none."""
+    row_security: RowSecurityState
+
+
 class StoredHistory(Struct, frozen=True, kw_only=True):
     """What became of a page of history."""
 
@@ -4569,6 +4639,21 @@ class UnreadCounts(Struct, frozen=True, kw_only=True):
 
     chats: int
     messages: int
+
+
+class UnsignedChannel(Struct, frozen=True, kw_only=True):
+    """A channel that takes deliveries without a signature."""
+
+    channel_id: ChannelId
+    project_id: ProjectId
+
+
+class UnsignedChannels(Struct, frozen=True, kw_only=True):
+    """Channels that take deliveries of a provider without its signature, and have no credential that may hold the key of one."""
+
+    channels: List[UnsignedChannel]
+    """The first 100."""
+    count: int
 
 
 class Upserted(Struct, frozen=True, kw_only=True):
@@ -6256,6 +6341,14 @@ RetentionClass: TypeAlias = Literal["noise", "business", "audit"]
 RevokeReach: TypeAlias = Literal["everyone", "me"]
 """For whom a message was taken back."""
 
+RowSecurityState: TypeAlias = Literal["effective", "unavailable", "role_exempt", "not_forced"]
+"""Whether the store itself keeps the rows of projects apart.
+
+- `unavailable`: It has no such thing: the library alone keeps them apart.
+- `role_exempt`: The role of the connection is a superuser, or has BYPASSRLS.
+- `not_forced`: Somebody has switched it off on `open_tables`.
+"""
+
 SagaInputType: TypeAlias = Literal["text", "number", "boolean", "list", "object", "any"]
 """What a field of an input holds."""
 
@@ -6285,6 +6378,26 @@ SagaStatus: TypeAlias = Literal[
 
 ScoreKind: TypeAlias = Literal["engagement", "lead"]
 """Which of the two scores."""
+
+SecurityFinding: TypeAlias = Literal[
+    "row_security_not_effective",
+    "file_open_to_others",
+    "encryption_not_configured",
+    "keys_too_old",
+    "keys_near_their_age",
+    "plain_http_allowed",
+    "channels_unsigned",
+]
+"""Something that those who run an installation should look at.
+
+- `row_security_not_effective`: The role of the connection is above row security: use one that is no superuser and has no BYPASSRLS.
+- `file_open_to_others`: Other accounts of the machine may read or write the file: take their rights from it.
+- `encryption_not_configured`: No encryption key was given: nothing that needs a secret can be kept.
+- `keys_too_old`: Data keys are older than 365 days: `credentials.rotate_keys` with the project.
+- `keys_near_their_age`: Data keys will be that old within 30 days.
+- `plain_http_allowed`: Calls to the outside may go without TLS: for development only.
+- `channels_unsigned`: Channels take deliveries without a signature: whoever knows the address may deliver.
+"""
 
 Sentiment: TypeAlias = Literal["positive", "neutral", "negative", "mixed"]
 """How the person felt."""
@@ -6373,6 +6486,9 @@ StepStatus: TypeAlias = Literal["succeeded", "failed", "pending", "running", "sk
 - `compensated`: It was done and is undone.
 """
 
+StoreKind: TypeAlias = Literal["memory", "sqlite", "postgresql"]
+"""Where the data lives."""
+
 SuspensionCause: TypeAlias = Literal["billing", "platform"]
 """Who suspended a project.
 
@@ -6449,6 +6565,7 @@ __all__ = [
     "AddressId",
     "AddressInput",
     "AddressKind",
+    "AgedKey",
     "AgentAssignmentConfig",
     "AgentAssignmentPatch",
     "AgentId",
@@ -6593,6 +6710,7 @@ __all__ = [
     "EffectiveSettingsAi",
     "EffectiveTimeout",
     "Email",
+    "EncryptionHealth",
     "EndpointLeftAlone",
     "EndReason",
     "Enrichment",
@@ -6763,6 +6881,7 @@ __all__ = [
     "Origin2",
     "OriginKind",
     "OriginKind2",
+    "OutboundHealth",
     "Outcome",
     "OutcomeApplied",
     "OutcomeDuplicate",
@@ -6857,6 +6976,7 @@ __all__ = [
     "RotatedToken",
     "RotatedTokenAiProcessing",
     "RotatedWebhookSecret",
+    "RowSecurityState",
     "Saga",
     "SagaDefinition",
     "SagaId",
@@ -6872,6 +6992,8 @@ __all__ = [
     "ScoreKind",
     "SecretId",
     "SecretRef",
+    "SecurityFinding",
+    "SecurityHealth",
     "Sentiment",
     "Session",
     "SessionCounts",
@@ -6913,6 +7035,8 @@ __all__ = [
     "StepStatus",
     "StepUndone",
     "StoredHistory",
+    "StoreKind",
+    "StoreSecurity",
     "SuspensionCause",
     "Suspicion",
     "SystemNotice",
@@ -6930,6 +7054,8 @@ __all__ = [
     "TraceStep",
     "UnknownReason",
     "UnreadCounts",
+    "UnsignedChannel",
+    "UnsignedChannels",
     "Upserted",
     "Url",
     "User",

@@ -11,10 +11,30 @@ public protocol Query: Encodable, Sendable {
 /// An operation that changes something.
 public protocol Command: Query {}
 
+/// What led to a call.
+struct Cause: Sendable {
+    /// The flow that both belong to.
+    let correlationId: String
+    /// The event that was heard, or that led to the job.
+    let causationId: String?
+
+    init(_ event: Event) {
+        correlationId = event.correlationId
+        causationId = event.id
+    }
+
+    init(_ job: ClaimedJob) {
+        correlationId = job.correlationId.rawValue
+        causationId = job.causationId?.rawValue
+    }
+}
+
 /// What every call through one handle carries.
 struct Scope: Sendable {
     var projectId: ProjectId?
     var actor: ActorRef?
+    /// What its calls follow from; without one, what the callback that runs was called with.
+    var cause: Cause?
 }
 
 /// Operations that belong together, bound to a project and an actor.
@@ -25,12 +45,7 @@ protocol Collection: Sendable {
 
 extension Collection {
     func run<Q: Query>(_ query: Q, idempotencyKey: String? = nil, expectedVersion: Int? = nil) async throws -> Q.Output {
-        let context = CallContext(
-            projectId: scope.projectId,
-            actor: scope.actor,
-            idempotencyKey: idempotencyKey,
-            expectedVersion: expectedVersion
-        )
+        let context = CallContext(scope, idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
         return try await engine.call(Q.operation, input: try encode(query), context: try encode(context))
     }
 }
@@ -44,12 +59,7 @@ extension Collection {
 extension Engine {
     /// Runs several commands in one commit; each result is decoded as its command says.
     func transact(_ commands: [any Command], in scope: Scope, idempotencyKey: String?) async throws -> [any Sendable] {
-        let context = CallContext(
-            projectId: scope.projectId,
-            actor: scope.actor,
-            idempotencyKey: idempotencyKey,
-            expectedVersion: nil
-        )
+        let context = CallContext(scope, idempotencyKey: idempotencyKey, expectedVersion: nil)
         let input = try encode(Transaction(commands: commands))
         let results: [JSON] = try await call("engine.transact", input: input, context: try encode(context))
         var outputs: [any Sendable] = []
@@ -130,12 +140,26 @@ public struct Pager<Item: Decodable & Sendable>: AsyncSequence, Sendable {
 struct CallContext: Encodable {
     let projectId: ProjectId?
     let actor: ActorRef?
+    let correlationId: String?
+    let causationId: String?
     let idempotencyKey: String?
     let expectedVersion: Int?
+
+    init(_ scope: Scope, idempotencyKey: String?, expectedVersion: Int?) {
+        let cause = scope.cause ?? Inside.cause
+        projectId = scope.projectId
+        actor = scope.actor
+        correlationId = cause?.correlationId
+        causationId = cause?.causationId
+        self.idempotencyKey = idempotencyKey
+        self.expectedVersion = expectedVersion
+    }
 
     enum CodingKeys: String, CodingKey {
         case actor
         case projectId = "project_id"
+        case correlationId = "correlation_id"
+        case causationId = "causation_id"
         case idempotencyKey = "idempotency_key"
         case expectedVersion = "expected_version"
     }

@@ -139,7 +139,21 @@ public struct ProjectHandle: Sendable {
 
     /// The same project as `actor` sees it.
     public func acting(as actor: ActorRef) -> ProjectHandle {
-        ProjectHandle(engine: engine, scope: Scope(projectId: scope.projectId, actor: actor))
+        ProjectHandle(engine: engine, scope: Scope(projectId: scope.projectId, actor: actor, cause: scope.cause))
+    }
+
+    /// The same project, for what follows from an event: what is recorded through it belongs to the same flow (`correlation_id`, seen
+    /// by `events.trace`) and names the event (`causation_id`).
+    ///
+    /// For loops over events. Callbacks and handlers need it not: their calls are taken as following from the event or the job that
+    /// they were called with.
+    public func causedBy(_ event: Event) -> ProjectHandle {
+        ProjectHandle(engine: engine, scope: Scope(projectId: scope.projectId, actor: scope.actor, cause: Cause(event)))
+    }
+
+    /// The same for what follows from a job.
+    public func causedBy(_ job: ClaimedJob) -> ProjectHandle {
+        ProjectHandle(engine: engine, scope: Scope(projectId: scope.projectId, actor: scope.actor, cause: Cause(job)))
     }
 
     /// Runs several commands in one commit: all or nothing. Gives their results in order, each of its command's `Output`:

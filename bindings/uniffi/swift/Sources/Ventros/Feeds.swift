@@ -9,9 +9,13 @@ private let patience = DispatchTimeInterval.seconds(10)
 /// Is called with one event after the other.
 public typealias EventHandler = @Sendable (Event) async throws -> Void
 
-/// Whether the code runs in a callback that has not returned yet: it must not wait for callbacks, nor for itself.
+/// The callback that runs, if the code is in one.
 enum Inside {
-    @TaskLocal static var callback = false
+    /// What it was called with.
+    @TaskLocal static var cause: Cause?
+
+    /// Whether it has not returned yet: then it must not wait for callbacks, nor for itself.
+    static var callback: Bool { cause != nil }
 }
 
 /// A subscription as the engine is asked for it.
@@ -121,7 +125,7 @@ extension Engine {
                 do {
                     let heard = try attempt.event.get()
                     event = heard
-                    try await Inside.$callback.withValue(true) { try await handler(heard) }
+                    try await Inside.$cause.withValue(Cause(heard)) { try await handler(heard) }
                 } catch {
                     report(error, wanted.failure(event, retried: durable))
                     if durable {

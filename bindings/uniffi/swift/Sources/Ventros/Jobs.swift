@@ -143,7 +143,7 @@ final class Worker: @unchecked Sendable {
         var outcome: Outcome
         do {
             let handler = self.handler
-            let result = try await Inside.$callback.withValue(true) { try await handler(job) }
+            let result = try await Inside.$cause.withValue(Cause(job)) { try await handler(job) }
             outcome = Outcome(type: "done", result: try result.map { try json(of: $0) })
         } catch let limited as RateLimited {
             outcome = Outcome(type: "rate_limited", afterSeconds: limited.afterSeconds)

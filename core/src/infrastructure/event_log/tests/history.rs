@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::catalogue::CustomEvent;
-use crate::engine::{Reaction, UnitOfWork};
+use crate::engine::{Cause, Context, Reaction, UnitOfWork};
+use crate::infrastructure::job::HandleOptions;
 use crate::kernel::{Component, Kind};
 use crate::storage::{Batch, Index, IndexChange, SnapshotWrite};
 use crate::testing::react;
@@ -78,6 +79,30 @@ fn case_23_a_flow_is_one_tree() {
     assert_eq!((shown, &trace["has_more"]), (flow, &json!(false)));
     assert_eq!(steps[2]["causation_id"], steps[1]["events"][0]["id"]);
     assert_eq!((&steps[1]["command"], &steps[1]["source"]), (&json!("ventros.test.greet"), &json!("workflow")));
+}
+
+#[test]
+fn what_a_host_does_on_an_event_or_a_job_is_part_of_its_flow() {
+    let desk = Desk::new();
+    desk.call("contacts.create", json!({"name": "Ana"}));
+    let created = desk.log().into_iter().find(|event| event.event_type == "contact.created").expect("it happened");
+    let reacting = desk.project.caused_by(&created);
+    let call = |operation: &str, context: Context, input: &[u8]| {
+        block_on(desk.world.crm.call(operation, context, input)).expect("it is valid");
+    };
+    call("contacts.create", reacting.context(), br#"{"name": "Bia"}"#);
+    call("jobs.enqueue", reacting.context(), br#"{"kind": "host.greet"}"#);
+    let handler = desk.world.crm.handle(None, "host.greet", HandleOptions::default()).expect("it fits");
+    let job = block_on(handler.next()).expect("the store answers").remove(0);
+    assert_eq!(Cause::from(&job), Cause::from(&created), "a job belongs to the flow that made it");
+    call("contacts.create", desk.project.context().caused_by(&job), br#"{"name": "Caio"}"#);
+
+    let trace = desk.call("events.trace", json!({"correlation_id": created.correlation_id}));
+    let steps = trace["steps"].as_array().expect("a list");
+    assert_eq!(steps.len(), 3);
+    for step in &steps[1..] {
+        assert_eq!((&step["causation_id"], &step["depth"]), (&json!(created.id), &json!(1)));
+    }
 }
 
 /// Writes over a stored state behind the back of the log.

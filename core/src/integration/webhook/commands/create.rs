@@ -4,7 +4,7 @@ use super::super::headers::{self, HeaderValues};
 use super::super::patterns::{canonical, canonical_entries};
 use super::super::rules::{
     MAX_WEBHOOKS, check_attempts, check_concurrency, check_description, check_entries, check_rate, check_timeout,
-    check_url, check_wanted, guard,
+    check_url, check_wanted,
 };
 use super::super::secrets::{seal_headers, seal_key};
 use super::super::{BodyMode, NewWebhook, SigningKey, Webhook, WebhookEvent};
@@ -145,7 +145,7 @@ impl CreateWebhook {
         mut errors: Errors,
     ) -> Result<impl FnOnce(crate::kernel::SecretRef) -> NewWebhook + use<>> {
         let name = errors.take("name", crate::kernel::name(&self.name, 1, 100)).unwrap_or_default();
-        errors.take("url", check_url(&guard(work.reader()), &self.url));
+        errors.take("url", check_url(&work.reader().core().guard(), &self.url));
         let event_types = errors.take("event_types", canonical(&self.event_types).map_err(|e| e.at("event_types")));
         let excluded = canonical(&self.exclude_event_types).map_err(|e| e.at("exclude_event_types"));
         let exclude_event_types = errors.take("exclude_event_types", excluded).unwrap_or_default();

@@ -4,7 +4,7 @@ use super::super::headers::{self, HeaderValues};
 use super::super::patterns::{canonical, canonical_entries};
 use super::super::rules::{
     check_attempts, check_concurrency, check_description, check_entries, check_rate, check_timeout, check_url,
-    check_wanted, guard,
+    check_wanted,
 };
 use super::super::secrets::{open_headers, seal_headers};
 use super::super::{BodyMode, HeaderSecret, Webhook, WebhookEvent, WebhookPatch};
@@ -102,7 +102,7 @@ impl UpdateWebhook {
             list.as_deref().map(canonical).transpose().map_err(|e| e.at(field))
         };
         if let Some(url) = &self.url {
-            check_url(&guard(work.reader()), url).map_err(|e| e.at("url"))?;
+            check_url(&work.reader().core().guard(), url).map_err(|e| e.at("url"))?;
         }
         let event_types = list("event_types", &self.event_types)?;
         let contact_events = self.contact_events.unwrap_or(webhook.contact_events);

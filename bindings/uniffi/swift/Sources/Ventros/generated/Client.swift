@@ -5832,6 +5832,26 @@ public struct SystemMembers: Collection {
     }
 }
 
+/// The collection `privacy`.
+public struct SystemPrivacy: Collection {
+    let engine: Engine
+    let scope: Scope
+
+    /// How well the installation is guarded: the store and its row security, the keys that secrets are sealed under,
+    /// where calls to the outside may go, and channels whose provider proves nothing. `findings` says what somebody
+    /// should look at.
+    ///
+    /// It walks the data keys and the channels of all projects, 500 at a time. Secrets are nowhere kept in clear text,
+    /// so there is nothing to look for: without an encryption key they are refused.
+    ///
+    /// Permission: `platform.operate`.
+    ///
+    /// - Throws: ForbiddenError: `permission_denied`.
+    public func securityHealth() async throws -> SecurityHealth {
+        try await run(PrivacySecurityHealth())
+    }
+}
+
 /// The collection `projects`.
 ///
 /// Filterable: `owner_user_id`, `billing_account_id`, `status`, `slug`, `name`, `description`.
@@ -6532,6 +6552,7 @@ extension Crm {
     public var events: SystemEventLog { SystemEventLog(engine: engine, scope: scope) }
     public var inbound: SystemInbound { SystemInbound(engine: engine, scope: scope) }
     public var members: SystemMembers { SystemMembers(engine: engine, scope: scope) }
+    public var privacy: SystemPrivacy { SystemPrivacy(engine: engine, scope: scope) }
     public var projects: SystemProjects { SystemProjects(engine: engine, scope: scope) }
     public var users: SystemUsers { SystemUsers(engine: engine, scope: scope) }
 }

@@ -9410,6 +9410,22 @@ public struct MembersFindInvitation: Query, Equatable {
 
 }
 
+/// How well the installation is guarded: the store and its row security, the keys that secrets are sealed under, where
+/// calls to the outside may go, and channels whose provider proves nothing. `findings` says what somebody should look
+/// at.
+public struct PrivacySecurityHealth: Query, Equatable {
+    public typealias Output = SecurityHealth
+    public static let operation = "privacy.security_health"
+
+    public init() {
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        _ = encoder.container(keyedBy: NoKeys.self)
+    }
+
+}
+
 /// Founds a project.
 public struct ProjectsCreate: Command, Equatable {
     public typealias Output = Project

@@ -1791,6 +1791,17 @@ public enum RevokeReach: String, Codable, Hashable, Sendable {
     case me = "me"
 }
 
+/// Whether the store itself keeps the rows of projects apart.
+public enum RowSecurityState: String, Codable, Hashable, Sendable {
+    case effective = "effective"
+    /// It has no such thing: the library alone keeps them apart.
+    case unavailable = "unavailable"
+    /// The role of the connection is a superuser, or has BYPASSRLS.
+    case roleExempt = "role_exempt"
+    /// Somebody has switched it off on `open_tables`.
+    case notForced = "not_forced"
+}
+
 /// What a field of an input holds.
 public enum SagaInputType: String, Codable, Hashable, Sendable {
     case text = "text"
@@ -1827,6 +1838,24 @@ public enum SagaStatus: String, Codable, Hashable, Sendable {
 public enum ScoreKind: String, Codable, Hashable, Sendable {
     case engagement = "engagement"
     case lead = "lead"
+}
+
+/// Something that those who run an installation should look at.
+public enum SecurityFinding: String, Codable, Hashable, Sendable {
+    /// The role of the connection is above row security: use one that is no superuser and has no BYPASSRLS.
+    case rowSecurityNotEffective = "row_security_not_effective"
+    /// Other accounts of the machine may read or write the file: take their rights from it.
+    case fileOpenToOthers = "file_open_to_others"
+    /// No encryption key was given: nothing that needs a secret can be kept.
+    case encryptionNotConfigured = "encryption_not_configured"
+    /// Data keys are older than 365 days: `credentials.rotate_keys` with the project.
+    case keysTooOld = "keys_too_old"
+    /// Data keys will be that old within 30 days.
+    case keysNearTheirAge = "keys_near_their_age"
+    /// Calls to the outside may go without TLS: for development only.
+    case plainHttpAllowed = "plain_http_allowed"
+    /// Channels take deliveries without a signature: whoever knows the address may deliver.
+    case channelsUnsigned = "channels_unsigned"
 }
 
 /// How the person felt.
@@ -1936,6 +1965,13 @@ public enum StepStatus: String, Codable, Hashable, Sendable {
     case skipped = "skipped"
     /// It was done and is undone.
     case compensated = "compensated"
+}
+
+/// Where the data lives.
+public enum StoreKind: String, Codable, Hashable, Sendable {
+    case memory = "memory"
+    case sqlite = "sqlite"
+    case postgresql = "postgresql"
 }
 
 /// Who suspended a project.
@@ -2601,6 +2637,37 @@ public struct AddressInput: Encodable, Sendable, Equatable {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(address, forKey: .address)
         try fields.encodeIfPresent(id, forKey: .id)
+    }
+
+}
+
+/// A data key that should be replaced.
+public struct AgedKey: Decodable, Sendable, Equatable {
+    public var ageDays: Int
+    public var createdAt: Timestamp
+    public var projectId: ProjectId
+
+    public init(
+        ageDays: Int,
+        createdAt: Timestamp,
+        projectId: ProjectId
+    ) {
+        self.ageDays = ageDays
+        self.createdAt = createdAt
+        self.projectId = projectId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case ageDays = "age_days"
+        case createdAt = "created_at"
+        case projectId = "project_id"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        ageDays = try fields.decode(Int.self, forKey: .ageDays)
+        createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
     }
 
 }
@@ -4961,6 +5028,10 @@ public struct CheckedConfig: Decodable, Sendable, Equatable {
 public struct ClaimedJob: Decodable, Sendable, Equatable {
     /// Tries so far.
     public var attempts: Int
+    /// The event whose reaction made it.
+    public var causationId: EventId?
+    /// The flow that it belongs to: that of the commit that made it.
+    public var correlationId: CorrelationId
     public var createdAt: Timestamp
     public var finishedAt: Timestamp?
     public var id: JobId
@@ -4996,6 +5067,8 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
 
     public init(
         attempts: Int,
+        causationId: EventId?,
+        correlationId: CorrelationId,
         createdAt: Timestamp,
         finishedAt: Timestamp?,
         id: JobId,
@@ -5017,6 +5090,8 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         waitingOrder: Bool
     ) {
         self.attempts = attempts
+        self.causationId = causationId
+        self.correlationId = correlationId
         self.createdAt = createdAt
         self.finishedAt = finishedAt
         self.id = id
@@ -5040,6 +5115,8 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case attempts = "attempts"
+        case causationId = "causation_id"
+        case correlationId = "correlation_id"
         case createdAt = "created_at"
         case finishedAt = "finished_at"
         case id = "id"
@@ -5064,6 +5141,8 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         attempts = try fields.decode(Int.self, forKey: .attempts)
+        causationId = try fields.decodeIfPresent(EventId.self, forKey: .causationId)
+        correlationId = try fields.decode(CorrelationId.self, forKey: .correlationId)
         createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
         finishedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .finishedAt)
         id = try fields.decode(JobId.self, forKey: .id)
@@ -7764,6 +7843,58 @@ public struct EffectiveTimeout: Decodable, Sendable, Equatable {
         minutes = try fields.decode(Int.self, forKey: .minutes)
         pipelineId = try fields.decodeIfPresent(PipelineId.self, forKey: .pipelineId)
         source = try fields.decode(TimeoutSource.self, forKey: .source)
+    }
+
+}
+
+/// The keys that secrets are sealed under.
+public struct EncryptionHealth: Decodable, Sendable, Equatable {
+    /// Whether an encryption key was given.
+    public var configured: Bool
+    /// Projects whose data key is sealed under it.
+    public var dataKeys: Int
+    /// The first 100 of both, in the order of their projects.
+    public var keys: [AgedKey]
+    /// The name of the master key in use.
+    public var masterKeyId: String?
+    /// How many will be within 30 days.
+    public var nearTheirAge: Int
+    /// How many of them are older than 365 days.
+    public var tooOld: Int
+
+    public init(
+        configured: Bool,
+        dataKeys: Int,
+        keys: [AgedKey],
+        masterKeyId: String?,
+        nearTheirAge: Int,
+        tooOld: Int
+    ) {
+        self.configured = configured
+        self.dataKeys = dataKeys
+        self.keys = keys
+        self.masterKeyId = masterKeyId
+        self.nearTheirAge = nearTheirAge
+        self.tooOld = tooOld
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case configured = "configured"
+        case dataKeys = "data_keys"
+        case keys = "keys"
+        case masterKeyId = "master_key_id"
+        case nearTheirAge = "near_their_age"
+        case tooOld = "too_old"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        configured = try fields.decode(Bool.self, forKey: .configured)
+        dataKeys = try fields.decode(Int.self, forKey: .dataKeys)
+        keys = try fields.decode([AgedKey].self, forKey: .keys)
+        masterKeyId = try fields.decodeIfPresent(String.self, forKey: .masterKeyId)
+        nearTheirAge = try fields.decode(Int.self, forKey: .nearTheirAge)
+        tooOld = try fields.decode(Int.self, forKey: .tooOld)
     }
 
 }
@@ -10687,6 +10818,10 @@ public struct Job: Decodable, Sendable, Equatable {
 public struct JobDetails: Decodable, Sendable, Equatable {
     /// Tries so far.
     public var attempts: Int
+    /// The event whose reaction made it.
+    public var causationId: EventId?
+    /// The flow that it belongs to: that of the commit that made it.
+    public var correlationId: CorrelationId
     public var createdAt: Timestamp
     public var finishedAt: Timestamp?
     public var id: JobId
@@ -10715,6 +10850,8 @@ public struct JobDetails: Decodable, Sendable, Equatable {
 
     public init(
         attempts: Int,
+        causationId: EventId?,
+        correlationId: CorrelationId,
         createdAt: Timestamp,
         finishedAt: Timestamp?,
         id: JobId,
@@ -10732,6 +10869,8 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         waitingOrder: Bool
     ) {
         self.attempts = attempts
+        self.causationId = causationId
+        self.correlationId = correlationId
         self.createdAt = createdAt
         self.finishedAt = finishedAt
         self.id = id
@@ -10751,6 +10890,8 @@ public struct JobDetails: Decodable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case attempts = "attempts"
+        case causationId = "causation_id"
+        case correlationId = "correlation_id"
         case createdAt = "created_at"
         case finishedAt = "finished_at"
         case id = "id"
@@ -10771,6 +10912,8 @@ public struct JobDetails: Decodable, Sendable, Equatable {
     public init(from decoder: Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         attempts = try fields.decode(Int.self, forKey: .attempts)
+        causationId = try fields.decodeIfPresent(EventId.self, forKey: .causationId)
+        correlationId = try fields.decode(CorrelationId.self, forKey: .correlationId)
         createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
         finishedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .finishedAt)
         id = try fields.decode(JobId.self, forKey: .id)
@@ -12538,6 +12681,45 @@ public struct Origin: Codable, Sendable, Equatable {
         importId = try fields.decodeIfPresent(String.self, forKey: .importId)
         kind = try fields.decode(OriginKind.self, forKey: .kind)
         linkId = try fields.decodeIfPresent(String.self, forKey: .linkId)
+    }
+
+}
+
+/// Where calls to the outside may go.
+public struct OutboundHealth: Decodable, Sendable, Equatable {
+    /// Whether any are made.
+    public var enabled: Bool
+    /// Ports beside 443 and 8443.
+    public var extraPorts: [Int]
+    public var plainHttp: Bool
+    /// Hosts outside the public net that may be called.
+    public var privateHosts: [String]
+
+    public init(
+        enabled: Bool,
+        extraPorts: [Int],
+        plainHttp: Bool,
+        privateHosts: [String]
+    ) {
+        self.enabled = enabled
+        self.extraPorts = extraPorts
+        self.plainHttp = plainHttp
+        self.privateHosts = privateHosts
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case enabled = "enabled"
+        case extraPorts = "extra_ports"
+        case plainHttp = "plain_http"
+        case privateHosts = "private_hosts"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        enabled = try fields.decode(Bool.self, forKey: .enabled)
+        extraPorts = try fields.decode([Int].self, forKey: .extraPorts)
+        plainHttp = try fields.decode(Bool.self, forKey: .plainHttp)
+        privateHosts = try fields.decode([String].self, forKey: .privateHosts)
     }
 
 }
@@ -15798,6 +15980,53 @@ public struct SecretRef: Decodable, Sendable, Equatable {
 
 }
 
+/// How well an installation is guarded.
+public struct SecurityHealth: Decodable, Sendable, Equatable {
+    public var checkedAt: Timestamp
+    public var encryption: EncryptionHealth
+    /// What somebody should look at; empty when all is well.
+    public var findings: [SecurityFinding]
+    public var outbound: OutboundHealth
+    public var store: StoreSecurity
+    public var unsignedChannels: UnsignedChannels
+
+    public init(
+        checkedAt: Timestamp,
+        encryption: EncryptionHealth,
+        findings: [SecurityFinding],
+        outbound: OutboundHealth,
+        store: StoreSecurity,
+        unsignedChannels: UnsignedChannels
+    ) {
+        self.checkedAt = checkedAt
+        self.encryption = encryption
+        self.findings = findings
+        self.outbound = outbound
+        self.store = store
+        self.unsignedChannels = unsignedChannels
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case checkedAt = "checked_at"
+        case encryption = "encryption"
+        case findings = "findings"
+        case outbound = "outbound"
+        case store = "store"
+        case unsignedChannels = "unsigned_channels"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        checkedAt = try fields.decode(Timestamp.self, forKey: .checkedAt)
+        encryption = try fields.decode(EncryptionHealth.self, forKey: .encryption)
+        findings = try fields.decode([SecurityFinding].self, forKey: .findings)
+        outbound = try fields.decode(OutboundHealth.self, forKey: .outbound)
+        store = try fields.decode(StoreSecurity.self, forKey: .store)
+        unsignedChannels = try fields.decode(UnsignedChannels.self, forKey: .unsignedChannels)
+    }
+
+}
+
 /// A bounded stretch of conversation in one chat, cut on message time: it opens with a message, lives while messages
 /// keep coming, and ends by silence or by decision. A chat has at most one active session.
 public struct Session: Decodable, Sendable, Equatable {
@@ -16696,6 +16925,50 @@ public struct StepRetry: Encodable, Sendable, Equatable {
 
 }
 
+/// How well a store guards what it keeps, as it finds itself now.
+public struct StoreSecurity: Decodable, Sendable, Equatable {
+    public var kind: StoreKind
+    /// Tables with rows of projects that it is not forced on.
+    public var openTables: [String]
+    /// Whether other accounts of the machine may read or write the file; null where there is none, or nobody can tell.
+    public var openToOthers: Bool?
+    /// The role of the connection; null where there are none.
+    public var role: String?
+    public var rowSecurity: RowSecurityState
+
+    public init(
+        kind: StoreKind,
+        openTables: [String],
+        openToOthers: Bool?,
+        role: String?,
+        rowSecurity: RowSecurityState
+    ) {
+        self.kind = kind
+        self.openTables = openTables
+        self.openToOthers = openToOthers
+        self.role = role
+        self.rowSecurity = rowSecurity
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case kind = "kind"
+        case openTables = "open_tables"
+        case openToOthers = "open_to_others"
+        case role = "role"
+        case rowSecurity = "row_security"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        kind = try fields.decode(StoreKind.self, forKey: .kind)
+        openTables = try fields.decode([String].self, forKey: .openTables)
+        openToOthers = try fields.decodeIfPresent(Bool.self, forKey: .openToOthers)
+        role = try fields.decodeIfPresent(String.self, forKey: .role)
+        rowSecurity = try fields.decode(RowSecurityState.self, forKey: .rowSecurity)
+    }
+
+}
+
 /// What became of a page of history.
 public struct StoredHistory: Decodable, Sendable, Equatable {
     /// None when nothing was stored.
@@ -17223,6 +17496,60 @@ public struct UnreadCounts: Decodable, Sendable, Equatable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         chats = try fields.decode(Int.self, forKey: .chats)
         messages = try fields.decode(Int.self, forKey: .messages)
+    }
+
+}
+
+/// A channel that takes deliveries without a signature.
+public struct UnsignedChannel: Decodable, Sendable, Equatable {
+    public var channelId: ChannelId
+    public var projectId: ProjectId
+
+    public init(
+        channelId: ChannelId,
+        projectId: ProjectId
+    ) {
+        self.channelId = channelId
+        self.projectId = projectId
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case channelId = "channel_id"
+        case projectId = "project_id"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        channelId = try fields.decode(ChannelId.self, forKey: .channelId)
+        projectId = try fields.decode(ProjectId.self, forKey: .projectId)
+    }
+
+}
+
+/// Channels that take deliveries of a provider without its signature, and have no credential that may hold the key of
+/// one.
+public struct UnsignedChannels: Decodable, Sendable, Equatable {
+    /// The first 100.
+    public var channels: [UnsignedChannel]
+    public var count: Int
+
+    public init(
+        channels: [UnsignedChannel],
+        count: Int
+    ) {
+        self.channels = channels
+        self.count = count
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case channels = "channels"
+        case count = "count"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        channels = try fields.decode([UnsignedChannel].self, forKey: .channels)
+        count = try fields.decode(Int.self, forKey: .count)
     }
 
 }
