@@ -118,7 +118,7 @@ pub const OUTSIDE_JOBS: &[&[OutsideJob]] = &[
 ];
 
 /// What is looked for once when a process starts to work.
-pub const SWEEPS: &[&[Sweep]] = &[crate::conversations::session::SWEEPS];
+pub const SWEEPS: &[&[Sweep]] = &[crate::conversations::session::SWEEPS, crate::infrastructure::saga::SWEEPS];
 
 /// The kind of outside job of a name.
 pub fn outside_job(kind: &str) -> Option<&'static OutsideJob> {

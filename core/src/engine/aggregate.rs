@@ -78,6 +78,12 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + JsonSchema + Send + 
         false
     }
 
+    /// Whether its life has been over for so long that nothing of it need be stored any more. Its events stay, as the retention says, and
+    /// a state that is gone is not missing.
+    fn is_forgotten(&self, _now: Timestamp) -> bool {
+        false
+    }
+
     fn base(&self) -> Base;
     fn set_base(&mut self, base: Base);
 }
@@ -139,6 +145,7 @@ pub trait Stored: Any + Send + Sync {
     fn fold(&mut self, event: &Event, meta: &Meta<'_>);
     fn base(&self) -> Base;
     fn encode(&self) -> Result<String>;
+    fn is_forgotten(&self, now: Timestamp) -> bool;
     fn index(&self) -> Index;
     fn copy(&self) -> Arc<dyn Stored>;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
@@ -163,6 +170,10 @@ impl<A: Aggregate> Stored for A {
 
     fn encode(&self) -> Result<String> {
         encode(self)
+    }
+
+    fn is_forgotten(&self, now: Timestamp) -> bool {
+        Aggregate::is_forgotten(self, now)
     }
 
     fn index(&self) -> Index {

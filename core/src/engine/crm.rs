@@ -21,7 +21,7 @@ use crate::vault::KeyProvider;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, Weak};
 use uuid::Uuid;
 
@@ -103,8 +103,8 @@ pub struct Core {
     pub(crate) max_backlog: usize,
     /// What is known of the jobs that wait.
     pub(crate) backlogs: Backlogs,
-    /// What timers may have missed has been looked for.
-    pub(crate) swept: AtomicBool,
+    /// When what timers may have missed was looked for last, in microseconds.
+    pub(crate) swept_at: AtomicI64,
 }
 
 impl Core {
@@ -179,7 +179,7 @@ impl Crm {
                 breakers: Breakers::default(),
                 max_backlog,
                 backlogs: Backlogs::default(),
-                swept: AtomicBool::new(false),
+                swept_at: AtomicI64::new(0),
             }),
         };
         crate::catalogue::seed(&crm).await?;

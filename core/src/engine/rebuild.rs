@@ -44,7 +44,8 @@ impl Crm {
         for (subject, state) in folded {
             let folded = state.encode()?;
             let stored = stored.remove(&subject);
-            if stored.is_none() && begun.get(&subject).is_some_and(|seq| *seq > derived_up_to) {
+            let is_to_come = begun.get(&subject).is_some_and(|seq| *seq > derived_up_to);
+            if stored.is_none() && (is_to_come || state.is_forgotten(self.core.now())) {
                 continue;
             }
             if stored.as_deref() != Some(folded.as_str()) {

@@ -1,4 +1,5 @@
-//! What a process looks for once, after the first work that was due: things that are overdue although no timer says so.
+//! What a process looks for once a day, the first time after the first work that was due: things that are overdue although no timer says
+//! so.
 
 use super::context::Context;
 use super::crm::{Crm, MAX_RETRIES};
@@ -9,7 +10,10 @@ use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Library code that puts right, in one project, what timers may have missed.
+/// How often a process sweeps, in seconds.
+const EVERY: i64 = 24 * 3_600;
+
+/// Library code that puts right, in one project, what timers may have missed, or removes what nobody needs any more.
 pub struct Sweep {
     pub name: &'static str,
     pub component: Component,
@@ -18,11 +22,13 @@ pub struct Sweep {
 }
 
 impl Crm {
-    /// Runs all sweeps, the first time that this process asks; false afterwards.
-    pub(super) async fn sweep_once(&self) -> Result<bool> {
-        if self.core.swept.swap(true, Ordering::Relaxed) {
+    /// Runs all sweeps, once a day of this process; false in between.
+    pub(super) async fn sweep_where_due(&self) -> Result<bool> {
+        let now = self.core.now().micros();
+        if now - self.core.swept_at.load(Ordering::Relaxed) < EVERY * 1_000_000 {
             return Ok(false);
         }
+        self.core.swept_at.store(now, Ordering::Relaxed);
         for (project, _) in self.core.storage.heads().await? {
             for sweep in crate::catalogue::SWEEPS.iter().flat_map(|table| table.iter()) {
                 let mut context =

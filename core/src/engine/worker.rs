@@ -181,7 +181,7 @@ impl Crm {
             for queue in QUEUES {
                 self.run_queue(queue, report).await?;
             }
-            if *report == before && !self.sweep_once().await? {
+            if *report == before && !self.sweep_where_due().await? {
                 return Ok(());
             }
         }

@@ -4,7 +4,7 @@ use super::replay::Replay;
 use super::walk::Walk;
 use crate::catalogue::{AGGREGATES, AggregateType, REACTIONS, aggregate_type};
 use crate::engine::{Command, Stored, UnitOfWork, derived, derived_up_to, read};
-use crate::kernel::{Error, ErrorCode, Permission, Result, Subject};
+use crate::kernel::{Error, ErrorCode, Permission, Result, Subject, Timestamp};
 use crate::storage::{EventQuery, EventRecord, Scope, Snapshot, limit_within, type_matches};
 use crate::{operations, text_enum};
 use schemars::JsonSchema;
@@ -188,7 +188,7 @@ async fn check(
         if revision(&before) != revision(&after) {
             continue;
         }
-        return verdict(kind, replay, after);
+        return verdict(kind, replay, after, work.now());
     }
     Err(Error::new(ErrorCode::VersionConflict)
         .with("resource", subject.kind.as_str())
@@ -205,6 +205,7 @@ fn verdict(
     kind: &AggregateType,
     replay: Replay,
     stored: Option<Snapshot>,
+    now: Timestamp,
 ) -> Result<Option<(LogProblemKind, Option<Mended>)>> {
     let Some(folded) = replay.state else {
         return Ok(stored.map(|_| (LogProblemKind::EventsMissing, None)));
@@ -220,6 +221,7 @@ fn verdict(
         }
         Some(stored) if (kind.decode)(stored).is_err() => LogProblemKind::Unreadable,
         Some(_) => LogProblemKind::StateMismatch,
+        None if folded.is_forgotten(now) => return Ok(None),
         None => LogProblemKind::StateMissing,
     };
     Ok(Some((problem, Some((Arc::from(folded), stored)))))

@@ -4,6 +4,7 @@ mod advance;
 pub mod commands;
 mod definition;
 mod events;
+mod forgetting;
 pub mod queries;
 mod reference;
 mod registry;
@@ -21,6 +22,7 @@ pub use definition::{
     StepCompensation, StepCondition, StepDefinition, StepRetry,
 };
 pub use events::{NewSaga, SagaEvent, StepDirection, StepErrorClass, StepFailure, StepResult, StepUndone, WaitingFor};
+pub use forgetting::SWEEPS;
 pub use registry::Sagas;
 pub(crate) use start::start_shipped;
 pub use state::{KeptSignal, Saga, SagaProgress, SagaStatus, SagaStep, StepError, StepStatus};

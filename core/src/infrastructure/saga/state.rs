@@ -340,6 +340,10 @@ impl Aggregate for Saga {
         })
     }
 
+    fn is_forgotten(&self, now: Timestamp) -> bool {
+        super::forgetting::is_forgotten(self, now)
+    }
+
     fn apply(&mut self, event: &Event, meta: &Meta<'_>) {
         let Event::Saga(event) = event else { return };
         let at = meta.occurred_at;

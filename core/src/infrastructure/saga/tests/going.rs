@@ -342,3 +342,42 @@ fn a_project_that_does_not_work_lets_its_sagas_wait() {
     office.pass(MINUTE);
     office.assert_status(&id, "completed");
 }
+
+#[test]
+fn a_saga_that_ended_90_days_ago_is_gone_and_its_events_are_not() {
+    const DAY: i64 = 24 * 60 * MINUTE;
+    let office = Office::with(json!({"kind": "host.setup", "version": 1, "steps": [
+        {"id": "ask", "run": {"type": "child", "kind": "host.inner", "key": {"$from": "saga.key"}}},
+        {"id": "rest", "run": {"type": "wait", "signal": "go"}},
+    ]}));
+    office.define(json!({"kind": "host.inner", "version": 1, "steps": [
+        {"id": "do", "run": {"type": "command", "operation": "contacts.create", "input": {"name": "Ana"}}},
+    ]}));
+    let parent = office.start("one", Value::Null);
+    office.pass(0);
+    let list = office.call("sagas.list", json!({"filter": {"field": "kind", "op": "eq", "value": "host.inner"}}));
+    let child = list["items"][0]["id"].as_str().expect("an id").to_owned();
+    office.assert_status(&child, "completed");
+    office.assert_status(&parent, "waiting");
+    office.pass(91 * DAY);
+    office.assert_status(&child, "completed");
+    office.call("sagas.signal", json!({"id": parent, "name": "go"}));
+    office.pass(0);
+    office.assert_status(&parent, "completed");
+    // The child has ended long ago, and nobody waits for it any more.
+    office.pass(DAY);
+    assert_eq!(refused(&office.project, "sagas.get", json!({"id": child})), ErrorCode::SagaNotFound);
+    office.pass(88 * DAY);
+    office.assert_status(&parent, "completed");
+    office.pass(2 * DAY);
+    assert_eq!(refused(&office.project, "sagas.get", json!({"id": parent})), ErrorCode::SagaNotFound);
+
+    assert_eq!(office.story(&parent).last().map(String::as_str), Some("completed"));
+    let report = office.call("events.verify", json!({"repair": true}));
+    assert_eq!((&report["problems"], &report["repaired"]), (&json!([]), &json!(0)));
+    office.world.assert_log_matches();
+    let past = office.call("events.state_at", json!({"kind": "saga", "id": parent}));
+    assert_eq!(past["state"]["status"], "completed");
+    // Its key is free again.
+    assert_ne!(office.start("one", Value::Null), parent);
+}
