@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ventros::engine::Context;
 use ventros::kernel::{ActorRef, Component, ErrorCode, Kind, UserId};
 use ventros::storage::MemoryStorage;
-use ventros::testing::block_on;
+use ventros::testing::{Fault, WatchedStorage, block_on};
 
 fn morning(second: i64) -> i64 {
     on_the_day_before(8, 0) + second
@@ -471,5 +471,52 @@ fn a_line_that_is_connected_for_the_first_time_imports_what_its_configuration_sa
         house.ok("channels.report_connection", json!({"id": house.channel, "connection": "connected"}));
         house.run();
         assert_eq!((house.count("channel.activated"), house.count("channel.history_import.requested")), (2, 1));
+    }
+}
+
+/// At each commit, before the store hears of it and after: whoever dies between two of them leaves the same behind.
+#[test]
+fn case_38_an_import_that_is_killed_anywhere_ends_the_same() {
+    let memory = || {
+        let long: Vec<i64> = (0..45).map(|n| morning(n / 9 * 7_200 + n % 9)).collect();
+        let chats = vec![chat(1, &long), chat(2, &[morning(0), morning(60)]), chat(3, &[morning(5)])];
+        Memory { most: 20, ..Memory::of(chats) }
+    };
+    let begin = |data: &MemoryStorage| {
+        let store = WatchedStorage::around(Arc::new(data.reopen()));
+        let house = House::on(store.clone(), memory());
+        let id = house.request();
+        (store, house, id)
+    };
+    let work = |house: &House, store: &WatchedStorage| {
+        for _ in 0..30 {
+            house.world.clock.advance_seconds(1);
+            block_on(house.world.crm.run_pending()).ok();
+            if store.is_dead() {
+                return;
+            }
+        }
+    };
+    let (store, undisturbed, id) = begin(&MemoryStorage::default());
+    store.take_calls();
+    work(&undisturbed, &store);
+    let calls = store.take_calls();
+    assert_eq!(undisturbed.import(&id)["totals"]["imported"], 48);
+    let expected = undisturbed.picture();
+    let commits: Vec<usize> = (1..=calls.len()).filter(|number| calls[number - 1] == "commit").collect();
+    assert!(commits.len() > 10, "{} commits are no import", commits.len());
+    for (number, side) in commits.iter().flat_map(|number| [(*number, Fault::Before), (*number, Fault::After)]) {
+        let data = MemoryStorage::default();
+        let (store, house, id) = begin(&data);
+        store.die(number, side);
+        work(&house, &store);
+        assert!(store.is_dead(), "{side:?} call {number} never came");
+        let house = house.succeeded_on(Arc::new(data.reopen()), 100);
+        house.world.clock.advance_seconds(61);
+        let import = house.finish(&id);
+        let found = (&import["status"], &import["totals"]["imported"], &import["totals"]["messages_seen"]);
+        assert_eq!(found, (&json!("completed"), &json!(48), &json!(48)), "{side:?} call {number}");
+        assert_eq!(house.picture(), expected, "{side:?} call {number}");
+        house.world.assert_log_matches();
     }
 }
