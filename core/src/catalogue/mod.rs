@@ -112,6 +112,7 @@ pub const OUTSIDE_JOBS: &[&[OutsideJob]] = &[
     crate::tenancy::credential::OUTSIDE_JOBS,
     crate::integration::webhook::OUTSIDE_JOBS,
     crate::conversations::message::OUTSIDE_JOBS,
+    crate::conversations::message::TELLING_JOBS,
     crate::conversations::import::OUTSIDE_JOBS,
     #[cfg(test)]
     crate::engine::tests::outside::JOBS,

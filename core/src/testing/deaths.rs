@@ -63,6 +63,8 @@ struct Outcome {
     parts: Vec<String>,
     /// The types of the events that were delivered, each event once.
     delivered: Vec<String>,
+    /// What the gateway was told of messages besides the sends, each once.
+    told: BTreeSet<String>,
     dead_letters: u64,
 }
 
@@ -121,7 +123,7 @@ fn call(project: &Project, operation: &str, input: Value) -> Value {
 }
 
 impl Morning {
-    /// A shop with everything waiting to be done: two answers to send, a delivery of the provider, a change to tell, a schedule.
+    /// A shop with everything waiting to be done: two answers to send, a reaction to the first of them, a delivery of the provider, a change to tell, a schedule.
     fn begin(storage: Arc<dyn Storage>) -> Morning {
         let mut number = 0;
         let outside = FakeOutside::new(move |request| {
@@ -146,7 +148,10 @@ impl Morning {
         for body in ["first", "second"] {
             let content = json!({"type": "text", "body": body});
             let send = json!({"contact_id": contact, "channel_id": channel, "content": content});
-            call(&shop, "messages.send", send);
+            let sent = call(&shop, "messages.send", send);
+            if body == "first" {
+                call(&shop, "messages.react", json!({"id": sent["id"], "emoji": "👍"}));
+            }
         }
         call(&shop, "contacts.update", json!({"id": contact, "name": "Ana Beatriz"}));
         let raw = json!({
@@ -247,6 +252,7 @@ impl Morning {
             sagas,
             parts,
             delivered: delivered(&asked, &log),
+            told: told(&asked),
             dead_letters: of_consumers.iter().filter_map(|consumer| consumer["dead_letters"].as_u64()).sum(),
         }
     }
@@ -280,6 +286,16 @@ fn delivered(asked: &[HttpRequest], log: &[EventRecord]) -> Vec<String> {
     types
 }
 
+/// What was asked for with messages that were sent before: the reaction, by the id that the gateway gave.
+fn told(asked: &[HttpRequest]) -> BTreeSet<String> {
+    let sent = asked.iter().position(|request| request.url.ends_with("/sendText"));
+    let is_told = |request: &&HttpRequest| request.url.ends_with("/api/reaction");
+    let first = asked.iter().position(|request| is_told(&request));
+    assert!(sent.is_some() && sent < first, "a message is reacted to after it was sent");
+    let body = |request: &HttpRequest| -> Value { serde_json::from_slice(&request.body).expect("a body is JSON") };
+    asked.iter().filter(is_told).map(|request| body(request)["reaction"].to_string()).collect()
+}
+
 /// Each message is handed over once, in order; the gateway takes no keys, so one whose sender died after the call may go twice, and says
 /// so.
 fn check_sends(asked: &[HttpRequest], messages: &[Value]) {
@@ -310,6 +326,7 @@ mod tests {
         let ends = [("host.fine", "completed"), ("host.undone", "compensated")];
         assert_eq!(outcome.sagas, ends.map(|(kind, status)| (kind.to_owned(), status.to_owned())));
         assert_eq!(outcome.parts.len(), 6);
+        assert_eq!(outcome.told.into_iter().collect::<Vec<_>>(), ["\"👍\""]);
         assert_eq!(outcome.events.get("contact.deleted"), Some(&1));
     }
 

@@ -4,6 +4,7 @@
 
 mod server;
 mod shop;
+mod telling;
 
 use serde_json::{Value, json};
 use server::{FakeWaha, Manner};

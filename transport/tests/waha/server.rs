@@ -39,10 +39,32 @@ pub enum Manner {
 /// One request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Asked {
+    pub method: String,
     pub path: String,
     pub key: Option<String>,
     pub api_key: Option<String>,
     pub body: Value,
+}
+
+/// What was done at WhatsApp with a message that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Edited {
+        id: String,
+        text: String,
+    },
+    Revoked {
+        id: String,
+    },
+    /// Without an emoji it was removed.
+    Reacted {
+        id: String,
+        emoji: String,
+    },
+    Seen {
+        chat: String,
+        ids: Vec<String>,
+    },
 }
 
 /// A message that reached its recipient.
@@ -94,6 +116,7 @@ struct State {
     of_texts: BTreeMap<String, VecDeque<Manner>>,
     asked: Vec<Asked>,
     reached: Vec<Reached>,
+    changes: Vec<Change>,
     told: Option<Told>,
 }
 
@@ -175,7 +198,24 @@ impl FakeWaha {
     /// The requests to send something, since the last look.
     pub fn sends(&self) -> Vec<Asked> {
         let asked = std::mem::take(&mut self.state.lock().unwrap().asked);
-        asked.into_iter().filter(|asked| asked.path.starts_with("/api/send")).collect()
+        asked.into_iter().filter(|asked| asked.path.starts_with("/api/send") && !asked.is_change()).collect()
+    }
+
+    /// The methods and paths of requests to change something that is there, since the last look.
+    pub fn asked_changes(&self) -> Vec<String> {
+        let asked = std::mem::take(&mut self.state.lock().unwrap().asked);
+        asked.into_iter().filter(Asked::is_change).map(|asked| format!("{} {}", asked.method, asked.path)).collect()
+    }
+
+    /// What was changed, in order.
+    pub fn changes(&self) -> Vec<Change> {
+        self.state.lock().unwrap().changes.clone()
+    }
+
+    /// How much has happened.
+    pub fn happened(&self) -> usize {
+        let state = self.state.lock().unwrap();
+        state.reached.len() + state.changes.len()
     }
 
     pub fn reached(&self) -> Vec<Reached> {
@@ -191,6 +231,13 @@ impl FakeWaha {
 impl Drop for FakeWaha {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+impl Asked {
+    /// It is about a message that is there.
+    fn is_change(&self) -> bool {
+        self.path == "/api/sendSeen" || self.path == "/api/reaction" || self.path.contains("/messages/")
     }
 }
 
@@ -214,9 +261,9 @@ fn read(stream: &mut TcpStream) -> Option<Asked> {
         let length = stream.read(&mut part).ok().filter(|length| *length > 0)?;
         bytes.extend_from_slice(&part[..length]);
     }
-    let path = head.split(' ').nth(1)?.to_owned();
+    let (method, path) = (head.split(' ').next()?.to_owned(), head.split(' ').nth(1)?.to_owned());
     let body = serde_json::from_slice(&bytes[end..]).unwrap_or(Value::Null);
-    Some(Asked { path, key: header("idempotency-key"), api_key: header("x-api-key"), body })
+    Some(Asked { method, path, key: header("idempotency-key"), api_key: header("x-api-key"), body })
 }
 
 fn converse(mut stream: TcpStream, state: &Mutex<State>) {
@@ -242,6 +289,14 @@ fn converse(mut stream: TcpStream, state: &Mutex<State>) {
         // What was read is lost, and so is whatever the other side was about to hear.
         Manner::CutsTheQuestion => return drop(stream.shutdown(Shutdown::Both)),
         _ => {}
+    }
+    if asked.is_change() {
+        let is_known = state.lock().unwrap().change(&asked);
+        return match manner {
+            Manner::Hangs => drop(stream.read(&mut [0])),
+            _ if is_known => answer(&mut stream, 200, None, "true"),
+            _ => answer(&mut stream, 404, None, r#"{"message":"Message not found","statusCode":404}"#),
+        };
     }
     let (reached, told) = {
         let mut state = state.lock().unwrap();
@@ -282,6 +337,33 @@ fn converse(mut stream: TcpStream, state: &Mutex<State>) {
 }
 
 impl State {
+    /// Does what was asked with a message, by its long id; false when there is none, or none any more.
+    fn change(&mut self, asked: &Asked) -> bool {
+        let text = |name: &str| asked.body[name].as_str().expect("a text").to_owned();
+        let segments: Vec<String> = asked.path.split('/').map(|segment| segment.replace("%40", "@")).collect();
+        let id = match segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["", "api", "session-one", "chats", chat, "messages", id] if id.contains(chat) => id.to_owned(),
+            ["", "api", "reaction"] => text("messageId"),
+            _ => String::new(),
+        };
+        let is_here = |it: &Reached| format!("true_{}_{}", it.chat, it.id) == id;
+        let revoked = Change::Revoked { id: id.clone() };
+        let is_known = self.reached.iter().any(is_here) && !self.changes.contains(&revoked);
+        let change = match (asked.method.as_str(), asked.path.as_str()) {
+            ("POST", "/api/sendSeen") => {
+                let ids =
+                    asked.body["messageIds"].as_array().expect("ids").iter().map(|id| id.as_str().unwrap().to_owned());
+                Change::Seen { chat: text("chatId"), ids: ids.collect() }
+            }
+            ("PUT", "/api/reaction") => Change::Reacted { id, emoji: text("reaction") },
+            ("PUT", _) if is_known => Change::Edited { id, text: text("text") },
+            ("DELETE", _) if is_known => revoked,
+            _ => return false,
+        };
+        self.changes.push(change);
+        true
+    }
+
     /// Brings a message to its recipient; where keys are honoured, once.
     fn take(&mut self, asked: &Asked, text: String) -> Reached {
         let known = |reached: &&Reached| self.honours_keys && reached.key.is_some() && reached.key == asked.key;

@@ -110,7 +110,7 @@ impl Shop {
     }
 
     #[track_caller]
-    fn call(&self, operation: &str, input: Value) -> Value {
+    pub fn call(&self, operation: &str, input: Value) -> Value {
         call(&self.crm, self.project, operation, input)
     }
 
@@ -174,11 +174,11 @@ impl Shop {
         assert_eq!(calls.len(), 1);
         let runtime = self.runtime.take().unwrap();
         let waha = &self.waha;
-        let before = waha.reached().len();
+        let before = waha.happened();
         for call in calls {
             runtime.block_on(async {
                 let arrived = async {
-                    while waha.reached().len() == before {
+                    while waha.happened() == before {
                         tokio::time::sleep(Duration::from_millis(2)).await;
                     }
                 };
@@ -197,6 +197,24 @@ impl Shop {
         let runtime = runtime();
         self.crm = open(&self.directory, &self.clock, &runtime, self.engines);
         self.runtime = Some(runtime);
+    }
+
+    /// The jobs that tell the gateway what was done with messages, oldest first: states and errors.
+    #[track_caller]
+    pub fn telling(&self) -> Vec<(String, String)> {
+        let page = self.call("jobs.list", json!({"limit": 100}));
+        let mut jobs = page["items"].as_array().unwrap().clone();
+        jobs.retain(|job| job["kind"].as_str().unwrap().starts_with("channel."));
+        jobs.sort_by_key(|job| job["id"].to_string());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        jobs.iter().map(|job| (text(&job["state"]), text(&job["last_error"]))).collect()
+    }
+
+    /// Panics unless every snapshot is the fold of the log.
+    #[track_caller]
+    pub fn assert_folds(&self) {
+        let differences = block_on(self.crm.differences(self.project)).unwrap();
+        assert!(differences.is_empty(), "{differences:#?}");
     }
 
     /// How many messages people see.

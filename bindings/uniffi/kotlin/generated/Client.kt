@@ -778,6 +778,10 @@ public class Chats internal constructor(engine: Engine, scope: Scope) : Collecti
     /**
      * Our side has read a chat, up to a message or to its end. Later inbound messages stay unread.
      *
+     * Where the channel has read receipts, the provider is told by a job of the same commit (`channel.mark_read`) of
+     * the newest 100 messages since the last such mark that were not read one by one (`messages.mark_read`), in groups
+     * by one for each author. A host that sends by itself tells its provider on `chat.marked_read`.
+     *
      * Permission: `messages.send`.
      *
      * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
@@ -3210,8 +3214,11 @@ public class Messages internal constructor(engine: Engine, scope: Scope) : Colle
     /**
      * Changes the text or caption of a message of ours. One that has not gone out yet goes out changed.
      *
-     * A sent one can be changed where its channel allows that, for as long as it does (WhatsApp: 15 minutes). The
-     * change is recorded here; handing it to the provider is the dispatcher's task.
+     * A sent one can be changed where its channel can do that (`capability_missing`), for as long as it allows
+     * (WhatsApp: 15 minutes). The provider is told by a job of the same commit (`channel.message_edit`): at most 5
+     * tries, after 5 seconds, doubled each time up to 10 minutes; of several edits the last one. What the provider
+     * refuses for good is a dead job with its reason, and the text stays changed here. A host that sends by itself
+     * tells its provider on `message.edited` of an agent.
      *
      * Permission: `messages.send`.
      *
@@ -3220,7 +3227,7 @@ public class Messages internal constructor(engine: Engine, scope: Scope) : Colle
      * @throws ventros.InvalidStateError: `edit_window_closed`, `message_not_editable`, `project_inactive`,
      * `project_suspended`.
      * @throws ventros.NotFoundError: `channel_not_found`, `message_not_found`, `project_not_found`.
-     * @throws ventros.ValidationError: `text_required`, `text_too_long`.
+     * @throws ventros.ValidationError: `capability_missing`, `text_required`, `text_too_long`.
      */
     public suspend fun edit(
         id: MessageId,
@@ -3327,7 +3334,9 @@ public class Messages internal constructor(engine: Engine, scope: Scope) : Colle
      * Notes that our side read inbound messages, or played their voice notes and sounds. What was read stays read.
      *
      * Limits: 1 to 100 messages. Only inbound ones (`invalid_state`). What a chat counts as unread is
-     * `chats.mark_read`.
+     * `chats.mark_read`. Where the channel has read receipts, the provider is told of those that were not read before,
+     * by jobs of the same commit (`channel.mark_read`): one for each chat, in groups for each author, with tries as for
+     * `messages.edit`. A host that sends by itself tells its provider on `message.read`.
      *
      * Permission: `messages.send`.
      *
@@ -3347,13 +3356,19 @@ public class Messages internal constructor(engine: Engine, scope: Scope) : Colle
     /**
      * Sets the reaction of our side, or removes it with an empty emoji. A new one replaces the old.
      *
+     * Only where the channel can do that (`capability_missing`). The provider is told by a job of the same commit
+     * (`channel.reaction`), with tries as for `messages.edit`; of several changes the last one, and of a message that
+     * waits to be sent after it was. What it refuses for good is a dead job with its reason. A line has one reaction
+     * there, whichever agent gave it. A host that sends by itself tells its provider on `message.reaction_added` and
+     * `message.reaction_removed` of an agent.
+     *
      * Permission: `messages.send`.
      *
      * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
      * @throws ventros.ForbiddenError: `permission_denied`.
      * @throws ventros.InvalidStateError: `project_inactive`, `project_suspended`.
      * @throws ventros.NotFoundError: `channel_not_found`, `message_not_found`, `project_not_found`.
-     * @throws ventros.ValidationError: `emoji_invalid`.
+     * @throws ventros.ValidationError: `capability_missing`, `emoji_invalid`.
      */
     public suspend fun react(
         id: MessageId,
@@ -3418,9 +3433,10 @@ public class Messages internal constructor(engine: Engine, scope: Scope) : Colle
     /**
      * Takes a message of ours back for everyone. What it said stays readable here.
      *
-     * Only one that was sent (`invalid_state`; cancel one that was not), where and while its channel allows that
-     * (WhatsApp: 60 hours). It is recorded here; handing it to the provider is the dispatcher's task. Again changes
-     * nothing.
+     * Only one that was sent (`invalid_state`; cancel one that was not), where its channel can do that
+     * (`capability_missing`) and while it allows (WhatsApp: 60 hours). The provider is told by a job of the same commit
+     * (`channel.message_revoke`), with tries as for `messages.edit`; what it refuses for good is a dead job with its
+     * reason. A host that sends by itself tells its provider on `message.revoked` of an agent. Again changes nothing.
      *
      * Permission: `messages.send`.
      *
@@ -3429,6 +3445,7 @@ public class Messages internal constructor(engine: Engine, scope: Scope) : Colle
      * @throws ventros.InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`,
      * `revoke_window_closed`.
      * @throws ventros.NotFoundError: `channel_not_found`, `message_not_found`, `project_not_found`.
+     * @throws ventros.ValidationError: `capability_missing`.
      */
     public suspend fun revoke(id: MessageId, idempotencyKey: String? = null, expectedVersion: Long? = null): Message =
         run(MessagesRevoke(id), idempotencyKey, expectedVersion)

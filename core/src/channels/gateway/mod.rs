@@ -25,7 +25,9 @@ pub use item::{
 };
 pub use message::{AckSignal, InboundMessage, MediaFetch, MediaRef, SourceHint};
 pub use normalised::{Ignored, IgnoredReason, Normalised, Rejection, Verification};
-pub use outbound::{ChannelSender, GatewayError, GatewayErrorKind, GatewayLine, OutboundMessage, Receipt, ReplyTarget};
+pub use outbound::{
+    ChannelSender, GatewayError, GatewayErrorKind, GatewayLine, MessageTarget, OutboundMessage, Receipt,
+};
 
 /// Reads what one provider sends. Adapters are values without state; [`adapter`] finds them by name.
 pub trait ChannelAdapter: Send + Sync {

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 /// Longest text of a provider that is kept, in characters.
 const MAX_MESSAGE: usize = 500;
 
-/// Sends over one provider. Senders are values without state; [`sender`](super::sender) finds them by name.
+/// Sends over one provider, and tells it what is done with messages afterwards. Senders are values without state;
+/// [`sender`](super::sender) finds them by name. Whether a channel can do a thing is for the caller to see, before it asks.
 pub trait ChannelSender: Send + Sync {
     /// The name that channel types refer to, for example `waha`.
     fn code(&self) -> &'static str;
@@ -30,6 +31,27 @@ pub trait ChannelSender: Send + Sync {
 
     /// What the provider says of a message that was sent.
     fn read_sent(&self, answer: &Answer) -> Result<Receipt, GatewayError>;
+
+    /// Changes the text or caption of a message of ours.
+    fn edit(&self, line: &GatewayLine, target: &MessageTarget, text: &str) -> Result<HttpRequest, GatewayError>;
+
+    /// Takes a message of ours back for everyone.
+    fn revoke(&self, line: &GatewayLine, target: &MessageTarget) -> Result<HttpRequest, GatewayError>;
+
+    /// Sets the reaction of our side to a message; `None` removes it.
+    fn react(
+        &self,
+        line: &GatewayLine,
+        target: &MessageTarget,
+        emoji: Option<&str>,
+    ) -> Result<HttpRequest, GatewayError>;
+
+    /// Says that our side has seen messages. All are of one chat and, in a group, of one author.
+    fn mark_read(&self, line: &GatewayLine, targets: &[MessageTarget]) -> Result<HttpRequest, GatewayError>;
+
+    /// Whether the provider did what was asked of it, where that leaves no receipt. All of that may be asked twice, so nothing of it
+    /// is ever ambiguous.
+    fn read_done(&self, answer: &Answer) -> Result<(), GatewayError>;
 }
 
 /// A channel with everything that a sender has to know of it. It is made just before a call and dropped with it.
@@ -69,15 +91,21 @@ pub struct OutboundMessage<'m> {
     pub content: &'m Content,
     pub mentions: &'m [Mention],
     /// The message that it answers.
-    pub reply_to: Option<ReplyTarget>,
+    pub reply_to: Option<MessageTarget>,
 }
 
 /// A message as its provider knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReplyTarget {
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MessageTarget {
+    /// The id of its chat at the provider.
+    pub chat: String,
     pub channel_message_id: String,
     /// It is one of ours.
     pub from_me: bool,
+    /// Who wrote it, as the provider named them; our own line's id when it is one of ours. Providers want it in groups.
+    pub author: Option<String>,
+    /// What the provider told with it, for example its longer id there. People may have changed it.
+    pub metadata: Map<String, Value>,
 }
 
 /// What a provider says of a message that it took.

@@ -7,7 +7,7 @@ use super::envelope::{Delivery, told_time};
 use super::identifiers::{Own, jid, name};
 use super::json::{self, Json};
 use super::message;
-use super::sending::{refused, request, session};
+use super::sending::{refused, request, segment, session};
 use crate::channels::gateway::{
     ChannelSender, ChatClass, GatewayContext, GatewayError, GatewayErrorKind as Kind, GatewayLine, HistoryChat,
     HistoryEntry, HistoryRange, HistorySource, HistoryWhat, InboundItem, Normalised,
@@ -65,7 +65,7 @@ impl HistorySource for Waha {
             query.append_pair("filter.timestamp.lte", &until.micros().div_euclid(1_000_000).to_string());
         }
         let query = query.finish();
-        page(line, &format!("chats/{}/messages?{query}", in_path(range.chat)))
+        page(line, &format!("chats/{}/messages?{query}", segment(range.chat)?))
     }
 
     fn read_messages(&self, context: &GatewayContext, answer: &Answer) -> Result<Vec<HistoryEntry>, GatewayError> {
@@ -88,14 +88,9 @@ fn entry(context: &GatewayContext, own: &Own, payload: &Json<'_>) -> HistoryEntr
 }
 
 fn page(line: &GatewayLine, path: &str) -> Result<HttpRequest, GatewayError> {
-    let path = format!("/api/{}/{path}", in_path(session(line)?));
+    let path = format!("/api/{}/{path}", segment(session(line)?)?);
     let request = request(line, HttpMethod::Get, &path, TIMEOUT)?;
     Ok(HttpRequest { max_response: MAX_PAGE, ..request })
-}
-
-/// As one segment of a path.
-fn in_path(text: &str) -> String {
-    Serializer::new(String::new()).append_key_only(text).finish().replace('+', "%20")
 }
 
 /// The text of an answer, in a form that can be read.

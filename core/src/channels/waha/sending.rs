@@ -1,8 +1,10 @@
-//! Messages of ours as WAHA takes them, and what it answers.
+//! Messages of ours as WAHA takes them, what is done with messages afterwards, and what it answers.
 
 use super::Waha;
+use super::identifiers::{Jid, MessageId};
 use crate::channels::gateway::{
-    ChannelSender, GatewayError, GatewayErrorKind as Kind, GatewayLine, OutboundMessage, Receipt, ReplyTarget,
+    ChannelSender, ChatClass, GatewayError, GatewayErrorKind as Kind, GatewayLine, MessageTarget, OutboundMessage,
+    Receipt,
 };
 use crate::conversations::content::{Content, Media};
 use crate::engine::Answer;
@@ -56,20 +58,17 @@ impl ChannelSender for Waha {
         body.insert("session".to_owned(), session(line)?.into());
         body.insert("chatId".to_owned(), message.chat.into());
         if let Some(target) = &message.reply_to {
-            body.insert("reply_to".to_owned(), full_id(message.chat, target).into());
+            body.insert("reply_to".to_owned(), full_id(target).into());
         }
         let timeout = match message.content {
             Content::Video { .. } => VIDEO_TIMEOUT,
             content if content.content_type().is_media() => MEDIA_TIMEOUT,
             _ => TIMEOUT,
         };
-        let mut request = request(line, HttpMethod::Post, path, timeout)?
-            .header("content-type", "application/json")
+        let request = request(line, HttpMethod::Post, path, timeout)?
             // WAHA itself does not look at it; what stands before it may, and says so by `idempotent_send` of its channel type.
             .header("idempotency-key", message.id.to_string());
-        request.body = Value::Object(body).to_string().into_bytes();
-        request.max_response = MAX_ANSWER;
-        Ok(request)
+        Ok(HttpRequest { max_response: MAX_ANSWER, ..with_body(request, &Value::Object(body)) })
     }
 
     fn read_sent(&self, answer: &Answer) -> Result<Receipt, GatewayError> {
@@ -83,6 +82,64 @@ impl ChannelSender for Waha {
         });
         Ok(Receipt { channel_message_id: id.map(|id| bare_id(&id).to_owned()).filter(|id| is_id(id)) })
     }
+
+    fn edit(&self, line: &GatewayLine, target: &MessageTarget, text: &str) -> Result<HttpRequest, GatewayError> {
+        let request = request(line, HttpMethod::Put, &path_of(line, target)?, TIMEOUT)?;
+        Ok(with_body(request, &json!({"text": text})))
+    }
+
+    fn revoke(&self, line: &GatewayLine, target: &MessageTarget) -> Result<HttpRequest, GatewayError> {
+        request(line, HttpMethod::Delete, &path_of(line, target)?, TIMEOUT)
+    }
+
+    fn react(
+        &self,
+        line: &GatewayLine,
+        target: &MessageTarget,
+        emoji: Option<&str>,
+    ) -> Result<HttpRequest, GatewayError> {
+        let body =
+            json!({"session": session(line)?, "messageId": full_id(target), "reaction": emoji.unwrap_or_default()});
+        Ok(with_body(request(line, HttpMethod::Put, "/api/reaction", TIMEOUT)?, &body))
+    }
+
+    fn mark_read(&self, line: &GatewayLine, targets: &[MessageTarget]) -> Result<HttpRequest, GatewayError> {
+        let nothing = || GatewayError::new(Kind::InvalidRequest, "no message is named");
+        let first = targets.first().ok_or_else(nothing)?;
+        let ids: Vec<String> = targets.iter().map(full_id).collect();
+        let mut body = json!({"session": session(line)?, "chatId": first.chat, "messageIds": ids});
+        if let Some(author) = author_in_group(first) {
+            body["participant"] = author.into();
+        }
+        Ok(with_body(request(line, HttpMethod::Post, "/api/sendSeen", TIMEOUT)?, &body))
+    }
+
+    fn read_done(&self, answer: &Answer) -> Result<(), GatewayError> {
+        match answer {
+            // Engines answer with a message, with true, or with nothing.
+            Ok(response) if response.is_success() => Ok(()),
+            _ => read(answer, false).map(drop),
+        }
+    }
+}
+
+fn with_body(request: HttpRequest, body: &Value) -> HttpRequest {
+    HttpRequest { body: body.to_string().into_bytes(), ..request.header("content-type", "application/json") }
+}
+
+/// Where a message is found.
+fn path_of(line: &GatewayLine, target: &MessageTarget) -> Result<String, GatewayError> {
+    let (session, chat, id) = (segment(session(line)?)?, segment(&target.chat)?, segment(&full_id(target))?);
+    Ok(format!("/api/{session}/chats/{chat}/messages/{id}"))
+}
+
+/// One segment of a path, which stays one whatever is in it.
+pub(super) fn segment(text: &str) -> Result<String, GatewayError> {
+    // Escaped or not, dots alone lead to another place.
+    if matches!(text, "" | "." | "..") {
+        return Err(GatewayError::new(Kind::InvalidRequest, "this id cannot be part of an address"));
+    }
+    Ok(url::form_urlencoded::Serializer::new(String::new()).append_key_only(text).finish().replace('+', "%20"))
 }
 
 fn text<'b>(body: &'b Value, key: &str) -> Option<&'b str> {
@@ -170,12 +227,35 @@ fn is_id(id: &str) -> bool {
     (1..=MAX_ID).contains(&id.chars().count()) && !id.chars().any(char::is_control) && !id.trim().is_empty()
 }
 
-/// The id by which the gateway names a message in a request.
-fn full_id(chat: &str, target: &ReplyTarget) -> String {
-    if target.channel_message_id.contains('_') {
-        return target.channel_message_id.clone();
+/// The id by which the gateway names a message in a request: the one that came with it, or one put together in its form.
+fn full_id(target: &MessageTarget) -> String {
+    let id = &target.channel_message_id;
+    if let Some(told) = told_id(target) {
+        return told;
     }
-    format!("{}_{chat}_{}", target.from_me, target.channel_message_id)
+    if id.contains('_') {
+        return id.clone();
+    }
+    let start = format!("{}_{}_{id}", target.from_me, target.chat);
+    author_in_group(target).map_or(start.clone(), |author| format!("{start}_{author}"))
+}
+
+/// The long id that came with a message. Only if it is of that very message: people can write into its metadata.
+fn told_id(target: &MessageTarget) -> Option<String> {
+    let told = target.metadata.get("waha_id")?.as_str()?;
+    let read = MessageId::parse(told)?;
+    let is_same = read.stanza == target.channel_message_id && read.from_me == Some(target.from_me);
+    read.full.filter(|_| is_same)
+}
+
+/// In a group messages are also known by their author.
+fn author_in_group(target: &MessageTarget) -> Option<String> {
+    if Jid::parse(&target.chat)?.chat().class != ChatClass::Group {
+        return None;
+    }
+    let told = told_id(target).and_then(|told| MessageId::parse(&told)).and_then(|told| told.participant);
+    let author = told.or_else(|| target.author.as_deref().and_then(Jid::parse))?;
+    Some(author.external_id())
 }
 
 /// `true_551190000001@c.us_3EB0` and `3EB0` are one message.

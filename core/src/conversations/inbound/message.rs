@@ -389,6 +389,36 @@ pub async fn count_inbound_after(work: &UnitOfWork<'_>, chat: ChatId, at: Timest
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
+/// The newest committed inbound messages of a chat that nobody marked as read, from after `after` up to and including `until`.
+pub async fn unread_between(
+    work: &UnitOfWork<'_>,
+    chat: ChatId,
+    after: Option<Timestamp>,
+    until: Timestamp,
+    limit: usize,
+) -> Result<Vec<Message>> {
+    let instant =
+        |test: fn(storage::Value) -> Test, at| leaf("timestamp", FieldKind::Instant, test(storage::Value::Instant(at)));
+    let mut filter = vec![
+        Filter::eq("chat_id", FieldKind::Id, chat.uuid()),
+        instant(Test::LessOrEqual, until),
+        Filter::eq("direction", FieldKind::Enum, Direction::Inbound.as_str()),
+        Filter::eq("status", FieldKind::Enum, MessageStatus::Received.as_str()),
+        Filter::eq("historical", FieldKind::Bool, false),
+    ];
+    filter.extend(after.map(|at| instant(Test::Greater, at)));
+    let find = storage::Find {
+        filter: Filter::All(filter),
+        sort: vec![storage::Sort { field: "timestamp".to_owned(), kind: FieldKind::Instant, descending: true }],
+        after: None,
+        backward: false,
+        limit,
+        include_hidden: false,
+        with_total: false,
+    };
+    work.reader().find_states(&find).await
+}
+
 fn leaf(field: &str, kind: FieldKind, test: Test) -> Filter {
     Filter::Leaf(Leaf { field: field.to_owned(), kind, is_attribute: false, test })
 }

@@ -16,5 +16,5 @@ pub(in crate::conversations) use ingest::Line;
 pub use ingest::*;
 pub use intake::Intake;
 pub(in crate::conversations) use message::{Told, author, check, compose, external_id, refusal};
-pub use message::{clamp, count_inbound_after, system_agent};
+pub use message::{clamp, count_inbound_after, system_agent, unread_between};
 pub use outcome::*;

@@ -4,12 +4,12 @@
 
 use super::intake::Intake;
 use super::outcome::{Outcome, ParkedBecause};
-use crate::channels::gateway::{ChatClass, Identifiers, InboundItem, InboundReaction, RevokeReach};
+use crate::channels::gateway::{ChatClass, Identifiers, InboundEdit, InboundItem, InboundReaction, RevokeReach};
 use crate::contacts::contact::resolution as contacts;
-use crate::conversations::message::{DeliveryReport, Message, Party, Reacted};
-use crate::engine::{JobRequest, Root, UnitOfWork};
-use crate::kernel::{ChannelId, Error, ErrorCode, MessageId, Result, Timestamp};
-use crate::storage::{JobQuery, JobState, Scope};
+use crate::conversations::message::{DeliveryReport, Message, MessageEvent, Party, Reacted};
+use crate::engine::{Event, JobRequest, Root, UnitOfWork};
+use crate::kernel::{ChannelId, Error, ErrorCode, Kind, MessageId, Result, Subject, Timestamp};
+use crate::storage::{EventQuery, JobQuery, JobState, Scope};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -188,11 +188,14 @@ async fn apply(
             let report = DeliveryReport { signal: ack.signal, at: ack.at.min(work.now()), participant, failure: None };
             crate::conversations::message::acknowledge(work, &mut message, &report).await?;
         }
+        InboundItem::Reaction(reaction)
+            if reaction.from_me && message.is_echo_of_reaction(reaction.emoji.as_deref(), reaction.at) => {}
         InboundItem::Reaction(reaction) => {
             let by = party(work, intake, &message, reaction.from_me, &reaction.by, reaction.at).await?;
             let Some(by) = by else { return Ok(None) };
             return react(work, intake, message, reaction, by).await;
         }
+        InboundItem::Edit(edit) if edit.from_me && is_echo(work, &message, edit).await? => {}
         InboundItem::Edit(edit) => {
             let by = party(work, intake, &message, edit.from_me, &edit.by, edit.at).await?.unwrap_or(Party::System);
             message.edit(&edit.text, edit.at, by);
@@ -206,6 +209,31 @@ async fn apply(
     }
     work.save(message)?;
     Ok(None)
+}
+
+/// Whether a provider tells of an edit that an agent of ours made: one with this text, and nobody changed it since at another client.
+async fn is_echo(work: &UnitOfWork<'_>, message: &Message, edit: &InboundEdit) -> Result<bool> {
+    if message.edit_count == 0 {
+        return Ok(false);
+    }
+    let query = EventQuery {
+        stream: Some(Subject::new(Kind::Message, message.id)),
+        types: vec!["message.edited".to_owned()],
+        limit: usize::from(message.edit_count),
+        ..EventQuery::default()
+    };
+    let log = work.reader().storage().events(Scope::Project(work.project()), &query).await?;
+    let mut ours: Option<Timestamp> = None;
+    let mut others = Vec::new();
+    for record in &log {
+        let Event::Message(MessageEvent::Edited { text, edited_at, by, .. }) = Event::read(record)? else { continue };
+        match by {
+            Party::Agent { .. } if text == edit.text => ours = ours.max(Some(edited_at)),
+            Party::Agent { .. } => {}
+            _ => others.push(edited_at),
+        }
+    }
+    Ok(ours.is_some_and(|ours| !others.iter().any(|at| *at > ours && *at <= edit.at)))
 }
 
 async fn react(

@@ -37,6 +37,28 @@ impl Message {
         given.or_else(taken)
     }
 
+    /// What our side did last: whose it was, the emoji or none, and when. A line has one reaction at its provider, whoever of ours gave it.
+    pub fn last_own_reaction(&self) -> Option<(Party, Option<&str>, Timestamp)> {
+        let given = self.reactions.iter().map(|it| (it.actor, Some(it.emoji.as_str()), it.at));
+        let taken = self.reactions_removed.iter().map(|it| (it.actor, None, it.at));
+        given.chain(taken).filter(|(actor, ..)| actor.is_ours()).max_by_key(|(_, _, at)| *at)
+    }
+
+    /// The reaction that stands on our side: the last one of those that were not taken back.
+    pub fn own_reaction(&self) -> Option<&str> {
+        let own = self.reactions.iter().filter(|reaction| reaction.actor.is_ours());
+        own.max_by_key(|reaction| reaction.at).map(|reaction| reaction.emoji.as_str())
+    }
+
+    /// A reaction of our line that the provider tells of: true when it is what an agent of ours did last, or was overtaken by that.
+    pub fn is_echo_of_reaction(&self, emoji: Option<&str>, at: Timestamp) -> bool {
+        let emoji = emoji.filter(|emoji| !emoji.is_empty());
+        match self.last_own_reaction() {
+            Some((Party::Agent { .. }, known, known_at)) => known == emoji || at <= known_at,
+            _ => false,
+        }
+    }
+
     /// Voice notes and sounds can be played; of anything else, played means read.
     pub fn is_playable(&self) -> bool {
         matches!(self.content.content_type(), ContentType::Voice | ContentType::Audio)

@@ -5,18 +5,19 @@
 
 use super::commands::{ReportDelivery, ReportedFailure, ReportedStatus, claim_turn, under_way};
 use super::delivery::MAX_RETRY_AFTER;
+use super::telling::{target, tell_channel};
 use super::{FailureCode, Message, MessageStatus};
 use crate::channels::channel::{Channel, ChannelStatus};
 use crate::channels::channel_type::ChannelType;
 use crate::channels::channel_type::queries::by_code;
 use crate::channels::gateway::{
-    ChannelSender, GatewayError, GatewayErrorKind, GatewayLine, OutboundMessage, ReplyTarget, sender,
+    ChannelSender, GatewayError, GatewayErrorKind, GatewayLine, MessageTarget, OutboundMessage, sender,
 };
 use crate::contacts::contact::Contact;
 use crate::conversations::chat::Chat;
-use crate::conversations::message::{Direction, commands::ClaimedMessage};
+use crate::conversations::message::commands::ClaimedMessage;
 use crate::engine::{Answer, Command, JobOutcome, JobRequest, OUTSIDE, OutsideJob, Plan, UnitOfWork};
-use crate::kernel::{Component, Error, ErrorCode, MessageId, Result, Timestamp};
+use crate::kernel::{ChannelId, Component, Error, ErrorCode, MessageId, Result, Timestamp};
 use crate::storage::JobRecord;
 use serde::{Deserialize, Serialize};
 
@@ -64,18 +65,18 @@ fn message_of(job: &JobRecord) -> Result<MessageId> {
 }
 
 /// What the provider needs to be told, and how.
-struct Line {
-    sender: &'static dyn ChannelSender,
-    line: GatewayLine,
-    channel: Channel,
-    channel_type: ChannelType,
+pub(super) struct Line {
+    pub sender: &'static dyn ChannelSender,
+    pub line: GatewayLine,
+    pub channel: Channel,
+    pub channel_type: ChannelType,
 }
 
 impl Line {
     /// The line of an active channel that this build can send over, and that says where to.
-    async fn load(work: &UnitOfWork<'_>, message: &Message) -> Result<Option<Line>> {
+    pub async fn load(work: &UnitOfWork<'_>, id: ChannelId) -> Result<Option<Line>> {
         let read = work.reader();
-        let channel = read.find_any::<Channel>(message.channel_id).await?;
+        let channel = read.find_any::<Channel>(id).await?;
         let open = channel.filter(|channel| channel.deleted_at.is_none() && channel.status == ChannelStatus::Active);
         let Some(channel) = open else { return Ok(None) };
         let channel_type = by_code(read, &channel.channel_type).await?;
@@ -94,7 +95,9 @@ async fn plan(work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<Plan> {
     if due > work.now() {
         return Ok(Plan::Settled(JobOutcome::Again(due)));
     }
-    let Some(mut line) = Line::load(work, &message).await? else { return Ok(Plan::Settled(look_again(work))) };
+    let Some(mut line) = Line::load(work, message.channel_id).await? else {
+        return Ok(Plan::Settled(look_again(work)));
+    };
     if !line.channel.unlock(work, &line.channel_type, &mut line.line, SEND).await? {
         return Ok(Plan::Settled(look_again(work)));
     }
@@ -146,16 +149,24 @@ async fn request(
         Some(id) => work.reader().find_any::<Message>(id).await?,
         None => None,
     };
-    let target = |id: &String| ReplyTarget {
-        channel_message_id: id.clone(),
-        from_me: quoted.as_ref().is_some_and(|quoted| quoted.direction == Direction::Outbound),
+    let chat = claimed.chat_external_id.as_deref().unwrap_or_default();
+    let reply_to = match &quoted {
+        Some(quoted) => target(quoted, chat, &line.channel),
+        None => None,
     };
+    // One that is not here is known by no more than its id.
+    let stranger = |id: &String| MessageTarget {
+        chat: chat.to_owned(),
+        channel_message_id: id.clone(),
+        ..MessageTarget::default()
+    };
+    let unknown = || message.reply_to_channel_message_id.as_ref().map(stranger);
     let outbound = OutboundMessage {
         id: message.id,
-        chat: claimed.chat_external_id.as_deref().unwrap_or_default(),
+        chat,
         content: &message.content,
         mentions: &message.mentions,
-        reply_to: message.reply_to_channel_message_id.as_ref().map(target),
+        reply_to: reply_to.or_else(unknown),
     };
     Ok(line.sender.send(&line.line, &outbound))
 }
@@ -163,7 +174,7 @@ async fn request(
 async fn settle(work: &mut UnitOfWork<'_>, job: &JobRecord, answer: &Answer) -> Result<JobOutcome> {
     let id = message_of(job)?;
     let Some(message) = work.find::<Message>(id).await?.map(|message| message.state().clone()) else { return Ok(DONE) };
-    let Some(line) = Line::load(work, &message).await? else { return Ok(look_again(work)) };
+    let Some(line) = Line::load(work, message.channel_id).await? else { return Ok(look_again(work)) };
     match under_way(work, message.chat_id).await? {
         Some(sent) => {
             let outcome = line.sender.read_sent(answer);
@@ -171,7 +182,11 @@ async fn settle(work: &mut UnitOfWork<'_>, job: &JobRecord, answer: &Answer) -> 
             if outcome.as_ref().is_err_and(|error| error.kind == GatewayErrorKind::Ambiguous) {
                 return after(work, id).await;
             }
+            let trouble = outcome.as_ref().err().cloned();
             report(work, &sent, outcome.map(|receipt| receipt.channel_message_id)).await?;
+            if let Some(error) = trouble {
+                tell_channel(work, message.channel_id, &error).await?;
+            }
             after(work, id).await
         }
         None => match line.sender.read_resolved(answer) {
@@ -184,7 +199,11 @@ async fn settle(work: &mut UnitOfWork<'_>, job: &JobRecord, answer: &Answer) -> 
                 Ok(JobOutcome::Again(work.now()))
             }
             Ok(None) => Ok(JobOutcome::Again(work.now())),
-            Err(error) => fail_turn(work, &message, &error).await,
+            Err(error) => {
+                let outcome = fail_turn(work, &message, &error).await?;
+                tell_channel(work, message.channel_id, &error).await?;
+                Ok(outcome)
+            }
         },
     }
 }

@@ -14,17 +14,17 @@ use uuid::Uuid;
 const LIMITED: &str = concat!("rate", "_limited");
 const PROJECT: ProjectId = ProjectId::from_uuid(Uuid::from_u128(0xA11));
 
-struct Shop {
-    world: World,
-    project: Project,
-    outside: Arc<FakeOutside>,
-    channel: Value,
+pub(super) struct Shop {
+    pub world: World,
+    pub project: Project,
+    pub outside: Arc<FakeOutside>,
+    pub channel: Value,
 }
 
 type Answer = Result<HttpResponse, HttpFailure>;
 
 /// A gateway that knows every number and takes every message.
-fn willing(request: &HttpRequest) -> Answer {
+pub(super) fn willing(request: &HttpRequest) -> Answer {
     if request.url.contains("/check-exists") {
         return Ok(HttpResponse::new(200, r#"{"numberExists":true,"chatId":"551190000001@c.us"}"#));
     }
@@ -34,7 +34,7 @@ fn willing(request: &HttpRequest) -> Answer {
 }
 
 impl Shop {
-    fn new(script: impl FnMut(&HttpRequest) -> Answer + Send + 'static) -> Shop {
+    pub fn new(script: impl FnMut(&HttpRequest) -> Answer + Send + 'static) -> Shop {
         let outside = FakeOutside::new(script);
         let world = World::with_http(Arc::new(MemoryStorage::default()), outside.clone());
         let project = world.found(PROJECT);
@@ -50,44 +50,44 @@ impl Shop {
     }
 
     #[track_caller]
-    fn call(&self, operation: &str, input: Value) -> Value {
+    pub fn call(&self, operation: &str, input: Value) -> Value {
         let output = block_on(self.world.crm.call(operation, self.project.context(), input.to_string().as_bytes()));
         let output = output.unwrap_or_else(|error| panic!("{operation}: {error:?}"));
         serde_json::from_str(&output).expect("an output is JSON")
     }
 
     #[track_caller]
-    fn contact(&self, phone: &str) -> Value {
+    pub fn contact(&self, phone: &str) -> Value {
         self.call("contacts.create", json!({"name": "Ana", "phone": phone}))["id"].clone()
     }
 
     #[track_caller]
-    fn send(&self, contact: &Value, body: &str) -> Value {
+    pub fn send(&self, contact: &Value, body: &str) -> Value {
         self.send_content(contact, json!({"type": "text", "body": body}))
     }
 
     #[track_caller]
-    fn send_content(&self, contact: &Value, content: Value) -> Value {
+    pub fn send_content(&self, contact: &Value, content: Value) -> Value {
         let input = json!({"contact_id": contact, "channel_id": self.channel, "content": content});
         self.call("messages.send", input)["id"].clone()
     }
 
-    fn run(&self) {
+    pub fn run(&self) {
         block_on(self.world.crm.run_pending()).expect("it runs");
     }
 
-    fn wait(&self, seconds: i64) {
+    pub fn wait(&self, seconds: i64) {
         self.world.clock.advance_seconds(seconds);
         self.run();
     }
 
     #[track_caller]
-    fn message(&self, id: &Value) -> Value {
+    pub fn message(&self, id: &Value) -> Value {
         self.call("messages.get", json!({"id": id}))
     }
 
     /// The paths and bodies that the gateway was asked for.
-    fn asked(&self) -> Vec<(String, Value)> {
+    pub fn asked(&self) -> Vec<(String, Value)> {
         let path = |request: &HttpRequest| request.url.trim_start_matches("https://waha.example.com").to_owned();
         let body = |request: &HttpRequest| serde_json::from_slice(&request.body).unwrap_or(Value::Null);
         self.outside.asked().iter().map(|request| (path(request), body(request))).collect()

@@ -49,6 +49,15 @@ impl OutboundLine {
         }
     }
 
+    /// Whether the line can do a thing at its provider at all.
+    ///
+    /// # Errors
+    /// `capability_missing`.
+    pub(super) fn check_can(&self, capability: &str, can: bool) -> Result<()> {
+        let missing = || Error::new(ErrorCode::CapabilityMissing).with("capability", capability);
+        can.then_some(()).ok_or_else(|| missing().with("channel_type", self.channel_type.code.as_str()))
+    }
+
     /// Whether the line reaches a kind of chat.
     pub(super) fn check_reach(&self, chat: &Chat) -> Result<()> {
         let can = &self.channel_type.capabilities;

@@ -1,8 +1,8 @@
 //! One unit of conversation, in either direction, over one channel.
 //!
 //! `state` and `events` say what a message is and what can happen to it, `behaviour` in which order. `sending` puts one of ours
-//! into the queue of its `line`, `dispatch` hands it to the provider, `delivery` and `commands::report` follow it there, `timers` and `withdrawal` take
-//! back what waits. `counting` tells sessions what counts. How inbound ones are recorded is in [`inbound`](super::inbound).
+//! into the queue of its `line`, `dispatch` hands it to the provider, `delivery` and `commands::report` follow it there, `telling` has the
+//! provider know what is done with it afterwards, `timers` and `withdrawal` take back what waits. `counting` tells sessions what counts. How inbound ones are recorded is in [`inbound`](super::inbound).
 
 mod behaviour;
 mod columns;
@@ -18,6 +18,9 @@ pub mod queries;
 mod quotes;
 pub mod sending;
 mod state;
+mod telling;
+#[cfg(test)]
+mod telling_tests;
 mod timers;
 mod values;
 mod withdrawal;
@@ -30,6 +33,8 @@ pub use events::{AiRequest, MessageEvent, NewMessage, ReleasedMessage};
 pub use line::{OutboundLine, Recipient};
 pub(crate) use quotes::resolve as resolve_quotes;
 pub use state::Message;
+pub use telling::TELLING_JOBS;
+pub(crate) use telling::tell_read;
 pub use timers::JOBS;
 pub use values::*;
 pub use withdrawal::REACTIONS;

@@ -225,6 +225,11 @@ impl Party {
             _ => None,
         }
     }
+
+    /// On our side of the line.
+    pub const fn is_ours(&self) -> bool {
+        !matches!(self, Party::Contact { .. })
+    }
 }
 
 /// An emoji under a message; one per party.

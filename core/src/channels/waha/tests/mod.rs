@@ -5,6 +5,7 @@ mod events;
 mod laws;
 mod messages;
 mod quickstart;
+mod telling;
 mod verification;
 
 use super::Waha;

@@ -1,14 +1,21 @@
 //! Read marks.
 
 use crate::conversations::chat::{Chat, ChatEvent};
-use crate::conversations::inbound::count_inbound_after;
-use crate::conversations::message::Message;
+use crate::conversations::inbound::{count_inbound_after, unread_between};
+use crate::conversations::message::{Message, tell_read};
 use crate::engine::{Command, UnitOfWork};
 use crate::kernel::{ChatId, Error, ErrorCode, MessageId, Permission, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The most messages that a provider is told of at once.
+const MAX_TOLD: usize = 100;
+
 /// Our side has read a chat, up to a message or to its end. Later inbound messages stay unread.
+///
+/// Where the channel has read receipts, the provider is told by a job of the same commit (`channel.mark_read`) of the newest 100 messages
+/// since the last such mark that were not read one by one (`messages.mark_read`), in groups by one for each author. A host that sends by
+/// itself tells its provider on `chat.marked_read`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MarkChatRead {
@@ -49,6 +56,14 @@ impl Command for MarkChatRead {
         };
         if unread_count == chat.unread_count && chat.last_read_message_id == last_read_message_id {
             return Ok(chat.state().clone());
+        }
+        if let Some(until) = read_up_to.filter(|_| work.reader().core().has_http()) {
+            let before = match chat.last_read_message_id {
+                Some(id) => work.reader().find_any::<Message>(id).await?.map(|message| message.timestamp),
+                None => None,
+            };
+            let unread = unread_between(work, chat.id, before, until, MAX_TOLD).await?;
+            tell_read(work, &unread).await?;
         }
         let read_at = chat.now();
         chat.record(ChatEvent::MarkedRead { last_read_message_id, read_up_to, read_at, unread_count });

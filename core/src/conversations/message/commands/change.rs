@@ -2,6 +2,7 @@
 
 use super::reason;
 use crate::conversations::message::OutboundLine;
+use crate::conversations::message::telling::tell_reaction;
 use crate::conversations::message::{Message, MessageEvent, MessageSource, Party};
 use crate::engine::{Command, UnitOfWork};
 use crate::kernel::{Error, ErrorCode, Language, MessageId, Permission, Result, text::json_patch};
@@ -12,6 +13,11 @@ use serde_json::{Map, Value};
 const MAX_METADATA_KEYS: usize = 64;
 
 /// Sets the reaction of our side, or removes it with an empty emoji. A new one replaces the old.
+///
+/// Only where the channel can do that (`capability_missing`). The provider is told by a job of the same commit (`channel.reaction`), with
+/// tries as for `messages.edit`; of several changes the last one, and of a message that waits to be sent after it was. What it refuses for
+/// good is a dead job with its reason. A line has one reaction there, whichever agent gave it. A host that sends by itself tells its
+/// provider on `message.reaction_added` and `message.reaction_removed` of an agent.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct React {
@@ -23,8 +29,12 @@ pub struct React {
 impl Command for React {
     const NAME: &'static str = "messages.react";
     const PERMISSION: Permission = Permission::MessagesSend;
-    const ERRORS: &'static [ErrorCode] =
-        &[ErrorCode::MessageNotFound, ErrorCode::EmojiInvalid, ErrorCode::ChannelNotFound];
+    const ERRORS: &'static [ErrorCode] = &[
+        ErrorCode::MessageNotFound,
+        ErrorCode::EmojiInvalid,
+        ErrorCode::CapabilityMissing,
+        ErrorCode::ChannelNotFound,
+    ];
     type Output = Message;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Message> {
@@ -35,10 +45,14 @@ impl Command for React {
         if last.and_then(|(emoji, _)| emoji).unwrap_or_default() == self.emoji {
             return Ok(message.state().clone());
         }
-        // Later than the one before, also when the clock stands still.
-        let at = last.map_or(work.now(), |(_, before)| work.now().max(before.plus_micros(1)));
+        line.check_can("reactions", line.channel_type.capabilities.reactions)?;
+        // Later than the one before on our side, also when the clock stands still.
+        let before = message.last_own_reaction().map(|(_, _, before)| before);
+        let at = before.map_or(work.now(), |before| work.now().max(before.plus_micros(1)));
         message.react(by, Some(&self.emoji), at)?;
-        work.save(message)
+        let message = work.save(message)?;
+        tell_reaction(work, &line, &message, at);
+        Ok(message)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::channels::channel_type::ChannelFamily;
 use crate::conversations::content::ContentType;
 use crate::conversations::message::OutboundLine;
+use crate::conversations::message::telling::{tell_edit, tell_revoke};
 use crate::conversations::message::{Direction, Message, MessageStatus, Party};
 use crate::engine::{Command, Root, UnitOfWork};
 use crate::kernel::{Error, ErrorCode, MessageId, Permission, Result};
@@ -14,8 +15,10 @@ const WHATSAPP_REVOKE_SECONDS: i64 = 60 * 3_600;
 
 /// Changes the text or caption of a message of ours. One that has not gone out yet goes out changed.
 ///
-/// A sent one can be changed where its channel allows that, for as long as it does (WhatsApp: 15 minutes). The change is
-/// recorded here; handing it to the provider is the dispatcher's task.
+/// A sent one can be changed where its channel can do that (`capability_missing`), for as long as it allows (WhatsApp: 15 minutes). The
+/// provider is told by a job of the same commit (`channel.message_edit`): at most 5 tries, after 5 seconds, doubled each time up to 10
+/// minutes; of several edits the last one. What the provider refuses for good is a dead job with its reason, and the text stays changed
+/// here. A host that sends by itself tells its provider on `message.edited` of an agent.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditMessage {
@@ -30,6 +33,7 @@ impl Command for EditMessage {
         ErrorCode::MessageNotFound,
         ErrorCode::MessageNotEditable,
         ErrorCode::EditWindowClosed,
+        ErrorCode::CapabilityMissing,
         ErrorCode::TextRequired,
         ErrorCode::TextTooLong,
         ErrorCode::ChannelNotFound,
@@ -48,14 +52,16 @@ impl Command for EditMessage {
             return Ok(message.state().clone());
         }
         let line = OutboundLine::load(work, message.channel_id).await?;
-        if !message.is_unsent() {
+        let is_unsent = message.is_unsent();
+        if !is_unsent {
             let is_out = matches!(
                 message.status,
                 MessageStatus::Sent | MessageStatus::Delivered | MessageStatus::Read | MessageStatus::Played
             );
-            if !is_out || !line.channel_type.capabilities.edit {
+            if !is_out {
                 return Err(not_editable());
             }
+            line.check_can("edit", line.channel_type.capabilities.edit)?;
             if let Some(minutes) = line.channel_type.capabilities.edit_window_minutes
                 && age_seconds(&message) > 60 * i64::from(minutes)
             {
@@ -66,16 +72,23 @@ impl Command for EditMessage {
         changed.set_words(&self.text);
         line.check_content(&changed).map_err(|e| Error::new(e.code()).at("text"))?;
         let by = Party::Agent { id: line.agent(work, message.source) };
-        let now = message.now();
-        message.edit(&self.text, now, by);
-        work.save(message)
+        // Later than the one before, also when the clock stands still: the newest edit is the text.
+        let at = message.edited_at.map_or(message.now(), |before| message.now().max(before.plus_micros(1)));
+        let is_changed = message.edit(&self.text, at, by);
+        let message = work.save(message)?;
+        if is_changed && !is_unsent {
+            tell_edit(work, &line, &message, at);
+        }
+        Ok(message)
     }
 }
 
 /// Takes a message of ours back for everyone. What it said stays readable here.
 ///
-/// Only one that was sent (`invalid_state`; cancel one that was not), where and while its channel allows that (WhatsApp:
-/// 60 hours). It is recorded here; handing it to the provider is the dispatcher's task. Again changes nothing.
+/// Only one that was sent (`invalid_state`; cancel one that was not), where its channel can do that (`capability_missing`) and while it
+/// allows (WhatsApp: 60 hours). The provider is told by a job of the same commit (`channel.message_revoke`), with tries as for
+/// `messages.edit`; what it refuses for good is a dead job with its reason. A host that sends by itself tells its provider on
+/// `message.revoked` of an agent. Again changes nothing.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeMessage {
@@ -89,6 +102,7 @@ impl Command for RevokeMessage {
         ErrorCode::MessageNotFound,
         ErrorCode::InvalidState,
         ErrorCode::RevokeWindowClosed,
+        ErrorCode::CapabilityMissing,
         ErrorCode::ChannelNotFound,
     ];
     type Output = Message;
@@ -103,9 +117,7 @@ impl Command for RevokeMessage {
             return Err(message.wrong_status());
         }
         let line = OutboundLine::load(work, message.channel_id).await?;
-        if !line.channel_type.capabilities.revoke {
-            return Err(message.wrong_status().with("channel_type", line.channel_type.code.as_str()));
-        }
+        line.check_can("revoke", line.channel_type.capabilities.revoke)?;
         let is_late = age_seconds(&message) > WHATSAPP_REVOKE_SECONDS;
         if is_late && line.channel_type.family == ChannelFamily::Whatsapp {
             return Err(Error::new(ErrorCode::RevokeWindowClosed).with("hours", WHATSAPP_REVOKE_SECONDS / 3_600));
@@ -113,7 +125,9 @@ impl Command for RevokeMessage {
         let by = Party::Agent { id: line.agent(work, message.source) };
         let now = message.now();
         message.revoke(now, by);
-        work.save(message)
+        let message = work.save(message)?;
+        tell_revoke(work, &line, &message);
+        Ok(message)
     }
 }
 

@@ -746,6 +746,10 @@ public struct Chats: Collection {
 
     /// Our side has read a chat, up to a message or to its end. Later inbound messages stay unread.
     ///
+    /// Where the channel has read receipts, the provider is told by a job of the same commit (`channel.mark_read`) of
+    /// the newest 100 messages since the last such mark that were not read one by one (`messages.mark_read`), in groups
+    /// by one for each author. A host that sends by itself tells its provider on `chat.marked_read`.
+    ///
     /// Permission: `messages.send`.
     ///
     /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
@@ -3251,8 +3255,11 @@ public struct Messages: Collection {
 
     /// Changes the text or caption of a message of ours. One that has not gone out yet goes out changed.
     ///
-    /// A sent one can be changed where its channel allows that, for as long as it does (WhatsApp: 15 minutes). The
-    /// change is recorded here; handing it to the provider is the dispatcher's task.
+    /// A sent one can be changed where its channel can do that (`capability_missing`), for as long as it allows
+    /// (WhatsApp: 15 minutes). The provider is told by a job of the same commit (`channel.message_edit`): at most 5
+    /// tries, after 5 seconds, doubled each time up to 10 minutes; of several edits the last one. What the provider
+    /// refuses for good is a dead job with its reason, and the text stays changed here. A host that sends by itself
+    /// tells its provider on `message.edited` of an agent.
     ///
     /// Permission: `messages.send`.
     ///
@@ -3261,7 +3268,7 @@ public struct Messages: Collection {
     /// - Throws: InvalidStateError: `edit_window_closed`, `message_not_editable`, `project_inactive`,
     /// `project_suspended`.
     /// - Throws: NotFoundError: `channel_not_found`, `message_not_found`, `project_not_found`.
-    /// - Throws: ValidationError: `text_required`, `text_too_long`.
+    /// - Throws: ValidationError: `capability_missing`, `text_required`, `text_too_long`.
     public func edit(
         _ id: MessageId,
         text: String,
@@ -3362,7 +3369,9 @@ public struct Messages: Collection {
     /// Notes that our side read inbound messages, or played their voice notes and sounds. What was read stays read.
     ///
     /// Limits: 1 to 100 messages. Only inbound ones (`invalid_state`). What a chat counts as unread is
-    /// `chats.mark_read`.
+    /// `chats.mark_read`. Where the channel has read receipts, the provider is told of those that were not read before,
+    /// by jobs of the same commit (`channel.mark_read`): one for each chat, in groups for each author, with tries as
+    /// for `messages.edit`. A host that sends by itself tells its provider on `message.read`.
     ///
     /// Permission: `messages.send`.
     ///
@@ -3386,13 +3395,19 @@ public struct Messages: Collection {
 
     /// Sets the reaction of our side, or removes it with an empty emoji. A new one replaces the old.
     ///
+    /// Only where the channel can do that (`capability_missing`). The provider is told by a job of the same commit
+    /// (`channel.reaction`), with tries as for `messages.edit`; of several changes the last one, and of a message that
+    /// waits to be sent after it was. What it refuses for good is a dead job with its reason. A line has one reaction
+    /// there, whichever agent gave it. A host that sends by itself tells its provider on `message.reaction_added` and
+    /// `message.reaction_removed` of an agent.
+    ///
     /// Permission: `messages.send`.
     ///
     /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
     /// - Throws: ForbiddenError: `permission_denied`.
     /// - Throws: InvalidStateError: `project_inactive`, `project_suspended`.
     /// - Throws: NotFoundError: `channel_not_found`, `message_not_found`, `project_not_found`.
-    /// - Throws: ValidationError: `emoji_invalid`.
+    /// - Throws: ValidationError: `capability_missing`, `emoji_invalid`.
     public func react(
         _ id: MessageId,
         emoji: String,
@@ -3473,8 +3488,10 @@ public struct Messages: Collection {
 
     /// Takes a message of ours back for everyone. What it said stays readable here.
     ///
-    /// Only one that was sent (`invalid_state`; cancel one that was not), where and while its channel allows that
-    /// (WhatsApp: 60 hours). It is recorded here; handing it to the provider is the dispatcher's task. Again changes
+    /// Only one that was sent (`invalid_state`; cancel one that was not), where its channel can do that
+    /// (`capability_missing`) and while it allows (WhatsApp: 60 hours). The provider is told by a job of the same
+    /// commit (`channel.message_revoke`), with tries as for `messages.edit`; what it refuses for good is a dead job
+    /// with its reason. A host that sends by itself tells its provider on `message.revoked` of an agent. Again changes
     /// nothing.
     ///
     /// Permission: `messages.send`.
@@ -3483,6 +3500,7 @@ public struct Messages: Collection {
     /// - Throws: ForbiddenError: `permission_denied`.
     /// - Throws: InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`, `revoke_window_closed`.
     /// - Throws: NotFoundError: `channel_not_found`, `message_not_found`, `project_not_found`.
+    /// - Throws: ValidationError: `capability_missing`.
     public func revoke(
         _ id: MessageId,
         idempotencyKey: String? = nil,
