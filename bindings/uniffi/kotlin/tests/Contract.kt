@@ -124,7 +124,7 @@ private class Play(private val crm: Crm, private val clock: ManualClock, private
             arguments(method, input - "cursor" + options) + (method.parameters.first() to collection)
         } catch (_: Unsayable) {
             said.asWritten += 1
-            val context = handle.scope.context(key, version, plain = options.isEmpty())
+            val context = handle.scope.context(key, version)
             return handle.engine.call(operation, encode(input), context)
         }
         said.byMethod += 1
