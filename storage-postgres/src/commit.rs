@@ -199,7 +199,7 @@ impl Plan {
                 plan.extend(place, consumers::letters(progress));
             }
             for finish in jobs::finish(&batch.jobs) {
-                plan.push(place, finish, Expected::True(CommitError::LeaseLost));
+                plan.push(place, finish?, Expected::True(CommitError::LeaseLost));
             }
             for (untaken, id) in jobs::untaken(&batch.jobs) {
                 plan.push(place, untaken, Expected::Row(CommitError::Stale(Subject { kind: Kind::Job, id })));
@@ -220,7 +220,7 @@ impl Plan {
         let events: Vec<&EventRecord> = batches().flat_map(|batch| &batch.events).collect();
         plan.extend(0, events::append(&events)?);
         for (place, batch) in batches().enumerate() {
-            plan.extend(place, jobs::write(&batch.jobs));
+            plan.extend(place, jobs::write(&batch.jobs)?);
             plan.extend(place, consumers::write(&batch.consumers)?);
             plan.extend(place, erasing::write(&batch.erasures));
         }
@@ -417,7 +417,9 @@ fn reach<'b>(batches: impl Iterator<Item = &'b Batch>) -> Reach {
 /// The one project, or the one actor, that a batch is about.
 pub(crate) fn only(batch: &Batch) -> Option<Uuid> {
     let ended = batch.jobs.iter().filter_map(|job| match job {
-        JobWrite::Finish { project_id, .. } | JobWrite::Extend { project_id, .. } => Some(project_id.uuid()),
+        JobWrite::Finish { project_id, .. }
+        | JobWrite::Extend { project_id, .. }
+        | JobWrite::Vacant { project_id, .. } => Some(project_id.uuid()),
         _ => None,
     });
     let mut whose = projects(batch)
@@ -439,7 +441,7 @@ fn projects(batch: &Batch) -> impl Iterator<Item = ProjectId> {
         JobWrite::Cancel { project_id, .. }
         | JobWrite::CancelJob { project_id, .. }
         | JobWrite::Release { project_id, .. } => Some(*project_id),
-        JobWrite::Finish { .. } | JobWrite::Extend { .. } | JobWrite::Purge { .. } => None,
+        JobWrite::Finish { .. } | JobWrite::Extend { .. } | JobWrite::Vacant { .. } | JobWrite::Purge { .. } => None,
     });
     let removals = batch.removals.iter().map(|removal| removal.project_id);
     let snapshots = batch.snapshots.iter().map(|write| write.project_id).chain(removals);

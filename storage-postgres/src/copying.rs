@@ -244,7 +244,7 @@ fn put(layouts: &Layouts, rows: &[StoredRow]) -> Result<Vec<Call>> {
             StoredRow::DeadLetter { project_id, consumer, letter } => {
                 calls.push(consumers::insert_letter(*project_id, consumer, letter));
             }
-            StoredRow::Job(job) => jobs::insert(&mut calls, job),
+            StoredRow::Job(job) => jobs::insert(&mut calls, job)?,
             StoredRow::IdempotencyKey(record) => idempotency.push(record),
             StoredRow::Secret(record) => calls.push(secrets::put(record)),
         }

@@ -9,10 +9,13 @@ use async_trait::async_trait;
 use tokio_postgres::Row;
 use uuid::Uuid;
 use ventros::kernel::{Error, ProjectId, Result, Timestamp};
-use ventros::storage::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, OnDead, Scope};
+use ventros::storage::{
+    AttemptRecord, JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, OnDead, Scope,
+};
 
 pub(crate) const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
-    lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id, on_dead, due_at";
+    lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id, on_dead, due_at, \
+    priority, started_at, history";
 
 pub(crate) fn record(row: &Row) -> Result<JobRecord> {
     let state = JobState::parse(row.read(8)?).ok_or_else(|| Error::corrupt("a stored job is in an unknown state"))?;
@@ -39,19 +42,26 @@ pub(crate) fn record(row: &Row) -> Result<JobRecord> {
         causation_id: row.read(18)?,
         on_dead: OnDead::parse(row.read(19)?)
             .map_err(|_| Error::corrupt("what the death of a stored job means cannot be read"))?,
+        priority: row.read(21)?,
+        started_at: row.optional_instant(22)?,
+        history: AttemptRecord::read(row.read(23)?)?,
         waiting_order: state == JobState::Scheduled && due_at.is_none(),
     })
 }
 
 /// Ends, puts back or keeps claimed jobs: each answers whether its token was the current one. It comes before all other changes to jobs.
-pub(crate) fn finish(writes: &[JobWrite]) -> impl Iterator<Item = Call> {
+pub(crate) fn finish(writes: &[JobWrite]) -> impl Iterator<Item = Result<Call>> {
     writes.iter().filter_map(|write| {
         if let JobWrite::Extend { project_id, id, lease_token, until } = write {
             let values = vec![sql(project_id.uuid()), sql(*id), sql(integer(*lease_token)), sql(instant(*until))];
-            return Some(Call::new("SELECT @extend_job($1, $2, $3, $4)", values));
+            return Some(Ok(Call::new("SELECT @extend_job($1, $2, $3, $4)", values)));
         }
-        let JobWrite::Finish { id, lease_token, state, run_at, attempt, error, result, at, .. } = write else {
+        let JobWrite::Finish { id, lease_token, state, run_at, attempt, error, result, history, at, .. } = write else {
             return None;
+        };
+        let history = match AttemptRecord::written(history) {
+            Ok(history) => history,
+            Err(error) => return Some(Err(error)),
         };
         let values = vec![
             sql(*id),
@@ -62,35 +72,41 @@ pub(crate) fn finish(writes: &[JobWrite]) -> impl Iterator<Item = Call> {
             sql(optional_text(error.as_ref())),
             sql(optional_text(result.as_ref())),
             sql((!state.is_open()).then(|| instant(*at))),
+            sql(history),
         ];
-        Some(Call::new("SELECT @finish_job($1, $2, $3, $4, $5, $6, $7, $8)", values))
+        Some(Ok(Call::new("SELECT @finish_job($1, $2, $3, $4, $5, $6, $7, $8, $9)", values)))
     })
 }
 
-/// For each job that is to be created with a unique key: a row while no open one has it.
+/// For each unique key that nobody may have: a row while no open job has it.
 pub(crate) fn untaken(writes: &[JobWrite]) -> impl Iterator<Item = (Call, Uuid)> {
     writes.iter().filter_map(|write| {
-        let JobWrite::Create(job @ JobRecord { unique_key: Some(key), .. }) = write else { return None };
+        let (project, id, key) = match write {
+            JobWrite::Create(job) => (job.project_id.0, job.id, job.unique_key.as_ref()?),
+            JobWrite::Vacant { project_id, id, unique_key } => (*project_id, *id, unique_key),
+            _ => return None,
+        };
         let untaken = "SELECT 1 WHERE NOT EXISTS (
             SELECT 1 FROM @jobs WHERE project_id = $1 AND unique_key = $2 AND finished_at IS NULL)";
-        Some((Call::new(untaken, vec![sql(job.project_id.0.uuid()), sql(text(key))]), job.id))
+        Some((Call::new(untaken, vec![sql(project.uuid()), sql(text(key))]), id))
     })
 }
 
 /// All other changes, in their order.
-pub(crate) fn write(writes: &[JobWrite]) -> Vec<Call> {
+pub(crate) fn write(writes: &[JobWrite]) -> Result<Vec<Call>> {
     let mut calls = Vec::new();
     for write in writes {
         match write {
-            JobWrite::Finish { .. } | JobWrite::Extend { .. } => {}
-            JobWrite::Enqueue(job) | JobWrite::Create(job) => insert(&mut calls, job),
+            JobWrite::Finish { .. } | JobWrite::Extend { .. } | JobWrite::Vacant { .. } => {}
+            JobWrite::Enqueue(job) | JobWrite::Create(job) => insert(&mut calls, job)?,
             JobWrite::Schedule(job) => {
                 if let Some(key) = &job.unique_key {
                     let project = sql(job.project_id.0.uuid());
-                    let values = vec![project, sql(text(key)), sql(instant(job.run_at)), sql(text(&job.payload))];
-                    calls.push(Call::new("SELECT @move_job($1, $2, $3, $4)", values));
+                    let run_at = sql(instant(job.run_at));
+                    let values = vec![project, sql(text(key)), run_at, sql(text(&job.payload)), sql(job.priority)];
+                    calls.push(Call::new("SELECT @move_job($1, $2, $3, $4, $5)", values));
                 }
-                insert(&mut calls, job);
+                insert(&mut calls, job)?;
             }
             JobWrite::Cancel { project_id, unique_key, at } => {
                 let values = vec![sql(project_id.uuid()), sql(text(unique_key)), sql(instant(*at))];
@@ -109,11 +125,11 @@ pub(crate) fn write(writes: &[JobWrite]) -> Vec<Call> {
             JobWrite::Purge { finished_before, dead_before } => purge(&mut calls, *finished_before, *dead_before),
         }
     }
-    calls
+    Ok(calls)
 }
 
 /// Inserts unless its unique key is held by an open job.
-pub(crate) fn insert(calls: &mut Vec<Call>, job: &JobRecord) {
+pub(crate) fn insert(calls: &mut Vec<Call>, job: &JobRecord) -> Result<()> {
     let due_at = match job.state {
         JobState::Running => job.lease_until,
         state => state.is_open().then_some(job.run_at),
@@ -140,19 +156,27 @@ pub(crate) fn insert(calls: &mut Vec<Call>, job: &JobRecord) {
         sql(job.causation_id),
         sql(job.on_dead.as_str()),
         sql(optional_instant(due_at)),
+        sql(job.priority),
+        sql(optional_instant(job.started_at)),
+        sql(AttemptRecord::written(&job.history)?),
     ];
     let insert =
         "INSERT INTO @jobs (id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt,
             lease_token, lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id,
-            on_dead, due_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+            on_dead, due_at, priority, started_at, history)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+            $24)
         ON CONFLICT (project_id, unique_key) WHERE unique_key IS NOT NULL AND finished_at IS NULL DO NOTHING";
     let insert = Call::new(insert, values);
-    let Some(line) = &job.order_key else { return calls.push(insert) };
+    let Some(line) = &job.order_key else {
+        calls.push(insert);
+        return Ok(());
+    };
     let of_line = || vec![sql(job.project_id.0.uuid()), sql(text(line))];
     calls.push(Call::new("SELECT @hold_line($1, $2)", of_line()));
     calls.push(insert);
     calls.push(Call::new("SELECT @line_up($1, $2)", of_line()));
+    Ok(())
 }
 
 fn purge(calls: &mut Vec<Call>, finished: Timestamp, dead: Timestamp) {
@@ -239,9 +263,20 @@ impl JobRepository for PostgresStorage {
     }
 
     async fn next_due(&self, queue: &str) -> Result<Option<Timestamp>> {
-        let select = "SELECT due_at FROM @jobs WHERE queue = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1";
+        // From priority to priority, and of each the earliest.
+        let select = "WITH RECURSIVE priorities AS (
+                (SELECT j.priority AS of FROM @jobs j WHERE j.queue = $1 AND j.due_at IS NOT NULL
+                 ORDER BY j.priority DESC LIMIT 1)
+                UNION ALL
+                SELECT (SELECT j.priority FROM @jobs j
+                    WHERE j.queue = $1 AND j.due_at IS NOT NULL AND j.priority < p.of ORDER BY j.priority DESC LIMIT 1)
+                FROM priorities p WHERE p.of IS NOT NULL
+            )
+            SELECT min((SELECT j.due_at FROM @jobs j
+                WHERE j.queue = $1 AND j.priority = p.of AND j.due_at IS NOT NULL ORDER BY j.due_at LIMIT 1))
+            FROM priorities p";
         let found = self.read(Reach::System, &[Call::new(select, vec![sql(text(queue))])]).await?;
-        found[0].first().map(|row| row.instant(0)).transpose()
+        found[0].first().map_or(Ok(None), |row| row.optional_instant(0))
     }
 
     async fn backlog(&self, project: ProjectId, kind: &str, now: Timestamp, limit: usize) -> Result<usize> {

@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/010_backlog.sql"),
     include_str!("migrations/011_lapses.sql"),
     include_str!("migrations/012_baselines.sql"),
+    include_str!("migrations/013_priority.sql"),
 ];
 /// How long to wait before asking again for a lock that somebody else has.
 const PAUSE: Duration = Duration::from_millis(20);

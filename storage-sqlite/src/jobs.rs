@@ -9,12 +9,16 @@ use crate::writer::Transaction;
 use async_trait::async_trait;
 use rusqlite::types::{Type, Value as Sql};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use std::ops::ControlFlow;
 use uuid::Uuid;
 use ventros::kernel::{Error, ProjectId, Result, Timestamp};
-use ventros::storage::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, OnDead, Scope};
+use ventros::storage::{
+    AttemptRecord, JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, KEPT_ATTEMPTS, OnDead, Scope,
+};
 
 pub(crate) const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
-    lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id, on_dead, due_at";
+    lease_until, last_error, result, created_at, finished_at, max_attempts, correlation_id, causation_id, on_dead, due_at, \
+    priority, started_at, history";
 
 pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
     let state =
@@ -42,6 +46,10 @@ pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
         causation_id: row.optional_id(18)?,
         on_dead: OnDead::parse(row.get_ref(19)?.as_str()?)
             .map_err(|_| broken(19, Type::Text, "an unknown death of a job"))?,
+        priority: row.get(21)?,
+        started_at: row.optional_instant(22)?,
+        history: AttemptRecord::read(row.get_ref(23)?.as_str_or_null()?)
+            .map_err(|_| broken(23, Type::Text, "the tries of a job cannot be read"))?,
         waiting_order: state == JobState::Scheduled && due_at.is_none(),
     })
 }
@@ -58,13 +66,15 @@ pub(crate) fn finish(connection: &Connection, writes: &[JobWrite]) -> Result<boo
                 return Ok(false);
             }
         }
-        let JobWrite::Finish { project_id, id, lease_token, state, run_at, attempt, error, result, at } = write else {
+        let JobWrite::Finish { project_id, id, lease_token, state, run_at, attempt, error, result, history, at } =
+            write
+        else {
             continue;
         };
         let sql =
             "UPDATE jobs SET state = ?3, run_at = COALESCE(?4, run_at), attempt = ?5, last_error = ?6, result = ?7,
                 finished_at = ?8, lease_until = NULL, lease_owner = NULL,
-                due_at = CASE WHEN ?8 IS NULL THEN COALESCE(?4, run_at) END
+                due_at = CASE WHEN ?8 IS NULL THEN COALESCE(?4, run_at) END, history = ?10
             WHERE id = ?1 AND lease_token = ?2 AND state = 'running' AND project_id = ?9 RETURNING order_key";
         let project = project_id.uuid();
         let values = params![
@@ -77,6 +87,7 @@ pub(crate) fn finish(connection: &Connection, writes: &[JobWrite]) -> Result<boo
             result,
             (!state.is_open()).then(|| at.micros()),
             project.as_bytes(),
+            AttemptRecord::written(history)?,
         ];
         let mut statement = connection.prepare_cached(sql).carry()?;
         let found = statement.query_row(values, |row| row.get(0)).optional().carry()?;
@@ -86,12 +97,15 @@ pub(crate) fn finish(connection: &Connection, writes: &[JobWrite]) -> Result<boo
     Ok(true)
 }
 
-/// An open job that has the unique key of one that is to be created.
+/// An open job that has a unique key that nobody may have.
 pub(crate) fn taken(connection: &Connection, writes: &[JobWrite]) -> Result<Option<Uuid>> {
     let sql = "SELECT id FROM jobs WHERE project_id = ?1 AND unique_key = ?2 AND finished_at IS NULL";
     for write in writes {
-        let JobWrite::Create(JobRecord { project_id, unique_key: Some(key), .. }) = write else { continue };
-        let project = project_id.0.uuid();
+        let (project, key) = match write {
+            JobWrite::Create(JobRecord { project_id, unique_key: Some(key), .. }) => (project_id.0.uuid(), key),
+            JobWrite::Vacant { project_id, unique_key, .. } => (project_id.uuid(), unique_key),
+            _ => continue,
+        };
         let mut statement = connection.prepare_cached(sql).carry()?;
         let taken = statement.query_row(params![project.as_bytes(), key], |row| row.id(0)).optional().carry()?;
         if taken.is_some() {
@@ -105,7 +119,7 @@ pub(crate) fn taken(connection: &Connection, writes: &[JobWrite]) -> Result<Opti
 pub(crate) fn write(connection: &Connection, writes: &[JobWrite]) -> Result<()> {
     for write in writes {
         match write {
-            JobWrite::Finish { .. } | JobWrite::Extend { .. } => {}
+            JobWrite::Finish { .. } | JobWrite::Extend { .. } | JobWrite::Vacant { .. } => {}
             JobWrite::Enqueue(job) | JobWrite::Create(job) => {
                 insert(connection, job)?;
             }
@@ -130,7 +144,7 @@ pub(crate) fn write(connection: &Connection, writes: &[JobWrite]) -> Result<()> 
 /// Inserts unless its unique key is held by an open job.
 pub(crate) fn insert(connection: &Connection, job: &JobRecord) -> Result<()> {
     let sql = format!(
-        "INSERT INTO jobs ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO jobs ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (project_id, unique_key) WHERE unique_key IS NOT NULL AND finished_at IS NULL DO NOTHING"
     );
     let project = job.project_id.0.uuid();
@@ -160,6 +174,9 @@ pub(crate) fn insert(connection: &Connection, job: &JobRecord) -> Result<()> {
         job.causation_id.as_ref().map(Uuid::as_bytes),
         job.on_dead.as_str(),
         due_at.map(Timestamp::micros),
+        job.priority,
+        job.started_at.map(Timestamp::micros),
+        AttemptRecord::written(&job.history)?,
     ];
     if connection.prepare_cached(&sql).carry()?.execute(values).carry()? == 1 {
         line_up(connection, job.project_id.0, job.order_key.clone())?;
@@ -170,11 +187,11 @@ pub(crate) fn insert(connection: &Connection, job: &JobRecord) -> Result<()> {
 /// Moves the open job of the same unique key; false when there is none.
 fn reschedule(connection: &Connection, job: &JobRecord) -> Result<bool> {
     let Some(key) = &job.unique_key else { return Ok(false) };
-    let sql = "UPDATE jobs SET run_at = ?3, due_at = ?3, payload = ?4,
+    let sql = "UPDATE jobs SET run_at = ?3, due_at = ?3, payload = ?4, priority = ?5,
             lease_token = lease_token + (state = 'running'), lease_until = NULL, lease_owner = NULL, state = 'scheduled'
         WHERE project_id = ?1 AND unique_key = ?2 AND finished_at IS NULL RETURNING order_key";
     let project = job.project_id.0.uuid();
-    let values = params![project.as_bytes(), key, job.run_at.micros(), job.payload];
+    let values = params![project.as_bytes(), key, job.run_at.micros(), job.payload, job.priority];
     let mut statement = connection.prepare_cached(sql).carry()?;
     let found: Option<Option<String>> = statement.query_row(values, |row| row.get(0)).optional().carry()?;
     let Some(order_key) = found else { return Ok(false) };
@@ -271,18 +288,18 @@ fn line_up(connection: &Connection, project: ProjectId, order_key: Option<String
 /// Takes due jobs one by one, because each one changes what is due in its line.
 fn claim(connection: &Connection, claim: &JobClaim<'_>) -> Result<Vec<JobRecord>> {
     let rows = match claim.project {
-        Some(project) => due_of(connection, claim, project)?,
+        Some(project) => rows(due_of(connection, claim, Some(project))?),
         None if claim.is_fair => due_in_turn(connection, claim)?,
-        None => {
-            let sql = "SELECT row FROM jobs WHERE queue = ?1 AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3";
-            let mut statement = connection.prepare_cached(sql).carry()?;
-            let values = params![claim.queue, claim.now.micros(), integer(claim.limit)];
-            let rows = statement.query_map(values, |row| row.get(0)).carry()?;
-            rows.collect::<rusqlite::Result<_>>().carry()?
-        }
+        None => rows(due_of(connection, claim, None)?),
     };
+    // A try that was never reported ended with its lease.
     let sql = format!(
-        "UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_token = lease_token + 1, lease_owner = ?2,
+        "UPDATE jobs SET history = CASE state WHEN 'running' THEN json_insert(
+                CASE WHEN json_array_length(history) >= {KEPT_ATTEMPTS} THEN json_remove(history, '$[0]')
+                    ELSE COALESCE(history, '[]') END,
+                '$[#]', json_object('attempt', attempt, 'started_at', COALESCE(started_at, lease_until),
+                    'ended_at', lease_until, 'outcome', 'failed', 'error_class', 'lease_lost')) ELSE history END,
+             started_at = ?4, state = 'running', attempt = attempt + 1, lease_token = lease_token + 1, lease_owner = ?2,
              lease_until = ?3, due_at = ?3 WHERE row = ?1 AND due_at <= ?4 RETURNING {COLUMNS}"
     );
     let mut statement = connection.prepare_cached(&sql).carry()?;
@@ -297,36 +314,101 @@ fn claim(connection: &Connection, claim: &JobClaim<'_>) -> Result<Vec<JobRecord>
     Ok(claimed)
 }
 
-/// The due jobs of one project.
-fn due_of(connection: &Connection, claim: &JobClaim<'_>, project: ProjectId) -> Result<Vec<i64>> {
-    let sql = "SELECT row FROM jobs WHERE queue = ?1 AND project_id = ?2 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4";
-    let mut statement = connection.prepare_cached(sql).carry()?;
-    let project = project.uuid();
-    let values = params![claim.queue, project.as_bytes(), claim.now.micros(), integer(claim.limit)];
-    let rows = statement.query_map(values, |row| row.get(0)).carry()?;
-    rows.collect::<rusqlite::Result<_>>().carry()
+/// A due job: when it was, its id and its row.
+type Due = (i64, Vec<u8>, i64);
+
+fn rows(due: Vec<Due>) -> Vec<i64> {
+    due.into_iter().map(|(_, _, row)| row).collect()
 }
 
-/// The first due job of every project, then the second of every one, and so on.
+/// The priorities that jobs of a queue have which are not held back, the highest first: one step along an index for each.
+fn each_priority(
+    connection: &Connection,
+    queue: &str,
+    project: Option<ProjectId>,
+    mut visit: impl FnMut(i16) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let sql = match project {
+        Some(_) => {
+            "SELECT priority FROM jobs WHERE queue = ?1 AND project_id = ?3 AND due_at IS NOT NULL AND priority < ?2
+            ORDER BY priority DESC LIMIT 1"
+        }
+        None => {
+            "SELECT priority FROM jobs WHERE queue = ?1 AND due_at IS NOT NULL AND priority < ?2
+            ORDER BY priority DESC LIMIT 1"
+        }
+    };
+    let mut next = connection.prepare_cached(sql).carry()?;
+    let project = project.map(ProjectId::uuid);
+    let mut below = i64::from(i16::MAX) + 1;
+    loop {
+        let found = match &project {
+            Some(project) => next.query_row(params![queue, below, project.as_bytes()], |row| row.get(0)),
+            None => next.query_row(params![queue, below], |row| row.get(0)),
+        };
+        let Some(priority) = found.optional().carry()? else { return Ok(()) };
+        below = i64::from(priority);
+        if visit(priority)?.is_break() {
+            return Ok(());
+        }
+    }
+}
+
+/// The due jobs of a queue, or those of one project: the highest priority first, of one priority the earliest.
+fn due_of(connection: &Connection, claim: &JobClaim<'_>, project: Option<ProjectId>) -> Result<Vec<Due>> {
+    let sql = match project {
+        Some(_) => {
+            "SELECT due_at, id, row FROM jobs WHERE queue = ?1 AND project_id = ?5 AND priority = ?2 AND due_at <= ?3
+            ORDER BY due_at, id LIMIT ?4"
+        }
+        None => {
+            "SELECT due_at, id, row FROM jobs WHERE queue = ?1 AND priority = ?2 AND due_at <= ?3
+            ORDER BY due_at, id LIMIT ?4"
+        }
+    };
+    let mut statement = connection.prepare_cached(sql).carry()?;
+    let of = project.map(ProjectId::uuid);
+    let mut due: Vec<Due> = Vec::new();
+    each_priority(connection, claim.queue, project, |priority| {
+        let (now, left) = (claim.now.micros(), integer(claim.limit - due.len()));
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let found = match &of {
+            Some(of) => statement.query_map(params![claim.queue, priority, now, left, of.as_bytes()], read),
+            None => statement.query_map(params![claim.queue, priority, now, left], read),
+        };
+        due.extend(found.carry()?.collect::<rusqlite::Result<Vec<Due>>>().carry()?);
+        Ok(if due.len() < claim.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    Ok(due)
+}
+
+/// The first due job of every project, then the second of every one, and so on; those of one round as they are due.
 fn due_in_turn(connection: &Connection, claim: &JobClaim<'_>) -> Result<Vec<i64>> {
     let sql = "SELECT project_id FROM jobs WHERE queue = ?1 AND due_at IS NOT NULL AND project_id > ?2
         ORDER BY project_id LIMIT 1";
     let mut next = connection.prepare_cached(sql).carry()?;
     // Below the nil id, which is the system's own.
     let mut after: Vec<u8> = Vec::new();
-    let mut lines = Vec::new();
+    let mut in_turn: Vec<(usize, Due)> = Vec::new();
     while let Some(project) = next.query_row(params![claim.queue, after], |row| row.id(0)).optional().carry()? {
         after = project.as_bytes().to_vec();
-        lines.push(due_of(connection, claim, ProjectId::from_uuid(project))?);
+        in_turn.extend(due_of(connection, claim, Some(ProjectId::from_uuid(project)))?.into_iter().enumerate());
     }
-    let longest = lines.iter().map(Vec::len).max().unwrap_or_default();
-    let in_turn = (0..longest).flat_map(|place| lines.iter().filter_map(move |line| line.get(place).copied()));
-    Ok(in_turn.take(claim.limit).collect())
+    in_turn.sort_unstable();
+    Ok(in_turn.into_iter().take(claim.limit).map(|(_, (_, _, row))| row).collect())
 }
 
 fn next_due(connection: &Connection, queue: &str) -> Result<Option<Timestamp>> {
-    let sql = "SELECT due_at FROM jobs WHERE queue = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1";
-    connection.prepare_cached(sql).carry()?.query_row([queue], |row| row.instant(0)).optional().carry()
+    let sql =
+        "SELECT due_at FROM jobs WHERE queue = ?1 AND priority = ?2 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1";
+    let mut statement = connection.prepare_cached(sql).carry()?;
+    let mut next: Option<Timestamp> = None;
+    each_priority(connection, queue, None, |priority| {
+        let due = statement.query_row(params![queue, priority], |row| row.instant(0)).optional().carry()?;
+        next = next.into_iter().chain(due).min();
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(next)
 }
 
 /// A query for jobs, with its values.

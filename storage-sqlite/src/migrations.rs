@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/011_backlog.sql"),
     include_str!("migrations/012_lapses.sql"),
     include_str!("migrations/013_baselines.sql"),
+    include_str!("migrations/014_priority.sql"),
 ];
 
 /// Marks the file as ours, for `file` and for people.

@@ -220,6 +220,18 @@ fn jobs_seek() {
     seeks(&store, store.claim_jobs(claim));
     seeks(&store, store.claim_jobs(ventros::storage::JobClaim { project: Some(PROJECT), ..claim }));
     seeks(&store, store.claim_jobs(ventros::storage::JobClaim { is_fair: true, ..claim }));
+    // From priority to priority, and along the jobs of each that are due.
+    let walks = ["jobs_due (queue=? AND priority<?)", "jobs_due (queue=? AND priority=? AND due_at<?)"];
+    let in_turn = [
+        "jobs_due_in_turn (queue=? AND project_id=? AND priority<?)",
+        "jobs_due_in_turn (queue=? AND project_id=? AND priority=? AND due_at<?)",
+    ];
+    for (claim, walks) in [(claim, walks), (ventros::storage::JobClaim { is_fair: true, ..claim }, in_turn)] {
+        let plans = plans(&store, store.claim_jobs(claim));
+        for walk in walks {
+            assert!(plans.iter().any(|plan| plan.contains(walk)), "{walk} is none of {plans:?}");
+        }
+    }
 }
 
 /// A commit of everything that there is, on a [`store`].

@@ -518,7 +518,7 @@ impl<'e> UnitOfWork<'e> {
         self.tell_of_death(job, error_class).await?;
         crate::infrastructure::saga::job_ended(self, job);
         let at = self.now();
-        self.jobs.push(JobOutcome::Dead { error }.of(job, at));
+        self.jobs.push(JobOutcome::Dead { error }.of_try(job, at, Some(error_class), None));
         Ok(())
     }
 
@@ -548,6 +548,7 @@ impl<'e> UnitOfWork<'e> {
             on_dead: OnDead::Continue,
             payload: request.payload,
             run_at: request.run_at,
+            priority: 0,
             state: if request.parked { JobState::Parked } else { JobState::Scheduled },
             attempt: 0,
             max_attempts: None,
@@ -559,7 +560,9 @@ impl<'e> UnitOfWork<'e> {
             correlation_id: None,
             causation_id: self.context().causation_id.map(|id| id.uuid()),
             created_at: self.recorder.now,
+            started_at: None,
             finished_at: None,
+            history: Vec::new(),
             waiting_order: false,
         }
     }

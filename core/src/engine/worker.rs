@@ -10,8 +10,8 @@ use super::work::UnitOfWork;
 use crate::infrastructure::job::JobErrorClass;
 use crate::kernel::{ActorRef, Component, Error, ErrorCode, ProjectId, Result, Source, Timestamp};
 use crate::storage::{
-    Batch, CommitError, ConsumerProgress, ConsumerRecord, EventQuery, EventRecord, JobClaim, JobRecord, JobState,
-    JobWrite, Scope,
+    AttemptRecord, Batch, CommitError, ConsumerProgress, ConsumerRecord, EventQuery, EventRecord, JobClaim, JobRecord,
+    JobState, JobWrite, Scope,
 };
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -79,6 +79,14 @@ impl JobStep<'_> {
         }
     }
 
+    /// What the other side answered.
+    fn status(&self) -> Option<u16> {
+        match self {
+            JobStep::Settle(_, Ok(answer)) => Some(answer.status),
+            _ => None,
+        }
+    }
+
     /// The outcome with which the job ends or is put back, if it does.
     async fn take(&mut self, work: &mut UnitOfWork<'_>, job: &JobRecord) -> Result<Option<JobOutcome>> {
         let outcome = match self {
@@ -112,7 +120,34 @@ impl JobStep<'_> {
 impl JobOutcome {
     /// What is written of it.
     pub(crate) fn of(self, job: &JobRecord, at: Timestamp) -> JobWrite {
+        self.of_try(job, at, None, None)
+    }
+
+    /// What is written of it: `class` of a failure that is more than an error, and what the other side answered if it was asked.
+    pub(crate) fn of_try(
+        self,
+        job: &JobRecord,
+        at: Timestamp,
+        class: Option<JobErrorClass>,
+        status: Option<u16>,
+    ) -> JobWrite {
         let tried = job.attempt;
+        let history = match &self {
+            JobOutcome::Retry { error, .. } => {
+                let class = class.unwrap_or(JobErrorClass::Transient);
+                AttemptRecord::failed(job, at, class, error, status).join(&job.history)
+            }
+            // The try that was lost is there; this one only found it.
+            JobOutcome::Dead { .. } if class == Some(JobErrorClass::LeaseLost) => job.history.clone(),
+            JobOutcome::Dead { error } => {
+                let class = class.unwrap_or(JobErrorClass::Permanent);
+                AttemptRecord::failed(job, at, class, error, status).join(&job.history)
+            }
+            JobOutcome::Done { .. } if !job.history.is_empty() => {
+                AttemptRecord::succeeded(job, at, status).join(&job.history)
+            }
+            JobOutcome::Done { .. } | JobOutcome::Again(_) | JobOutcome::Parked { .. } => job.history.clone(),
+        };
         let (state, run_at, attempt, error, result) = match self {
             JobOutcome::Done { result } => (JobState::Succeeded, None, tried, None, result),
             JobOutcome::Again(at) => (JobState::Scheduled, Some(at), tried.saturating_sub(1), None, None),
@@ -121,7 +156,7 @@ impl JobOutcome {
             JobOutcome::Dead { error } => (JobState::Dead, None, tried, Some(error), None),
         };
         let (project_id, id, lease_token) = (job.project_id.0, job.id, job.lease_token);
-        JobWrite::Finish { project_id, id, lease_token, state, run_at, attempt, error, result, at }
+        JobWrite::Finish { project_id, id, lease_token, state, run_at, attempt, error, result, history, at }
     }
 }
 
@@ -447,7 +482,7 @@ impl Crm {
             }
             if let Some(outcome) = outcome {
                 let at = work.now();
-                work.write_job(outcome.of(job, at));
+                work.write_job(outcome.of_try(job, at, None, step.status()));
             }
             match self.commit(work.finish(None, None).await?).await {
                 Ok(_) => return Ok(()),

@@ -1,8 +1,8 @@
 //! Everything a unit of work decided, to be written at once.
 
 use super::{
-    ConsumerProgress, ConsumerRecord, ConsumerStatus, Erasure, EventRecord, IdempotencyRecord, Index, JobRecord,
-    JobState, SecretWrite, SnapshotRemoval, UniqueKey,
+    AttemptRecord, ConsumerProgress, ConsumerRecord, ConsumerStatus, Erasure, EventRecord, IdempotencyRecord, Index,
+    JobRecord, JobState, SecretWrite, SnapshotRemoval, UniqueKey,
 };
 use crate::kernel::{Error, Kind, ProjectId, Subject, Timestamp};
 use uuid::Uuid;
@@ -158,7 +158,7 @@ pub enum JobWrite {
     Enqueue(JobRecord),
     /// Inserts; nothing of the batch is written, as for a stale snapshot, when an open job has the same unique key.
     Create(JobRecord),
-    /// Inserts, or moves the open job of the same unique key to this time and payload. A running one is taken from its
+    /// Inserts, or moves the open job of the same unique key to this time, priority and payload. A running one is taken from its
     /// worker, whose token is void from then on; but what this batch itself finishes is finished first.
     Schedule(JobRecord),
     /// Cancels the open job of this key, if any; the token of a running one is void from then on.
@@ -173,6 +173,8 @@ pub enum JobWrite {
         attempt: u32,
         error: Option<String>,
         result: Option<String>,
+        /// All that is kept of its tries from then on.
+        history: Vec<AttemptRecord>,
         at: Timestamp,
     },
     /// Leaves a claimed job to its worker until then; nothing of the batch is written when the token is no longer current.
@@ -182,6 +184,8 @@ pub enum JobWrite {
     /// Puts scheduled, parked or dead jobs to work; dead ones start with attempt 0. A dead job whose unique key has been taken by
     /// an open one stays as it is.
     Release { project_id: ProjectId, ids: Vec<Uuid>, run_at: Timestamp },
+    /// Changes nothing; nothing of the batch is written, as for a stale snapshot, when an open job has the unique key of this one.
+    Vacant { project_id: ProjectId, id: Uuid, unique_key: String },
     /// Removes jobs that ended before one moment, dead ones that do not block their order key before another, and idempotency keys that expired before the first.
     Purge { finished_before: Timestamp, dead_before: Timestamp },
 }

@@ -3,6 +3,7 @@
 //! Six small repositories and one atomic [`commit`](Storage::commit). Every read takes a [`Scope`], so that no query can
 //! forget the tenant. An adapter never looks into a snapshot or an event: it stores text, and the [`Index`] beside it.
 
+mod attempts;
 mod baselines;
 mod batch;
 mod copying;
@@ -24,6 +25,7 @@ mod security;
 pub mod testing;
 mod words;
 
+pub use attempts::*;
 pub use baselines::*;
 pub use batch::*;
 pub use copying::*;
@@ -146,11 +148,12 @@ pub trait ConsumerRepository: Send + Sync {
 /// Durable jobs and timers.
 #[async_trait]
 pub trait JobRepository: Send + Sync {
-    /// Claims due jobs of a queue: earliest first, one running job per order key, fenced by a token. A fair claim takes the
-    /// first of every project, then the second of every one, and so on.
+    /// Claims due jobs of a queue: those of higher `priority` first, of one priority the earliest first, then by id; one running job
+    /// per order key, fenced by a token. A fair claim takes the first of every project in this order, then the second of every one,
+    /// and so on, those of one round earliest first: no project comes before another by its priorities.
     ///
     /// Due are scheduled and parked jobs whose time has come, and running ones whose lease expired. Every claim counts as an
-    /// attempt. The scheduled jobs of one order key and project run in id order: the first one holds back the others,
+    /// attempt, and sets `started_at`; what becomes of a lost one is kept in the `history`. The scheduled jobs of one order key and project run in id order: the first one holds back the others,
     /// even while it waits for its next attempt. Parked jobs hold nobody back. A dead one that blocks its order key holds back all
     /// others of it.
     async fn claim_jobs(&self, claim: JobClaim<'_>) -> Result<Vec<JobRecord>>;

@@ -1,5 +1,6 @@
 //! Rows as they leave and enter a store.
 
+use super::AttemptRecord;
 use crate::kernel::{ActorRef, CommitId, CorrelationId, EventId, Kind, ProjectId, Source, Subject, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -329,6 +330,8 @@ pub struct JobRecord {
     pub on_dead: OnDead,
     pub payload: String,
     pub run_at: Timestamp,
+    /// Of the jobs that are due, those with more come first.
+    pub priority: i16,
     pub state: JobState,
     pub attempt: u32,
     /// After so many tries it is given up; as its kind says unless told.
@@ -342,7 +345,11 @@ pub struct JobRecord {
     /// The event whose reaction enqueued it.
     pub causation_id: Option<Uuid>,
     pub created_at: Timestamp,
+    /// When it was claimed last.
+    pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
+    /// Its last tries, see [`AttemptRecord`].
+    pub history: Vec<AttemptRecord>,
     /// As it was read: another job of its order key is in its way. Not written.
     pub waiting_order: bool,
 }
@@ -366,7 +373,7 @@ pub struct JobClaim<'a> {
     pub queue: &'a str,
     /// Only of this project.
     pub project: Option<ProjectId>,
-    /// Takes the projects in turn, so that nobody waits for the thousand jobs of another; earliest first alone otherwise.
+    /// Takes the projects in turn, so that nobody waits for the thousand jobs of another.
     pub is_fair: bool,
     pub owner: Uuid,
     pub now: Timestamp,

@@ -3,8 +3,8 @@
 
 use crate::kernel::{Error, ProjectId, Result, Timestamp};
 use crate::storage::{
-    Baseline, ConsumerRecord, DeadLetter, EventRecord, IdempotencyRecord, JobRecord, KeyRow, SecretRecord, Snapshot,
-    SnapshotRow, StoredRow,
+    AttemptRecord, Baseline, ConsumerRecord, DeadLetter, EventRecord, IdempotencyRecord, JobRecord, KeyRow,
+    SecretRecord, Snapshot, SnapshotRow, StoredRow,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -115,7 +115,7 @@ fn hash(row: &StoredRow) -> Result<[u8; 32]> {
             fields.id(stream.map_or(Uuid::nil(), |stream| stream.id));
             fields.optional_instant(*waits_until).number((*is_held).into());
         }
-        StoredRow::Job(job) => add_job(&mut fields, job),
+        StoredRow::Job(job) => add_job(&mut fields, job)?,
         StoredRow::IdempotencyKey(record) => {
             let IdempotencyRecord { scope, key, command, request_hash, result, expires_at } = record;
             fields.id(*scope).text(key).text(command).bytes(request_hash).text(result).instant(*expires_at);
@@ -214,7 +214,7 @@ fn add_consumer(fields: &mut Fields, consumer: &ConsumerRecord) {
     fields.instant(*created_at);
 }
 
-fn add_job(fields: &mut Fields, job: &JobRecord) {
+fn add_job(fields: &mut Fields, job: &JobRecord) -> Result<()> {
     let JobRecord {
         id,
         project_id,
@@ -225,6 +225,7 @@ fn add_job(fields: &mut Fields, job: &JobRecord) {
         on_dead,
         payload,
         run_at,
+        priority,
         state,
         attempt,
         max_attempts,
@@ -235,7 +236,9 @@ fn add_job(fields: &mut Fields, job: &JobRecord) {
         correlation_id,
         causation_id,
         created_at,
+        started_at,
         finished_at,
+        history,
         waiting_order: _,
     } = job;
     fields.id(*id).project(project_id.0).text(queue).text(kind).optional_text(unique_key.as_ref());
@@ -244,4 +247,7 @@ fn add_job(fields: &mut Fields, job: &JobRecord) {
     fields.optional_text(last_error.as_ref()).optional_text(result.as_ref()).instant(*created_at);
     fields.optional_instant(*finished_at).number(max_attempts.map_or(0, |most| u64::from(most) + 1));
     fields.optional(*correlation_id, Fields::id).optional(*causation_id, Fields::id);
+    fields.bytes(&priority.to_le_bytes()).optional_instant(*started_at);
+    fields.optional_text(AttemptRecord::written(history)?.as_ref());
+    Ok(())
 }

@@ -148,6 +148,8 @@ fn case_8_a_call_is_tried_again_with_its_key() {
     block_on(desk.world.crm.run_pending()).expect("it runs");
     let waiting = job(&desk, "a:0");
     assert_eq!((&waiting["state"], &waiting["last_error"]), (&json!("scheduled"), &json!("503")));
+    let tried = &waiting["history"][0];
+    assert_eq!((&tried["status"], &tried["error_class"]), (&json!(503), &json!("transient")));
     assert_eq!(waiting["run_at"], "2025-01-06T09:00:10.000000Z");
     outside.answer(|_| Ok(HttpResponse::new(200, "")));
     desk.world.clock.advance_seconds(10);

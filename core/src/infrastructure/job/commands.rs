@@ -1,6 +1,7 @@
 //! What people do to jobs: run them now, or never.
 
 use super::Job;
+use super::host::open_job;
 use super::queries::find;
 use crate::engine::{Command, UnitOfWork};
 use crate::infrastructure::saga::job_ended;
@@ -44,7 +45,7 @@ impl Command for CancelJob {
 }
 
 /// Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one gets all its tries
-/// again, unless an open job has taken its unique key. Jobs before it in its line still come first.
+/// again. Jobs before it in its line still come first.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunJobNow {
@@ -54,7 +55,7 @@ pub struct RunJobNow {
 impl Command for RunJobNow {
     const NAME: &'static str = "jobs.run_now";
     const PERMISSION: Permission = Permission::JobsManage;
-    const ERRORS: &'static [ErrorCode] = &[ErrorCode::JobNotFound, ErrorCode::InvalidState];
+    const ERRORS: &'static [ErrorCode] = &[ErrorCode::JobNotFound, ErrorCode::InvalidState, ErrorCode::JobExists];
     type Output = Job;
 
     async fn run(self, work: &mut UnitOfWork<'_>) -> Result<Job> {
@@ -62,12 +63,23 @@ impl Command for RunJobNow {
         if !matches!(job.state, JobState::Scheduled | JobState::Parked | JobState::Dead) {
             return Err(ended(&job));
         }
+        if let (JobState::Dead, Some(key)) = (job.state, &job.unique_key) {
+            refuse_taken(work, key).await?;
+            work.write_job(JobWrite::Vacant { project_id: work.project(), id: job.id, unique_key: key.clone() });
+        }
         let run_at = work.now();
         work.write_job(JobWrite::Release { project_id: work.project(), ids: vec![job.id], run_at });
         let attempt = if job.state == JobState::Dead { 0 } else { job.attempt };
         let job = JobRecord { state: JobState::Scheduled, run_at, attempt, finished_at: None, ..job };
         Ok(job.into())
     }
+}
+
+/// A dead job has lost its unique key to whoever came after it.
+async fn refuse_taken(work: &UnitOfWork<'_>, key: &str) -> Result<()> {
+    let Some(other) = open_job(work, key).await? else { return Ok(()) };
+    let exists = Error::new(ErrorCode::JobExists).message("an open job has its unique key");
+    Err(exists.at("id").with("id", JobId::from_uuid(other.id).to_string()))
 }
 
 fn ended(job: &JobRecord) -> Error {

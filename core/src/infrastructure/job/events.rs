@@ -1,22 +1,9 @@
 //! What happens to jobs that people should hear of. Their state is kept in the queue, not folded.
 
+use crate::events;
 use crate::kernel::{JobId, Kind, Subject};
-use crate::{events, text_enum};
+pub use crate::storage::JobErrorClass;
 use uuid::Uuid;
-
-text_enum! {
-    /// How the last try of a job failed.
-    pub enum JobErrorClass {
-        /// It might have worked at another time; there were too many tries.
-        Transient = "transient",
-        /// It can never work.
-        Permanent = "permanent",
-        /// Its last try took too long.
-        Timeout = "timeout",
-        /// Whoever worked at it never reported.
-        LeaseLost = "lease_lost",
-    }
-}
 
 events! {
     /// What can happen to a job. Only who names this type hears of it: `*` does not stand for it.

@@ -262,7 +262,7 @@ impl Handler {
         }
         let now = core.now();
         let at = now.plus_micros(backoff_micros(core, job.attempt, FIRST_PAUSE, LONGEST_PAUSE));
-        let put_back = JobOutcome::Retry { at, error }.of(job, now);
+        let put_back = JobOutcome::Retry { at, error }.of_try(job, now, Some(JobErrorClass::Timeout), None);
         match self.crm.commit(Batch { jobs: vec![put_back], ..Batch::default() }).await {
             Ok(_) => Ok(true),
             Err(CommitError::LeaseLost) => Ok(false),

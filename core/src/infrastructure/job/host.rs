@@ -59,10 +59,15 @@ pub struct EnqueueJob {
     /// Not before; now unless told.
     #[serde(default)]
     pub run_at: Option<Timestamp>,
+    /// -32,768 to 32,767; 0 unless told. Of the jobs that are due, those of a higher priority are taken first, then those whose time
+    /// came earlier. It does not put a job before others of its order key, nor before those of another project where a worker is
+    /// for all of them. A claim looks at each priority that jobs of the kind have: a handful is meant, not thousands.
+    #[serde(default)]
+    pub priority: Option<i32>,
     /// At most 200 characters. Of one key there is one job that has not ended.
     #[serde(default)]
     pub unique_key: Option<String>,
-    /// Moves the job of the unique key to the new time and payload, if there is one, also from whoever is at work on it. Otherwise it
+    /// Moves the job of the unique key to the new time, priority and payload, if there is one, also from whoever is at work on it. Otherwise it
     /// is an error.
     #[serde(default)]
     pub replace: bool,
@@ -108,12 +113,17 @@ impl Command for EnqueueJob {
         }
         let attempts = self.max_attempts.unwrap_or(DEFAULT_ATTEMPTS);
         within("max_attempts", attempts.into(), 1, MAX_ATTEMPTS.into())?;
+        let priority = self.priority.unwrap_or(0);
+        within("priority", priority.into(), i16::MIN.into(), i16::MAX.into())?;
+        let priority =
+            i16::try_from(priority).map_err(|e| Error::internal(format!("a checked priority does not fit: {e}")))?;
         let record = host_job(
             work,
             HostJob {
                 kind: self.kind,
                 payload: self.payload.to_string(),
                 run_at: self.run_at.unwrap_or(work.now()),
+                priority,
                 unique_key: self.unique_key,
                 order_key: self.order_key,
                 on_dead,
@@ -135,8 +145,16 @@ impl Command for EnqueueJob {
             }
             Some(known) => {
                 work.write_job(JobWrite::Schedule(record.clone()));
-                let (run_at, payload) = (record.run_at, record.payload);
-                return Ok(JobRecord { run_at, payload, state: JobState::Scheduled, lease_until: None, ..known }.into());
+                let JobRecord { run_at, priority, payload, .. } = record;
+                return Ok(JobRecord {
+                    run_at,
+                    priority,
+                    payload,
+                    state: JobState::Scheduled,
+                    lease_until: None,
+                    ..known
+                }
+                .into());
             }
         }
         Ok(record.into())
@@ -148,6 +166,7 @@ pub(in crate::infrastructure) struct HostJob {
     pub kind: String,
     pub payload: String,
     pub run_at: Timestamp,
+    pub priority: i16,
     pub unique_key: Option<String>,
     pub order_key: Option<String>,
     pub on_dead: OnDead,
@@ -167,6 +186,7 @@ pub(in crate::infrastructure) fn host_job(work: &UnitOfWork<'_>, job: HostJob) -
         on_dead: job.on_dead,
         payload: job.payload,
         run_at: job.run_at,
+        priority: job.priority,
         state: JobState::Scheduled,
         attempt: 0,
         max_attempts: Some(job.max_attempts.unwrap_or(DEFAULT_ATTEMPTS)),
@@ -177,13 +197,15 @@ pub(in crate::infrastructure) fn host_job(work: &UnitOfWork<'_>, job: HostJob) -
         correlation_id: None,
         causation_id: work.context().causation_id.map(|id| id.uuid()),
         created_at: work.now(),
+        started_at: None,
         finished_at: None,
+        history: Vec::new(),
         waiting_order: false,
     }
 }
 
 /// The job of a unique key that has not ended, also when it is no older than this unit of work.
-async fn open_job(work: &UnitOfWork<'_>, key: &str) -> Result<Option<JobRecord>> {
+pub(super) async fn open_job(work: &UnitOfWork<'_>, key: &str) -> Result<Option<JobRecord>> {
     if let Some(job) = work.new_job(key) {
         return Ok(Some(job.clone()));
     }
@@ -193,7 +215,8 @@ async fn open_job(work: &UnitOfWork<'_>, key: &str) -> Result<Option<JobRecord>>
     Ok(found.into_iter().find(|job| job.unique_key.as_deref() == Some(key)))
 }
 
-/// Takes due jobs of the host for a program that does them now, and answers for them: report each one with `jobs.report` before its
+/// Takes due jobs of the host for a program that does them now, those of a higher priority first, then those that are due earlier, and
+/// answers for them: report each one with `jobs.report` before its
 /// lease ends, or it is given to somebody else. Every claim counts as a try. It takes effect at once, whatever becomes of the rest of
 /// a transaction.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -2,7 +2,7 @@
 
 use super::tests::{call, furnished, refused};
 use crate::engine::{Crm, Project, Settings};
-use crate::kernel::{ErrorCode, ProjectId};
+use crate::kernel::{Clock, ErrorCode, ProjectId};
 use crate::storage::{EventQuery, MemoryStorage, Scope, Storage};
 use crate::testing::{ManualClock, SeededIds, WatchedStorage, World, block_on};
 use serde_json::{Value, json};
@@ -314,6 +314,97 @@ fn the_library_s_own_jobs_are_not_the_host_s() {
         assert_eq!(refused(&project, "jobs.enqueue", json!({"kind": kind})), ErrorCode::JobKindUnknown, "{kind}");
         assert_eq!(refused(&project, "jobs.claim", json!({"kinds": [kind]})), ErrorCode::JobKindUnknown, "{kind}");
     }
+}
+
+#[test]
+fn what_matters_more_is_taken_first() {
+    let (world, project) = furnished();
+    let at = |seconds: i64| json!(world.clock.now().plus_seconds(seconds).to_string());
+    let enqueue = |name: &str, priority: Value, run_at: Value| {
+        let input = json!({"payload": name, "priority": priority, "run_at": run_at});
+        enqueue(&project, input)["priority"].clone()
+    };
+    assert_eq!(enqueue("late", Value::Null, at(5)), 0);
+    assert_eq!(enqueue("early", json!(0), at(0)), 0);
+    assert_eq!(enqueue("last", json!(-32_768), at(0)), -32_768);
+    assert_eq!(enqueue("first", json!(32_767), at(9)), 32_767);
+    assert_eq!(enqueue("not yet", json!(32_767), at(60)), 32_767);
+    world.clock.advance_seconds(10);
+    let claimed = claim(&project);
+    let names: Vec<&Value> = claimed.iter().map(|job| &job["payload"]).collect();
+    assert_eq!(names, ["first", "early", "late", "last"]);
+    assert_eq!(claimed[0]["started_at"], at(0));
+    let listed = call(&project, "jobs.list", json!({"kind": "host.report", "states": ["scheduled"]}));
+    assert_eq!((&listed["items"][0]["priority"], &listed["has_more"]), (&json!(32_767), &json!(false)));
+    let too_high = json!({"kind": "host.report", "priority": 32_768});
+    assert_eq!(refused(&project, "jobs.enqueue", too_high), ErrorCode::LimitOutOfRange);
+}
+
+#[test]
+fn a_moved_job_has_the_new_priority() {
+    let (_world, project) = furnished();
+    enqueue(&project, json!({"unique_key": "k", "priority": 3}));
+    let moved = enqueue(&project, json!({"unique_key": "k", "priority": -3, "replace": true}));
+    assert_eq!(moved["priority"], -3);
+    assert_eq!(call(&project, "jobs.get", json!({"id": moved["id"]}))["priority"], -3);
+}
+
+#[test]
+fn what_became_of_each_try_is_told() {
+    let (world, project) = furnished();
+    let job = enqueue(&project, json!({"max_attempts": 4}));
+    let seen = || call(&project, "jobs.get", json!({"id": job["id"]}))["history"].clone();
+    let long = "x".repeat(2_001);
+    let first = claim(&project).remove(0);
+    assert_eq!(first["history"], json!([]));
+    world.clock.advance_seconds(2);
+    report(&project, &first, json!({"type": "retry", "error": long, "after_seconds": 0}));
+    let second = claim(&project).remove(0);
+    assert_eq!(second["history"].as_array().map(Vec::len), Some(1), "who tries again sees why");
+    report(&project, &second, json!({"type": "rate_limited", "after_seconds": 1}));
+    world.clock.advance_seconds(1);
+    claim(&project);
+    // Nobody reports this one.
+    world.clock.advance_seconds(40);
+    let last = claim(&project).remove(0);
+    report(&project, &last, json!({"type": "done"}));
+    let failed = |attempt: u32, from: &str, to: &str, duration_ms: u32, class: &str, error: Value| {
+        json!({"attempt": attempt, "started_at": from, "ended_at": to, "duration_ms": duration_ms, "outcome": "failed",
+            "error_class": class, "error": error, "status": null})
+    };
+    let (start, second, third, fourth) = (
+        "2025-01-06T09:00:00.000000Z",
+        "2025-01-06T09:00:02.000000Z",
+        "2025-01-06T09:00:03.000000Z",
+        "2025-01-06T09:00:33.000000Z",
+    );
+    let history = seen();
+    assert_eq!(history[0], failed(1, start, second, 2_000, "transient", json!(&long[..2_000])));
+    assert_eq!(history[1], failed(2, third, fourth, 30_000, "lease_lost", Value::Null));
+    assert_eq!((&history[2]["attempt"], &history[2]["outcome"]), (&json!(3), &json!("succeeded")));
+    assert_eq!(history.as_array().map(Vec::len), Some(3));
+
+    let once = enqueue(&project, json!({}));
+    report(&project, &claim(&project)[0], json!({"type": "done"}));
+    assert_eq!(call(&project, "jobs.get", json!({"id": once["id"]}))["history"], json!([]));
+}
+
+#[test]
+fn a_dead_job_is_not_run_while_another_has_its_key() {
+    let (_world, project) = furnished();
+    enqueue(&project, json!({"unique_key": "k"}));
+    let dead = report(&project, &claim(&project)[0], json!({"type": "permanent", "error": "no"}));
+    let other = enqueue(&project, json!({"unique_key": "k"}));
+    let run = json!({"id": dead["id"]}).to_string();
+    let run = || block_on(project.crm().call("jobs.run_now", project.context(), run.as_bytes()));
+    let error = run().expect_err("its key is taken");
+    assert_eq!((error.code(), error.field()), (ErrorCode::JobExists, Some("id")));
+    assert_eq!(error.details().get("id"), Some(&other["id"]));
+    assert_eq!(call(&project, "jobs.get", json!({"id": dead["id"]}))["state"], "dead");
+    call(&project, "jobs.cancel", json!({"id": other["id"]}));
+    run().expect("its key is free again");
+    let seen = call(&project, "jobs.get", json!({"id": dead["id"]}));
+    assert_eq!((&seen["state"], &seen["history"][0]["error"]), (&json!("scheduled"), &json!("no")));
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(crate) use backlog::{Backlogs, MAX_BACKLOG, check_backlog};
 pub(crate) use events::stream_of;
 pub use events::{JobErrorClass, JobEvent};
 pub use handler::{HandleOptions, Handler, MAX_CONCURRENCY, MAX_TIMEOUT};
-pub use view::{Job, JobDetails};
+pub use view::{Job, JobAttempt, JobDetails};
 
 #[cfg(test)]
 mod handler_tests;

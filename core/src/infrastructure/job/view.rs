@@ -2,7 +2,7 @@
 
 use crate::engine::Cause;
 use crate::kernel::{CorrelationId, Error, EventId, JobId, Result, Timestamp};
-use crate::storage::{JobRecord, JobState, OnDead};
+use crate::storage::{AttemptOutcome, AttemptRecord, JobErrorClass, JobRecord, JobState, OnDead};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,6 +26,8 @@ pub struct Job {
     pub waiting_order: bool,
     /// When it may run next, or was to run last.
     pub run_at: Timestamp,
+    /// Of the jobs that are due, those of a higher priority are taken first; 0 unless told.
+    pub priority: i16,
     /// Tries so far.
     pub attempts: u32,
     /// Until when a worker has it.
@@ -34,6 +36,8 @@ pub struct Job {
     #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
     pub last_error: Option<String>,
     pub created_at: Timestamp,
+    /// When somebody took it last.
+    pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
 }
 
@@ -49,10 +53,12 @@ impl From<JobRecord> for Job {
             on_dead: job.on_dead,
             waiting_order: job.waiting_order,
             run_at: job.run_at,
+            priority: job.priority,
             attempts: job.attempt,
             leased_until: job.lease_until,
             last_error: job.last_error,
             created_at: job.created_at,
+            started_at: job.started_at,
             finished_at: job.finished_at,
         }
     }
@@ -72,6 +78,38 @@ pub struct JobDetails {
     pub correlation_id: CorrelationId,
     /// The event whose reaction made it.
     pub causation_id: Option<EventId>,
+    /// The last 20 tries that failed, and those that came after one that did, in their order. Empty for what succeeded at once. What
+    /// does not count as a try (put off, handed back) is not among them.
+    pub history: Vec<JobAttempt>,
+}
+
+/// One try of a job that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JobAttempt {
+    /// Its number. It begins anew when a dead job is run again.
+    pub attempt: u32,
+    pub started_at: Timestamp,
+    /// Of one that was never reported: when its lease ended.
+    pub ended_at: Timestamp,
+    /// From one to the other, in milliseconds.
+    pub duration_ms: u64,
+    pub outcome: AttemptOutcome,
+    /// How it failed.
+    pub error_class: Option<JobErrorClass>,
+    /// Why it failed, at most 2,000 characters.
+    #[schemars(extend("x-pii" = "contact", "x-pii-kind" = "free"))]
+    pub error: Option<String>,
+    /// The HTTP status of the answer, where the library made a call and was answered.
+    pub status: Option<u16>,
+}
+
+impl From<AttemptRecord> for JobAttempt {
+    fn from(tried: AttemptRecord) -> Self {
+        let AttemptRecord { attempt, started_at, ended_at, outcome, error_class, error, status } = tried;
+        let micros = ended_at.micros().saturating_sub(started_at.micros());
+        let duration_ms = u64::try_from(micros / 1_000).unwrap_or(0);
+        JobAttempt { attempt, started_at, ended_at, duration_ms, outcome, error_class, error, status }
+    }
 }
 
 impl JobDetails {
@@ -82,6 +120,7 @@ impl JobDetails {
         let payload = if job.payload.is_empty() { Value::Null } else { read(&job.payload)? };
         let result = job.result.as_deref().map_or(Ok(Value::Null), read)?;
         let Cause { correlation_id, event: causation_id } = Cause::from(&job);
-        Ok(JobDetails { payload, result, correlation_id, causation_id, job: job.into() })
+        let history = job.history.iter().cloned().map(JobAttempt::from).collect();
+        Ok(JobDetails { payload, result, correlation_id, causation_id, history, job: job.into() })
     }
 }

@@ -98,7 +98,8 @@ pub(super) async fn clear_jobs(
     let last = page.last().map(|job| job.id).filter(|_| page.len() == JOBS);
     let goes = |job: &JobRecord| {
         let waits_in_inbox = ["inbound", "parked"].contains(&job.queue.as_str());
-        let texts = || [Some(&job.payload), job.result.as_ref(), job.last_error.as_ref()].into_iter().flatten();
+        let kept = || [Some(&job.payload), job.result.as_ref(), job.last_error.as_ref()].into_iter().flatten();
+        let texts = || kept().chain(job.history.iter().filter_map(|tried| tried.error.as_ref()));
         match job.state.is_open() {
             // What is open and only names the id is work that knows what to do with somebody who is erased.
             true => waits_in_inbox && texts().any(|text| known.is_named_in(text)),

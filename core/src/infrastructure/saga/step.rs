@@ -226,6 +226,7 @@ impl Turn<'_> {
             kind: kind.to_owned(),
             payload: payload.to_string(),
             run_at: work.now(),
+            priority: 0,
             unique_key: Some(unique_key),
             order_key: None,
             on_dead: OnDead::Continue,

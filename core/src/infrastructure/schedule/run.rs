@@ -61,6 +61,7 @@ pub(super) fn enqueue(work: &mut UnitOfWork<'_>, schedule: &Schedule, mark: impl
             kind: schedule.kind.clone(),
             payload: schedule.target.to_string(),
             run_at: work.now(),
+            priority: 0,
             unique_key: Some(format!("{}:{mark}", key(schedule.id))),
             order_key: (schedule.overlap != Overlap::Allow).then(|| key(schedule.id)),
             on_dead: OnDead::Continue,

@@ -1,9 +1,12 @@
 //! Jobs in memory.
 
-use super::super::{JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, ProjectIdOrNil, Scope};
+use super::super::{
+    AttemptRecord, JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, ProjectIdOrNil, Scope,
+};
 use super::{Contents, MemoryStorage};
 use crate::kernel::{Error, Kind, ProjectId, Result, Subject, Timestamp};
 use async_trait::async_trait;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
@@ -30,32 +33,36 @@ impl Contents {
         }
     }
 
-    /// An open job that has the unique key of a new one.
+    /// An open job that has the unique key that nobody may have.
     pub(super) fn taken_by(&self, write: &JobWrite) -> Option<Subject> {
-        let JobWrite::Create(job) = write else { return None };
-        let key = job.unique_key.as_ref()?;
+        let (project_id, key) = match write {
+            JobWrite::Create(job) => (job.project_id.0, job.unique_key.as_ref()?),
+            JobWrite::Vacant { project_id, unique_key, .. } => (*project_id, unique_key),
+            _ => return None,
+        };
         let is_open = |other: &&JobRecord| {
-            other.project_id == job.project_id && other.unique_key.as_ref() == Some(key) && other.state.is_open()
+            other.project_id.0 == project_id && other.unique_key.as_ref() == Some(key) && other.state.is_open()
         };
         self.jobs.values().find(is_open).map(|other| Subject { kind: Kind::Job, id: other.id })
     }
 
     /// What must come first: a worker's own job ends before its key is used again.
     pub(super) fn finish_job(&mut self, write: &JobWrite) {
-        let JobWrite::Finish { id, state, run_at, attempt, error, result, at, .. } = write else { return };
+        let JobWrite::Finish { id, state, run_at, attempt, error, result, history, at, .. } = write else { return };
         let Some(job) = self.jobs.get_mut(id) else { return };
         job.state = *state;
         job.run_at = run_at.unwrap_or(job.run_at);
         job.attempt = *attempt;
         job.last_error.clone_from(error);
         job.result.clone_from(result);
+        job.history.clone_from(history);
         job.lease_until = None;
         job.finished_at = if state.is_open() { None } else { Some(*at) };
     }
 
     pub(super) fn write_job(&mut self, write: JobWrite) {
         match write {
-            JobWrite::Finish { .. } => {}
+            JobWrite::Finish { .. } | JobWrite::Vacant { .. } => {}
             JobWrite::Extend { id, until, .. } => {
                 if let Some(job) = self.jobs.get_mut(&id) {
                     job.lease_until = Some(until);
@@ -77,6 +84,7 @@ impl Contents {
                     revoke(open);
                     open.state = JobState::Scheduled;
                     open.run_at = job.run_at;
+                    open.priority = job.priority;
                     open.payload = job.payload;
                 }
             },
@@ -204,25 +212,27 @@ impl JobRepository for MemoryStorage {
         let lines = contents.lines();
         let due = contents.jobs.values().filter(wanted).filter_map(|job| {
             let at = lines.due_at(job).filter(|at| *at <= claim.now)?;
-            Some((at, job.id, job.project_id))
+            Some((Reverse(job.priority), at, job.id, job.project_id))
         });
         let mut due: Vec<_> = due.collect();
         due.sort();
-        if claim.is_fair {
+        let due: Vec<Uuid> = if claim.is_fair {
             let mut places = BTreeMap::new();
             let mut in_turn: Vec<_> = due
                 .into_iter()
-                .map(|(at, id, project)| {
+                .map(|(_, at, id, project)| {
                     let place: &mut usize = places.entry(project).or_default();
                     *place += 1;
-                    (*place, at, id, project)
+                    (*place, at, id)
                 })
                 .collect();
             in_turn.sort();
-            due = in_turn.into_iter().map(|(_, at, id, project)| (at, id, project)).collect();
-        }
+            in_turn.into_iter().map(|(_, _, id)| id).collect()
+        } else {
+            due.into_iter().map(|(_, _, id, _)| id).collect()
+        };
         let (mut claimed, mut taken) = (Vec::new(), BTreeSet::new());
-        for (_, id, _) in due {
+        for id in due {
             let Some(job) = contents.jobs.get_mut(&id).filter(|_| claimed.len() < claim.limit) else { continue };
             if let Some(key) = &job.order_key
                 && !taken.insert((job.project_id, key.clone()))
@@ -230,7 +240,11 @@ impl JobRepository for MemoryStorage {
             {
                 continue;
             }
+            if job.state == JobState::Running {
+                job.history = AttemptRecord::lost(job, claim.now).join(&job.history);
+            }
             job.attempt += 1;
+            job.started_at = Some(claim.now);
             job.state = JobState::Running;
             job.lease_token += 1;
             job.lease_until = Some(claim.until);

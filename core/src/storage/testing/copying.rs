@@ -4,10 +4,10 @@ use super::*;
 use crate::engine::{CopyPhase, CopyProgress, CopyReport, copy_tables};
 use crate::kernel::{Error, ErrorCode, Kind, ProjectId, Result, Subject};
 use crate::storage::{
-    Batch, ConsumerOrdering, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, CopyStep, DeadLetter,
-    DeadLetterQuery, Erasure, EventQuery, FieldKind, Filter, Find, IdempotencyRecord, JobQuery, JobRecord, JobState,
-    JobWrite, KeyRef, MemoryStorage, OnDead, OnExhausted, ProjectIdOrNil, Scope, SecretRecord, SecretWrite, Section,
-    StoredRow,
+    AttemptRecord, Batch, ConsumerOrdering, ConsumerProgress, ConsumerRecord, ConsumerStatus, ConsumerWrite, CopyStep,
+    DeadLetter, DeadLetterQuery, Erasure, EventQuery, FieldKind, Filter, Find, IdempotencyRecord, JobErrorClass,
+    JobQuery, JobRecord, JobState, JobWrite, KeyRef, MemoryStorage, OnDead, OnExhausted, ProjectIdOrNil, Scope,
+    SecretRecord, SecretWrite, Section, StoredRow,
 };
 use std::ops::ControlFlow;
 
@@ -75,6 +75,7 @@ fn ordered(number: u128, line: &str, state: JobState) -> JobRecord {
         state,
         on_dead: if state == JobState::Parked { OnDead::Block } else { OnDead::Continue },
         max_attempts: Some(3),
+        priority: 2 - i16::try_from(number % 3).unwrap(),
         correlation_id: Some(id(number)),
         causation_id: Some(id(number + 1)),
         ..job(number, i64::try_from(number).unwrap())
@@ -197,6 +198,7 @@ async fn work(store: &dyn Storage) {
             attempt: job.attempt,
             error: Some("it failed".to_owned()),
             result: Some(r#"{"n":1}"#.to_owned()),
+            history: AttemptRecord::failed(job, at(21), JobErrorClass::Timeout, "t\u{e9}\0o", Some(503)).join(&[]),
             at: at(21),
         }
     };
@@ -360,7 +362,11 @@ pub async fn a_copy_lives_on(place: &dyn Place) {
 
     let ids = |jobs: Vec<JobRecord>| jobs.into_iter().map(|job| job.id.as_u128()).collect::<Vec<_>>();
     assert_eq!(ids(store.claim_jobs(due("timer", at(59), at(90), 10)).await.unwrap()), [8]);
-    assert_eq!(ids(store.claim_jobs(due("timer", at(60), at(90), 10)).await.unwrap()), [1, 3]);
+    assert_eq!(
+        ids(store.claim_jobs(due("timer", at(60), at(90), 10)).await.unwrap()),
+        [3, 1],
+        "a copy keeps priorities"
+    );
     assert!(store.claim_consumer(PROJECT, "c3", id(1), at(0), at(9)).await.unwrap().is_some());
     assert!(store.claim_consumer(PROJECT, "c2", id(1), at(0), at(9)).await.unwrap().is_none());
     assert!(store.claim_consumer(PROJECT, "c1", id(1), at(0), at(9)).await.unwrap().is_some());

@@ -3,7 +3,8 @@
 use super::snapshots::{finish, finish_at};
 use super::*;
 use crate::storage::{
-    Batch, CommitError, JobClaim, JobQuery, JobRecord, JobState, JobWrite, OnDead, ProjectIdOrNil, Scope,
+    AttemptOutcome, AttemptRecord, Batch, CommitError, JobClaim, JobErrorClass, JobQuery, JobRecord, JobState,
+    JobWrite, KEPT_ATTEMPTS, OnDead, ProjectIdOrNil, Scope,
 };
 use std::sync::Barrier;
 
@@ -52,6 +53,121 @@ pub async fn due_jobs_are_claimed_in_order(place: &dyn Place) {
     assert_eq!(ids(&claim(&*store, 50).await), [1]);
     assert_eq!(store.next_due("timer").await.unwrap(), Some(at(99)));
     assert_eq!(get(&*store, 2).await, first[0]);
+}
+
+fn ranked(number: u128, due: i64, priority: i16) -> JobRecord {
+    JobRecord { priority, ..job(number, due) }
+}
+
+pub async fn higher_priorities_come_first(place: &dyn Place) {
+    let store = place.open().await;
+    let (highest, lowest) = (ranked(7, 0, i16::MAX), ranked(8, 0, i16::MIN));
+    let jobs =
+        [ranked(1, 10, 0), ranked(2, 30, 5), ranked(3, 20, 5), ranked(4, 20, 5), ranked(5, 99, 9), ranked(6, 5, -1)];
+    write(&*store, enqueue(jobs.into_iter().chain([highest, lowest]))).await;
+    assert_eq!(get(&*store, 2).await.priority, 5);
+    assert_eq!(store.next_due("timer").await.unwrap(), Some(at(0)));
+    let take = |project, limit| JobClaim { project, ..due("timer", at(50), at(110), limit) };
+    // Of one priority the earliest, then the first.
+    assert_eq!(ids(&store.claim_jobs(take(None, 3)).await.unwrap()), [7, 3, 4]);
+    assert_eq!(ids(&store.claim_jobs(take(Some(PROJECT), 2)).await.unwrap()), [2, 1]);
+    assert_eq!(store.next_due("timer").await.unwrap(), Some(at(0)));
+    assert_eq!(ids(&store.claim_jobs(take(None, 9)).await.unwrap()), [6, 8]);
+    assert_eq!(
+        store.next_due("timer").await.unwrap(),
+        Some(at(99)),
+        "what is not due yet is nobody's, whatever its priority"
+    );
+}
+
+pub async fn a_priority_changes_no_line_and_no_turn(place: &dyn Place) {
+    let store = place.open().await;
+    let in_line = |number, priority| JobRecord { priority, ..in_line(number, 0, "a") };
+    write(&*store, enqueue([in_line(1, 0), in_line(2, 9)])).await;
+    assert_eq!(ids(&claim(&*store, 0).await), [1], "the first of its line holds back the others");
+    write(&*store, [finish(1, 1, JobState::Succeeded)]).await;
+    assert_eq!(ids(&claim(&*store, 0).await), [2]);
+    let of_another = |number, due| JobRecord { project_id: ProjectIdOrNil(OTHER_PROJECT), ..job(number, due) };
+    write(
+        &*store,
+        enqueue([ranked(11, 30, 9), ranked(12, 20, 7), ranked(13, 10, 0), of_another(14, 25), of_another(15, 26)]),
+    )
+    .await;
+    let fair = |limit| JobClaim { is_fair: true, ..due("timer", at(50), at(110), limit) };
+    // The other project's first is due before the first of this one.
+    assert_eq!(ids(&store.claim_jobs(fair(3)).await.unwrap()), [14, 11, 12]);
+    assert_eq!(ids(&store.claim_jobs(fair(9)).await.unwrap()), [13, 15]);
+}
+
+pub async fn a_moved_job_takes_the_new_priority(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, [JobWrite::Schedule(keyed(1, 10, "k")), JobWrite::Enqueue(ranked(2, 0, 3))]).await;
+    write(&*store, [JobWrite::Schedule(JobRecord { priority: 4, ..keyed(3, 20, "k") })]).await;
+    assert_eq!(get(&*store, 1).await.priority, 4);
+    assert_eq!(ids(&claim(&*store, 50).await), [1, 2]);
+}
+
+pub async fn tries_are_kept_with_the_job(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, enqueue([job(1, 0)])).await;
+    let first = claim(&*store, 5).await.remove(0);
+    assert_eq!((first.started_at, first.history.len()), (Some(at(5)), 0));
+    let failed = AttemptRecord::failed(&first, at(7), JobErrorClass::Timeout, "no\0 answer", Some(504));
+    assert_eq!(failed.error.as_deref(), Some("no\u{fffd} answer"));
+    let mut put_back = finish_at(1, 1, JobState::Scheduled, Some(at(10)));
+    if let JobWrite::Finish { history, .. } = &mut put_back {
+        *history = failed.clone().join(&first.history);
+    }
+    write(&*store, [put_back]).await;
+    assert_eq!(get(&*store, 1).await.history, std::slice::from_ref(&failed));
+    assert_eq!(claim(&*store, 10).await.remove(0).history, std::slice::from_ref(&failed));
+    // Nobody reports this one: it ended with its lease.
+    let third = claim(&*store, 100).await.remove(0);
+    let lost = AttemptRecord {
+        attempt: 2,
+        started_at: at(10),
+        ended_at: at(70),
+        outcome: AttemptOutcome::Failed,
+        error_class: Some(JobErrorClass::LeaseLost),
+        error: None,
+        status: None,
+    };
+    assert_eq!(third.history, [failed, lost]);
+    assert_eq!(third.started_at, Some(at(100)));
+    assert_eq!(get(&*store, 1).await, third);
+    for lease in 2..30 {
+        claim(&*store, 100 * lease).await;
+    }
+    let history = get(&*store, 1).await.history;
+    let kept: Vec<u32> = history.iter().map(|tried| tried.attempt).collect();
+    assert_eq!((history.len(), kept.first(), kept.last()), (KEPT_ATTEMPTS, Some(&11), Some(&30)));
+    // A job that is put to work again keeps what became of it.
+    let token = get(&*store, 1).await.lease_token;
+    let mut end = finish(1, token, JobState::Dead);
+    if let JobWrite::Finish { history: kept, .. } = &mut end {
+        kept.clone_from(&history);
+    }
+    write(&*store, [end]).await;
+    write(&*store, [JobWrite::Release { project_id: PROJECT, ids: vec![id(1)], run_at: at(9_000) }]).await;
+    assert_eq!(get(&*store, 1).await.history, history);
+}
+
+pub async fn a_key_must_be_vacant(place: &dyn Place) {
+    let store = place.open().await;
+    write(&*store, enqueue([keyed(1, 0, "k")])).await;
+    claim(&*store, 0).await;
+    write(&*store, [finish(1, 1, JobState::Dead)]).await;
+    let vacant = |project_id| JobWrite::Vacant { project_id, id: id(1), unique_key: "k".to_owned() };
+    let release = JobWrite::Release { project_id: PROJECT, ids: vec![id(1)], run_at: at(9) };
+    write(&*store, enqueue([keyed(2, 700, "k")])).await;
+    let again =
+        Batch { jobs: vec![vacant(PROJECT), release.clone(), JobWrite::Enqueue(job(3, 0))], ..Batch::default() };
+    assert!(matches!(store.commit(again.clone()).await, Err(CommitError::Stale(_))));
+    assert!(store.job(SCOPE, id(3)).await.unwrap().is_none());
+    write(&*store, [vacant(OTHER_PROJECT)]).await;
+    write(&*store, [JobWrite::Cancel { project_id: PROJECT, unique_key: "k".to_owned(), at: at(5) }]).await;
+    committed(store.commit(again).await);
+    assert_eq!(get(&*store, 1).await.state, JobState::Scheduled);
 }
 
 pub async fn a_token_fences_out_the_slow(place: &dyn Place) {

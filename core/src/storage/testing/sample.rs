@@ -229,6 +229,7 @@ pub fn job(number: u128, due: i64) -> JobRecord {
         on_dead: OnDead::Continue,
         payload: "{}".to_owned(),
         run_at: at(due),
+        priority: 0,
         state: JobState::Scheduled,
         attempt: 0,
         max_attempts: None,
@@ -239,7 +240,9 @@ pub fn job(number: u128, due: i64) -> JobRecord {
         correlation_id: None,
         causation_id: None,
         created_at: at(0),
+        started_at: None,
         finished_at: None,
+        history: Vec::new(),
         waiting_order: false,
     }
 }

@@ -235,6 +235,7 @@ pub(super) fn finish_at(number: u128, token: u64, state: JobState, run_at: Optio
         attempt: 1,
         error: None,
         result: None,
+        history: Vec::new(),
         at: at(100),
     }
 }

@@ -83,6 +83,7 @@ pub(super) fn arm(work: &mut UnitOfWork<'_>, id: ProjectId, run_at: Timestamp) {
         on_dead: OnDead::Continue,
         payload: json!({ "project_id": id }).to_string(),
         run_at,
+        priority: 0,
         state: JobState::Scheduled,
         attempt: 0,
         max_attempts: None,
@@ -93,7 +94,9 @@ pub(super) fn arm(work: &mut UnitOfWork<'_>, id: ProjectId, run_at: Timestamp) {
         correlation_id: None,
         causation_id: None,
         created_at: work.now(),
+        started_at: None,
         finished_at: None,
+        history: Vec::new(),
         waiting_order: false,
     };
     work.write_job(JobWrite::Schedule(record));
