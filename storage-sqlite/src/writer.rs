@@ -231,19 +231,13 @@ impl Writer {
     }
 
     fn carry_all(&self, group: &mut [Box<dyn Work>]) -> Result<()> {
-        let guard = self.connection()?;
-        let connection = guard.as_ref().ok_or(ErrorCode::Closed)?;
-        match self.carry(connection, group) {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                self.carry_apart(connection, group);
-                Ok(())
-            }
-            Err(error) => {
-                roll_back(connection);
-                Err(error)
-            }
+        let mut slot = self.connection()?;
+        let carried = self.carry(slot.as_ref().ok_or(ErrorCode::Closed)?, group);
+        self.leave_none_open(&mut slot);
+        if !carried? {
+            self.carry_apart(&mut slot, group);
         }
+        Ok(())
     }
 
     /// All in one transaction; false when one of them failed after it had written, so that nothing can stay. Savepoints would
@@ -253,7 +247,6 @@ impl Writer {
         for work in group {
             let before = connection.total_changes();
             if !work.run(&transaction) && (connection.is_autocommit() || connection.total_changes() != before) {
-                roll_back(connection);
                 return Ok(false);
             }
         }
@@ -262,17 +255,20 @@ impl Writer {
     }
 
     /// Each in a transaction of its own.
-    fn carry_apart(&self, connection: &Connection, group: &mut [Box<dyn Work>]) {
+    fn carry_apart(&self, slot: &mut Option<Connection>, group: &mut [Box<dyn Work>]) {
         for work in group {
-            let carried = self.begin(connection).and_then(|transaction| match work.run(&transaction) {
-                true => transaction.commit(),
-                false => Ok(()),
-            });
-            roll_back(connection);
+            let carried = self.carry_alone(slot, &mut **work);
+            self.leave_none_open(slot);
             if let Err(error) = carried {
                 work.fail(error);
             }
         }
+    }
+
+    fn carry_alone(&self, slot: &mut Option<Connection>, work: &mut dyn Work) -> Result<()> {
+        self.wake(slot)?;
+        let transaction = self.begin(slot.as_ref().ok_or(ErrorCode::Closed)?)?;
+        if work.run(&transaction) { transaction.commit() } else { Ok(()) }
     }
 
     /// Gives the turn back, or to the helper when work waits.
@@ -349,9 +345,29 @@ impl Writer {
 
     /// Leaves no transaction open.
     fn undo(&self) {
-        if let Some(connection) = self.slot().as_ref() {
-            roll_back(connection);
+        self.leave_none_open(&mut self.slot());
+    }
+
+    /// Leaves no transaction open: it would hold the file from everybody. Where SQLite refuses to roll back, it does so when the
+    /// connection is closed; the next one to come opens the file again. A store in memory is nothing but its connection, which is kept.
+    fn leave_none_open(&self, slot: &mut Option<Connection>) {
+        let Some(connection) = slot.as_ref() else { return };
+        if !connection.is_autocommit() {
+            // Whether it has is asked below.
+            drop(connection.execute_batch("ROLLBACK"));
         }
+        if let (false, Place::File(_)) = (connection.is_autocommit(), &self.settings.place) {
+            connection.flush_prepared_statement_cache();
+            *slot = None;
+            self.opens_again();
+        }
+    }
+
+    /// The connection was closed, and is opened when it is asked for.
+    fn opens_again(&self) {
+        self.rests.store(true, Ordering::Release);
+        // The next connection counts commits from anew: whatever it says is a change.
+        self.data_version.store(-1, Ordering::Release);
     }
 
     /// The number changes when another connection commits, never by this one's own commits.
@@ -369,6 +385,12 @@ impl Writer {
         run(connection, "BEGIN IMMEDIATE")?;
         self.look_elsewhere(connection)?;
         Ok(Transaction { connection, words: RefCell::default() })
+    }
+
+    /// Pieces of work that wait for their turn.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue().waiting.len()
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -400,9 +422,7 @@ impl Rest for Writer {
         let Place::File(_) = self.settings.place else { return };
         if let Some(connection) = self.slot().take() {
             lay_down(connection);
-            self.rests.store(true, Ordering::Release);
-            // The next connection counts commits from anew: whatever it says is a change.
-            self.data_version.store(-1, Ordering::Release);
+            self.opens_again();
         }
     }
 }
@@ -439,14 +459,6 @@ impl Deref for Transaction<'_> {
     }
 }
 
-/// Leaves no transaction open.
-fn roll_back(connection: &Connection) {
-    if !connection.is_autocommit() {
-        // SQLite has rolled back already where this fails.
-        drop(connection.execute_batch("ROLLBACK"));
-    }
-}
-
 fn refuse(waiting: Vec<Box<dyn Work>>, error: Error) {
     for mut work in waiting {
         work.fail(error.clone());
@@ -462,11 +474,9 @@ struct Turn<'w> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let connection = self.connection.take();
-        if let Some(connection) = connection.as_ref().and_then(|connection| connection.as_ref()) {
-            roll_back(connection);
+        if let Some(mut slot) = self.connection.take() {
+            self.writer.leave_none_open(&mut slot);
         }
-        drop(connection);
         self.writer.end_turn();
     }
 }
