@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 use ventros::kernel::{Error, ProjectId, Result, Timestamp};
 use ventros::storage::{
-    AttemptRecord, JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, OnDead, Scope,
+    AttemptRecord, JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobTimes, JobWrite, OnDead, Scope,
 };
 
 pub(crate) const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
@@ -286,5 +286,18 @@ impl JobRepository for PostgresStorage {
         let counted = self.read(Scope::Project(project).into(), &[Call::new(count, values)]).await?;
         let count = counted[0].first().map(|row| row.number(0)).transpose()?;
         Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or(limit))
+    }
+
+    async fn job_times(&self, project: ProjectId, limit: usize) -> Result<Vec<JobTimes>> {
+        let select = "SELECT kind, run_at, started_at, finished_at FROM (
+                SELECT kind, run_at, started_at, finished_at, state FROM @jobs WHERE project_id = $1 ORDER BY id DESC LIMIT $2
+            ) AS newest WHERE state = 'succeeded' AND started_at IS NOT NULL";
+        let values = vec![sql(project.uuid()), sql(integer(limit))];
+        let found = self.read(Scope::Project(project).into(), &[Call::new(select, values)]).await?;
+        let read = |row: &Row| {
+            let (kind, run_at) = (row.read(0)?, row.instant(1)?);
+            Ok(JobTimes { kind, run_at, started_at: row.instant(2)?, finished_at: row.instant(3)? })
+        };
+        found[0].iter().map(read).collect()
     }
 }

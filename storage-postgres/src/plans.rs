@@ -247,6 +247,7 @@ fn jobs_seek() {
     seeks(&store, store.jobs(SCOPE, &JobQuery { limit: 10, queue: Some("timer".into()), ..JobQuery::default() }));
     let keyed = JobQuery { limit: 10, unique_key_prefix: Some("key:".into()), ..JobQuery::default() };
     seeks(&store, store.jobs(SCOPE, &keyed));
+    walks(&store, "jobs_project", store.job_times(PROJECT, 10));
     walks(&store, "jobs_backlog", store.backlog(PROJECT, "session.timeout", at(0), 10));
 }
 

@@ -13,7 +13,8 @@ use std::ops::ControlFlow;
 use uuid::Uuid;
 use ventros::kernel::{Error, ProjectId, Result, Timestamp};
 use ventros::storage::{
-    AttemptRecord, JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, KEPT_ATTEMPTS, OnDead, Scope,
+    AttemptRecord, JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobTimes, JobWrite, KEPT_ATTEMPTS, OnDead,
+    Scope,
 };
 
 pub(crate) const COLUMNS: &str = "id, project_id, queue, kind, unique_key, order_key, payload, run_at, state, attempt, lease_token, \
@@ -493,6 +494,22 @@ impl JobRepository for SqliteStorage {
             let values = params![of.as_bytes(), kind, now.micros(), integer(limit)];
             let count = connection.prepare_cached(sql).carry()?.query_row(values, |row| row.number(0)).carry()?;
             Ok(usize::try_from(count).unwrap_or(limit))
+        })
+    }
+
+    async fn job_times(&self, project: ProjectId, limit: usize) -> Result<Vec<JobTimes>> {
+        self.read(|connection| {
+            let sql = "SELECT kind, run_at, started_at, finished_at FROM (
+                    SELECT kind, run_at, started_at, finished_at, state FROM jobs WHERE project_id = ?1 ORDER BY id DESC LIMIT ?2)
+                WHERE state = 'succeeded' AND started_at IS NOT NULL";
+            let of = project.uuid();
+            let mut statement = connection.prepare_cached(sql).carry()?;
+            let read = |row: &Row<'_>| {
+                let (kind, run_at) = (row.get(0)?, row.instant(1)?);
+                Ok(JobTimes { kind, run_at, started_at: row.instant(2)?, finished_at: row.instant(3)? })
+            };
+            let rows = statement.query_map(params![of.as_bytes(), integer(limit)], read).carry()?;
+            rows.collect::<rusqlite::Result<_>>().carry()
         })
     }
 }

@@ -216,6 +216,10 @@ fn jobs_seek() {
         assert!(!plan.contains("SEARCH") || plan.contains("USING COVERING INDEX jobs_backlog"), "{plan}");
         assert!(!plan.contains("SCAN jobs"), "{plan}");
     }
+    // No more are read than were asked for.
+    let read = plans(&store, store.job_times(PROJECT, 10));
+    let of_jobs = read.iter().map(|plan| plan.split(" <- ").next().unwrap()).filter(|step| step.contains(" jobs "));
+    assert_eq!(of_jobs.collect::<Vec<_>>(), ["SEARCH jobs USING INDEX jobs_project (project_id=?)"]);
     let claim = due("timer", at(0), at(60), 5);
     seeks(&store, store.claim_jobs(claim));
     seeks(&store, store.claim_jobs(ventros::storage::JobClaim { project: Some(PROJECT), ..claim }));

@@ -168,6 +168,10 @@ pub trait JobRepository: Send + Sync {
 
     /// How many jobs of a kind have not ended though their time has come, counted no further than `limit`.
     async fn backlog(&self, project: ProjectId, kind: &str, now: Timestamp, limit: usize) -> Result<usize>;
+
+    /// When those jobs were due, begun and done that have succeeded, among the newest `limit` ones of a project. Nothing else is read of
+    /// them. Those from before a store knew when jobs begin are left out.
+    async fn job_times(&self, project: ProjectId, limit: usize) -> Result<Vec<JobTimes>>;
 }
 
 /// Sealed values. A store keeps them apart from the log, so that they can be destroyed.

@@ -367,6 +367,16 @@ impl JobRecord {
     }
 }
 
+/// How long a job that succeeded has waited and taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobTimes {
+    pub kind: String,
+    /// When it was due, at the try that succeeded.
+    pub run_at: Timestamp,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+}
+
 /// Which due jobs to take.
 #[derive(Debug, Clone, Copy)]
 pub struct JobClaim<'a> {

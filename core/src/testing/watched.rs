@@ -4,9 +4,9 @@ use crate::kernel::{ErrorCode, Kind, ProjectId, Result, Subject, Timestamp};
 use crate::storage::{
     Baseline, BaselineRepository, Batch, CommitError, Committed, ConsumerProgress, ConsumerRecord, ConsumerRepository,
     CopyRepository, CopyStep, DeadLetter, DeadLetterQuery, EventQuery, EventRecord, EventRepository, Filter, Find,
-    Found, Holder, IdempotencyRecord, JobClaim, JobQuery, JobRecord, JobRepository, KeyOwner, KeyRef, PurgeRepository,
-    RowPage, Scope, SearchHit, SecretQuery, SecretRecord, SecretRepository, Section, Snapshot, SnapshotRepository,
-    Storage, StoreSecurity, Table,
+    Found, Holder, IdempotencyRecord, JobClaim, JobQuery, JobRecord, JobRepository, JobTimes, KeyOwner, KeyRef,
+    PurgeRepository, RowPage, Scope, SearchHit, SecretQuery, SecretRecord, SecretRepository, Section, Snapshot,
+    SnapshotRepository, Storage, StoreSecurity, Table,
 };
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -245,6 +245,10 @@ impl JobRepository for WatchedStorage {
 
     async fn backlog(&self, project: ProjectId, kind: &str, now: Timestamp, limit: usize) -> Result<usize> {
         self.pass("backlog", self.inner.backlog(project, kind, now, limit)).await
+    }
+
+    async fn job_times(&self, project: ProjectId, limit: usize) -> Result<Vec<JobTimes>> {
+        self.pass("job_times", self.inner.job_times(project, limit)).await
     }
 }
 

@@ -2577,9 +2577,9 @@ export class Jobs extends Collection {
   }
 
   /**
-   * Takes due jobs of the host for a program that does them now, and answers for them: report each one with
-   * `jobs.report` before its lease ends, or it is given to somebody else. Every claim counts as a try. It takes effect
-   * at once, whatever becomes of the rest of a transaction.
+   * Takes due jobs of the host for a program that does them now, those of a higher priority first, then those that are
+   * due earlier, and answers for them: report each one with `jobs.report` before its lease ends, or it is given to
+   * somebody else. Every claim counts as a try. It takes effect at once, whatever becomes of the rest of a transaction.
    *
    * Permission: `jobs.manage`.
    *
@@ -2660,11 +2660,11 @@ export class Jobs extends Collection {
 
   /**
    * Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one
-   * gets all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come first.
+   * gets all its tries again. Jobs before it in its line still come first.
    *
    * Permission: `jobs.manage`.
    *
-   * @throws ConflictError: `idempotency_key_reused`, `version_conflict`.
+   * @throws ConflictError: `idempotency_key_reused`, `job_exists`, `version_conflict`.
    * @throws ForbiddenError: `permission_denied`.
    * @throws InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
    * @throws NotFoundError: `job_not_found`, `project_not_found`.
@@ -2674,7 +2674,9 @@ export class Jobs extends Collection {
   }
 
   /**
-   * How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead.
+   * How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead. How long jobs have
+   * waited and taken is that of those that have succeeded among the newest 10,000 of the project; done ones are kept
+   * for 7 days.
    *
    * Permission: `jobs.manage`.
    *

@@ -605,9 +605,9 @@ export const jobs = {
     return new Command("jobs.cancel", { id });
   },
   /**
-   * Takes due jobs of the host for a program that does them now, and answers for them: report each one with
-   * `jobs.report` before its lease ends, or it is given to somebody else. Every claim counts as a try. It takes effect
-   * at once, whatever becomes of the rest of a transaction.
+   * Takes due jobs of the host for a program that does them now, those of a higher priority first, then those that are
+   * due earlier, and answers for them: report each one with `jobs.report` before its lease ends, or it is given to
+   * somebody else. Every claim counts as a try. It takes effect at once, whatever becomes of the rest of a transaction.
    *
    * As the method `Jobs.claim`.
    */
@@ -634,7 +634,7 @@ export const jobs = {
   },
   /**
    * Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one
-   * gets all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come first.
+   * gets all its tries again. Jobs before it in its line still come first.
    *
    * As the method `Jobs.runNow`.
    */

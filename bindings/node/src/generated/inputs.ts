@@ -999,8 +999,15 @@ export interface JobsEnqueueInput {
   /** What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets. */
   payload?: unknown;
   /**
-   * Moves the job of the unique key to the new time and payload, if there is one, also from whoever is at work on it.
-   * Otherwise it is an error.
+   * -32,768 to 32,767; 0 unless told. Of the jobs that are due, those of a higher priority are taken first, then those
+   * whose time came earlier. It does not put a job before others of its order key, nor before those of another project
+   * where a worker is for all of them. A claim looks at each priority that jobs of the kind have: a handful is meant,
+   * not thousands.
+   */
+  priority?: number | null | undefined;
+  /**
+   * Moves the job of the unique key to the new time, priority and payload, if there is one, also from whoever is at
+   * work on it. Otherwise it is an error.
    */
   replace?: boolean | undefined;
   /** Not before; now unless told. */

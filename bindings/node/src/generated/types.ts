@@ -765,6 +765,11 @@ export interface ClaimedJob {
   correlation_id: CorrelationId;
   created_at: Timestamp;
   finished_at: Timestamp | null;
+  /**
+   * The last 20 tries that failed, and those that came after one that did, in their order. Empty for what succeeded at
+   * once. What does not count as a try (put off, handed back) is not among them.
+   */
+  history: JobAttempt[];
   id: JobId;
   /** The same at every try: hand it to whoever does the work, so that nothing is done twice. */
   idempotency_key: string;
@@ -780,6 +785,8 @@ export interface ClaimedJob {
   /** Jobs of one key run one at a time. */
   order_key: string | null;
   payload: unknown;
+  /** Of the jobs that are due, those of a higher priority are taken first; 0 unless told. */
+  priority: number;
   project_id: ProjectId;
   /** The pool that works it off: `timer`, `inbound`, `parked`. */
   queue: string;
@@ -789,6 +796,8 @@ export interface ClaimedJob {
   result: unknown;
   /** When it may run next, or was to run last. */
   run_at: Timestamp;
+  /** When somebody took it last. */
+  started_at: Timestamp | null;
   state: JobState;
   /** Unique among open jobs of the project. */
   unique_key: string | null;
@@ -2251,10 +2260,14 @@ export interface Job {
   on_dead: OnDead;
   /** Jobs of one key run one at a time. */
   order_key: string | null;
+  /** Of the jobs that are due, those of a higher priority are taken first; 0 unless told. */
+  priority: number;
   /** The pool that works it off: `timer`, `inbound`, `parked`. */
   queue: string;
   /** When it may run next, or was to run last. */
   run_at: Timestamp;
+  /** When somebody took it last. */
+  started_at: Timestamp | null;
   state: JobState;
   /** Unique among open jobs of the project. */
   unique_key: string | null;
@@ -2263,6 +2276,24 @@ export interface Job {
    * `jobs.get` and `jobs.list`; what has just been enqueued does not know yet.
    */
   waiting_order: boolean;
+}
+
+/** One try of a job that has ended. */
+export interface JobAttempt {
+  /** Its number. It begins anew when a dead job is run again. */
+  attempt: number;
+  /** From one to the other, in milliseconds. */
+  duration_ms: number;
+  /** Of one that was never reported: when its lease ended. */
+  ended_at: Timestamp;
+  /** Why it failed, at most 2,000 characters. */
+  error: string | null;
+  /** How it failed. */
+  error_class: JobErrorClass | null;
+  outcome: AttemptOutcome;
+  started_at: Timestamp;
+  /** The HTTP status of the answer, where the library made a call and was answered. */
+  status: number | null;
 }
 
 /** A job with what it works on. */
@@ -2275,6 +2306,11 @@ export interface JobDetails {
   correlation_id: CorrelationId;
   created_at: Timestamp;
   finished_at: Timestamp | null;
+  /**
+   * The last 20 tries that failed, and those that came after one that did, in their order. Empty for what succeeded at
+   * once. What does not count as a try (put off, handed back) is not among them.
+   */
+  history: JobAttempt[];
   id: JobId;
   kind: string;
   /** Why it failed, waits or was given up. */
@@ -2286,12 +2322,16 @@ export interface JobDetails {
   /** Jobs of one key run one at a time. */
   order_key: string | null;
   payload: unknown;
+  /** Of the jobs that are due, those of a higher priority are taken first; 0 unless told. */
+  priority: number;
   /** The pool that works it off: `timer`, `inbound`, `parked`. */
   queue: string;
   /** What it gave, once it has succeeded. */
   result: unknown;
   /** When it may run next, or was to run last. */
   run_at: Timestamp;
+  /** When somebody took it last. */
+  started_at: Timestamp | null;
   state: JobState;
   /** Unique among open jobs of the project. */
   unique_key: string | null;
@@ -2315,9 +2355,22 @@ export interface JobKindStats {
   kind: string;
   /** Waiting for something to happen. */
   parked: number;
+  /**
+   * From when they were begun until they were done, in milliseconds, at the try that succeeded: half of them took no
+   * longer.
+   */
+  run_p50_ms: number | null;
+  /** 95 of 100 took no longer. */
+  run_p95_ms: number | null;
   running: number;
   /** Waiting for their time or their turn. */
   scheduled: number;
+  /** Those that have succeeded, of which the following is told. */
+  succeeded: number;
+  /** From the time at which they were due until they were begun, in milliseconds: half of them waited no longer. */
+  wait_p50_ms: number | null;
+  /** 95 of 100 waited no longer. */
+  wait_p95_ms: number | null;
   /** Those of the scheduled whose order key is taken: by one ahead of them, or by one that died and blocks. */
   waiting_order: number;
 }
@@ -4506,6 +4559,9 @@ export type AttemptErrorKind =
   | "status"
   | "interrupted";
 
+/** How a try of a job ended. */
+export type AttemptOutcome = "succeeded" | "failed";
+
 /**
  * For whose eyes a list is.
  *
@@ -5272,11 +5328,11 @@ export type InteractionType =
 export type InteractiveKind = "buttons" | "list" | "reply";
 
 /**
- * How the last try of a job failed.
+ * How a try of a job failed.
  *
- * - `transient`: It might have worked at another time; there were too many tries.
+ * - `transient`: It might work at another time.
  * - `permanent`: It can never work.
- * - `timeout`: Its last try took too long.
+ * - `timeout`: It took too long.
  * - `lease_lost`: Whoever worked at it never reported.
  */
 export type JobErrorClass = "transient" | "permanent" | "timeout" | "lease_lost";

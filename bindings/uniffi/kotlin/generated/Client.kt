@@ -2664,9 +2664,10 @@ public class Jobs internal constructor(engine: Engine, scope: Scope) : Collectio
         run(JobsCancel(id), idempotencyKey, expectedVersion)
 
     /**
-     * Takes due jobs of the host for a program that does them now, and answers for them: report each one with
-     * `jobs.report` before its lease ends, or it is given to somebody else. Every claim counts as a try. It takes
-     * effect at once, whatever becomes of the rest of a transaction.
+     * Takes due jobs of the host for a program that does them now, those of a higher priority first, then those that
+     * are due earlier, and answers for them: report each one with `jobs.report` before its lease ends, or it is given
+     * to somebody else. Every claim counts as a try. It takes effect at once, whatever becomes of the rest of a
+     * transaction.
      *
      * Permission: `jobs.manage`.
      *
@@ -2709,13 +2710,14 @@ public class Jobs internal constructor(engine: Engine, scope: Scope) : Collectio
         onDead: OnDead? = null,
         orderKey: String? = null,
         payload: Any? = null,
+        priority: Long? = null,
         replace: Boolean? = null,
         runAt: Timestamp? = null,
         uniqueKey: String? = null,
         idempotencyKey: String? = null,
         expectedVersion: Long? = null,
     ): Job = run(
-            JobsEnqueue(kind, maxAttempts, onDead, orderKey, payload, replace, runAt, uniqueKey),
+            JobsEnqueue(kind, maxAttempts, onDead, orderKey, payload, priority, replace, runAt, uniqueKey),
             idempotencyKey,
             expectedVersion,
         )
@@ -2784,12 +2786,11 @@ public class Jobs internal constructor(engine: Engine, scope: Scope) : Collectio
 
     /**
      * Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one
-     * gets all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come
-     * first.
+     * gets all its tries again. Jobs before it in its line still come first.
      *
      * Permission: `jobs.manage`.
      *
-     * @throws ventros.ConflictError: `idempotency_key_reused`, `version_conflict`.
+     * @throws ventros.ConflictError: `idempotency_key_reused`, `job_exists`, `version_conflict`.
      * @throws ventros.ForbiddenError: `permission_denied`.
      * @throws ventros.InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
      * @throws ventros.NotFoundError: `job_not_found`, `project_not_found`.
@@ -2798,7 +2799,9 @@ public class Jobs internal constructor(engine: Engine, scope: Scope) : Collectio
         run(JobsRunNow(id), idempotencyKey, expectedVersion)
 
     /**
-     * How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead.
+     * How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead. How long jobs have
+     * waited and taken is that of those that have succeeded among the newest 10,000 of the project; done ones are kept
+     * for 7 days.
      *
      * Permission: `jobs.manage`.
      *

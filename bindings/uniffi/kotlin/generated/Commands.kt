@@ -1864,9 +1864,9 @@ public data class JobsCancel(
 }
 
 /**
- * Takes due jobs of the host for a program that does them now, and answers for them: report each one with `jobs.report`
- * before its lease ends, or it is given to somebody else. Every claim counts as a try. It takes effect at once,
- * whatever becomes of the rest of a transaction.
+ * Takes due jobs of the host for a program that does them now, those of a higher priority first, then those that are
+ * due earlier, and answers for them: report each one with `jobs.report` before its lease ends, or it is given to
+ * somebody else. Every claim counts as a try. It takes effect at once, whatever becomes of the rest of a transaction.
  *
  * As the method `Jobs.claim`.
  */
@@ -1913,8 +1913,15 @@ public data class JobsEnqueue(
     /** What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets. */
     val payload: Any? = null,
     /**
-     * Moves the job of the unique key to the new time and payload, if there is one, also from whoever is at work on it.
-     * Otherwise it is an error.
+     * -32,768 to 32,767; 0 unless told. Of the jobs that are due, those of a higher priority are taken first, then
+     * those whose time came earlier. It does not put a job before others of its order key, nor before those of another
+     * project where a worker is for all of them. A claim looks at each priority that jobs of the kind have: a handful
+     * is meant, not thousands.
+     */
+    val priority: Long? = null,
+    /**
+     * Moves the job of the unique key to the new time, priority and payload, if there is one, also from whoever is at
+     * work on it. Otherwise it is an error.
      */
     val replace: Boolean? = null,
     /** Not before; now unless told. */
@@ -1932,6 +1939,7 @@ public data class JobsEnqueue(
         given("on_dead", onDead)
         given("order_key", orderKey)
         given("payload", payload)
+        given("priority", priority)
         given("replace", replace)
         given("run_at", runAt)
         given("unique_key", uniqueKey)
@@ -1963,7 +1971,7 @@ public data class JobsReport(
 
 /**
  * Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one gets
- * all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come first.
+ * all its tries again. Jobs before it in its line still come first.
  *
  * As the method `Jobs.runNow`.
  */

@@ -474,6 +474,21 @@ public enum class AttemptErrorKind(private val text: String) : Wire {
 internal fun decodeAttemptErrorKind(json: Any?): AttemptErrorKind =
     AttemptErrorKind.entries.find { it.toString() == json } ?: unexpected("AttemptErrorKind", json)
 
+/** How a try of a job ended. */
+public enum class AttemptOutcome(private val text: String) : Wire {
+    SUCCEEDED("succeeded"),
+    FAILED("failed"),
+    ;
+
+    override fun toJson(): Any? = text
+
+    /** As the engine calls it. */
+    override fun toString(): String = text
+}
+
+internal fun decodeAttemptOutcome(json: Any?): AttemptOutcome =
+    AttemptOutcome.entries.find { it.toString() == json } ?: unexpected("AttemptOutcome", json)
+
 /** For whose eyes a list is. */
 public enum class Audience(private val text: String) : Wire {
     /** People of the project. */
@@ -1730,13 +1745,13 @@ public enum class InteractiveKind(private val text: String) : Wire {
 internal fun decodeInteractiveKind(json: Any?): InteractiveKind =
     InteractiveKind.entries.find { it.toString() == json } ?: unexpected("InteractiveKind", json)
 
-/** How the last try of a job failed. */
+/** How a try of a job failed. */
 public enum class JobErrorClass(private val text: String) : Wire {
-    /** It might have worked at another time; there were too many tries. */
+    /** It might work at another time. */
     TRANSIENT("transient"),
     /** It can never work. */
     PERMANENT("permanent"),
-    /** Its last try took too long. */
+    /** It took too long. */
     TIMEOUT("timeout"),
     /** Whoever worked at it never reported. */
     LEASE_LOST("lease_lost"),
@@ -4686,6 +4701,11 @@ public data class ClaimedJob(
     val correlationId: CorrelationId,
     val createdAt: Timestamp,
     val finishedAt: Timestamp?,
+    /**
+     * The last 20 tries that failed, and those that came after one that did, in their order. Empty for what succeeded
+     * at once. What does not count as a try (put off, handed back) is not among them.
+     */
+    val history: List<JobAttempt>,
     val id: JobId,
     /** The same at every try: hand it to whoever does the work, so that nothing is done twice. */
     val idempotencyKey: String,
@@ -4701,6 +4721,8 @@ public data class ClaimedJob(
     /** Jobs of one key run one at a time. */
     val orderKey: String?,
     val payload: Any?,
+    /** Of the jobs that are due, those of a higher priority are taken first; 0 unless told. */
+    val priority: Long,
     val projectId: ProjectId,
     /** The pool that works it off: `timer`, `inbound`, `parked`. */
     val queue: String,
@@ -4710,6 +4732,8 @@ public data class ClaimedJob(
     val result: Any?,
     /** When it may run next, or was to run last. */
     val runAt: Timestamp,
+    /** When somebody took it last. */
+    val startedAt: Timestamp?,
     val state: JobState,
     /** Unique among open jobs of the project. */
     val uniqueKey: String?,
@@ -4727,6 +4751,7 @@ internal fun decodeClaimedJob(json: Any?): ClaimedJob {
         correlationId = CorrelationId(text(from["correlation_id"])),
         createdAt = instant(from["created_at"]),
         finishedAt = from["finished_at"]?.let { instant(it) },
+        history = list(from["history"]) { decodeJobAttempt(it) },
         id = JobId(text(from["id"])),
         idempotencyKey = text(from["idempotency_key"]),
         kind = text(from["kind"]),
@@ -4736,11 +4761,13 @@ internal fun decodeClaimedJob(json: Any?): ClaimedJob {
         onDead = decodeOnDead(from["on_dead"]),
         orderKey = from["order_key"]?.let { text(it) },
         payload = from["payload"],
+        priority = long(from["priority"]),
         projectId = ProjectId(text(from["project_id"])),
         queue = text(from["queue"]),
         reportBy = instant(from["report_by"]),
         result = from["result"],
         runAt = instant(from["run_at"]),
+        startedAt = from["started_at"]?.let { instant(it) },
         state = decodeJobState(from["state"]),
         uniqueKey = from["unique_key"]?.let { text(it) },
         waitingOrder = boolean(from["waiting_order"]),
@@ -7510,10 +7537,14 @@ public data class Job(
     val onDead: OnDead,
     /** Jobs of one key run one at a time. */
     val orderKey: String?,
+    /** Of the jobs that are due, those of a higher priority are taken first; 0 unless told. */
+    val priority: Long,
     /** The pool that works it off: `timer`, `inbound`, `parked`. */
     val queue: String,
     /** When it may run next, or was to run last. */
     val runAt: Timestamp,
+    /** When somebody took it last. */
+    val startedAt: Timestamp?,
     val state: JobState,
     /** Unique among open jobs of the project. */
     val uniqueKey: String?,
@@ -7535,11 +7566,44 @@ internal fun decodeJob(json: Any?): Job {
         leasedUntil = from["leased_until"]?.let { instant(it) },
         onDead = decodeOnDead(from["on_dead"]),
         orderKey = from["order_key"]?.let { text(it) },
+        priority = long(from["priority"]),
         queue = text(from["queue"]),
         runAt = instant(from["run_at"]),
+        startedAt = from["started_at"]?.let { instant(it) },
         state = decodeJobState(from["state"]),
         uniqueKey = from["unique_key"]?.let { text(it) },
         waitingOrder = boolean(from["waiting_order"]),
+    )
+}
+
+/** One try of a job that has ended. */
+public data class JobAttempt(
+    /** Its number. It begins anew when a dead job is run again. */
+    val attempt: Long,
+    /** From one to the other, in milliseconds. */
+    val durationMs: Long,
+    /** Of one that was never reported: when its lease ended. */
+    val endedAt: Timestamp,
+    /** Why it failed, at most 2,000 characters. */
+    val error: String?,
+    /** How it failed. */
+    val errorClass: JobErrorClass?,
+    val outcome: AttemptOutcome,
+    val startedAt: Timestamp,
+    /** The HTTP status of the answer, where the library made a call and was answered. */
+    val status: Long?,
+)
+internal fun decodeJobAttempt(json: Any?): JobAttempt {
+    val from = record(json)
+    return JobAttempt(
+        attempt = long(from["attempt"]),
+        durationMs = long(from["duration_ms"]),
+        endedAt = instant(from["ended_at"]),
+        error = from["error"]?.let { text(it) },
+        errorClass = from["error_class"]?.let { decodeJobErrorClass(it) },
+        outcome = decodeAttemptOutcome(from["outcome"]),
+        startedAt = instant(from["started_at"]),
+        status = from["status"]?.let { long(it) },
     )
 }
 
@@ -7553,6 +7617,11 @@ public data class JobDetails(
     val correlationId: CorrelationId,
     val createdAt: Timestamp,
     val finishedAt: Timestamp?,
+    /**
+     * The last 20 tries that failed, and those that came after one that did, in their order. Empty for what succeeded
+     * at once. What does not count as a try (put off, handed back) is not among them.
+     */
+    val history: List<JobAttempt>,
     val id: JobId,
     val kind: String,
     /** Why it failed, waits or was given up. */
@@ -7564,12 +7633,16 @@ public data class JobDetails(
     /** Jobs of one key run one at a time. */
     val orderKey: String?,
     val payload: Any?,
+    /** Of the jobs that are due, those of a higher priority are taken first; 0 unless told. */
+    val priority: Long,
     /** The pool that works it off: `timer`, `inbound`, `parked`. */
     val queue: String,
     /** What it gave, once it has succeeded. */
     val result: Any?,
     /** When it may run next, or was to run last. */
     val runAt: Timestamp,
+    /** When somebody took it last. */
+    val startedAt: Timestamp?,
     val state: JobState,
     /** Unique among open jobs of the project. */
     val uniqueKey: String?,
@@ -7587,6 +7660,7 @@ internal fun decodeJobDetails(json: Any?): JobDetails {
         correlationId = CorrelationId(text(from["correlation_id"])),
         createdAt = instant(from["created_at"]),
         finishedAt = from["finished_at"]?.let { instant(it) },
+        history = list(from["history"]) { decodeJobAttempt(it) },
         id = JobId(text(from["id"])),
         kind = text(from["kind"]),
         lastError = from["last_error"]?.let { text(it) },
@@ -7594,9 +7668,11 @@ internal fun decodeJobDetails(json: Any?): JobDetails {
         onDead = decodeOnDead(from["on_dead"]),
         orderKey = from["order_key"]?.let { text(it) },
         payload = from["payload"],
+        priority = long(from["priority"]),
         queue = text(from["queue"]),
         result = from["result"],
         runAt = instant(from["run_at"]),
+        startedAt = from["started_at"]?.let { instant(it) },
         state = decodeJobState(from["state"]),
         uniqueKey = from["unique_key"]?.let { text(it) },
         waitingOrder = boolean(from["waiting_order"]),
@@ -7616,9 +7692,22 @@ public data class JobKindStats(
     val kind: String,
     /** Waiting for something to happen. */
     val parked: Long,
+    /**
+     * From when they were begun until they were done, in milliseconds, at the try that succeeded: half of them took no
+     * longer.
+     */
+    val runP50Ms: Long?,
+    /** 95 of 100 took no longer. */
+    val runP95Ms: Long?,
     val running: Long,
     /** Waiting for their time or their turn. */
     val scheduled: Long,
+    /** Those that have succeeded, of which the following is told. */
+    val succeeded: Long,
+    /** From the time at which they were due until they were begun, in milliseconds: half of them waited no longer. */
+    val waitP50Ms: Long?,
+    /** 95 of 100 waited no longer. */
+    val waitP95Ms: Long?,
     /** Those of the scheduled whose order key is taken: by one ahead of them, or by one that died and blocks. */
     val waitingOrder: Long,
 )
@@ -7631,8 +7720,13 @@ internal fun decodeJobKindStats(json: Any?): JobKindStats {
         dueSince = from["due_since"]?.let { instant(it) },
         kind = text(from["kind"]),
         parked = long(from["parked"]),
+        runP50Ms = from["run_p50_ms"]?.let { long(it) },
+        runP95Ms = from["run_p95_ms"]?.let { long(it) },
         running = long(from["running"]),
         scheduled = long(from["scheduled"]),
+        succeeded = long(from["succeeded"]),
+        waitP50Ms = from["wait_p50_ms"]?.let { long(it) },
+        waitP95Ms = from["wait_p95_ms"]?.let { long(it) },
         waitingOrder = long(from["waiting_order"]),
     )
 }

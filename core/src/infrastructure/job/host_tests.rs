@@ -408,6 +408,28 @@ fn a_dead_job_is_not_run_while_another_has_its_key() {
 }
 
 #[test]
+fn how_long_jobs_wait_and_take_is_told() {
+    let (world, project) = furnished();
+    let kind = |stats: &Value| {
+        let kinds = stats["kinds"].as_array().expect("a list").iter();
+        kinds.into_iter().find(|kind| kind["kind"] == "host.report").cloned().unwrap_or(Value::Null)
+    };
+    for seconds in 1..=20 {
+        enqueue(&project, json!({}));
+        world.clock.advance_seconds(seconds);
+        let job = claim(&project).remove(0);
+        world.clock.advance_seconds(2);
+        report(&project, &job, json!({"type": "done"}));
+    }
+    enqueue(&project, json!({}));
+    report(&project, &claim(&project)[0], json!({"type": "permanent", "error": "no"}));
+    let stats = kind(&call(&project, "jobs.stats", json!({})));
+    assert_eq!((&stats["succeeded"], &stats["dead"]), (&json!(20), &json!(1)));
+    assert_eq!((&stats["wait_p50_ms"], &stats["wait_p95_ms"]), (&json!(10_000), &json!(19_000)));
+    assert_eq!((&stats["run_p50_ms"], &stats["run_p95_ms"]), (&json!(2_000), &json!(2_000)));
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_place() {
     let (_world, project) = furnished();
     for (input, code) in [

@@ -4,7 +4,7 @@ use super::{Job, JobDetails};
 use crate::engine::{Query, Reader};
 use crate::kernel::{Error, ErrorCode, JobId, Permission, Result, Timestamp};
 use crate::operations;
-use crate::storage::{JobQuery, JobRecord, JobState, Page, Scope, limit_within};
+use crate::storage::{JobQuery, JobRecord, JobState, JobTimes, Page, Scope, limit_within};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -89,7 +89,8 @@ impl Query for ListJobs {
     }
 }
 
-/// How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead.
+/// How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead. How long jobs have waited and taken is that of
+/// those that have succeeded among the newest 10,000 of the project; done ones are kept for 7 days.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetJobStats {}
@@ -134,6 +135,16 @@ pub struct JobKindStats {
     pub blocking: u64,
     /// Since when the first one that is due waits.
     pub due_since: Option<Timestamp>,
+    /// Those that have succeeded, of which the following is told.
+    pub succeeded: u64,
+    /// From the time at which they were due until they were begun, in milliseconds: half of them waited no longer.
+    pub wait_p50_ms: Option<u64>,
+    /// 95 of 100 waited no longer.
+    pub wait_p95_ms: Option<u64>,
+    /// From when they were begun until they were done, in milliseconds, at the try that succeeded: half of them took no longer.
+    pub run_p50_ms: Option<u64>,
+    /// 95 of 100 took no longer.
+    pub run_p95_ms: Option<u64>,
 }
 
 impl Query for GetJobStats {
@@ -169,11 +180,37 @@ impl Query for GetJobStats {
             if is_last || counted >= MAX_COUNT {
                 let left_alone = read.core().breakers.left_alone(read.project()).into_iter();
                 let left_alone = left_alone.map(|at| EndpointLeftAlone { endpoint: at.endpoint, until: at.until });
+                measure(&mut kinds, read.storage().job_times(read.project(), MAX_COUNT).await?);
                 let kinds = kinds.into_values().collect();
                 return Ok(JobStats { kinds, has_more: !is_last, left_alone: left_alone.collect() });
             }
         }
     }
+}
+
+/// Adds how long the jobs of each kind have waited and taken.
+fn measure(kinds: &mut BTreeMap<String, JobKindStats>, times: Vec<JobTimes>) {
+    let mut spans: BTreeMap<String, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
+    // Clocks of two processes need not agree.
+    let millis = |from: Timestamp, to: Timestamp| u64::try_from((to.micros() - from.micros()) / 1_000).unwrap_or(0);
+    for JobTimes { kind, run_at, started_at, finished_at } in times {
+        let (waits, runs) = spans.entry(kind).or_default();
+        waits.push(millis(run_at, started_at));
+        runs.push(millis(started_at, finished_at));
+    }
+    for (kind, (mut waits, mut runs)) in spans {
+        let stats = kinds.entry(kind.clone()).or_insert_with(|| JobKindStats { kind, ..JobKindStats::default() });
+        stats.succeeded = waits.len() as u64;
+        (stats.wait_p50_ms, stats.wait_p95_ms) = percentiles(&mut waits);
+        (stats.run_p50_ms, stats.run_p95_ms) = percentiles(&mut runs);
+    }
+}
+
+/// What half of them, and 95 of 100, do not exceed.
+fn percentiles(spans: &mut [u64]) -> (Option<u64>, Option<u64>) {
+    spans.sort_unstable();
+    let at = |share: usize| spans.get((spans.len() * share).div_ceil(100).saturating_sub(1)).copied();
+    (at(50), at(95))
 }
 
 operations![queries: GetJob, ListJobs, GetJobStats];

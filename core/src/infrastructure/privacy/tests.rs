@@ -203,6 +203,24 @@ fn traces_of_jobs_go_and_those_of_others_stay() {
     desk.ok("jobs.get", json!({"id": of_another}));
 }
 
+/// What became of a try is told longer than the last error.
+#[test]
+fn a_job_whose_tries_name_somebody_goes_with_them() {
+    let desk = Desk::new();
+    let ana = desk.contact("Ana", "+5511999990000");
+    let job = desk.ok("jobs.enqueue", json!({"kind": "host.mail"}))["id"].clone();
+    let retry = json!({"type": "retry", "error": "no answer from tel:5511999990000", "after_seconds": 0});
+    for outcome in [retry, json!({"type": "done"})] {
+        let claimed = desk.ok("jobs.claim", json!({"kinds": ["host.mail"]}))[0].clone();
+        let report = json!({"id": job, "lease_token": claimed["lease_token"], "outcome": outcome});
+        desk.ok("jobs.report", report);
+    }
+    let done = desk.ok("jobs.get", json!({"id": job}));
+    assert_eq!((&done["last_error"], done["history"].as_array().map(Vec::len)), (&Value::Null, Some(2)));
+    desk.redact(&ana);
+    assert_eq!(desk.refused("jobs.get", json!({"id": job})), ErrorCode::JobNotFound);
+}
+
 /// What is told of refused calls.
 fn denials(desk: &Desk) -> Vec<Value> {
     let filter = json!({"field": "type", "op": "eq", "value": "audit.access_denied"});

@@ -1,7 +1,7 @@
 //! Jobs in memory.
 
 use super::super::{
-    AttemptRecord, JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobWrite, ProjectIdOrNil, Scope,
+    AttemptRecord, JobClaim, JobQuery, JobRecord, JobRepository, JobState, JobTimes, JobWrite, ProjectIdOrNil, Scope,
 };
 use super::{Contents, MemoryStorage};
 use crate::kernel::{Error, Kind, ProjectId, Result, Subject, Timestamp};
@@ -290,5 +290,15 @@ impl JobRepository for MemoryStorage {
             job.project_id.0 == project && job.kind == kind && job.finished_at.is_none() && job.run_at <= now
         };
         Ok(contents.jobs.values().filter(waits).take(limit).count())
+    }
+
+    async fn job_times(&self, project: ProjectId, limit: usize) -> Result<Vec<JobTimes>> {
+        let contents = self.contents()?;
+        let newest = contents.jobs.values().rev().filter(|job| job.project_id.0 == project).take(limit);
+        let times = newest.filter(|job| job.state == JobState::Succeeded).filter_map(|job| {
+            let (kind, run_at) = (job.kind.clone(), job.run_at);
+            Some(JobTimes { kind, run_at, started_at: job.started_at?, finished_at: job.finished_at? })
+        });
+        Ok(times.collect())
     }
 }

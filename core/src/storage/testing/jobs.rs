@@ -4,7 +4,7 @@ use super::snapshots::{finish, finish_at};
 use super::*;
 use crate::storage::{
     AttemptOutcome, AttemptRecord, Batch, CommitError, JobClaim, JobErrorClass, JobQuery, JobRecord, JobState,
-    JobWrite, KEPT_ATTEMPTS, OnDead, ProjectIdOrNil, Scope,
+    JobTimes, JobWrite, KEPT_ATTEMPTS, OnDead, ProjectIdOrNil, Scope,
 };
 use std::sync::Barrier;
 
@@ -530,4 +530,24 @@ pub async fn racing_workers_share_jobs(place: &dyn Place) {
     });
     done.sort_unstable();
     assert_eq!(done, (1..=60).collect::<Vec<_>>());
+}
+
+pub async fn the_times_of_the_newest_jobs_are_told(place: &dyn Place) {
+    let store = place.open().await;
+    let of_another = JobRecord { project_id: ProjectIdOrNil(OTHER_PROJECT), ..job(9, 0) };
+    write(&*store, enqueue([job(1, 0), job(2, 10), job(3, 20), job(4, 30), job(5, 999), of_another])).await;
+    claim(&*store, 50).await;
+    let end = |number, state| finish(number, 1, state);
+    write(&*store, [end(1, JobState::Succeeded), end(2, JobState::Dead), end(3, JobState::Succeeded)]).await;
+    let times = |due| JobTimes {
+        kind: "session.timeout".to_owned(),
+        run_at: at(due),
+        started_at: at(50),
+        finished_at: at(100),
+    };
+    let mut seen = store.job_times(PROJECT, 10).await.unwrap();
+    seen.sort();
+    assert_eq!(seen, [times(0), times(20)]);
+    assert_eq!(store.job_times(PROJECT, 4).await.unwrap(), [times(20)], "the oldest is not among the newest four");
+    assert_eq!(store.job_times(PROJECT, 2).await.unwrap(), []);
 }

@@ -77,7 +77,7 @@ macro_rules! conformance_suite {
                 a_schedule_moves, a_job_is_created_or_nothing_is, a_running_job_can_be_moved, a_job_may_schedule_its_successor, a_cancelled_job_is_gone,
                 jobs_of_one_order_key_run_in_turn, a_retry_keeps_its_place, a_dead_job_may_block_its_order_key, parked_jobs_hold_nobody_back,
                 dead_jobs_are_released, jobs_are_cancelled_by_their_id, a_scheduled_job_is_hurried, jobs_are_listed, a_backlog_is_counted_by_kind, old_jobs_are_purged,
-                higher_priorities_come_first, a_priority_changes_no_line_and_no_turn, a_moved_job_takes_the_new_priority, tries_are_kept_with_the_job, a_key_must_be_vacant, racing_workers_share_jobs;
+                higher_priorities_come_first, a_priority_changes_no_line_and_no_turn, a_moved_job_takes_the_new_priority, tries_are_kept_with_the_job, a_key_must_be_vacant, the_times_of_the_newest_jobs_are_told, racing_workers_share_jobs;
             secrets: a_secret_comes_back_as_it_was_put, a_secret_belongs_to_its_batch, a_revision_has_one_value,
                 shredded_revisions_are_gone, racing_writers_put_a_revision_once, secrets_are_walked_by_their_key,
                 a_secret_is_sealed_anew_once, a_batch_may_rely_on_the_newest_revision,

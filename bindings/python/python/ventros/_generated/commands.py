@@ -2067,7 +2067,8 @@ class jobs:
         lease_seconds: int | None = None,
         limit: int | None = None,
     ) -> Command[List[t.ClaimedJob]]:
-        """Takes due jobs of the host for a program that does them now, and answers for them: report each one with `jobs.report` before its
+        """Takes due jobs of the host for a program that does them now, those of a higher priority first, then those that are due earlier, and
+        answers for them: report each one with `jobs.report` before its
         lease ends, or it is given to somebody else. Every claim counts as a try. It takes effect at once, whatever becomes of the rest of
         a transaction.
 
@@ -2097,6 +2098,7 @@ class jobs:
         on_dead: t.OnDead | None = None,
         order_key: str | None = None,
         payload: Any = None,
+        priority: int | None = None,
         replace: bool | None = None,
         run_at: t.Timestamp | None = None,
         unique_key: str | None = None,
@@ -2115,7 +2117,10 @@ class jobs:
                 run again (`jobs.run_now`) or cancelled, and it is kept until then. Needs an order key.
             order_key: At most 200 characters. Jobs of one key run one at a time, in the order in which they were enqueued.
             payload: What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets.
-            replace: Moves the job of the unique key to the new time and payload, if there is one, also from whoever is at work on it. Otherwise it
+            priority: -32,768 to 32,767; 0 unless told. Of the jobs that are due, those of a higher priority are taken first, then those whose time
+                came earlier. It does not put a job before others of its order key, nor before those of another project where a worker is
+                for all of them. A claim looks at each priority that jobs of the kind have: a handful is meant, not thousands.
+            replace: Moves the job of the unique key to the new time, priority and payload, if there is one, also from whoever is at work on it. Otherwise it
                 is an error.
             run_at: Not before; now unless told.
             unique_key: At most 200 characters. Of one key there is one job that has not ended.
@@ -2131,6 +2136,7 @@ class jobs:
                 "on_dead": given(on_dead),
                 "order_key": given(order_key),
                 "payload": given(payload),
+                "priority": given(priority),
                 "replace": given(replace),
                 "run_at": given(run_at),
                 "unique_key": given(unique_key),
@@ -2169,10 +2175,10 @@ class jobs:
         id: t.JobId,
     ) -> Command[t.Job]:
         """Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one gets all its tries
-        again, unless an open job has taken its unique key. Jobs before it in its line still come first.
+        again. Jobs before it in its line still come first.
 
         Permission: jobs.manage.
-        Errors: idempotency_key_reused, invalid_state, job_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
+        Errors: idempotency_key_reused, invalid_state, job_exists, job_not_found, permission_denied, project_inactive, project_not_found, project_suspended, version_conflict.
         """
         return Command(
             "jobs.run_now",

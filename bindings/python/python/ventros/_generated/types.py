@@ -730,6 +730,10 @@ class ClaimedJob(Struct, frozen=True, kw_only=True):
     """The flow that it belongs to: that of the commit that made it."""
     created_at: Timestamp
     finished_at: Timestamp | None = None
+    history: List[JobAttempt]
+    """The last 20 tries that failed, and those that came after one that did, in their order. Empty for what succeeded at once. What
+    does not count as a try (put off, handed back) is not among them.
+    """
     id: JobId
     idempotency_key: str
     """The same at every try: hand it to whoever does the work, so that nothing is done twice."""
@@ -745,6 +749,8 @@ class ClaimedJob(Struct, frozen=True, kw_only=True):
     order_key: str | None = None
     """Jobs of one key run one at a time."""
     payload: Any = None
+    priority: int
+    """Of the jobs that are due, those of a higher priority are taken first; 0 unless told."""
     project_id: ProjectId
     queue: str
     """The pool that works it off: `timer`, `inbound`, `parked`."""
@@ -754,6 +760,8 @@ class ClaimedJob(Struct, frozen=True, kw_only=True):
     """What it gave, once it has succeeded."""
     run_at: Timestamp
     """When it may run next, or was to run last."""
+    started_at: Timestamp | None = None
+    """When somebody took it last."""
     state: JobState
     unique_key: str | None = None
     """Unique among open jobs of the project."""
@@ -2302,10 +2310,14 @@ class Job(Struct, frozen=True, kw_only=True):
     """What its death means for the later jobs of its order key."""
     order_key: str | None = None
     """Jobs of one key run one at a time."""
+    priority: int
+    """Of the jobs that are due, those of a higher priority are taken first; 0 unless told."""
     queue: str
     """The pool that works it off: `timer`, `inbound`, `parked`."""
     run_at: Timestamp
     """When it may run next, or was to run last."""
+    started_at: Timestamp | None = None
+    """When somebody took it last."""
     state: JobState
     unique_key: str | None = None
     """Unique among open jobs of the project."""
@@ -2313,6 +2325,25 @@ class Job(Struct, frozen=True, kw_only=True):
     """Another job of its order key is in its way: one that is ahead of it, or one that died and blocks. Seen by `jobs.get` and
     `jobs.list`; what has just been enqueued does not know yet.
     """
+
+
+class JobAttempt(Struct, frozen=True, kw_only=True):
+    """One try of a job that has ended."""
+
+    attempt: int
+    """Its number. It begins anew when a dead job is run again."""
+    duration_ms: int
+    """From one to the other, in milliseconds."""
+    ended_at: Timestamp
+    """Of one that was never reported: when its lease ended."""
+    error: str | None = None
+    """Why it failed, at most 2,000 characters."""
+    error_class: JobErrorClass | None = None
+    """How it failed."""
+    outcome: AttemptOutcome
+    started_at: Timestamp
+    status: int | None = None
+    """The HTTP status of the answer, where the library made a call and was answered."""
 
 
 class JobDetails(Struct, frozen=True, kw_only=True):
@@ -2326,6 +2357,10 @@ class JobDetails(Struct, frozen=True, kw_only=True):
     """The flow that it belongs to: that of the commit that made it."""
     created_at: Timestamp
     finished_at: Timestamp | None = None
+    history: List[JobAttempt]
+    """The last 20 tries that failed, and those that came after one that did, in their order. Empty for what succeeded at once. What
+    does not count as a try (put off, handed back) is not among them.
+    """
     id: JobId
     kind: str
     last_error: str | None = None
@@ -2337,12 +2372,16 @@ class JobDetails(Struct, frozen=True, kw_only=True):
     order_key: str | None = None
     """Jobs of one key run one at a time."""
     payload: Any = None
+    priority: int
+    """Of the jobs that are due, those of a higher priority are taken first; 0 unless told."""
     queue: str
     """The pool that works it off: `timer`, `inbound`, `parked`."""
     result: Any = None
     """What it gave, once it has succeeded."""
     run_at: Timestamp
     """When it may run next, or was to run last."""
+    started_at: Timestamp | None = None
+    """When somebody took it last."""
     state: JobState
     unique_key: str | None = None
     """Unique among open jobs of the project."""
@@ -2366,9 +2405,19 @@ class JobKindStats(Struct, frozen=True, kw_only=True):
     kind: str
     parked: int
     """Waiting for something to happen."""
+    run_p50_ms: int | None = None
+    """From when they were begun until they were done, in milliseconds, at the try that succeeded: half of them took no longer."""
+    run_p95_ms: int | None = None
+    """95 of 100 took no longer."""
     running: int
     scheduled: int
     """Waiting for their time or their turn."""
+    succeeded: int
+    """Those that have succeeded, of which the following is told."""
+    wait_p50_ms: int | None = None
+    """From the time at which they were due until they were begun, in milliseconds: half of them waited no longer."""
+    wait_p95_ms: int | None = None
+    """95 of 100 waited no longer."""
     waiting_order: int
     """Those of the scheduled whose order key is taken: by one ahead of them, or by one that died and blocks."""
 
@@ -5134,6 +5183,9 @@ AttemptErrorKind: TypeAlias = Literal[
 - `interrupted`: Whoever was bringing it vanished.
 """
 
+AttemptOutcome: TypeAlias = Literal["succeeded", "failed"]
+"""How a try of a job ended."""
+
 Audience: TypeAlias = Literal["agent", "client"]
 """For whose eyes a list is.
 
@@ -5764,11 +5816,11 @@ InteractiveKind: TypeAlias = Literal["buttons", "list", "reply"]
 """
 
 JobErrorClass: TypeAlias = Literal["transient", "permanent", "timeout", "lease_lost"]
-"""How the last try of a job failed.
+"""How a try of a job failed.
 
-- `transient`: It might have worked at another time; there were too many tries.
+- `transient`: It might work at another time.
 - `permanent`: It can never work.
-- `timeout`: Its last try took too long.
+- `timeout`: It took too long.
 - `lease_lost`: Whoever worked at it never reported.
 """
 
@@ -6579,6 +6631,7 @@ __all__ = [
     "AssignmentSource",
     "AssignmentStrategy",
     "AttemptErrorKind",
+    "AttemptOutcome",
     "Attribution",
     "Audience",
     "Authentication",
@@ -6803,6 +6856,7 @@ __all__ = [
     "IssuedApiKey",
     "IssuedChallenge",
     "Job",
+    "JobAttempt",
     "JobDetails",
     "JobErrorClass",
     "JobId",

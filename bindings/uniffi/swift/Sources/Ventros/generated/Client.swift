@@ -2678,9 +2678,10 @@ public struct Jobs: Collection {
         try await run(JobsCancel(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
     }
 
-    /// Takes due jobs of the host for a program that does them now, and answers for them: report each one with
-    /// `jobs.report` before its lease ends, or it is given to somebody else. Every claim counts as a try. It takes
-    /// effect at once, whatever becomes of the rest of a transaction.
+    /// Takes due jobs of the host for a program that does them now, those of a higher priority first, then those that
+    /// are due earlier, and answers for them: report each one with `jobs.report` before its lease ends, or it is given
+    /// to somebody else. Every claim counts as a try. It takes effect at once, whatever becomes of the rest of a
+    /// transaction.
     ///
     /// Permission: `jobs.manage`.
     ///
@@ -2726,6 +2727,7 @@ public struct Jobs: Collection {
         onDead: OnDead? = nil,
         orderKey: String? = nil,
         payload: JSON? = nil,
+        priority: Int? = nil,
         replace: Bool? = nil,
         runAt: Timestamp? = nil,
         uniqueKey: String? = nil,
@@ -2739,6 +2741,7 @@ public struct Jobs: Collection {
             onDead: onDead,
             orderKey: orderKey,
             payload: payload,
+            priority: priority,
             replace: replace,
             runAt: runAt,
             uniqueKey: uniqueKey
@@ -2808,12 +2811,11 @@ public struct Jobs: Collection {
     }
 
     /// Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one
-    /// gets all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come
-    /// first.
+    /// gets all its tries again. Jobs before it in its line still come first.
     ///
     /// Permission: `jobs.manage`.
     ///
-    /// - Throws: ConflictError: `idempotency_key_reused`, `version_conflict`.
+    /// - Throws: ConflictError: `idempotency_key_reused`, `job_exists`, `version_conflict`.
     /// - Throws: ForbiddenError: `permission_denied`.
     /// - Throws: InvalidStateError: `invalid_state`, `project_inactive`, `project_suspended`.
     /// - Throws: NotFoundError: `job_not_found`, `project_not_found`.
@@ -2821,7 +2823,9 @@ public struct Jobs: Collection {
         try await run(JobsRunNow(id: id), idempotencyKey: idempotencyKey, expectedVersion: expectedVersion)
     }
 
-    /// How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead.
+    /// How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead. How long jobs have
+    /// waited and taken is that of those that have succeeded among the newest 10,000 of the project; done ones are kept
+    /// for 7 days.
     ///
     /// Permission: `jobs.manage`.
     ///

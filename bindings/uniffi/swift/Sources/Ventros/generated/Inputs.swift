@@ -4464,9 +4464,9 @@ public struct JobsCancel: Command, Equatable {
 
 }
 
-/// Takes due jobs of the host for a program that does them now, and answers for them: report each one with
-/// `jobs.report` before its lease ends, or it is given to somebody else. Every claim counts as a try. It takes effect
-/// at once, whatever becomes of the rest of a transaction.
+/// Takes due jobs of the host for a program that does them now, those of a higher priority first, then those that are
+/// due earlier, and answers for them: report each one with `jobs.report` before its lease ends, or it is given to
+/// somebody else. Every claim counts as a try. It takes effect at once, whatever becomes of the rest of a transaction.
 public struct JobsClaim: Command, Equatable {
     public typealias Output = [ClaimedJob]
     public static let operation = "jobs.claim"
@@ -4521,8 +4521,13 @@ public struct JobsEnqueue: Command, Equatable {
     public var orderKey: String?
     /// What the work needs: at most 64 KiB of JSON, eight levels deep. Ids rather than secrets.
     public var payload: JSON?
-    /// Moves the job of the unique key to the new time and payload, if there is one, also from whoever is at work on
-    /// it. Otherwise it is an error.
+    /// -32,768 to 32,767; 0 unless told. Of the jobs that are due, those of a higher priority are taken first, then
+    /// those whose time came earlier. It does not put a job before others of its order key, nor before those of another
+    /// project where a worker is for all of them. A claim looks at each priority that jobs of the kind have: a handful
+    /// is meant, not thousands.
+    public var priority: Int?
+    /// Moves the job of the unique key to the new time, priority and payload, if there is one, also from whoever is at
+    /// work on it. Otherwise it is an error.
     public var replace: Bool?
     /// Not before; now unless told.
     public var runAt: Timestamp?
@@ -4535,6 +4540,7 @@ public struct JobsEnqueue: Command, Equatable {
         onDead: OnDead? = nil,
         orderKey: String? = nil,
         payload: JSON? = nil,
+        priority: Int? = nil,
         replace: Bool? = nil,
         runAt: Timestamp? = nil,
         uniqueKey: String? = nil
@@ -4544,6 +4550,7 @@ public struct JobsEnqueue: Command, Equatable {
         self.onDead = onDead
         self.orderKey = orderKey
         self.payload = payload
+        self.priority = priority
         self.replace = replace
         self.runAt = runAt
         self.uniqueKey = uniqueKey
@@ -4555,6 +4562,7 @@ public struct JobsEnqueue: Command, Equatable {
         case onDead = "on_dead"
         case orderKey = "order_key"
         case payload = "payload"
+        case priority = "priority"
         case replace = "replace"
         case runAt = "run_at"
         case uniqueKey = "unique_key"
@@ -4567,6 +4575,7 @@ public struct JobsEnqueue: Command, Equatable {
         try fields.encodeIfPresent(onDead, forKey: .onDead)
         try fields.encodeIfPresent(orderKey, forKey: .orderKey)
         try fields.encodeIfPresent(payload, forKey: .payload)
+        try fields.encodeIfPresent(priority, forKey: .priority)
         try fields.encodeIfPresent(replace, forKey: .replace)
         try fields.encodeIfPresent(runAt, forKey: .runAt)
         try fields.encodeIfPresent(uniqueKey, forKey: .uniqueKey)
@@ -4690,7 +4699,7 @@ public struct JobsReport: Command, Equatable {
 }
 
 /// Makes a job due now that waits for its time, for something to happen, or for somebody to look at it. A dead one gets
-/// all its tries again, unless an open job has taken its unique key. Jobs before it in its line still come first.
+/// all its tries again. Jobs before it in its line still come first.
 public struct JobsRunNow: Command, Equatable {
     public typealias Output = Job
     public static let operation = "jobs.run_now"
@@ -4714,7 +4723,9 @@ public struct JobsRunNow: Command, Equatable {
 
 }
 
-/// How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead.
+/// How much work is waiting, by kind: a look at the newest 10,000 jobs that are open or dead. How long jobs have waited
+/// and taken is that of those that have succeeded among the newest 10,000 of the project; done ones are kept for 7
+/// days.
 public struct JobsStats: Query, Equatable {
     public typealias Output = JobStats
     public static let operation = "jobs.stats"

@@ -408,6 +408,12 @@ public enum AttemptErrorKind: String, Codable, Hashable, Sendable {
     case interrupted = "interrupted"
 }
 
+/// How a try of a job ended.
+public enum AttemptOutcome: String, Codable, Hashable, Sendable {
+    case succeeded = "succeeded"
+    case failed = "failed"
+}
+
 /// For whose eyes a list is.
 public enum Audience: String, Codable, Hashable, Sendable {
     /// People of the project.
@@ -1124,13 +1130,13 @@ public enum InteractiveKind: String, Codable, Hashable, Sendable {
     case reply = "reply"
 }
 
-/// How the last try of a job failed.
+/// How a try of a job failed.
 public enum JobErrorClass: String, Codable, Hashable, Sendable {
-    /// It might have worked at another time; there were too many tries.
+    /// It might work at another time.
     case transient = "transient"
     /// It can never work.
     case permanent = "permanent"
-    /// Its last try took too long.
+    /// It took too long.
     case timeout = "timeout"
     /// Whoever worked at it never reported.
     case leaseLost = "lease_lost"
@@ -5034,6 +5040,9 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
     public var correlationId: CorrelationId
     public var createdAt: Timestamp
     public var finishedAt: Timestamp?
+    /// The last 20 tries that failed, and those that came after one that did, in their order. Empty for what succeeded
+    /// at once. What does not count as a try (put off, handed back) is not among them.
+    public var history: [JobAttempt]
     public var id: JobId
     /// The same at every try: hand it to whoever does the work, so that nothing is done twice.
     public var idempotencyKey: String
@@ -5049,6 +5058,8 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
     /// Jobs of one key run one at a time.
     public var orderKey: String?
     public var payload: JSON
+    /// Of the jobs that are due, those of a higher priority are taken first; 0 unless told.
+    public var priority: Int
     public var projectId: ProjectId
     /// The pool that works it off: `timer`, `inbound`, `parked`.
     public var queue: String
@@ -5058,6 +5069,8 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
     public var result: JSON
     /// When it may run next, or was to run last.
     public var runAt: Timestamp
+    /// When somebody took it last.
+    public var startedAt: Timestamp?
     public var state: JobState
     /// Unique among open jobs of the project.
     public var uniqueKey: String?
@@ -5071,6 +5084,7 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         correlationId: CorrelationId,
         createdAt: Timestamp,
         finishedAt: Timestamp?,
+        history: [JobAttempt],
         id: JobId,
         idempotencyKey: String,
         kind: String,
@@ -5080,11 +5094,13 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         onDead: OnDead,
         orderKey: String?,
         payload: JSON,
+        priority: Int,
         projectId: ProjectId,
         queue: String,
         reportBy: Timestamp,
         result: JSON,
         runAt: Timestamp,
+        startedAt: Timestamp?,
         state: JobState,
         uniqueKey: String?,
         waitingOrder: Bool
@@ -5094,6 +5110,7 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         self.correlationId = correlationId
         self.createdAt = createdAt
         self.finishedAt = finishedAt
+        self.history = history
         self.id = id
         self.idempotencyKey = idempotencyKey
         self.kind = kind
@@ -5103,11 +5120,13 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         self.onDead = onDead
         self.orderKey = orderKey
         self.payload = payload
+        self.priority = priority
         self.projectId = projectId
         self.queue = queue
         self.reportBy = reportBy
         self.result = result
         self.runAt = runAt
+        self.startedAt = startedAt
         self.state = state
         self.uniqueKey = uniqueKey
         self.waitingOrder = waitingOrder
@@ -5119,6 +5138,7 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         case correlationId = "correlation_id"
         case createdAt = "created_at"
         case finishedAt = "finished_at"
+        case history = "history"
         case id = "id"
         case idempotencyKey = "idempotency_key"
         case kind = "kind"
@@ -5128,11 +5148,13 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         case onDead = "on_dead"
         case orderKey = "order_key"
         case payload = "payload"
+        case priority = "priority"
         case projectId = "project_id"
         case queue = "queue"
         case reportBy = "report_by"
         case result = "result"
         case runAt = "run_at"
+        case startedAt = "started_at"
         case state = "state"
         case uniqueKey = "unique_key"
         case waitingOrder = "waiting_order"
@@ -5145,6 +5167,7 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         correlationId = try fields.decode(CorrelationId.self, forKey: .correlationId)
         createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
         finishedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .finishedAt)
+        history = try fields.decode([JobAttempt].self, forKey: .history)
         id = try fields.decode(JobId.self, forKey: .id)
         idempotencyKey = try fields.decode(String.self, forKey: .idempotencyKey)
         kind = try fields.decode(String.self, forKey: .kind)
@@ -5154,11 +5177,13 @@ public struct ClaimedJob: Decodable, Sendable, Equatable {
         onDead = try fields.decode(OnDead.self, forKey: .onDead)
         orderKey = try fields.decodeIfPresent(String.self, forKey: .orderKey)
         payload = try fields.decode(JSON.self, forKey: .payload)
+        priority = try fields.decode(Int.self, forKey: .priority)
         projectId = try fields.decode(ProjectId.self, forKey: .projectId)
         queue = try fields.decode(String.self, forKey: .queue)
         reportBy = try fields.decode(Timestamp.self, forKey: .reportBy)
         result = try fields.decode(JSON.self, forKey: .result)
         runAt = try fields.decode(Timestamp.self, forKey: .runAt)
+        startedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .startedAt)
         state = try fields.decode(JobState.self, forKey: .state)
         uniqueKey = try fields.decodeIfPresent(String.self, forKey: .uniqueKey)
         waitingOrder = try fields.decode(Bool.self, forKey: .waitingOrder)
@@ -10734,10 +10759,14 @@ public struct Job: Decodable, Sendable, Equatable {
     public var onDead: OnDead
     /// Jobs of one key run one at a time.
     public var orderKey: String?
+    /// Of the jobs that are due, those of a higher priority are taken first; 0 unless told.
+    public var priority: Int
     /// The pool that works it off: `timer`, `inbound`, `parked`.
     public var queue: String
     /// When it may run next, or was to run last.
     public var runAt: Timestamp
+    /// When somebody took it last.
+    public var startedAt: Timestamp?
     public var state: JobState
     /// Unique among open jobs of the project.
     public var uniqueKey: String?
@@ -10755,8 +10784,10 @@ public struct Job: Decodable, Sendable, Equatable {
         leasedUntil: Timestamp?,
         onDead: OnDead,
         orderKey: String?,
+        priority: Int,
         queue: String,
         runAt: Timestamp,
+        startedAt: Timestamp?,
         state: JobState,
         uniqueKey: String?,
         waitingOrder: Bool
@@ -10770,8 +10801,10 @@ public struct Job: Decodable, Sendable, Equatable {
         self.leasedUntil = leasedUntil
         self.onDead = onDead
         self.orderKey = orderKey
+        self.priority = priority
         self.queue = queue
         self.runAt = runAt
+        self.startedAt = startedAt
         self.state = state
         self.uniqueKey = uniqueKey
         self.waitingOrder = waitingOrder
@@ -10787,8 +10820,10 @@ public struct Job: Decodable, Sendable, Equatable {
         case leasedUntil = "leased_until"
         case onDead = "on_dead"
         case orderKey = "order_key"
+        case priority = "priority"
         case queue = "queue"
         case runAt = "run_at"
+        case startedAt = "started_at"
         case state = "state"
         case uniqueKey = "unique_key"
         case waitingOrder = "waiting_order"
@@ -10805,11 +10840,75 @@ public struct Job: Decodable, Sendable, Equatable {
         leasedUntil = try fields.decodeIfPresent(Timestamp.self, forKey: .leasedUntil)
         onDead = try fields.decode(OnDead.self, forKey: .onDead)
         orderKey = try fields.decodeIfPresent(String.self, forKey: .orderKey)
+        priority = try fields.decode(Int.self, forKey: .priority)
         queue = try fields.decode(String.self, forKey: .queue)
         runAt = try fields.decode(Timestamp.self, forKey: .runAt)
+        startedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .startedAt)
         state = try fields.decode(JobState.self, forKey: .state)
         uniqueKey = try fields.decodeIfPresent(String.self, forKey: .uniqueKey)
         waitingOrder = try fields.decode(Bool.self, forKey: .waitingOrder)
+    }
+
+}
+
+/// One try of a job that has ended.
+public struct JobAttempt: Decodable, Sendable, Equatable {
+    /// Its number. It begins anew when a dead job is run again.
+    public var attempt: Int
+    /// From one to the other, in milliseconds.
+    public var durationMs: Int
+    /// Of one that was never reported: when its lease ended.
+    public var endedAt: Timestamp
+    /// Why it failed, at most 2,000 characters.
+    public var error: String?
+    /// How it failed.
+    public var errorClass: JobErrorClass?
+    public var outcome: AttemptOutcome
+    public var startedAt: Timestamp
+    /// The HTTP status of the answer, where the library made a call and was answered.
+    public var status: Int?
+
+    public init(
+        attempt: Int,
+        durationMs: Int,
+        endedAt: Timestamp,
+        error: String?,
+        errorClass: JobErrorClass?,
+        outcome: AttemptOutcome,
+        startedAt: Timestamp,
+        status: Int?
+    ) {
+        self.attempt = attempt
+        self.durationMs = durationMs
+        self.endedAt = endedAt
+        self.error = error
+        self.errorClass = errorClass
+        self.outcome = outcome
+        self.startedAt = startedAt
+        self.status = status
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case attempt = "attempt"
+        case durationMs = "duration_ms"
+        case endedAt = "ended_at"
+        case error = "error"
+        case errorClass = "error_class"
+        case outcome = "outcome"
+        case startedAt = "started_at"
+        case status = "status"
+    }
+
+    public init(from decoder: Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        attempt = try fields.decode(Int.self, forKey: .attempt)
+        durationMs = try fields.decode(Int.self, forKey: .durationMs)
+        endedAt = try fields.decode(Timestamp.self, forKey: .endedAt)
+        error = try fields.decodeIfPresent(String.self, forKey: .error)
+        errorClass = try fields.decodeIfPresent(JobErrorClass.self, forKey: .errorClass)
+        outcome = try fields.decode(AttemptOutcome.self, forKey: .outcome)
+        startedAt = try fields.decode(Timestamp.self, forKey: .startedAt)
+        status = try fields.decodeIfPresent(Int.self, forKey: .status)
     }
 
 }
@@ -10824,6 +10923,9 @@ public struct JobDetails: Decodable, Sendable, Equatable {
     public var correlationId: CorrelationId
     public var createdAt: Timestamp
     public var finishedAt: Timestamp?
+    /// The last 20 tries that failed, and those that came after one that did, in their order. Empty for what succeeded
+    /// at once. What does not count as a try (put off, handed back) is not among them.
+    public var history: [JobAttempt]
     public var id: JobId
     public var kind: String
     /// Why it failed, waits or was given up.
@@ -10835,12 +10937,16 @@ public struct JobDetails: Decodable, Sendable, Equatable {
     /// Jobs of one key run one at a time.
     public var orderKey: String?
     public var payload: JSON
+    /// Of the jobs that are due, those of a higher priority are taken first; 0 unless told.
+    public var priority: Int
     /// The pool that works it off: `timer`, `inbound`, `parked`.
     public var queue: String
     /// What it gave, once it has succeeded.
     public var result: JSON
     /// When it may run next, or was to run last.
     public var runAt: Timestamp
+    /// When somebody took it last.
+    public var startedAt: Timestamp?
     public var state: JobState
     /// Unique among open jobs of the project.
     public var uniqueKey: String?
@@ -10854,6 +10960,7 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         correlationId: CorrelationId,
         createdAt: Timestamp,
         finishedAt: Timestamp?,
+        history: [JobAttempt],
         id: JobId,
         kind: String,
         lastError: String?,
@@ -10861,9 +10968,11 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         onDead: OnDead,
         orderKey: String?,
         payload: JSON,
+        priority: Int,
         queue: String,
         result: JSON,
         runAt: Timestamp,
+        startedAt: Timestamp?,
         state: JobState,
         uniqueKey: String?,
         waitingOrder: Bool
@@ -10873,6 +10982,7 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         self.correlationId = correlationId
         self.createdAt = createdAt
         self.finishedAt = finishedAt
+        self.history = history
         self.id = id
         self.kind = kind
         self.lastError = lastError
@@ -10880,9 +10990,11 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         self.onDead = onDead
         self.orderKey = orderKey
         self.payload = payload
+        self.priority = priority
         self.queue = queue
         self.result = result
         self.runAt = runAt
+        self.startedAt = startedAt
         self.state = state
         self.uniqueKey = uniqueKey
         self.waitingOrder = waitingOrder
@@ -10894,6 +11006,7 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         case correlationId = "correlation_id"
         case createdAt = "created_at"
         case finishedAt = "finished_at"
+        case history = "history"
         case id = "id"
         case kind = "kind"
         case lastError = "last_error"
@@ -10901,9 +11014,11 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         case onDead = "on_dead"
         case orderKey = "order_key"
         case payload = "payload"
+        case priority = "priority"
         case queue = "queue"
         case result = "result"
         case runAt = "run_at"
+        case startedAt = "started_at"
         case state = "state"
         case uniqueKey = "unique_key"
         case waitingOrder = "waiting_order"
@@ -10916,6 +11031,7 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         correlationId = try fields.decode(CorrelationId.self, forKey: .correlationId)
         createdAt = try fields.decode(Timestamp.self, forKey: .createdAt)
         finishedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .finishedAt)
+        history = try fields.decode([JobAttempt].self, forKey: .history)
         id = try fields.decode(JobId.self, forKey: .id)
         kind = try fields.decode(String.self, forKey: .kind)
         lastError = try fields.decodeIfPresent(String.self, forKey: .lastError)
@@ -10923,9 +11039,11 @@ public struct JobDetails: Decodable, Sendable, Equatable {
         onDead = try fields.decode(OnDead.self, forKey: .onDead)
         orderKey = try fields.decodeIfPresent(String.self, forKey: .orderKey)
         payload = try fields.decode(JSON.self, forKey: .payload)
+        priority = try fields.decode(Int.self, forKey: .priority)
         queue = try fields.decode(String.self, forKey: .queue)
         result = try fields.decode(JSON.self, forKey: .result)
         runAt = try fields.decode(Timestamp.self, forKey: .runAt)
+        startedAt = try fields.decodeIfPresent(Timestamp.self, forKey: .startedAt)
         state = try fields.decode(JobState.self, forKey: .state)
         uniqueKey = try fields.decodeIfPresent(String.self, forKey: .uniqueKey)
         waitingOrder = try fields.decode(Bool.self, forKey: .waitingOrder)
@@ -10946,9 +11064,20 @@ public struct JobKindStats: Decodable, Sendable, Equatable {
     public var kind: String
     /// Waiting for something to happen.
     public var parked: Int
+    /// From when they were begun until they were done, in milliseconds, at the try that succeeded: half of them took no
+    /// longer.
+    public var runP50Ms: Int?
+    /// 95 of 100 took no longer.
+    public var runP95Ms: Int?
     public var running: Int
     /// Waiting for their time or their turn.
     public var scheduled: Int
+    /// Those that have succeeded, of which the following is told.
+    public var succeeded: Int
+    /// From the time at which they were due until they were begun, in milliseconds: half of them waited no longer.
+    public var waitP50Ms: Int?
+    /// 95 of 100 waited no longer.
+    public var waitP95Ms: Int?
     /// Those of the scheduled whose order key is taken: by one ahead of them, or by one that died and blocks.
     public var waitingOrder: Int
 
@@ -10959,8 +11088,13 @@ public struct JobKindStats: Decodable, Sendable, Equatable {
         dueSince: Timestamp?,
         kind: String,
         parked: Int,
+        runP50Ms: Int?,
+        runP95Ms: Int?,
         running: Int,
         scheduled: Int,
+        succeeded: Int,
+        waitP50Ms: Int?,
+        waitP95Ms: Int?,
         waitingOrder: Int
     ) {
         self.blocking = blocking
@@ -10969,8 +11103,13 @@ public struct JobKindStats: Decodable, Sendable, Equatable {
         self.dueSince = dueSince
         self.kind = kind
         self.parked = parked
+        self.runP50Ms = runP50Ms
+        self.runP95Ms = runP95Ms
         self.running = running
         self.scheduled = scheduled
+        self.succeeded = succeeded
+        self.waitP50Ms = waitP50Ms
+        self.waitP95Ms = waitP95Ms
         self.waitingOrder = waitingOrder
     }
 
@@ -10981,8 +11120,13 @@ public struct JobKindStats: Decodable, Sendable, Equatable {
         case dueSince = "due_since"
         case kind = "kind"
         case parked = "parked"
+        case runP50Ms = "run_p50_ms"
+        case runP95Ms = "run_p95_ms"
         case running = "running"
         case scheduled = "scheduled"
+        case succeeded = "succeeded"
+        case waitP50Ms = "wait_p50_ms"
+        case waitP95Ms = "wait_p95_ms"
         case waitingOrder = "waiting_order"
     }
 
@@ -10994,8 +11138,13 @@ public struct JobKindStats: Decodable, Sendable, Equatable {
         dueSince = try fields.decodeIfPresent(Timestamp.self, forKey: .dueSince)
         kind = try fields.decode(String.self, forKey: .kind)
         parked = try fields.decode(Int.self, forKey: .parked)
+        runP50Ms = try fields.decodeIfPresent(Int.self, forKey: .runP50Ms)
+        runP95Ms = try fields.decodeIfPresent(Int.self, forKey: .runP95Ms)
         running = try fields.decode(Int.self, forKey: .running)
         scheduled = try fields.decode(Int.self, forKey: .scheduled)
+        succeeded = try fields.decode(Int.self, forKey: .succeeded)
+        waitP50Ms = try fields.decodeIfPresent(Int.self, forKey: .waitP50Ms)
+        waitP95Ms = try fields.decodeIfPresent(Int.self, forKey: .waitP95Ms)
         waitingOrder = try fields.decode(Int.self, forKey: .waitingOrder)
     }
 
