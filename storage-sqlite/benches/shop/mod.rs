@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each measurement uses its part")]
 
 pub mod fill;
+pub mod history;
 pub mod taken;
 
 use serde_json::json;

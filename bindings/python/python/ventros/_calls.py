@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -39,7 +39,7 @@ def cause_of(cause: Event[Any] | ClaimedJob) -> Cause:
 
 
 @contextmanager
-def reacting_to(cause: Event[Any] | ClaimedJob) -> Iterator[None]:
+def reacting_to(cause: Event[Any] | ClaimedJob) -> Generator[None]:
     """While a callback or handler runs, its calls say what they follow from."""
     before = _reacting.set(cause_of(cause))
     try:
