@@ -64,15 +64,11 @@ impl Hints {
 
     /// Tells and listens until the task is ended.
     pub(crate) async fn run(self: Arc<Self>, settings: Arc<Settings>) {
-        let mut was_connected = false;
         loop {
             // Without a connection everybody still looks now and then.
             if let Ok((client, mut lost)) = self.connect(&settings).await {
-                if was_connected {
-                    // What was said meanwhile was not heard.
-                    self.ring();
-                }
-                was_connected = true;
+                // What was said before, also while the store was being opened, was not heard.
+                self.ring();
                 self.tell_until(&client, &settings, &mut lost).await;
             }
             tokio::time::sleep(PAUSE).await;

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_postgres::{Client, NoTls};
 use ventros::kernel::{ErrorCode, Kind};
 use ventros::storage::testing::*;
@@ -93,14 +93,21 @@ fn others_are_heard_of() {
     let (rings, heard) = mpsc::channel();
     let bell: Arc<dyn Fn() + Send + Sync> = Arc::new(move || rings.send(()).unwrap());
     two.watch(Arc::downgrade(&bell));
-    // Whoever has just opened may not be listening yet.
-    let mut number = 0;
-    while heard.recv_timeout(Duration::from_millis(200)).is_err() {
-        number += 1;
-        assert!(number < 50, "nobody heard anything");
-        committed(one.commit(events([event(PROJECT, number, 1, number, "a.b")])).now());
-    }
-    assert!(two.changed_elsewhere());
+    // Whoever begins to listen has missed what was said before.
+    let has_news = |store: &PostgresStorage| {
+        let begin = Instant::now();
+        while !store.changed_elsewhere() {
+            assert!(begin.elapsed() < Duration::from_secs(10), "nobody heard anything");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    has_news(&one);
+    has_news(&two);
+    // The bell may have come too late for that.
+    heard.recv_timeout(Duration::from_millis(100)).ok();
+    committed(one.commit(events([event(PROJECT, 1, 1, 1, "a.b")])).now());
+    has_news(&two);
+    heard.recv_timeout(Duration::from_secs(10)).unwrap();
     assert!(!two.changed_elsewhere());
     assert!(!one.changed_elsewhere(), "what it did itself is no news to it");
 }
