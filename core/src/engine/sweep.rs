@@ -29,16 +29,23 @@ impl Crm {
             return Ok(false);
         }
         self.core.swept_at.store(now, Ordering::Relaxed);
+        // One project that cannot be looked at keeps no other one waiting.
+        let mut outcome = Ok(());
         for (project, _) in self.core.storage.heads().await? {
             for sweep in crate::catalogue::SWEEPS.iter().flat_map(|table| table.iter()) {
                 let mut context =
                     Context::new(Some(project).filter(|p| !p.is_system()), ActorRef::system(sweep.component));
                 context.source = Source::Workflow;
                 context.command = sweep.name.to_owned();
-                while self.sweep_some(sweep, Arc::new(context.clone())).await? {}
+                outcome = outcome.and(self.sweep_all(sweep, &Arc::new(context)).await);
             }
         }
-        Ok(true)
+        outcome.map(|()| true)
+    }
+
+    async fn sweep_all(&self, sweep: &Sweep, context: &Arc<Context>) -> Result<()> {
+        while self.sweep_some(sweep, context.clone()).await? {}
+        Ok(())
     }
 
     async fn sweep_some(&self, sweep: &Sweep, context: Arc<Context>) -> Result<bool> {
